@@ -1,0 +1,98 @@
+"""A measured number that carries its error, its status and what it rests on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+
+class Status(StrEnum):
+    """What became of a measurement or a run.
+
+    Each member knows what it means, its likely causes and what to try: ``status.meaning``, ``status.causes``,
+    ``status.remedy``.
+
+    Example:
+        >>> Status.DIVERGED.remedy
+        'Lower the learning rate or the initialisation scale, or clip gradients.'
+    """
+
+    meaning: str
+    causes: str
+    remedy: str
+
+    def __new__(cls, value: str, meaning: str = "", causes: str = "", remedy: str = "") -> Status:
+        """Attach the three sentences to the name."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning, member.causes, member.remedy = meaning, causes, remedy
+        return member
+
+    OK = ("ok", "The quantity was computed as defined.", "", "")
+    DIVERGED = (
+        "diverged",
+        "The loss or a parameter stopped being finite; the run was frozen at its last finite step.",
+        "A learning rate above 2 / (top Hessian eigenvalue), a very large initialisation, or labels far out of scale.",
+        "Lower the learning rate or the initialisation scale, or clip gradients.",
+    )
+    DEGENERATE = (
+        "degenerate",
+        "The quantity is not defined for this input.",
+        "A path of zero length, or two points that are the same.",
+        "Record more steps, or measure a path that moves.",
+    )
+    NOT_APPLICABLE = (
+        "not applicable",
+        "The quantity has no meaning for this kind of output.",
+        "A chart of probabilities asked of outputs that are not class scores.",
+        "Choose the chart 'outputs', or a loss that makes the outputs class scores.",
+    )
+
+
+class Measurement(float):
+    """A float that carries ``error``, ``status`` and ``stats``.
+
+    It computes and prints as a float does. ``value`` is the plain float; where ``status`` is not ``ok`` it may be
+    NaN, and the status then says why.
+
+    Args:
+        value: The number.
+        error: Half-width of its uncertainty in the same unit, ``None`` where it is exact up to rounding.
+        status: What became of the measurement.
+        stats: What the number rests on: counts, conventions, intermediate quantities.
+
+    Example:
+        >>> m = Measurement(0.5, error=0.1)
+        >>> m + 1, m.error, m.status.value
+        (1.5, 0.1, 'ok')
+    """
+
+    error: float | None
+    status: Status
+    stats: Mapping[str, Any]
+
+    def __new__(
+        cls,
+        value: float,
+        error: float | None = None,
+        status: Status = Status.OK,
+        stats: Mapping[str, Any] | None = None,
+    ) -> Measurement:
+        """Refuse a NaN that no status explains."""
+        self = super().__new__(cls, value)
+        if math.isnan(self) and status is Status.OK:
+            raise AssertionError("a NaN needs a status that explains it")
+        self.error, self.status, self.stats = error, status, MappingProxyType(dict(stats or {}))
+        return self
+
+    @property
+    def value(self) -> float:
+        """The plain float."""
+        return float(self)
+
+    def __repr__(self) -> str:
+        error = "" if self.error is None else f" ± {self.error:.3g}"
+        return f"{float(self):.6g}{error}" + ("" if self.status is Status.OK else f" ({self.status.value})")

@@ -1,0 +1,58 @@
+"""Turning: the total angle through which the tangent of a path turns in function space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from allroads.measurement import Measurement, Status
+from allroads.paths.resample import POINTS, image, resample, segment_lengths
+
+
+def turning(values: Any, chart: str = "outputs", points: int | None = POINTS) -> Measurement:
+    """Turning ``∫‖dT̂‖`` of a path's image in radians, T̂ its unit tangent: 0 where it is straight.
+
+    The path is resampled to ``points`` points, evenly by arc length, and the angles between consecutive segments are
+    added up; a smooth curve is thus measured up to its first and last half segment, 1/points of the whole. Also
+    called Gauss length [lucas2021].
+
+    Args:
+        values: Outputs along the path, ``[T, N, C]``.
+        chart: ``"outputs"``, ``"probabilities"`` or ``"sphere"`` (√p).
+        points: Resolution; default 256. ``None``: the corners as given; segments of no length are left out.
+
+    Returns:
+        A :class:`~allroads.Measurement` ≥ 0 in radians; ``stats`` has ``chart`` and ``points``. Status
+        ``degenerate`` (and NaN) where the path does not move.
+
+    Raises:
+        InputError: If the values are not finite or have no path axis.
+        UnknownNameError: If there is no such chart.
+
+    When it fails: turning at a step size so large that the path zigzags measures the step size. It grows with the
+    resolution for a path that is rough at every scale.
+
+    References:
+        [lucas2021]
+
+    Example:
+        >>> import math, numpy as np
+        >>> corner = turning(np.array([[[0.0, 0.0]], [[1.0, 0.0]], [[1.0, 1.0]]]))
+        >>> math.isclose(corner, math.pi / 2)
+        True
+    """
+    polygon = image(values, chart)
+    lengths = segment_lengths(polygon)
+    stats = {"chart": chart, "points": points}
+    if lengths.sum() == 0.0:
+        return Measurement(np.nan, status=Status.DEGENERATE, stats=stats)
+    if points is not None:
+        polygon = resample(polygon, points)
+    segments = np.diff(polygon, axis=0)
+    lengths = np.linalg.norm(segments, axis=1)
+    tangents = segments[lengths > 0] / lengths[lengths > 0, None]
+    # 2·atan2 of difference and sum keeps small angles, which arccos of a dot product loses to rounding.
+    apart = np.linalg.norm(np.diff(tangents, axis=0), axis=1)
+    along = np.linalg.norm(tangents[1:] + tangents[:-1], axis=1)
+    return Measurement(float((2 * np.arctan2(apart, along)).sum()), stats=stats)

@@ -1,0 +1,1 @@
+"""The parameter–function map: values, derivatives, kernel, charts, losses."""
