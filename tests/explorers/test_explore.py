@@ -82,9 +82,7 @@ def test_minibatches_see_every_example_once_an_epoch_and_differ_between_members(
     network = Network(lambda key: jnp.zeros(12), lambda w, x: (x @ w)[:, None])
     explorer = build_explorer("sgd", learning_rate=1.0, batch_size=4)
     loss = lambda outputs, labels: -4.0 * outputs[:, 0]  # noqa: E731
-    run = explore(
-        network, loss, np.eye(12), np.zeros(12), explorer, 2, steps=6, records=7, checkpoints=7
-    )
+    run = explore(network, loss, np.eye(12), np.zeros(12), explorer, 2, steps=6, records=7, checkpoints=7)
     np.testing.assert_allclose(run.params[:, 3], 1.0)  # one epoch of three batches
     np.testing.assert_allclose(run.params[:, 6], 2.0)
     first = run.params[:, 1]

@@ -12,9 +12,7 @@ RNG = np.random.default_rng(1)
 X = RNG.normal(size=(20, 4))
 Y = RNG.normal(size=(20, 3))
 START = {"a": RNG.normal(size=(4, 6)), "b": RNG.normal(size=6), "c": RNG.normal(size=(6, 3))}
-NETWORK = Network(
-    lambda key: jax.tree.map(jnp.asarray, START), lambda p, x: jnp.tanh(x @ p["a"] + p["b"]) @ p["c"]
-)
+NETWORK = Network(lambda key: jax.tree.map(jnp.asarray, START), lambda p, x: jnp.tanh(x @ p["a"] + p["b"]) @ p["c"])
 STEPS = 100
 
 

@@ -23,7 +23,7 @@ def test_barrier_of_a_convex_problem_is_zero():
 
 def test_barrier_between_swapped_hidden_units_has_its_closed_form():
     # f = Σ_i v_i w_i x with (v, w) = ((2, 0), (2, 0)) against its swap: half way both are 1, so f = 2 instead of 4.
-    network = Network(lambda key: None, lambda p, x: (x * (p["v"] * p["w"]).sum()))
+    network = Network(lambda key: None, lambda p, x: x * (p["v"] * p["w"]).sum())
     a = {"v": jnp.array([2.0, 0.0]), "w": jnp.array([2.0, 0.0])}
     b = {"v": jnp.array([0.0, 2.0]), "w": jnp.array([0.0, 2.0])}
     found = barrier(network, a, b, "mse", jnp.ones((1, 1)), jnp.full((1, 1), 4.0))
@@ -42,9 +42,7 @@ def test_barrier_counts_above_the_line_between_the_ends():
 
 def test_infinite_loss_on_the_segment_is_a_status():
     network = Network(lambda key: None, lambda p, x: x * p)
-    found = barrier(
-        network, -jnp.ones(1), jnp.ones(1), lambda f, y: 1 / f[:, 0] ** 2, jnp.ones((1, 1)), jnp.zeros(1)
-    )
+    found = barrier(network, -jnp.ones(1), jnp.ones(1), lambda f, y: 1 / f[:, 0] ** 2, jnp.ones((1, 1)), jnp.zeros(1))
     assert found.status is Status.DIVERGED and found.height == float("inf")
 
 

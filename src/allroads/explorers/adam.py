@@ -46,9 +46,7 @@ def adam(
     """
     _check("adam", learning_rate, beta1, beta2, epsilon, weight_decay)
     decay = [optax.add_decayed_weights(weight_decay)] if weight_decay else []
-    return gradient_explorer(
-        "adam", optax.chain(*decay, optax.adam(learning_rate, beta1, beta2, epsilon)), batch_size
-    )
+    return gradient_explorer("adam", optax.chain(*decay, optax.adam(learning_rate, beta1, beta2, epsilon)), batch_size)
 
 
 def adamw(

@@ -36,7 +36,9 @@ def gradient_explorer(
         [4.0]
     """
     if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
-        raise InputError(f"explorer {name!r}: batch_size must be a positive whole number or absent; got {batch_size!r}.")
+        raise InputError(
+            f"explorer {name!r}: batch_size must be a positive whole number or absent; got {batch_size!r}."
+        )
 
     def init(params: Params, key: jax.Array, examples: int) -> State:
         zero = jnp.zeros((), jnp.int32)

@@ -50,4 +50,3 @@ def agreement(a: Any, b: Any, loss: str | PerExampleLoss) -> float:
         raise InputError(f"agreement: outputs have shapes {a.shape} and {b.shape}; expected the same inputs for both.")
     same = answers(a, loss) == answers(b, loss)
     return float(same.reshape(len(a), -1).all(axis=1).mean())
-

@@ -1,0 +1,132 @@
+"""What a study measures and says, against runs whose answers are known."""
+
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+import pytest
+
+from allroads import Network, Target, explore
+from allroads.explorers.build import build_explorer
+from allroads.studies.findings import findings
+from allroads.studies.measures import first_lasting, measure_cell, measure_group, measure_task
+
+
+class Recipe:
+    """The part of a recipe that measures read."""
+
+    def __init__(self, loss="mse", chart="outputs", fit=0.99, probes=256):
+        self.loss, self.chart, self.fit, self.probes = loss, chart, fit, probes
+
+
+LINE = Network(lambda key: jnp.zeros(1), lambda w, x: x * w)
+DATA = Target(
+    "three times",
+    inputs=np.array([[1.0], [-1.0], [2.0], [-2.0]]),
+    labels=np.array([[3.0], [-3.0], [6.0], [-6.0]]),
+    loss="mse",
+    train_size=2,
+    held_out_size=2,
+)
+
+
+def test_scalars_of_gradient_descent_on_a_line():
+    # With inputs ±1 or ±2 the error contracts by 1 − 2η·mean(x²) a step; R² = 1 − (error)² as the mean label is 0.
+    mean_square = float((DATA.train.inputs**2).mean())
+    rate = 0.05
+    held_out = (DATA.held_out.inputs, DATA.held_out.labels)
+    gd = build_explorer("gd", learning_rate=rate)
+    run = explore(LINE, "mse", *[DATA.train.inputs, DATA.train.labels], gd, 1, steps=60, records=61, held_out=held_out)
+    measured = measure_cell(run, 0, DATA, Recipe())
+    contraction = 1 - 2 * rate * mean_square
+    constant = DATA.baseline["train_loss"]
+    at = [1 - 9 * mean_square * contraction ** (2 * t) / constant for t in range(61)]
+    assert measured["steps_to_fit"] == next(t for t, score in enumerate(at) if score >= 0.99)
+    assert measured["directness"] == pytest.approx(1.0, abs=1e-6)
+    assert measured["turning"] == pytest.approx(0.0, abs=1e-3)
+    assert measured["status"] == "ok" and measured["last_step"] == 60
+    assert (measured["gradients"], measured["examples"]) == (60, 120)
+    assert measured["held_out_loss"] == pytest.approx(float(run.curves["held_out_loss"][0, -1]))
+
+
+def test_a_run_that_does_not_move_has_no_directness_but_a_status():
+    run = explore(
+        LINE, "mse", DATA.train.inputs, DATA.train.labels, build_explorer("gd", learning_rate=0.0), 1, steps=3
+    )
+    measured = measure_cell(run, 0, DATA, Recipe())
+    assert measured["directness"] is None and measured["directness_status"] == "degenerate"
+    assert measured["steps_to_fit"] is None and measured["steps_to_generalise"] is None
+
+
+def test_the_first_step_that_lasts():
+    assert first_lasting([0, 5, 9], [True, True, True]) == 0
+    assert first_lasting([0, 5, 9], [True, False, True]) == 9
+    assert first_lasting([0, 5, 9], [True, True, False]) is None
+
+
+def test_pairs_of_a_double_well():
+    well = Network(lambda key: jnp.ones(1), lambda w, x: x * (w**2 - 1))
+    rows = measure_group(well, [-jnp.ones(1), jnp.ones(1), jnp.ones(1)], DATA, Recipe())
+    # Half way the output is −x in place of 0: against the label 3x the loss rises from 9 to 16 mean squares of x.
+    assert rows[0]["barrier_train"] == pytest.approx(7 * (DATA.train.inputs**2).mean(), rel=1e-5)
+    assert rows[0]["barrier_held_out"] == pytest.approx(7 * (DATA.held_out.inputs**2).mean(), rel=1e-5)
+    assert [(row["index_a"], row["index_b"]) for row in rows] == [(0, 1), (0, 2), (1, 2)]
+    assert all(row["agreement"] == 1.0 for row in rows)
+    assert rows[2]["barrier_train"] == pytest.approx(0.0, abs=1e-6)
+
+
+def classes(count=3, examples=4):
+    inputs = np.arange(examples * count, dtype=float).reshape(-1, 1)
+    return Target(
+        "classes", inputs=inputs, labels=np.arange(len(inputs)) % count, loss="cross_entropy", train_fraction=0.5
+    )
+
+
+def test_embedding_holds_start_target_and_runs_at_their_distances():
+    target, recipe = classes(), Recipe(loss="cross_entropy", chart="sphere")
+    labels = target.full.labels if target.full is not None else target.held_out.labels
+    sure = 40.0 * np.eye(3)[labels]
+    path = np.linspace(0, 1, 50)[:, None, None] * sure
+    rows, stats = measure_task([path, path[::-1]], [np.arange(50), np.arange(50)], target, recipe)
+    assert sum(row["point"] == "run" for row in rows) == 2 * 32
+    found = {row["point"]: np.array([row["x"], row["y"], row["z"]]) for row in rows if row["point"] != "run"}
+    runs = [row for row in rows if row["run_index"] == 0]
+    first, last = (np.array([runs[i][axis] for axis in "xyz"]) for i in (0, -1))
+    np.testing.assert_allclose(first, found["start"], atol=1e-6)
+    np.testing.assert_allclose(last, found["target"], atol=1e-6)
+    assert runs[0]["step"] == 0 and runs[-1]["step"] == 49
+    assert 0 < stats["explained_stress"][0] <= stats["explained_stress"][2] <= 1
+
+
+def tables(**columns):
+    count = len(next(iter(columns.values())))
+    runs = {
+        "grid": ["g"] * count, "target": ["t"] * count, "status": ["ok"] * count, "steps": [100] * count,
+        "steps_to_fit": [10] * count, "steps_to_generalise": [40] * count, "held_out_accuracy": [1.0] * count,
+        "baseline_held_out_accuracy": [0.5] * count, "chart": ["sphere"] * count, "directness": [0.5] * count,
+        "turning": [1.0] * count, **columns,
+    }  # fmt: skip
+    pairs = pl.DataFrame(
+        schema={"grid": pl.String, "agreement": pl.Float64, "barrier_train": pl.Float64, "barrier_held_out": pl.Float64}
+    )
+    return {"runs": pl.DataFrame(runs), "pairs": pairs}, {"grids": [{"name": "g"}]}
+
+
+def test_sentences_count_what_learned_and_what_did_not():
+    (first,) = findings(*tables(steps_to_fit=[10, 10, 20, None], steps_to_generalise=[40, None, None, None]))
+    assert "3 of 4 runs fitted" in first["text"] and "1 of 4 runs generalised" in first["text"]
+    assert first["chart"] == "learning"
+    (none,) = findings(*tables(steps_to_fit=pl.Series([None, None], dtype=pl.Int64)))
+    assert "None of 2 runs fitted" in none["text"]
+    diverged, _ = findings(*tables(status=["ok", "diverged"]))
+    assert diverged["text"].startswith("1 of 2 runs diverged")
+
+
+def test_rank_correlation_is_exact_on_monotone_data_and_silent_on_noise():
+    many = [f"t{i}" for i in range(8) for _ in range(4)]
+    steps = [10 * (i + 1) for i in range(8) for _ in range(4)]
+    falling = [1 / s for s in steps]
+    said = findings(*tables(target=many, steps_to_fit=steps, directness=falling))
+    assert any("less direct roads take longer" in f["text"] and "−1.00" in f["text"] for f in said)
+    noise = np.random.default_rng(0).random(32).tolist()
+    said = findings(*tables(target=many, steps_to_fit=steps, directness=noise))
+    assert any("not clearly related" in f["text"] for f in said)
