@@ -1,0 +1,6 @@
+"""Pages and figures; reads only what a study stored."""
+
+from allroads.report.figures import write_figures
+from allroads.report.page import write_report
+
+__all__ = ["write_figures", "write_report"]

@@ -1,0 +1,130 @@
+"""What a chart is made of: panels that share a caption, and the parts that all of them use.
+
+A panel's drawing refers to one parameter, ``selected``: the run that the reader has chosen, empty where none is. The
+page gives it life and the figures leave it empty.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from allroads.report import palette
+from allroads.report.grids import Group
+
+CHOSEN = "datum.run === selected"
+NONE_OR_CHOSEN = f"selected === '' || {CHOSEN}"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a panel is drawn.
+
+    Attributes:
+        width: Pixels, or ``"container"`` on the page, where the panel is as wide as its place.
+        height: Pixels.
+        legend: Whether the drawing carries its own legend; the page writes one in HTML instead.
+    """
+
+    width: int | str
+    height: int
+    legend: bool
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One drawing of a chart.
+
+    Attributes:
+        title: What it shows, the label of a group or a target.
+        note: What it found, in a few words, a line each; may be empty.
+        marks: The groups whose mark stands beside the title.
+        data: Key of its data set; panels with the same key share one.
+        rows: The data set.
+        draw: ``(data, size) -> chart``.
+        height: Pixels on the page.
+        square: Whether it is as high as wide.
+    """
+
+    title: str
+    note: str
+    marks: tuple[Group, ...]
+    data: str
+    rows: pl.DataFrame
+    draw: Callable[[alt.Data, Size], alt.LayerChart]
+    height: int
+    square: bool = False
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Panels that belong together, the sentence under them, and what to say where there are none.
+
+    Attributes:
+        chart: The chart's name, which starts the name of its file.
+        panels: Its drawings; may be empty.
+        caption: One sentence that says what to look at.
+        absent: Why there is nothing to see, in words.
+        legend: Entries as dicts with ``kind`` ("line", "dash", "mark", "dot", "ramp" …) and ``label``.
+        own_scales: The channels of colour and shape of which each panel has its own scale, where panels are drawn side
+            by side in one file.
+    """
+
+    chart: str
+    panels: tuple[Panel, ...]
+    caption: str
+    absent: str = ""
+    legend: tuple[dict[str, Any], ...] = ()
+    own_scales: tuple[str, ...] = ()
+
+
+def fade(strong: float, weak: float = palette.FADED) -> Any:
+    """Opacity of a run: strong where it is chosen or none is, weak elsewhere."""
+    return alt.when(NONE_OR_CHOSEN).then(alt.value(strong)).otherwise(alt.value(weak))
+
+
+def step_ticks(first: float, last: float) -> list[int]:
+    """Zero and the powers of ten between two steps, at most six of them; over a short stretch their 2 and 5 fold too.
+
+    Example:
+        >>> step_ticks(0, 5000), step_ticks(1000, 9000)
+        ([0, 1, 10, 100, 1000], [1000, 2000, 5000])
+        >>> step_ticks(0, 10_000_000)
+        [0, 1, 100, 10000, 1000000]
+    """
+    top = math.floor(math.log10(max(last, 1)))
+    folds = (1, 2, 5) if first and last <= 100 * first else (1,)
+    ticks = [0, *(fold * 10**power for power in range(0, top + 1, 1 + top // 5) for fold in folds)]
+    return [tick for tick in ticks if first <= tick <= last]
+
+
+def step_axis(first: float, last: float, end: float, title: str) -> dict[str, Any]:
+    """Scale and axis of steps: logarithmic, with step 0 in its place (log of 1 + step).
+
+    Args:
+        first: Where the axis begins.
+        last: The last step, and the last tick at most.
+        end: Where the axis ends.
+        title: Of the axis.
+    """
+    short = "datum.value >= 1e6 ? datum.value / 1e6 + 'M' : datum.value >= 1e3 ? datum.value / 1e3 + 'k' : datum.value"
+    return {
+        "scale": alt.Scale(type="symlog", constant=1, domain=[first, end], nice=False),
+        "axis": alt.Axis(values=step_ticks(first, last), labelExpr=short, title=title, labelFlush=False),
+    }
+
+
+def group_scale(groups: tuple[Group, ...], values: list[str]) -> alt.Scale:
+    """The scale that gives each group's label one of ``values``."""
+    return alt.Scale(domain=[group.label for group in groups], range=values)
+
+
+def median(values: pl.Series) -> float | None:
+    """Median of what is there, ``None`` of nothing."""
+    present = values.drop_nulls()
+    return None if present.is_empty() else float(present.median())

@@ -1,0 +1,186 @@
+"""Learning curves: one line a run, on the training and on the held-out examples."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import altair as alt
+import polars as pl
+
+from allroads.report.charts.figure import CHOSEN, Figure, Panel, Size, fade, median, step_axis
+from allroads.report.grids import Grid, Group
+from allroads.report.palette import HELD_OUT, INK, RULE, TRAIN
+from allroads.report.stored import Stored
+
+SETS = {"train": ("training", TRAIN), "held_out": ("held-out", HELD_OUT)}
+BOUND = 10.0
+FLOOR = 1e-8  # losses below are drawn here: a logarithmic axis has no zero
+
+
+def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
+    """Accuracy, where the study has it, and loss."""
+    tables = [(group, _rows(stored, group)) for group in grid.groups]
+    tables = [(group, rows) for group, rows in tables if not rows.is_empty()]
+    if not tables:
+        return (Figure("learning", (), "", absent="No learning curve was stored for this grid."),)
+    everything = pl.concat([rows for _, rows in tables])
+    quantities = [
+        quantity
+        for quantity in ("accuracy", "loss")
+        if everything[f"train_{quantity}"].is_not_null().any() or everything[f"held_out_{quantity}"].is_not_null().any()
+    ]
+    return tuple(_figure(quantity, grid, tables, everything) for quantity in quantities)
+
+
+def _figure(quantity: str, grid: Grid, tables: list[tuple[Group, pl.DataFrame]], everything: pl.DataFrame) -> Figure:
+    present = [s for s in SETS if everything[f"{s}_{quantity}"].is_not_null().any()]
+    if quantity == "loss":
+        values = pl.concat([everything[f"{s}_loss"].rename("loss") for s in present]).drop_nulls()
+        domain = loss_domain(values)
+    else:
+        columns = [*(f"{s}_accuracy" for s in present), "baseline"]
+        lowest = min(float(low) for c in columns if (low := everything[c].min()) is not None)
+        domain = [math.floor(10 * lowest) / 10, 1.0]
+    legend = [{"kind": "line", "colour": SETS[s][1], "label": f"{SETS[s][0]} {quantity}"} for s in present]
+    marks = [
+        {"kind": "dot", "colour": SETS[s][1], "label": word}
+        for s, word in (("train", "fitted"), ("held_out", "generalised"))
+        if s in present and everything["mark"].str.contains(s).any()
+    ]
+    if everything["mark"].str.contains("stopped").any():
+        marks.append({"kind": "stopped", "colour": INK, "label": "stopped early"})
+    if quantity == "accuracy" and everything["baseline"].is_not_null().any():
+        marks.append({"kind": "dash", "colour": RULE, "label": "always giving the commonest answer"})
+    draw = partial(draw_curves, quantity=quantity, sets=present, domain=domain, last=grid.last_step)
+    height = 150 if len(tables) > 2 else 240
+    panels = (
+        Panel(group.label, _note(group), (group,), f"curves-{group.index}", rows, draw, height)
+        for group, rows in tables
+    )
+    return Figure(
+        chart="learning" if quantity == "accuracy" else "loss",
+        panels=tuple(panels),
+        caption=_caption(quantity, "held_out" in present),
+        legend=(*legend, *marks),
+    )
+
+
+def loss_domain(losses: pl.Series) -> list[float]:
+    """Ends of an axis of losses; a few that grew without bound, before their runs stopped, do not set its top.
+
+    Example:
+        >>> loss_domain(pl.Series([1e-3] * 50 + [2.0] * 50 + [1e30]))
+        [0.001, 20.0]
+    """
+    low = max(float(losses.min()), FLOOR)
+    high = min(float(losses.max()), BOUND * float(losses.quantile(0.95, "lower")))
+    return [low, max(high, 1.01 * low)]
+
+
+def _caption(quantity: str, held_out: bool) -> str:
+    if not held_out:
+        end = "rise" if quantity == "accuracy" else "fall"
+        return f"Look for the step at which the curves {end}; nothing was held out here, so there is one kind of curve."
+    if quantity == "accuracy":
+        return (
+            "Look at the distance between blue and red: where red rises long after blue, "
+            "a run first memorised its training examples and generalised later."
+        )
+    return (
+        "Look for plateaus and sudden drops, each the mark of a stage, "
+        "and for held-out loss that rises while training loss falls."
+    )
+
+
+def _rows(stored: Stored, group: Group) -> pl.DataFrame:
+    """The curves of a group, with the column ``mark`` naming what happened at a step."""
+    runs = group.runs.select("run", "seed", "status", "steps", "last_step", "steps_to_fit", "steps_to_generalise")
+    held_out = median(group.runs["baseline_held_out_accuracy"])
+    baseline = median(group.runs["baseline_train_accuracy"]) if held_out is None else held_out
+    rows = runs.join(stored.curves, on="run", maintain_order="left_right")
+    loss = pl.col("train_loss", "held_out_loss")
+    stopped = (pl.col("status") != "ok") & (pl.col("step") == pl.col("step").max().over("run"))
+    return (
+        rows.filter(pl.any_horizontal(pl.col("^(train|held_out)_(loss|accuracy)$").is_not_null()))
+        .with_columns(
+            loss.clip(lower_bound=FLOOR),
+            baseline=pl.lit(baseline, dtype=pl.Float64),
+            name=pl.lit(f"{group.label} · seed ") + pl.col("seed").cast(pl.String),
+            mark=pl.concat_str(
+                pl.when(pl.col("step") == pl.col("steps_to_fit")).then(pl.lit("train ")).otherwise(pl.lit("")),
+                pl.when(pl.col("step") == pl.col("steps_to_generalise"))
+                .then(pl.lit("held_out "))
+                .otherwise(pl.lit("")),
+                pl.when(stopped).then(pl.lit("stopped")).otherwise(pl.lit("")),
+            ),
+        )
+        .select(
+            "run", "name", "step", "mark", "baseline", *(c for c in stored.curves.columns if c not in ("run", "step"))
+        )
+    )
+
+
+def _note(group: Group) -> str:
+    parts = []
+    for column, verb, unit in (("steps_to_fit", "fitted", "step "), ("steps_to_generalise", "generalised", "")):
+        if column == "steps_to_generalise" and group.learned == "steps_to_fit":
+            continue
+        count, middle = group.runs[column].drop_nulls().len(), median(group.runs[column])
+        parts.append(f"{count} of {group.runs.height} {verb}" + (f", median {unit}{middle:,.0f}" if count else ""))
+    return "\n".join(parts)
+
+
+def draw_curves(
+    data: alt.Data,
+    size: Size,
+    *,
+    quantity: str,
+    sets: list[str],
+    domain: list[float],
+    last: int,
+) -> alt.LayerChart:
+    """Draw one panel of curves.
+
+    Args:
+        data: Rows with ``run``, ``name``, ``step``, ``mark``, ``baseline`` (accuracy of the commonest answer, drawn as
+            a rule) and the columns of the quantity.
+        size: How large.
+        quantity: ``"accuracy"`` or ``"loss"``.
+        sets: Which of ``"train"`` and ``"held_out"`` are drawn.
+        domain: Of the vertical axis.
+        last: The last step of the horizontal axis.
+    """
+    x = alt.X("step:Q", **step_axis(0, last, last, "step"))
+    title = quantity if size.legend else None
+    if quantity == "accuracy":
+        scale, axis = alt.Scale(domain=domain), alt.Axis(format=".0%", title=title, tickCount=4)
+    else:
+        scale, axis = alt.Scale(type="log", domain=domain, clamp=True), alt.Axis(format="~g", title=title, tickCount=4)
+    names = [f"{SETS[s][0]} {quantity}" for s in sets]
+    colours = alt.Scale(domain=names, range=[SETS[s][1] for s in sets])
+    legend = alt.Legend(title=None, orient="bottom") if size.legend else None
+    base = alt.Chart(data)
+    layers: list[alt.Chart] = []
+    if quantity == "accuracy":
+        rule = base.transform_filter("isValid(datum.baseline)").transform_aggregate(baseline="max(baseline)")
+        layers.append(
+            rule.mark_rule(color=RULE, strokeDash=[4, 3]).encode(y=alt.Y("baseline:Q", scale=scale, axis=axis))
+        )
+    for s, name in zip(sets, names, strict=True):
+        y = alt.Y(f"{s}_{quantity}:Q", scale=scale, axis=axis)
+        colour = alt.Color("curve:N", scale=colours, legend=legend)
+        at = base.transform_calculate(curve=f"'{name}'").encode(x=x, y=y, detail="run:N", color=colour)
+        happened = f"indexof(datum.mark, '{s}') >= 0"
+        layers += [
+            at.mark_line(strokeWidth=1.2, interpolate="linear").encode(opacity=fade(0.65)),
+            at.mark_line(strokeWidth=12, opacity=0, cursor="pointer").encode(tooltip="name:N"),
+            at.transform_filter(CHOSEN).mark_line(strokeWidth=2.8),
+            at.transform_filter(happened)
+            .mark_point(shape="circle", size=26, filled=True, stroke="white", strokeWidth=0.8)
+            .encode(opacity=fade(1), tooltip="name:N"),
+            at.transform_filter("indexof(datum.mark, 'stopped') >= 0")
+            .mark_point(shape="cross", angle=45, size=60, filled=True)
+            .encode(opacity=fade(1), tooltip="name:N", color=alt.value(INK)),
+        ]
+    return alt.layer(*layers).properties(width=size.width, height=size.height)

@@ -1,0 +1,175 @@
+"""Pairs of runs: barriers between their ends and agreement of their answers, as matrices ordered by cluster."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import altair as alt
+import numpy as np
+import polars as pl
+
+from allroads.report.charts.figure import Figure, Panel, Size, median
+from allroads.report.cluster import cluster_order
+from allroads.report.grids import Grid, Group
+from allroads.report.palette import AGREEMENT, BARRIER, INK
+from allroads.report.stored import Stored
+
+MOST_LABELS = 24  # rows beyond which seeds are not written on the axes
+MOST_RUNS = 64  # runs beyond which a matrix shows the first ones alone
+
+Cells = list[tuple[Group, pl.DataFrame]]
+
+
+def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
+    """Barriers and agreement, one panel a group."""
+    found = [(group, _cells(stored, group)) for group in grid.groups]
+    found = [(group, cells) for group, cells in found if not cells.is_empty()]
+    parts = (figure for figure in (_barriers(found), _agreement(found)) if figure.panels)
+    absent = "No pair was compared in this grid: a group needs at least two runs that finished."
+    return tuple(parts) or (Figure("barriers", (), "", absent=absent),)
+
+
+def _barriers(found: Cells) -> Figure:
+    present = [(group, cells) for group, cells in found if cells["barrier"].is_not_null().any()]
+    top = max((float(cells["barrier"].max()) for _, cells in present), default=0.0)
+    held_out = any(cells["held_out"].any() for _, cells in present)
+    caption = "Look for pale blocks: runs between which the straight line in weight space climbs no barrier" + (
+        "; training loss stands below the diagonal and held-out loss above it." if held_out else " of training loss."
+    )
+    return _figure("barriers", "barrier", present, (0.0, max(top, 1e-3)), BARRIER, "barrier (loss)", caption)
+
+
+def _agreement(found: Cells) -> Figure:
+    present = [(group, cells) for group, cells in found if cells["agreement"].is_not_null().any()]
+    low = min((float(cells["agreement"].min()) for _, cells in present), default=1.0)
+    low = min(math.floor(20 * low) / 20, 0.95)
+    caption = (
+        "Look for dark blocks: runs that give the same answer on nearly all probes have learned the same function, "
+        "whatever their weights."
+    )
+    return _figure("agreement", "agreement", present, (low, 1.0), AGREEMENT, "probes answered alike", caption)
+
+
+def _figure(
+    chart: str,
+    column: str,
+    present: Cells,
+    domain: tuple[float, float],
+    colours: tuple[str, ...],
+    label: str,
+    caption: str,
+) -> Figure:
+    number = ".2g" if column == "barrier" else ".0%"
+    largest = max((group.runs.height for group, _ in present), default=0)
+    draw = partial(
+        draw_matrix, column=column, domain=domain, colours=colours, number=number, labels=largest <= MOST_LABELS
+    )
+    panels = tuple(
+        Panel(
+            title=group.label,
+            note=_note(group, cells, column),
+            marks=(group,),
+            data=f"pairs-{group.index}",
+            rows=cells,
+            draw=draw,
+            height=220,
+            square=True,
+        )
+        for group, cells in present
+    )
+    low, high = (format(end, number) for end in domain)
+    legend = {"kind": "ramp", "colours": colours, "label": label, "low": low, "high": high}
+    return Figure(chart, panels, caption, legend=(legend,))
+
+
+def _note(group: Group, cells: pl.DataFrame, column: str) -> str:
+    if column == "agreement":
+        note = f"median {median(cells['agreement']):.1%}"
+    else:
+        middles = {
+            word: median(cells.filter(pl.col("held_out") == held_out)["barrier"])
+            for word, held_out in (("train", False), ("held-out", True))
+        }
+        note = "median " + " · ".join(f"{m:.2g} {word}" for word, m in middles.items() if m is not None)
+    return note if group.runs.height <= MOST_RUNS else f"{note}\nfirst {MOST_RUNS} of {group.runs.height} runs"
+
+
+def _cells(stored: Stored, group: Group) -> pl.DataFrame:
+    """Every ordered pair of a group as one cell; ``row`` and ``column`` are seeds, their places come by cluster."""
+    runs = group.runs.head(MOST_RUNS).select("run", "seed")
+    measured = ("barrier_train", "barrier_held_out", "agreement")
+    pairs = stored.pairs.filter(pl.col("run_a") != pl.col("run_b")).select("run_a", "run_b", *measured)
+    both = pl.concat([pairs, pairs.rename({"run_a": "run_b", "run_b": "run_a"}).select(pairs.columns)])
+    both = both.filter(pl.col("run_a").is_in(runs["run"].implode()), pl.col("run_b").is_in(runs["run"].implode()))
+    runs = runs.filter(pl.col("run").is_in(both["run_a"].implode()))
+    places = runs.select("run", row=pl.col("seed").cast(pl.String), place=_places(both, runs["run"].to_list()))
+    held_out = both["barrier_held_out"].is_not_null().any()
+    return (
+        both.rename({"run_a": "run", "run_b": "other"})
+        .join(places, on="run", maintain_order="left")
+        .join(
+            places.rename({"run": "other", "row": "column", "place": "place_other"}), on="other", maintain_order="left"
+        )
+        .with_columns(held_out=pl.lit(held_out) & (pl.col("place") < pl.col("place_other")))
+        .with_columns(barrier=pl.when("held_out").then("barrier_held_out").otherwise("barrier_train"))
+        .select("run", "other", "row", "column", "place", "place_other", "held_out", "barrier", "agreement")
+    )
+
+
+def _places(both: pl.DataFrame, runs: list[str]) -> pl.Series:
+    """Place of each run by cluster of barriers, or of disagreement where no barrier was measured."""
+    by_barrier = both["barrier_train"].is_not_null().any()
+    distance = pl.col("barrier_train") if by_barrier else 1 - pl.col("agreement")
+    index = {run: i for i, run in enumerate(runs)}
+    distances = np.full((len(runs), len(runs)), np.nan)
+    for a, b, value in both.select("run_a", "run_b", distance).iter_rows():
+        distances[index[a], index[b]] = np.nan if value is None else value
+    return pl.Series(np.argsort(cluster_order(distances)), dtype=pl.Int64)
+
+
+def draw_matrix(
+    data: alt.Data,
+    size: Size,
+    *,
+    column: str,
+    domain: tuple[float, float],
+    colours: tuple[str, ...],
+    number: str,
+    labels: bool,
+) -> alt.LayerChart:
+    """Draw one matrix.
+
+    Args:
+        data: Rows with ``run``, ``other``, ``row``, ``column``, their places, ``held_out`` and the quantity.
+        size: How large.
+        column: The quantity.
+        domain: Of the colours.
+        colours: From low to high.
+        number: Format of the quantity.
+        labels: Whether the axes name the seeds.
+    """
+    axis = alt.Axis(labels=labels, ticks=False, domain=False, labelAngle=0, title="seed", labelOverlap=True)
+    gap = alt.Scale(paddingInner=0.04 if labels else 0)
+    legend = alt.Legend(title=column, format=number, orient="bottom", gradientLength=120) if size.legend else None
+    chosen = "datum.run === selected || datum.other === selected"
+    opacity = alt.when(f"selected === '' || {chosen}").then(alt.value(1)).otherwise(alt.value(0.15))
+    at = alt.Chart(data).encode(
+        x=alt.X("column:O", sort=alt.EncodingSortField("place_other", op="min"), scale=gap, axis=axis),
+        y=alt.Y("row:O", sort=alt.EncodingSortField("place", op="min"), scale=gap, axis=axis),
+    )
+    tooltip = [
+        alt.Tooltip("row:N", title="seed"),
+        alt.Tooltip("column:N", title="and seed"),
+        alt.Tooltip(f"{column}:Q", format=number),
+    ]
+    if column == "barrier":
+        at = at.transform_calculate(loss="datum.held_out ? 'held-out' : 'training'")
+        tooltip.append(alt.Tooltip("loss:N"))
+    scale = alt.Scale(domain=list(domain), range=list(colours), clamp=True)
+    return alt.layer(
+        at.mark_rect(cursor="pointer").encode(
+            color=alt.Color(f"{column}:Q", scale=scale, legend=legend), opacity=opacity, tooltip=tooltip
+        ),
+        at.transform_filter(chosen).mark_rect(filled=False, stroke=INK, strokeWidth=1.2),
+    ).properties(width=size.width, height=size.height)

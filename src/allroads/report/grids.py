@@ -1,0 +1,154 @@
+"""The runs of a study sorted into grids and groups, each with its name, mark and anchor."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from allroads.report.palette import group_mark
+from allroads.report.stored import Stored
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ in their seed alone.
+
+    Attributes:
+        index: Its place in the study, which decides its mark.
+        label: Its target, and what else tells it from the other groups of its grid.
+        target: Its target's name.
+        runs: Its rows of the table of runs, by seed.
+    """
+
+    index: int
+    label: str
+    target: str
+    runs: pl.DataFrame
+
+    @property
+    def colour(self) -> str:
+        """The colour of its mark."""
+        return group_mark(self.index)[0]
+
+    @property
+    def shape(self) -> str:
+        """The shape of its mark."""
+        return group_mark(self.index)[1]
+
+    @property
+    def learned(self) -> str:
+        """The column that says when a run learned: generalised, or fitted where nothing was held out."""
+        held_out = (
+            self.runs["held_out_loss"].is_not_null().any() or self.runs["steps_to_generalise"].is_not_null().any()
+        )
+        return "steps_to_generalise" if held_out else "steps_to_fit"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One grid of a study: what it asked, and its groups of runs.
+
+    Attributes:
+        name: As its author wrote it.
+        slug: The same in letters that are safe in an anchor and in a file name; unique in the study.
+        question: What it asks, in words; may be empty.
+        groups: Its groups, targets in the study's order.
+        runs: All its runs, with the columns ``group`` (label) and ``name`` (label and seed) added.
+        missing: Targets of the study of which no run is finished.
+    """
+
+    name: str
+    slug: str
+    question: str
+    groups: tuple[Group, ...]
+    runs: pl.DataFrame
+    missing: tuple[str, ...]
+
+    @property
+    def last_step(self) -> int:
+        """The largest number of steps that a run of this grid was given."""
+        return int(self.runs["steps"].max() or 1)
+
+
+def slug(name: str) -> str:
+    """Lower-case ASCII letters, digits and single hyphens; never empty, at most 60 characters.
+
+    Example:
+        >>> slug("a + b mod 53"), slug("../x"), slug("<script>"), slug("…")
+        ('a-b-mod-53', 'x', 'script', 'unnamed')
+    """
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].strip("-") or "unnamed"
+
+
+def slugs(names: Iterable[str]) -> dict[str, str]:
+    """One slug a name, told apart by a number where two would be the same.
+
+    Example:
+        >>> slugs(["a b", "a-b"])
+        {'a b': 'a-b', 'a-b': 'a-b-2'}
+    """
+    taken: dict[str, str] = {}
+    for name in names:
+        candidate, count = slug(name), 1
+        while candidate in taken.values():
+            count += 1
+            candidate = f"{slug(name)}-{count}"
+        taken[name] = candidate
+    return taken
+
+
+def read_grids(stored: Stored) -> tuple[Grid, ...]:
+    """Sort the runs of a study into its grids, in the order of the summary."""
+    entries: dict[str, dict[str, Any]] = {entry["name"]: entry for entry in stored.summary.get("grids", [])}
+    for name in stored.runs["grid"].unique(maintain_order=True):
+        entries.setdefault(name, {"name": name})
+    anchors = slugs(entries)
+    grids, count = [], 0
+    for name, entry in entries.items():
+        runs = stored.runs.filter(pl.col("grid") == name)
+        targets = [target["name"] for target in entry.get("targets", [])]
+        groups = _groups(runs, targets, count)
+        count += len(groups)
+        labels = pl.DataFrame(
+            [
+                {"run": row["run"], "group": group.label, "name": f"{group.label} · seed {row['seed']}"}
+                for group in groups
+                for row in group.runs.select("run", "seed").to_dicts()
+            ],
+            schema={"run": pl.String, "group": pl.String, "name": pl.String},
+        )
+        grids.append(
+            Grid(
+                name=name,
+                slug=anchors[name],
+                question=entry.get("question") or "",
+                groups=groups,
+                runs=labels.join(runs, on="run", maintain_order="left"),
+                missing=tuple(target for target in targets if target not in set(runs["target"])),
+            )
+        )
+    return tuple(grids)
+
+
+def _groups(runs: pl.DataFrame, targets: list[str], start: int) -> tuple[Group, ...]:
+    """Split the runs of one grid; a label says the target and whatever else varies within the grid."""
+    rank = {target: place for place, target in enumerate(targets)}
+    keys = ["target", "architecture", "explorer"]
+    parts = runs.partition_by(keys, as_dict=True, maintain_order=True)
+    order = sorted(parts, key=lambda key: (rank.get(key[0], len(rank)), *map(str, key)))
+    said = [0] + [place for place in (1, 2) if runs[keys[place]].n_unique() > 1]
+    return tuple(
+        Group(
+            index=start + place,
+            label=" · ".join(str(key[i]) for i in said),
+            target=str(key[0]),
+            runs=parts[key].sort("seed"),
+        )
+        for place, key in enumerate(order)
+    )

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from synthetic_study import Task, write_study
+
+from allroads.report.charts import pairs
+from allroads.report.grids import read_grids
+from allroads.report.stored import read_stored
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    return read_stored(write_study(tmp_path_factory.mktemp("pairs"), [Task("g", "t", seeds=12)], records=4))
+
+
+def cells_of(stored) -> pl.DataFrame:
+    barriers, agreement = pairs.figures(stored, read_grids(stored)[0])
+    assert barriers.panels[0].rows.equals(agreement.panels[0].rows)
+    return barriers.panels[0].rows
+
+
+def test_each_cell_holds_the_pair_it_stands_for(stored):
+    known = {frozenset((row["run_a"], row["run_b"])): row for row in stored.pairs.iter_rows(named=True)}
+    seeds = dict(stored.runs.select("run", "seed").iter_rows())
+    cells = cells_of(stored)
+    assert cells.height == 12 * 11
+    for cell in cells.iter_rows(named=True):
+        pair = known[frozenset((cell["run"], cell["other"]))]
+        above = cell["place"] < cell["place_other"]
+        assert (cell["row"], cell["column"]) == (str(seeds[cell["run"]]), str(seeds[cell["other"]]))
+        assert cell["held_out"] == above
+        assert cell["barrier"] == pair["barrier_held_out" if above else "barrier_train"]
+        assert cell["agreement"] == pair["agreement"]
+
+
+def test_runs_without_a_barrier_between_them_stand_side_by_side(stored):
+    cells = cells_of(stored)
+    near = np.eye(12, dtype=bool)
+    for cell in cells.iter_rows(named=True):
+        near[cell["place"], cell["place_other"]] = cell["barrier"] < 0.5
+    clusters = len({tuple(row) for row in near.tolist()})
+    assert clusters == 3  # the synthetic study draws its runs from three programs
+    assert (np.diff(near.argmax(axis=1)) != 0).sum() == clusters - 1
+
+
+def test_without_barriers_agreement_decides_the_order(stored):
+    bare = stored.pairs.with_columns(pl.lit(None, pl.Float64).alias("barrier_train"), barrier_held_out=None)
+    changed = type(stored)(**{**vars(stored), "pairs": bare.with_columns(pl.col("barrier_held_out").cast(pl.Float64))})
+    (figure,) = pairs.figures(changed, read_grids(changed)[0])
+    assert figure.chart == "agreement"
+    near = np.eye(12, dtype=bool)
+    for cell in figure.panels[0].rows.iter_rows(named=True):
+        near[cell["place"], cell["place_other"]] = cell["agreement"] > 0.95
+    assert (np.diff(near.argmax(axis=1)) != 0).sum() == 2
