@@ -1,0 +1,103 @@
+"""The door from PyTorch: a module's ``torch.export``, interpreted operator by operator in ``jax.numpy``.
+
+PyTorch is an extra (``pip install 'allroads[torch]'``) and is imported only when one of the two functions is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from allroads.errors import InputError
+from allroads.pfmap.network import Network
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["from_torch", "to_torch_state"]
+
+
+def from_torch(
+    module: torch.nn.Module, example_inputs: Any, *, init: Callable[[Any], Any] | None = None
+) -> tuple[Network, dict[str, Any]]:
+    """A PyTorch module as ``(network, params)``: the same function, written in JAX.
+
+    ``params`` holds the module's parameters under their PyTorch names, with their shapes; a parameter that is tied
+    appears once, under its first name. Parameters with ``requires_grad=False`` are in it as well. Buffers (the
+    running statistics of a batch norm) are constants of the network. The module itself is left as it was, and later
+    changes to it do not reach the network.
+
+    ``network.apply`` computes in the precision of the ``params`` that it is given. It takes any batch size (the module
+    is exported again, once a shape, where one export does not cover it), and a tuple where ``example_inputs`` is one.
+    Of a module with several outputs it gives the first, or the one named ``logits``.
+
+    ``network.init(key)`` draws new weights as the module's own ``reset_parameters`` would (``_init_weights`` for
+    models of ``transformers``), seeded by the key; it works under ``jax.jit`` and ``jax.vmap``.
+
+    Args:
+        module: In evaluation mode where it has dropout or batch norm.
+        example_inputs: One batch as the module takes it: a tensor or array, or a tuple of them. Real arrays are
+            cast to the precision of the module, integer ones (tokens) stay integers.
+        init: ``init(key) -> params`` in place of the module's own; needed where the module has parameters that no
+            ``reset_parameters`` reaches.
+
+    Returns:
+        The network, and the module's present weights.
+
+    Raises:
+        InputError: If torch is not installed, the example inputs do not fit the module, the module is in double
+            precision outside :func:`allroads.float64`, or its control flow depends on values.
+        UnsupportedOperatorError: If an operator has no rule; names it and the line of code that it comes from.
+        NotDeterministicError: If the module answers the same question in two ways.
+
+    Example:
+        >>> import torch
+        >>> layer = torch.nn.Linear(2, 1)
+        >>> state = {"weight": torch.tensor([[1.0, -2.0]]), "bias": torch.tensor([0.5])}
+        >>> _ = layer.load_state_dict(state)
+        >>> network, params = from_torch(layer, torch.zeros(3, 2))
+        >>> network.apply(params, torch.tensor([[3.0, 1.0]]).numpy()).tolist()  # 3 − 2 + 0.5
+        [[1.5]]
+        >>> sorted(params), to_torch_state(params)["weight"]
+        (['bias', 'weight'], tensor([[ 1., -2.]]))
+    """
+    _require_torch()
+    from allroads.networks.torch.bridge import bridge
+
+    return bridge(module, example_inputs, init)
+
+
+def to_torch_state(params: Mapping[str, Any], module: torch.nn.Module | None = None) -> dict[str, torch.Tensor]:
+    """The weights back as a PyTorch state, to be given to ``module.load_state_dict``.
+
+    Args:
+        params: One point of parameter space, as ``from_torch`` or the network made it.
+        module: Where it is given, the state also holds what ``load_state_dict(strict=True)`` asks for: every name of
+            a tied parameter, and the module's own buffers. Without it, tied names and buffers are left out, and
+            ``strict=False`` is needed where there are any.
+
+    Returns:
+        Tensors of their own memory, by name.
+
+    Raises:
+        InputError: If torch is not installed, or names or shapes are not those of ``module``.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> to_torch_state({"weight": jnp.ones((1, 2))})
+        {'weight': tensor([[1., 1.]])}
+    """
+    _require_torch()
+    from allroads.networks.torch.arrays import state
+
+    return state(params, module)
+
+
+def _require_torch() -> None:
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            "PyTorch is not installed, and from_torch and to_torch_state need it: pip install 'allroads[torch]' "
+            "(for a machine without a GPU, install PyTorch's CPU build first)."
+        ) from error

@@ -1,0 +1,202 @@
+"""From a module to graphs: one export for every batch size where that is possible, else one for each shape."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import torch
+from torch.export import Dim, ExportedProgram
+from torch.export.graph_signature import InputKind
+from torch.fx import Node
+
+from allroads.errors import InputError, UnsupportedOperatorError
+from allroads.networks.torch.arrays import first_names
+from allroads.networks.torch.interpret import Interpreter
+from allroads.networks.torch.lines import source_of_error, whole_stacks
+from allroads.networks.torch.storage import find_aliases
+
+Shapes = tuple[tuple[int, ...], ...]
+
+_LOCK = threading.Lock()  # one export at a time: PyTorch's tracer is not made for several
+
+
+class OneOutput(torch.nn.Module):
+    """A module reduced to its first output, or to the one named ``logits``."""
+
+    def __init__(self, module: torch.nn.Module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """The output."""
+        outputs = self.module(*inputs)
+        while not isinstance(outputs, torch.Tensor):
+            if isinstance(outputs, Mapping) and outputs:
+                outputs = outputs["logits"] if "logits" in outputs else next(iter(outputs.values()))
+            elif isinstance(outputs, Sequence) and not isinstance(outputs, str) and outputs:
+                outputs = outputs[0]
+            else:
+                raise InputError(
+                    f"from_torch: the module gives {type(outputs).__name__}, expected a tensor, or a tuple or a "
+                    "mapping of tensors; wrap it in a module that gives the tensor you want."
+                )
+        return outputs
+
+
+@dataclass(frozen=True)
+class Program:
+    """One export: its graph, where its inputs come from, and what it takes for granted about their shapes."""
+
+    exported: ExportedProgram
+    own: torch.dtype
+    names: Mapping[str, str]
+    aliases: Mapping[Node, Node]
+
+    def fits(self, shapes: Shapes) -> bool:
+        """Whether the export holds for inputs of these shapes."""
+        sizes: dict[Any, int] = {}
+        for node, shape in zip(self._user_inputs(), shapes, strict=True):
+            expected = node.meta["val"].shape
+            if len(expected) != len(shape):
+                return False
+            for want, got in zip(expected, shape, strict=True):
+                symbol = want if isinstance(want, int) else want.node.expr
+                if isinstance(symbol, int) or symbol.is_number:
+                    if int(symbol) != got:
+                        return False
+                elif not symbol.is_Symbol or sizes.setdefault(symbol, got) != got:
+                    return False
+        ranges = self.exported.range_constraints
+        return all(ranges[s].lower <= n <= ranges[s].upper for s, n in sizes.items() if s in ranges)
+
+    def run(self, params: Mapping[str, Any], inputs: Sequence[Any], runtime: Any) -> Any:
+        """The output for these weights and inputs."""
+        interpreter = Interpreter(self.own, runtime)
+        waiting = iter(inputs)
+        values = []
+        for spec in self.exported.graph_signature.input_specs:
+            if spec.kind is InputKind.PARAMETER:
+                values.append(params[self.names[spec.target]])
+            elif spec.kind is InputKind.BUFFER:
+                held = self.exported.state_dict if spec.persistent else self.exported.constants
+                values.append(interpreter.constant(held[spec.target]))
+            elif spec.kind is InputKind.CONSTANT_TENSOR:
+                values.append(interpreter.constant(self.exported.constants[spec.target]))
+            else:
+                values.append(next(waiting))
+        return interpreter.run(self.exported.graph_module, values, dict(self.aliases))[0]
+
+    def _user_inputs(self) -> list[Node]:
+        nodes = [n for n in self.exported.graph.nodes if n.op == "placeholder"]
+        specs = self.exported.graph_signature.input_specs
+        return [n for n, s in zip(nodes, specs, strict=True) if s.kind is InputKind.USER_INPUT]
+
+
+class Programs:
+    """The exports of one module, made as shapes ask for them.
+
+    Args:
+        module: A copy of the user's module that nobody else changes.
+        examples: One batch that it takes.
+        own: Its floating precision.
+    """
+
+    def __init__(self, module: torch.nn.Module, examples: tuple[torch.Tensor, ...], own: torch.dtype):
+        self.module, self.examples, self.own = OneOutput(module), examples, own
+        self.names = {f"module.{name}": first for name, first in first_names(module).items()}
+        self.made: list[Program] = []
+
+    def find(self, shapes: Shapes) -> Program:
+        """An export that holds for inputs of these shapes."""
+        with _LOCK:
+            for program in self.made:
+                if program.fits(shapes):
+                    return program
+            inputs = tuple(_tiled(e, shape) for e, shape in zip(self.examples, shapes, strict=True))
+            program = self._make(inputs)
+            self.made.append(program)
+            return program
+
+    def _make(self, inputs: tuple[torch.Tensor, ...]) -> Program:
+        batch = inputs[0].shape[0] if inputs[0].ndim else 1
+        exported = None
+        if batch > 1:
+            free = tuple({0: Dim.AUTO} if t.ndim and t.shape[0] == batch else None for t in inputs)
+            with contextlib.suppress(Exception):  # what fails here fails again below, or does not matter
+                exported = _export(self.module, inputs, (free,))
+        # a graph that rests on more than "at least two examples" is not used for other batch sizes
+        if exported is None or getattr(exported, "_guards_code", ["unknown"]):
+            exported = self._exported_as_is(inputs)
+        aliases = find_aliases(exported.graph_module, _all_inputs(exported, inputs))
+        return Program(exported, self.own, self.names, aliases)
+
+    def _exported_as_is(self, inputs: tuple[torch.Tensor, ...]) -> ExportedProgram:
+        try:
+            return _export(self.module, inputs, None)
+        except InputError:
+            raise
+        except Exception as error:
+            shapes = ", ".join(str(tuple(t.shape)) for t in inputs)
+            first = str(error).strip().split("\n")[0][:300]
+            if "data-dependent" in str(error) or "DataDependent" in type(error).__name__:
+                raise InputError(
+                    f"from_torch: the module's control flow depends on values, at {source_of_error(error)}. A network "
+                    "must be one fixed sequence of operators: choose with torch.where in place of `if`, and keep "
+                    f".item(), nonzero and boolean indexing out of forward. ({first})"
+                ) from error
+            raise UnsupportedOperatorError(
+                f"from_torch: torch.export cannot take this module apart for inputs of shape {shapes}, at "
+                f"{source_of_error(error)}: {type(error).__name__}: {first}"
+            ) from error
+
+
+def _all_inputs(exported: ExportedProgram, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    waiting = iter(inputs)
+    held = {**exported.constants, **exported.state_dict}
+    specs = exported.graph_signature.input_specs
+    return tuple(next(waiting) if s.kind is InputKind.USER_INPUT else held[s.target] for s in specs)
+
+
+def _tiled(example: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """An example repeated or cut to another shape, so that tokens stay tokens."""
+    for axis, size in enumerate(shape):
+        example = example.index_select(axis, torch.arange(size) % example.shape[axis])
+    return example
+
+
+def _export(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], free: Any) -> ExportedProgram:
+    with _quiet(), whole_stacks(), torch.enable_grad():
+        return torch.export.export(module, inputs, dynamic_shapes=free, strict=False)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the export's own notes to itself: what matters of them becomes an error of ours."""
+    loggers = [logging.getLogger(n) for n in ("torch.fx.experimental.symbolic_shapes", "torch._export", "torch.export")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def runtime_precision(params: Mapping[str, Any], inputs: Sequence[Any]) -> Any:
+    """The precision to compute in: that of the real parameters; without any, that of the real inputs."""
+    for arrays in (params.values(), inputs):
+        real = [a for a in arrays if jnp.issubdtype(a.dtype, jnp.floating)]
+        if real:
+            return jnp.result_type(*real)
+    return jax.dtypes.canonicalize_dtype(float)
