@@ -1,0 +1,1 @@
+"""Architectures to learn with, and the doors from PyTorch and Equinox."""

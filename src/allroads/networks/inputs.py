@@ -1,0 +1,98 @@
+"""How networks read what they are given, and what they refuse to read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from allroads.errors import InputError
+
+LOOKUP = 16
+"""Vocabulary above which a table is looked up; below it a product with one-hot tokens is quicker.
+
+Forward and backward on one CPU thread, 16 members under vmap, ms above a layer without tokens: 10 streams of
+10 symbols, 640 examples: lookup 6.3, product 3.2; 2 streams of 53 and 1,400 examples: 25 and 69; of 113: 25
+and 88.
+"""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Turns numbers or tokens into features.
+
+    Args:
+        shape: The shape of what is read at a time, such as an image or one position of a sequence.
+        vocabulary: Tokens run over ``0 … vocabulary−1`` and are read one-hot, side by side;
+            ``None`` for real numbers, read flattened.
+
+    Example:
+        >>> Reader((2,), vocabulary=3).project(jnp.array([[0, 2]]), jnp.eye(6))
+        Array([[1., 0., 0., 0., 0., 1.]], dtype=float32)
+    """
+
+    shape: tuple[int, ...]
+    vocabulary: int | None = None
+
+    @property
+    def streams(self) -> int:
+        """How many numbers or tokens are read at a time."""
+        return math.prod(self.shape)
+
+    @property
+    def features(self) -> int:
+        """How many features they make."""
+        return self.streams * (self.vocabulary or 1)
+
+    def project(self, inputs: Any, weight: Any) -> Any:
+        """The features of ``inputs [..., *shape]`` times ``weight [features, width]``: ``[..., width]``."""
+        lead = inputs.shape[: inputs.ndim - len(self.shape)]
+        inputs = inputs.reshape(*lead, self.streams)
+        if self.vocabulary is None:
+            return inputs.astype(weight.dtype) @ weight
+        if self.vocabulary > LOOKUP:
+            tables = weight.reshape(self.streams, self.vocabulary, -1)
+            return sum(tables[stream][inputs[..., stream]] for stream in range(self.streams))
+        one_hot = jax.nn.one_hot(inputs, self.vocabulary, dtype=weight.dtype)
+        return one_hot.reshape(*lead, self.features) @ weight
+
+
+def checked_inputs(inputs: Any, input_shape: tuple[int, ...], vocabulary: int | None, name: str) -> Any:
+    """A batch as a JAX array.
+
+    Raises:
+        InputError: If its examples do not have the network's input shape, or tokens are not integers.
+    """
+    inputs = jnp.asarray(inputs)
+    if inputs.shape[1:] != input_shape or inputs.ndim == 0:
+        expected = ", ".join(["N", *map(str, input_shape)])
+        raise InputError(f"network {name!r} got inputs of shape {inputs.shape}; expected [{expected}].")
+    if vocabulary is not None and jnp.issubdtype(inputs.dtype, jnp.inexact):
+        raise InputError(
+            f"network {name!r} got inputs of dtype {inputs.dtype}; expected integer tokens 0 … "
+            f"{vocabulary - 1}. Cast them to integers, or build the network with vocabulary=None to read "
+            "real numbers."
+        )
+    return inputs
+
+
+def checked_sizes(**sizes: Any) -> None:
+    """Refuse whatever is not a positive integer or a non-empty tuple of them.
+
+    Raises:
+        InputError: Naming the option.
+
+    Example:
+        >>> checked_sizes(widths=(64, 0))
+        Traceback (most recent call last):
+        allroads.errors.InputError: widths is (64, 0); expected positive whole numbers.
+    """
+    for name, value in sizes.items():
+        several = isinstance(value, tuple)
+        for size in value if several else (value,):
+            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+                expected = "positive whole numbers" if several else "a positive whole number"
+                raise InputError(f"{name} is {value!r}; expected {expected}.")
