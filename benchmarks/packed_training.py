@@ -1,6 +1,6 @@
 """Packed training beside a plain PyTorch loop, packed `torch.func.vmap` and a bare JAX scan, on one thread.
 
-    python benchmarks/packed_training.py            # about eight minutes; writes benchmarks/results/packed_training.json
+    python benchmarks/packed_training.py    # about eight minutes; writes benchmarks/results/packed_training.json
 
 What is compared, one after the other in turn, several times, all on one thread of one process:
 
@@ -130,7 +130,12 @@ def workloads(quick: bool) -> list[Workload]:
             160 // share,
         ),
         Workload(
-            "CNN 8-16, digits", build("convolutional", digits.interface, channels=(8, 16)), digits, 256, 16, 160 // share
+            "CNN 8-16, digits",
+            build("convolutional", digits.interface, channels=(8, 16)),
+            digits,
+            256,
+            16,
+            160 // share,
         ),
         Workload("GRU 32, 10 steps", build("recurrent", machine.interface, width=32), machine, 256, 64, 160 // share),
     ]
@@ -145,7 +150,9 @@ def bare_scan(work: Workload, width: int) -> Callable[[], Any]:
 
         def step(carry: Any, _: Any) -> Any:
             params, memory = carry
-            loss, gradient = jax.value_and_grad(lambda p: per_example(work.network.apply(p, inputs), labels).mean())(params)
+            loss, gradient = jax.value_and_grad(lambda p: per_example(work.network.apply(p, inputs), labels).mean())(
+                params
+            )
             updates, memory = rule.update(gradient, memory, params)
             return (optax.apply_updates(params, updates), memory), loss
 
@@ -222,9 +229,9 @@ def check_equal(work: Workload) -> float:
     """Largest difference of the losses of the first ten steps between the four; the start is the same."""
     start = work.network.init(jax.random.fold_in(jax.random.fold_in(jax.random.key(0), 0), 0))
     steps = 10
-    ours = explore(
-        work.network, work.loss, work.inputs, work.labels, "adam", 1, steps=steps, records=steps + 1
-    ).curves["train_loss"][0][:steps]
+    ours = explore(work.network, work.loss, work.inputs, work.labels, "adam", 1, steps=steps, records=steps + 1).curves[
+        "train_loss"
+    ][0][:steps]
     others = [torch_loop(work, start, steps), torch_vmap(work, start, 2, steps)]
     return max(float(np.abs(ours - np.array(other)).max()) for other in others)
 
@@ -250,7 +257,7 @@ def timed(run: Callable[[], Any]) -> float:
 def measure(work: Workload, matrix: Any, product: Any, rounds: int) -> dict[str, Any]:
     start = work.network.init(jax.random.key(0))
     outputs = jax.eval_shape(work.network.apply, start, work.inputs)
-    width = min(pack_width(start, outputs, len(work.inputs)), work.members)
+    width = pack_width(start, outputs, len(work.inputs), work.members)
     adam = build_explorer("adam", learning_rate=RATE)
 
     def ours(members: int = work.members) -> Any:
@@ -312,7 +319,9 @@ def main() -> None:
     product = jax.jit(lambda a: a @ a)
     product(matrix).block_until_ready()
     rows = []
-    header = f"{'workload':26}{'µs/member-step':>15}{'× loop':>8}{'× vmap':>8}{'/ bare':>8}{'of peak':>9}{'compile s':>11}"
+    header = (
+        f"{'workload':26}{'µs/member-step':>15}{'× loop':>8}{'× vmap':>8}{'/ bare':>8}{'of peak':>9}{'compile s':>11}"
+    )
     print(header)
     for work in workloads(quick):
         row = measure(work, matrix, product, 2 if quick else ROUNDS)

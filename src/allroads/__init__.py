@@ -40,7 +40,7 @@ _HOME = {
     "InputError": "allroads.errors",
 }
 
-__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604
+__all__ = ["__version__", *sorted(_HOME)]
 
 if TYPE_CHECKING:
     from allroads.errors import AllroadsError, InputError

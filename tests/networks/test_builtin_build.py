@@ -141,9 +141,9 @@ def test_factory_may_give_an_equinox_module_drawn_by_key(user_module):
     ("path", "message"),
     [
         ("user_networks", "expected 'module:function'"),
-        ("no_such_module:make", "cannot be imported: ModuleNotFoundError: No module named 'no_such_module'"),
-        ("user_networks:missing", "cannot be imported: AttributeError"),
-        ("user_networks:number", "is int; expected a function"),
+        ("no_such_module:make", r"cannot be imported \(ModuleNotFoundError: No module named 'no_such_module'\)"),
+        ("user_networks:missing", "has no function 'missing'"),
+        ("user_networks:number", "has no function 'number'"),
         ("user_networks:broken", "factory 'user_networks:broken' failed: ZeroDivisionError: by zero"),
         ("user_networks:text", "gave str; expected a Network"),
     ],

@@ -176,7 +176,7 @@ def my_targets(tmp_path, monkeypatch):
 
 def test_a_users_factory_in_the_current_folder(my_targets):
     path = list(sys.path)
-    target = build_target("factory", function="targets_of_mine:parity", options={"bits": 4})
+    target = build_target("factory", path="targets_of_mine:parity", bits=4)
     assert (target.name, len(target.full)) == ("mine", 16)
     assert sys.path == path
 
@@ -184,18 +184,17 @@ def test_a_users_factory_in_the_current_folder(my_targets):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"function": "targets_of_mine"}, "expected 'module:function'"),
-        ({"function": "../evil:f"}, "expected 'module:function'"),
-        ({"function": "a:b:c"}, "expected"),
-        ({"function": None}, "expected"),
-        ({"function": "no_such_module:f"}, "'no_such_module' cannot be imported"),
-        ({"function": "targets_that_fail:f"}, "cannot be imported.*no_such_package"),
-        ({"function": "targets_of_mine:party"}, "no function 'party'"),
-        ({"function": "targets_of_mine:number"}, "no function 'number'"),
-        ({"function": "targets_of_mine:parity"}, "TypeError.*bits"),
-        ({"function": "targets_of_mine:parity", "options": [4]}, "table of keyword arguments"),
-        ({"function": "targets_of_mine:broken"}, "RuntimeError: out of luck"),
-        ({"function": "targets_of_mine:wrong"}, "gave int; it must give an allroads.Target"),
+        ({"path": "targets_of_mine"}, "expected 'module:function'"),
+        ({"path": "../evil:f"}, "expected 'module:function'"),
+        ({"path": "a:b:c"}, "expected"),
+        ({"path": None}, "expected"),
+        ({"path": "no_such_module:f"}, "'no_such_module' cannot be imported"),
+        ({"path": "targets_that_fail:f"}, "cannot be imported.*no_such_package"),
+        ({"path": "targets_of_mine:party"}, "no function 'party'"),
+        ({"path": "targets_of_mine:number"}, "no function 'number'"),
+        ({"path": "targets_of_mine:parity"}, "TypeError.*bits"),
+        ({"path": "targets_of_mine:broken"}, "RuntimeError: out of luck"),
+        ({"path": "targets_of_mine:wrong"}, "gave int; it must give an allroads.Target"),
     ],
 )
 def test_bad_factories(options, message, my_targets):
@@ -218,8 +217,8 @@ KINDS = {
     "digits": ("digits", {}, {"flatten": True}),
     "factory": (
         "factory",
-        {"function": "allroads.targets.modular:modular", "options": {"p": 5}},
-        {"options": {"p": 6}},
+        {"path": "allroads.targets.modular:modular", "p": 5},
+        {"p": 6},
     ),
 }
 

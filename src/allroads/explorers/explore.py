@@ -41,7 +41,7 @@ def explore(
     records: int = 64,
     checkpoints: int = 16,
     memory: int = 2**30,
-    pack: int | None = None,
+    pack: int = 64,
     progress: Callable[[int], None] | None = None,
 ) -> Trajectory:
     """Move a population through parameter space and record it.
@@ -66,7 +66,7 @@ def explore(
         records: Recorded steps, at most; spaced evenly in log(1 + step).
         checkpoints: Records of which the parameters are kept, at most.
         memory: Bytes that values and parameters may take. Checkpoints are thinned to fit, never below the two ends.
-        pack: Members that run side by side; default: as many as fit the cache, tuned by the shape, from 1 to 64.
+        pack: Members that run side by side, at most; fewer where their working set would not fit the cache.
         progress: Called with the number of members done, after each pack.
 
     Returns:
@@ -77,7 +77,7 @@ def explore(
         MemoryBudgetError: If even two checkpoints do not fit; says how much is needed.
 
     Example:
-        Gradient descent on ½-scaled squares contracts by 1 − 2η a step:
+        Gradient descent with η = 0.1 on the square of a line contracts by 1 − 2η a step:
 
         >>> import jax.numpy as jnp
         >>> from allroads import Network
@@ -102,18 +102,14 @@ def explore(
     slots[kept] = np.arange(len(kept))
     schedule = Schedule(jnp.asarray(recorded), jnp.asarray(slots))
 
-    width = pack or pack_width(shape, outputs, explorer.batch_size or len(data.inputs))
+    width = pack_width(shape, outputs, explorer.batch_size or len(data.inputs), pack)
     run = compiled_pack(network, explorer, loss, len(kept))
     packs: list[Record] = []
     for first in range(0, len(indices), width):
-        # The last pack is filled up with copies of its last member, so that every pack has one compiled shape.
-        positions = np.minimum(np.arange(first, first + width), len(indices) - 1)
-        keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.asarray(indices[positions]))
-        starts = None if start is None else jax.tree.map(lambda leaf: jnp.asarray(leaf)[positions], start)
-        real = min(width, len(indices) - first)
-        packs.append(jax.tree.map(lambda leaf: np.asarray(leaf)[:real], run(starts, keys, data, schedule)))
+        chosen = np.arange(first, min(first + width, len(indices)))
+        packs.append(_run_pack(run, chosen, width, key, indices, start, data, schedule))
         if progress is not None:
-            progress(first + real)
+            progress(int(chosen[-1]) + 1)
     record: Record = jax.tree.map(lambda *leaves: np.concatenate(leaves), *packs)
 
     batch = explorer.batch_size or len(data.inputs)
@@ -131,12 +127,29 @@ def explore(
     )
 
 
-def pack_width(params: Params, outputs: Any, batch: int) -> int:
-    """How many members run side by side: a power of two, from 1 to 64, whose working set fits the cache.
+def _run_pack(
+    run: Callable[..., Record],
+    chosen: np.ndarray,
+    width: int,
+    key: Any,
+    indices: np.ndarray,
+    start: Params,
+    data: Data,
+    schedule: Schedule,
+) -> Record:
+    """Run the members at these positions, filled up with copies of the last: every pack has one compiled shape."""
+    positions = np.pad(chosen, (0, width - len(chosen)), mode="edge")
+    keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.asarray(indices[positions]))
+    starts = None if start is None else jax.tree.map(lambda leaf: jnp.asarray(leaf)[positions], start)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chosen)], run(starts, keys, data, schedule))
 
-    It depends on the shape alone and a pack that is not full is filled up, so a member goes through the same compiled
-    arithmetic however many run beside it. The working set of one member is estimated as its parameters four times
-    (point, gradient, two moments) and its batch of activations.
+
+def pack_width(params: Params, outputs: Any, batch: int, most: int = 64) -> int:
+    """How many members run side by side: as many as fit the cache (a power of two), from 1 to ``most``.
+
+    It does not depend on how many members there are, and a pack that is not full is filled up, so a member goes
+    through the same compiled arithmetic however many run beside it. The working set of one member is estimated as its
+    parameters four times (point, gradient, two moments) and its batch of activations.
 
     Example:
         Sixteen 7-40-40-1 networks on 128 inputs were measured to be the fastest:
@@ -150,7 +163,7 @@ def pack_width(params: Params, outputs: Any, batch: int) -> int:
     # Activations are not known from outside; the square root of the weights is about the width of one layer.
     hidden = 4 * math.sqrt(weights)
     member = 4 * weights + batch * (3 * per_example + hidden)
-    return 2 ** int(min(6.0, max(0.0, math.log2(CACHE_BYTES / member))))
+    return min(most, 2 ** int(max(0.0, math.log2(CACHE_BYTES / member))))
 
 
 def _checked(inputs: Any, labels: Any, held_out: tuple[Any, Any] | None, probes: Any, explorer: Explorer) -> Data:

@@ -15,7 +15,7 @@ from allroads.pfmap.network import Network, Params
 
 
 class Data(NamedTuple):
-    """What a pack is run on; ``held_out_*`` is ``None`` where nothing is held out, ``probes`` where they are the inputs."""
+    """What a pack is run on; ``held_out_*`` are ``None`` without such data, ``probes`` where they are ``inputs``."""
 
     inputs: Any
     labels: Any

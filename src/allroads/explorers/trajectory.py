@@ -61,6 +61,10 @@ class Trajectory:
         """The last point of every member: a population, leaves ``[M, …]``."""
         return jax.tree.map(lambda leaf: leaf[:, -1], self.params)
 
+    def end(self, position: int) -> Params:
+        """The last point of one member by its position."""
+        return jax.tree.map(lambda leaf: leaf[position, -1], self.params)
+
     def member(self, position: int) -> dict[str, Any]:
         """One member by its position: ``params`` ``[K, …]``, ``values`` ``[T, N, …]``, ``curves``, ``status``."""
         return {

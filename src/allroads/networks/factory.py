@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import sys
 from typing import Any
@@ -12,6 +11,7 @@ import jax
 import numpy as np
 
 from allroads.errors import InputError
+from allroads.imported import imported
 from allroads.networks.from_equinox import from_equinox
 from allroads.pfmap.network import Network
 
@@ -51,7 +51,7 @@ def factory(
         Traceback (most recent call last):
         allroads.errors.InputError: factory 'allroads.networks.mlp:mlp' failed: TypeError: ...
     """
-    make = _imported(path)
+    make = imported(path)
     accepted = inspect.signature(make).parameters
     if "interface" in accepted or any(p.kind is inspect.Parameter.VAR_KEYWORD for p in accepted.values()):
         options |= {"interface": interface}
@@ -82,19 +82,3 @@ def factory(
         f"factory {path!r} gave {type(result).__name__}; expected a Network, (network, params), an "
         "equinox.Module or a torch.nn.Module. Return one of these."
     )
-
-
-def _imported(path: str) -> Any:
-    module, _, function = path.partition(":")
-    if not (module and function):
-        raise InputError(f"factory path is {path!r}; expected 'module:function'.")
-    try:
-        make = getattr(importlib.import_module(module), function)
-    except Exception as error:
-        raise InputError(
-            f"factory {path!r} cannot be imported: {type(error).__name__}: {error}. Check the spelling, and "
-            "that the module can be imported from where you run (PYTHONPATH)."
-        ) from error
-    if not callable(make):
-        raise InputError(f"factory {path!r} is {type(make).__name__}; expected a function.")
-    return make

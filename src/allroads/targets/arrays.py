@@ -17,7 +17,7 @@ _SPLIT = ("train_inputs", "train_labels", "held_out_inputs", "held_out_labels")
 
 def arrays(
     *,
-    path: str,
+    path: Path,
     loss: str | None = None,
     classes: int | None = None,
     alphabet: int | None = None,
@@ -34,7 +34,7 @@ def arrays(
     ``held_out_inputs`` and ``held_out_labels``, which are taken as they are. Nothing in it is unpickled.
 
     Args:
-        path: The file.
+        path: The file; in a study, relative to the folder of its TOML.
         loss: ``"cross_entropy"``, ``"bce"`` or ``"mse"``, default by the labels: whole numbers are classes.
         classes: Number of classes, default the largest label + 1.
         alphabet: Number of tokens, where the inputs are tokens ``0 … alphabet − 1``.
@@ -56,7 +56,7 @@ def arrays(
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     np.savez(f"{folder}/mine.npz", inputs=np.eye(4), labels=np.array([0, 1, 0, 1]))
-        ...     len(arrays(path=f"{folder}/mine.npz", train_size=3).train)
+        ...     len(arrays(path=Path(folder) / "mine.npz", train_size=3).train)
         3
     """
     found = _read(path)
@@ -82,7 +82,7 @@ def arrays(
     )
 
 
-def _read(path: str) -> dict[str, np.ndarray]:
+def _read(path: Path) -> dict[str, np.ndarray]:
     try:
         with open(path, "rb") as stream:
             content = np.load(stream, allow_pickle=False)

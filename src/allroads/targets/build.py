@@ -49,10 +49,12 @@ def build_target(kind: str, **options: Any) -> Target:
     """
     make = TARGETS[one_of("kind of target", kind, TARGETS)]
     parameters = inspect.signature(make).parameters
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for option in options:
-        if option not in parameters:
+        if option not in parameters and not open_ended:
             raise UnknownNameError(f"option of the target {kind!r}", option, parameters)
-    missing = [n for n, p in parameters.items() if p.default is p.empty and n not in options]
+    needed = [n for n, p in parameters.items() if p.default is p.empty and p.kind is p.KEYWORD_ONLY]
+    missing = [name for name in needed if name not in options]
     if missing:
         raise InputError(f"the target {kind!r} needs {', '.join(missing)}; give it.")
     return make(**options)

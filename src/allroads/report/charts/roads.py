@@ -35,7 +35,7 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
         absent = "No road was embedded for this grid: a picture of function space needs at least one run that moved."
         return (Figure("roads", (), "", absent=absent),)
     caption = (
-        "Look at how the lines go from the ring (every answer equally likely) to the star (every answer right): "
+        "Look at how the lines go from the ring (a guess that knows nothing) to the star (every answer right): "
         "each is one run, thicker as training goes on, with its mark where it ended; "
         "lines that share a road learned the same way, and a straight line is the shortest road."
     )
