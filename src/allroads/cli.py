@@ -1,0 +1,157 @@
+"""The command line: ``allroads run``, ``report``, ``list``, ``doctor``; heavy imports wait for their use."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from allroads.errors import AllroadsError, InputError
+
+app = typer.Typer(
+    help="Map the parameter–function map of neural networks.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
+
+
+def main() -> None:
+    """Run the command line; an error that allroads raises on purpose is one message and an exit code.
+
+    Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted. ``ALLROADS_DEBUG=1`` shows the traceback.
+    """
+    try:
+        app()
+    except AllroadsError as error:
+        if os.environ.get("ALLROADS_DEBUG") == "1":
+            raise
+        print(f"allroads: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, InputError) else 1)
+
+
+@app.command()
+def run(
+    study: Annotated[str, typer.Argument(help="A TOML file, or the name of a built-in study.")],
+    out: Annotated[Path | None, typer.Option(help="The run directory. Default: runs/<name of the study>.")] = None,
+    set: Annotated[list[str] | None, typer.Option(help="Override a key, for example grid.0.seeds=4.")] = None,
+    engine: Annotated[str | None, typer.Option(help="auto, process, pool or pool:N.")] = None,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write no page.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a study, or finish one that was interrupted."""
+    from allroads.studies.threads import one_thread
+
+    one_thread()
+    from allroads.studies.console import watching
+    from allroads.studies.engines import computing
+    from allroads.studies.run import run_study
+
+    try:
+        with watching() as progress:
+            done = run_study(study, out, engine, overrides=set or (), report=not no_report, progress=progress)
+    except KeyboardInterrupt:
+        print(
+            "\nInterrupted. Finished cells are kept: run the same command again to go on.",
+            file=sys.stderr,
+            flush=True,
+        )
+        if computing():
+            sys.stdout.flush()
+            os._exit(130)  # what XLA is at in another thread cannot be waited for
+        raise typer.Exit(130) from None
+    if as_json:
+        summary = {key: done.summary[key] for key in ("name", "findings", "status_counts", "cost")}
+        _print_json(
+            {
+                **summary,
+                "directory": str(done.directory),
+                "report": done.report and str(done.report),
+                "computed": dict(done.computed),
+            }
+        )
+        return
+    if not any(done.computed.values()):
+        print("Everything was finished before; nothing was computed.")
+    for finding in done.summary["findings"]:
+        print(f"• {finding['text']}")
+    print(f"Results: {done.directory}")
+    if done.report:
+        print(f"Report:  {done.report.resolve().as_uri()}")
+
+
+@app.command()
+def report(
+    directory: Annotated[Path, typer.Argument(help="A run directory.")],
+    figures: Annotated[str | None, typer.Option(help="Write each chart too: svg, png or pdf.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the page of a run directory, and with --figures each chart for a paper."""
+    if figures is not None and figures not in ("svg", "png", "pdf"):
+        raise InputError(f"--figures {figures!r}: expected svg, png or pdf.")
+    from allroads.report import write_figures, write_report
+
+    page = write_report(directory)
+    charts = write_figures(directory, figures) if figures else []
+    if as_json:
+        _print_json({"report": str(page), "figures": [str(path) for path in charts]})
+        return
+    print(f"Report:  {page.resolve().as_uri()}")
+    for path in charts:
+        print(f"Figure:  {path}")
+
+
+@app.command("list")
+def list_(
+    what: Annotated[
+        str | None, typer.Argument(help="targets, architectures, explorers, studies, or a run directory.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List what a study can be made of, or the cells of a run directory."""
+    from allroads.studies.catalogue import KINDS, list_cells, list_kinds
+
+    if what is not None and what not in KINDS:
+        found: Any = list_cells(what)
+        if not as_json:
+            for row in found:
+                print("  ".join(str(value) for value in row.values()))
+            print(f"{len(found)} cells")
+            return
+    else:
+        found = {kind: list_kinds(kind) for kind in ([what] if what else KINDS)}
+        if not as_json:
+            for kind, entries in found.items():
+                print(f"{kind}:")
+                for name, text in entries.items():
+                    print(f"  {name:<18}{text}")
+            return
+    _print_json(found)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check this machine: versions, JAX and PyTorch builds, devices, threads, cache, Chromium."""
+    from allroads.studies.doctor import examine
+
+    checks = examine()
+    problems = [check for check in checks if check.problem]
+    if as_json:
+        _print_json({"checks": [vars(check) for check in checks], "problems": len(problems)})
+    else:
+        for check in checks:
+            print(f"{'!!' if check.problem else 'ok'}  {check.name:<12}{check.found}")
+            if check.problem:
+                print(f"    {check.problem} {check.remedy}")
+    raise typer.Exit(1 if problems else 0)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1, ensure_ascii=False))

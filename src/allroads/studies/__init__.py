@@ -1,0 +1,1 @@
+"""A study: configuration, cells, store, engines."""

@@ -1,0 +1,54 @@
+"""One spelling for every JSON value, and its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+def plain(value: Any) -> Any:
+    """``value`` in JSON's own types: tuples become lists, NumPy scalars numbers, what is not finite ``None``.
+
+    Raises:
+        TypeError: If a part of it has no JSON form.
+
+    Example:
+        >>> plain({"widths": (64, 64), "loss": float("nan")})
+        {'widths': [64, 64], 'loss': None}
+    """
+    if value is None or isinstance(value, bool | str):
+        return str(value) if isinstance(value, str) else value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def canonical(value: Any) -> str:
+    """``value`` as JSON in its one spelling: keys sorted, no white space.
+
+    Example:
+        >>> canonical({"b": (1, 2), "a": "é"})
+        '{"a":"é","b":[1,2]}'
+    """
+    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """The SHA-256 of a value's canonical JSON, in hex.
+
+    Example:
+        >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+        True
+    """
+    return hashlib.sha256(canonical(value).encode()).hexdigest()

@@ -1,0 +1,61 @@
+"""What there is: the kinds a study can be made of, the built-in studies, the cells of a run directory."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from allroads.errors import InputError, nearest_name
+
+KINDS = ("targets", "architectures", "explorers", "studies")
+"""What can be listed by name."""
+
+
+def list_kinds(kind: str) -> dict[str, str]:
+    """The names of a kind, each with a sentence.
+
+    Example:
+        >>> "adam" in list_kinds("explorers")
+        True
+    """
+    if kind == "studies":
+        from allroads.studies.toml import builtin_studies
+
+        studies = {name: tomllib.loads(file.read_text("utf-8")) for name, file in builtin_studies().items()}
+        return {name: study.get("question", "") for name, study in sorted(studies.items())}
+    from allroads.studies.parts import registry
+
+    factories = registry(kind.removesuffix("s"))
+    return {name: (factory.__doc__ or "").strip().partition("\n")[0] for name, factory in sorted(factories.items())}
+
+
+def list_cells(directory: str | Path) -> list[dict[str, Any]]:
+    """The finished cells of a run directory, headers checked: one row a cell.
+
+    Raises:
+        InputError: If it is not a run directory.
+        StoreError: If a cell's header is damaged.
+    """
+    from allroads.studies.store import Store
+
+    store = Store(directory)
+    if not (store.directory / "study.json").is_file():
+        near = nearest_name(str(directory), KINDS)
+        hint = f" Did you mean {near!r}?" if near else ""
+        raise InputError(
+            f"{str(directory)!r} is neither one of {', '.join(KINDS)} nor a run directory: it has no study.json.{hint}"
+        )
+    rows = []
+    for cell in store.list("cells"):
+        header = store.read("cells", cell).header
+        labels = {name: header[name] for name in ("grid", "target", "architecture", "explorer")}
+        rows.append(
+            {
+                "run": cell[:10],
+                **labels,
+                "seed": header["identity"]["member"],
+                "status": header["scalars"]["status"],
+            }
+        )
+    return sorted(rows, key=lambda row: [row[name] for name in ("grid", "target", "architecture", "explorer", "seed")])

@@ -1,0 +1,116 @@
+"""A study's configuration: frozen, and strict about what it takes.
+
+A study is a list of *grids*; a grid is every combination of its targets, architectures, explorers and
+seeds. What a target, an architecture or an explorer takes as options is what its factory takes (see
+:mod:`allroads.studies.parts`).
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=1)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Choice(_Frozen):
+    """A kind and its options: ``kind``, ``label`` (how reports call it) and the options beside them."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, allow_inf_nan=False)
+
+    kind: Text
+    label: Text | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that were given."""
+        return dict(self.model_extra or {})
+
+
+class Grid(_Frozen):
+    """Every combination of targets, architectures, explorers and seeds.
+
+    Args:
+        name: How reports call it.
+        question: What it asks, in a sentence.
+        seeds: Members of each combination: 0 … seeds − 1.
+        steps: Steps of the explorer.
+        records: Recorded steps, log-spaced, both ends among them.
+        checkpoints: Records that keep their weights.
+        precision: ``float32`` or ``float64``.
+        fit: What counts as fitted: the accuracy at least reached; for ``mse``, the share of the best
+            constant's loss that is removed (R²).
+        loss: In place of the target's own.
+        target: The targets.
+        architecture: The architectures.
+        explorer: The explorers.
+    """
+
+    name: Text
+    question: str = ""
+    seeds: Count
+    steps: Count
+    records: Annotated[int, Field(ge=2)] = 64
+    checkpoints: Annotated[int, Field(ge=2)] = 16
+    precision: Literal["float32", "float64"] = "float32"
+    fit: Annotated[float, Field(gt=0, le=1)] = 0.99
+    loss: Literal["mse", "cross_entropy", "bce"] | None = None
+    target: Annotated[tuple[Choice, ...], Field(min_length=1)]
+    architecture: Annotated[tuple[Choice, ...], Field(min_length=1)]
+    explorer: Annotated[tuple[Choice, ...], Field(min_length=1)]
+
+
+class Engine(_Frozen):
+    """Where packs run: ``process`` (this one), ``pool`` (``workers`` processes) or ``auto``."""
+
+    kind: Literal["auto", "process", "pool"] = "auto"
+    workers: Count | None = None
+
+
+class Measures(_Frozen):
+    """What is measured.
+
+    Args:
+        chart: Where straightness is judged; default: ``outputs`` for ``mse``, ``sphere`` for class scores.
+        probes: Inputs, at most, on which the road of a run is recorded.
+        pairs: Whether barriers and agreement between the runs of a combination are measured.
+        embedding: Whether the runs of a target are embedded together.
+    """
+
+    chart: Literal["outputs", "probabilities", "sphere"] | None = None
+    probes: Count = 256
+    pairs: bool = True
+    embedding: bool = True
+
+
+class Study(_Frozen):
+    """A study.
+
+    Args:
+        name: How reports call it.
+        question: What it asks, in a sentence.
+        seed: With a member's index it decides all that is random in a run.
+        grid: The grids.
+        engine: Where packs run; no part of any identity.
+        measures: What is measured.
+    """
+
+    name: Text
+    question: str = ""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    grid: Annotated[tuple[Grid, ...], Field(min_length=1)]
+    engine: Engine = Engine()
+    measures: Measures = Measures()
+
+    @functools.cached_property
+    def slug(self) -> str:
+        """The name as a folder's: letters, digits and dashes alone."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")[:80] or "study"

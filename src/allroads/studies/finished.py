@@ -1,0 +1,80 @@
+"""Whether a study is finished, found out without building anything of it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import allroads
+from allroads.errors import InputError
+from allroads.studies.canonical import canonical, digest
+from allroads.studies.config import Study
+from allroads.studies.parts import importable, source_digest
+from allroads.studies.store import SCHEMA_VERSION, Store
+from allroads.studies.toml import Source
+
+INDEX = "tables/index.json"
+
+
+def request(study: Study, source: Source) -> str:
+    """A digest of what is asked for: the configuration, the state of the package and of what it names.
+
+    The engine is no part of it. States of files are sizes and times of change: where one differs, the study
+    is planned anew, and nothing that is stored is computed again.
+    """
+    package = Path(allroads.__file__).parent
+    asked = study.model_dump(mode="json", exclude={"engine"})
+    states = [_state(path) for path in sorted(package.rglob("*.py"))]
+    with importable(str(source.folder)):
+        for grid in study.grid:
+            for choice in (*grid.target, *grid.architecture):
+                states += [_named(value) for value in choice.options.values() if isinstance(value, str)]
+    return digest({"schema_version": SCHEMA_VERSION, "study": asked, "states": states})
+
+
+def _named(text: str) -> Any:
+    """The state of the file or of the user's module that an option names, if it names one."""
+    if re.fullmatch(r"[\w.]+:\w+", text):
+        with contextlib.suppress(InputError):
+            return source_digest(text)
+    path = Path(text)
+    return _state(path) if 0 < len(text) < 1000 and "\0" not in text and path.is_file() else None
+
+
+def _state(path: Path) -> list[Any]:
+    status = path.stat()
+    return [str(path), status.st_size, status.st_mtime_ns]
+
+
+def write_tables(store: Store, asked: str, tables: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
+    """Put tables and summary in place, and last the index that says what they are the tables of."""
+    from allroads.studies.store import table_bytes
+
+    files = {f"tables/{name}.parquet": table_bytes(table) for name, table in tables.items()}
+    files["tables/summary.json"] = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False).encode()
+    for name, content in files.items():
+        store.put(name, content)
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    index = {"schema_version": SCHEMA_VERSION, "request": asked, "stamp": store.stamp(), "files": sums}
+    store.put(INDEX, canonical(index).encode())
+
+
+def read_finished(store: Store, asked: str) -> dict[str, Any] | None:
+    """The summary of the finished study; ``None`` where something of it is missing, changed or touched."""
+    try:
+        index = json.loads((store.directory / INDEX).read_bytes())
+        files = {name: (store.directory / name).read_bytes() for name in index["files"]}
+        if index["request"] != asked or index["schema_version"] != SCHEMA_VERSION:
+            return None
+        if any(hashlib.sha256(content).hexdigest() != index["files"][name] for name, content in files.items()):
+            return None
+        if index["stamp"] != store.stamp():
+            return None
+        return json.loads(files["tables/summary.json"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

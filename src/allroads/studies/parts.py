@@ -1,0 +1,213 @@
+"""Targets, architectures and explorers, from their kind and options in a study.
+
+Options are checked against the signature of the kind's factory before anything runs. What decides a result is
+the kind and all its options, defaults filled in, and for the user's own code (the kind ``factory``) the
+source of its module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import importlib.machinery
+import importlib.util
+import inspect
+import json
+import sys
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
+
+from allroads.errors import InputError, UnknownNameError, nearest_name
+from allroads.imported import imported
+from allroads.studies.config import Choice
+
+GIVEN = ("input_shape", "outputs", "vocabulary", "per_position", "interface", "key")
+"""What an architecture is given by the target and the run; no options of a study."""
+
+USER_CODE = "path"
+"""The option of the kind ``factory`` that names the user's function, ``module:function``."""
+
+
+def registry(role: str) -> Mapping[str, Callable[..., Any]]:
+    """The factories of a role: ``target``, ``architecture`` or ``explorer``."""
+    if role == "target":
+        from allroads.targets.build import TARGETS
+
+        return TARGETS
+    if role == "architecture":
+        from allroads.networks.build import NETWORKS
+
+        return NETWORKS
+    from allroads.explorers.build import EXPLORERS
+
+    return EXPLORERS
+
+
+@dataclass(frozen=True)
+class Part:
+    """A target, an architecture or an explorer, not yet built.
+
+    Attributes:
+        role: ``target``, ``architecture`` or ``explorer``.
+        kind: A name in the registry of the role.
+        options: All its options, defaults filled in.
+        folder: The study's folder, where the user's modules are looked for first.
+        code: SHA-256 of the user's module, ``None`` where none is named.
+    """
+
+    role: str
+    kind: str
+    options: Mapping[str, Any]
+    folder: str = "."
+    code: str | None = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What of it decides a result."""
+        return {"kind": self.kind, "options": self.options, "code": self.code}
+
+    @property
+    def user_code(self) -> str | None:
+        """The user's function, ``module:function``; ``None`` where the part is built by allroads alone."""
+        return self.options[USER_CODE] if self.kind == "factory" else None
+
+    def build(self, *arguments: Any) -> Any:
+        """What the factory makes.
+
+        Args:
+            *arguments: The target's interface for an architecture, nothing for the others.
+
+        Raises:
+            InputError: If it cannot be built, or the user's module is not the one that the study began with.
+        """
+        with importable(self.folder):
+            if self.user_code is not None and source_digest(self.user_code) != self.code:
+                raise InputError(f"{self.user_code} changed while the study ran; run the same command again.")
+            if self.role == "target":
+                from allroads.targets.build import build_target
+
+                return build_target(self.kind, **self.options)
+            if self.role == "architecture":
+                from allroads.networks.build import build
+
+                return build(self.kind, *arguments, **self.options)
+            from allroads.explorers.build import build_explorer
+
+            return build_explorer(self.kind, **self.options)
+
+
+@contextlib.contextmanager
+def importable(folder: str) -> Iterator[None]:
+    """Look for modules in ``folder`` first while the block runs."""
+    sys.path.insert(0, folder)
+    try:
+        importlib.invalidate_caches()
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+def make_part(role: str, choice: Choice, folder: Path) -> Part:
+    """A part with its options checked and its defaults filled in.
+
+    Raises:
+        UnknownNameError: If the registry holds no such kind.
+        InputError: If an option is unknown, missing or of a wrong type; the message starts with its name.
+    """
+    known = registry(role)
+    if choice.kind not in known:
+        raise UnknownNameError(role, choice.kind, known)
+    options = _resolved(choice.kind, known[choice.kind], choice.options, folder)
+    code = None
+    if choice.kind == "factory":
+        with importable(str(folder)):
+            path = options[USER_CODE]
+            code = source_digest(path)
+            given = {name: value for name, value in options.items() if name != USER_CODE}
+            options |= _resolved(path, imported(path), given, folder)
+    return Part(role, choice.kind, options, str(folder), code)
+
+
+def _resolved(kind: str, factory: Callable[..., Any], given: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The options given and the defaults of the others; a ``Path`` is relative to the study's folder."""
+    parameters = inspect.signature(factory).parameters.values()
+    named = {p.name: p for p in parameters if p.kind is not p.VAR_KEYWORD and p.name not in GIVEN}
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    hints = _hints(factory)
+    options: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in named and not open_ended:
+            near = nearest_name(name, named)
+            hint = f"did you mean {near!r}? " if near else ""
+            raise InputError(f"{name}: {kind!r} has no such option: {hint}Options: {', '.join(named)}.")
+        typed = _typed(name, value, hints.get(name, Any))
+        options[name] = str(folder / typed) if isinstance(typed, Path) else _frozen(typed)
+    for name, parameter in named.items():
+        if name in options or parameter.default is None:
+            continue
+        if parameter.default is parameter.empty:
+            raise InputError(f"{name}: {kind!r} needs this option.")
+        options[name] = parameter.default
+    return options
+
+
+def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(factory)
+    except (NameError, TypeError):
+        return {}
+
+
+def _typed(name: str, value: Any, hint: Any) -> Any:
+    """The value as the annotation has it: arrays become tuples, integers floats; nothing else is bent."""
+    try:
+        adapter = TypeAdapter(hint)
+    except (PydanticSchemaGenerationError, PydanticUserError):
+        return value
+    try:
+        return adapter.validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        reasons = "; ".join(dict.fromkeys(detail["msg"] for detail in error.errors()))
+        raise InputError(f"{name}: {value!r} is not allowed: {reasons}.") from None
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples all the way down, so that builders can remember what they built."""
+    return tuple(_frozen(part) for part in value) if isinstance(value, list | tuple) else value
+
+
+def source_digest(path: str) -> str:
+    """SHA-256 of the module that ``module:function`` names, which is not run for it.
+
+    Raises:
+        InputError: If there is no such module, or this process has imported another one of that name.
+    """
+    module = path.partition(":")[0]
+    find = importlib.util.find_spec if "." in module else importlib.machinery.PathFinder.find_spec
+    try:
+        spec = find(module)
+    except (ImportError, ValueError, AttributeError):
+        spec = None
+    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+        raise InputError(
+            f"{path!r}: there is no module {module!r}; expected 'module:function', the module beside the "
+            "study's file or where Python looks."
+        )
+    found = hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+    imported = getattr(sys.modules.get(module), "__file__", None)
+    if _seen.setdefault(module, found) != found or imported not in (None, spec.origin):
+        raise InputError(
+            f"{path!r}: this process has imported {module!r} before, and {spec.origin} is another one or has "
+            "changed; start Python anew, or rename it."
+        )
+    return found
+
+
+_seen: dict[str, str] = {}
+"""SHA-256 of every user's module at its first use here: Python imports a module once."""

@@ -1,0 +1,260 @@
+"""What a study consists of: combinations, their cells and packs, named by the hash of what decides them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+from allroads.errors import InputError
+from allroads.studies.canonical import digest
+from allroads.studies.config import Choice, Grid, Measures, Study
+from allroads.studies.parts import Part, make_part
+from allroads.studies.store import SCHEMA_VERSION
+from allroads.studies.toml import Source
+
+PACK = 8
+"""Members, at most, that run together: the unit of work. One configuration always gives the same packs."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything but the member's index that decides the result of a cell.
+
+    Attributes:
+        target: The target.
+        fingerprint: The target's, of everything that decides its data.
+        loss: Name of the loss.
+        architecture: The architecture.
+        explorer: The explorer.
+        seed: The study's seed.
+        steps: Steps.
+        records: Recorded steps, at most.
+        checkpoints: Records that keep their weights, at most.
+        precision: ``float32`` or ``float64``.
+        fit: What counts as fitted.
+        chart: Where straightness is judged.
+        probes: Inputs, at most, on which the road is recorded.
+    """
+
+    target: Part
+    fingerprint: str
+    loss: str
+    architecture: Part
+    explorer: Part
+    seed: int
+    steps: int
+    records: int
+    checkpoints: int
+    precision: str
+    fit: float
+    chart: str
+    probes: int
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What the hash of a cell is taken of, beside the member's index."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        built = {"architecture": self.architecture.identity, "explorer": self.explorer.identity}
+        # The fingerprint stands for the target: two spellings of the same data are the same target.
+        del values["target"]
+        return {**values, **built, "schema_version": SCHEMA_VERSION}
+
+    def cell(self, member: int) -> str:
+        """The hash of the cell of that member."""
+        return digest({**self.identity, "member": member})
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One target × architecture × explorer of a grid, with its members.
+
+    Attributes:
+        grid: Label of the grid, as those of the three below.
+        target: Label.
+        architecture: Label.
+        explorer: Label.
+        recipe: What decides its cells.
+        cells: Their hashes, in the order of the members 0, 1, ….
+    """
+
+    grid: str
+    target: str
+    architecture: str
+    explorer: str
+    recipe: Recipe
+    cells: tuple[str, ...]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The four labels, as tables have them."""
+        return {name: getattr(self, name) for name in ("grid", "target", "architecture", "explorer")}
+
+    def packs(self) -> list[tuple[int, tuple[str, ...]]]:
+        """First member and cells of each pack."""
+        return [(first, self.cells[first : first + PACK]) for first in range(0, len(self.cells), PACK)]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study with everything that it consists of.
+
+    Attributes:
+        study: The configuration.
+        combinations: In the order of the configuration.
+        targets: The built targets, by label of grid and target.
+    """
+
+    study: Study
+    combinations: tuple[Combination, ...]
+    targets: dict[tuple[str, str], Any]
+
+    @property
+    def cells(self) -> list[str]:
+        """The hashes of all cells, each once."""
+        return list(dict.fromkeys(cell for combination in self.combinations for cell in combination.cells))
+
+    def tasks(self) -> dict[tuple[str, str], list[Combination]]:
+        """The combinations of each grid and target."""
+        tasks: dict[tuple[str, str], list[Combination]] = {}
+        for combination in self.combinations:
+            tasks.setdefault((combination.grid, combination.target), []).append(combination)
+        return tasks
+
+
+def make_plan(study: Study, source: Source) -> Plan:
+    """Check every part of a study against its factory, build its targets and name its cells.
+
+    Raises:
+        ConfigError: Names file, key and what is allowed, for every mistake found.
+    """
+    problems: list[str] = []
+    combinations: list[Combination] = []
+    targets: dict[tuple[str, str], Any] = {}
+    names = Counter(grid.name for grid in study.grid)
+    problems += [
+        f"grid: {count} grids are called {name!r}; give each its name." for name, count in names.items() if count > 1
+    ]
+    for index, grid in enumerate(study.grid):
+        where = f"grid.{index}"
+        parts = {
+            role: _parts(role, getattr(grid, role), source, f"{where}.{role}", problems)
+            for role in ("target", "architecture", "explorer")
+        }
+        built = _build_targets(parts["target"], grid, where, problems)
+        labels = {role: _labels(getattr(grid, role), where, role, problems) for role in ("architecture", "explorer")}
+        if problems:
+            continue
+        _check_architectures(parts["architecture"], built, where, problems)
+        _check_explorers(parts["explorer"], where, problems)
+        for target, (part, made) in built.items():
+            targets[grid.name, target] = made
+            for architecture, network in zip(labels["architecture"], parts["architecture"], strict=True):
+                for explorer, rule in zip(labels["explorer"], parts["explorer"], strict=True):
+                    recipe = _recipe(study, grid, part, made, network, rule)
+                    cells = tuple(recipe.cell(member) for member in range(grid.seeds))
+                    combinations.append(Combination(grid.name, target, architecture, explorer, recipe, cells))
+    if problems:
+        raise source.error(*problems)
+    return Plan(study, tuple(combinations), targets)
+
+
+def _recipe(study: Study, grid: Grid, part: Part, target: Any, architecture: Part, explorer: Part) -> Recipe:
+    loss = grid.loss or target.loss
+    measures: Measures = study.measures
+    return Recipe(
+        target=part,
+        fingerprint=target.fingerprint(),
+        loss=loss,
+        architecture=architecture,
+        explorer=explorer,
+        seed=study.seed,
+        steps=grid.steps,
+        records=grid.records,
+        checkpoints=grid.checkpoints,
+        precision=grid.precision,
+        fit=grid.fit,
+        chart=measures.chart or ("outputs" if loss == "mse" else "sphere"),
+        probes=measures.probes,
+    )
+
+
+def _parts(role: str, choices: Sequence[Choice], source: Source, where: str, problems: list[str]) -> list[Part]:
+    parts = []
+    for index, choice in enumerate(choices):
+        try:
+            parts.append(make_part(role, choice, source.folder))
+        except InputError as error:
+            separator = ": " if not str(error).split(":")[0].isidentifier() else "."
+            problems.append(f"{where}.{index}{separator}{error}")
+    return parts
+
+
+def _build_targets(parts: Sequence[Part], grid: Grid, where: str, problems: list[str]) -> dict[str, tuple[Part, Any]]:
+    built: dict[str, tuple[Part, Any]] = {}
+    if problems:
+        return built
+    for index, (part, choice) in enumerate(zip(parts, grid.target, strict=True)):
+        try:
+            target = part.build()
+        except Exception as error:
+            problems.append(f"{where}.target.{index}: {choice.kind!r} cannot be built: {_said(error)}")
+            continue
+        label = choice.label or target.name
+        if label in built:
+            problems.append(
+                f"{where}.target.{index}: two targets are called {label!r}; give one a `label`, or drop it."
+            )
+        built[label] = (part, target)
+    return built
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+
+
+def _labels(choices: Sequence[Choice], where: str, role: str, problems: list[str]) -> list[str]:
+    """How reports call each choice: its label, else its kind, with options where the kind occurs twice."""
+    names = Counter(_name(choice) for choice in choices)
+    labels = [choice.label or (_name(choice) if names[_name(choice)] == 1 else _spelled(choice)) for choice in choices]
+    problems += [
+        f"{where}.{role}: two are called {label!r}; give one a `label`, or drop it."
+        for label, count in Counter(labels).items()
+        if count > 1
+    ]
+    return labels
+
+
+def _name(choice: Choice) -> str:
+    """Its kind; for the user's own code, the function."""
+    path = str(choice.options.get("path", ""))
+    return path.partition(":")[2] or choice.kind if choice.kind == "factory" else choice.kind
+
+
+def _spelled(choice: Choice) -> str:
+    options = ", ".join(f"{name}={value}" for name, value in choice.options.items() if name != "path")
+    return f"{_name(choice)}({options})" if options else _name(choice)
+
+
+def _check_architectures(
+    parts: Sequence[Part], built: dict[str, tuple[Part, Any]], where: str, problems: list[str]
+) -> None:
+    """Build every registered architecture for every target: a bad value is known before anything runs."""
+    for index, part in enumerate(parts):
+        for label, (_, target) in built.items():
+            if part.user_code is None:
+                try:
+                    part.build(target.interface)
+                except InputError as error:
+                    problems.append(f"{where}.architecture.{index}: for target {label!r}: {error}")
+
+
+def _check_explorers(parts: Sequence[Part], where: str, problems: list[str]) -> None:
+    for index, part in enumerate(parts):
+        if part.user_code is None:
+            try:
+                part.build()
+            except InputError as error:
+                problems.append(f"{where}.explorer.{index}: {error}")

@@ -1,0 +1,309 @@
+"""Run a study: packs, groups, tasks, tables, report. The same call again finishes what is missing."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from allroads.errors import StoreError, WorkerError
+from allroads.studies.canonical import canonical, digest
+from allroads.studies.config import Engine, Study
+from allroads.studies.engines import HEARING, Pool, make_engine, read_engine
+from allroads.studies.finished import read_finished, request, write_tables
+from allroads.studies.store import SCHEMA_VERSION, Store, check_schema
+from allroads.studies.toml import Source, load_study
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        phase: ``packs``, ``groups`` or ``tasks``.
+        jobs: Jobs of the phase that are done.
+        of: Jobs of the phase that were to be done.
+        share: Share of the phase's work that is done, 0 to 1.
+        text: What was done last, or what is waited for; empty at the start of a phase.
+    """
+
+    phase: str
+    jobs: int
+    of: int
+    share: float
+    text: str
+
+
+@dataclass(frozen=True)
+class StudyRun:
+    """What a call of :func:`run_study` came to.
+
+    Attributes:
+        directory: The run directory.
+        summary: What ``tables/summary.json`` holds: the findings among it.
+        computed: Jobs that this call did, by phase; all zero where the study was finished before.
+        report: The page, ``None`` where none was asked for.
+    """
+
+    directory: Path
+    summary: Mapping[str, Any]
+    computed: Mapping[str, int] = field(default_factory=dict)
+    report: Path | None = None
+
+
+def run_study(
+    config: str | Path | Mapping[str, Any],
+    out: str | Path | None = None,
+    engine: str | Executor | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    report: bool = True,
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> StudyRun:
+    """Run a study, or finish one that was interrupted.
+
+    Cells that are stored are never computed again: two processes may run one study in one directory and share
+    the work, and an interrupted study that is run again ends in the same tables, bit for bit.
+
+    Args:
+        config: A TOML file, the name of a built-in study, or the configuration as nested dicts and lists.
+        out: The run directory; default ``runs/<name of the study>``.
+        engine: ``"auto"``, ``"process"``, ``"pool"``, ``"pool:N"``, or any ``concurrent.futures.Executor``,
+            which is left open; default: what the study says.
+        overrides: ``key=value`` strings such as ``grid.0.seeds=4``.
+        report: Whether to write the page.
+        progress: Called whenever a job is done.
+
+    Returns:
+        The :class:`StudyRun`.
+
+    Raises:
+        ConfigError: If the study cannot be used; nothing has run then.
+        StoreError: If the run directory cannot be read or written, or something in it is damaged.
+        WorkerError: If a job failed, once all others are done; what finished is kept.
+    """
+    study, source = load_study(config, overrides)
+    chosen = read_engine(engine) if isinstance(engine, str) else engine or study.engine
+    store = Store(out or Path("runs") / study.slug)
+    asked = request(study, source)
+    summary = read_finished(store, asked)
+    if summary is not None:
+        return StudyRun(store.directory, summary, report=_report(store, again=False) if report else None)
+    return _run(study, source, store, asked, chosen, report, progress)
+
+
+def _run(
+    study: Study,
+    source: Source,
+    store: Store,
+    asked: str,
+    chosen: Engine | Executor,
+    report: bool,
+    progress: Callable[[Progress], None],
+) -> StudyRun:
+    from allroads.studies.plan import make_plan
+    from allroads.studies.provenance import describe_device
+    from allroads.studies.tables import make_summary, make_tables
+    from allroads.studies.work import group_jobs, pack_jobs, task_jobs
+
+    plan = make_plan(study, source)
+    phases = {"packs": pack_jobs(plan), "groups": group_jobs(plan), "tasks": task_jobs(plan)}
+    _open(store, plan)
+    _verify(store, phases)
+    store.clean()
+
+    todo = sum(bool(job.missing(store)) for jobs in phases.values() for job in jobs)
+    failures: list[str] = []
+    computed: dict[str, int] = {}
+    with _opened(chosen, todo) as executor, _recorded(store, str(executor)) as provenance:
+        device = executor.submit(describe_device)
+        for phase, jobs in phases.items():
+            computed[phase] = _do(executor, phase, jobs, store, failures, progress)
+        provenance["device"] = device.result()
+        with store.lock("tables", wait=True):
+            tables = make_tables(plan, store, phases["groups"], phases["tasks"])
+            summary = make_summary(plan, store, tables, phases["tasks"], provenance, _seconds(store, provenance))
+            write_tables(store, asked if not failures else "", tables, summary)
+    page = _report(store, again=True) if report and len(tables["runs"]) else None
+    if failures:
+        raise WorkerError(_several(failures, store))
+    return StudyRun(store.directory, summary, computed, page)
+
+
+def _do(
+    executor: Executor,
+    phase: str,
+    jobs: Sequence[Any],
+    store: Store,
+    failures: list[str],
+    progress: Callable[[Progress], None],
+) -> int:
+    """Do those jobs of a phase that are not done and can be; the long ones first."""
+    from allroads.studies.work import perform
+
+    missing = set(store.missing("cells", (cell for job in jobs for cell in job.cells)))
+    ready = [job for job in jobs if phase == "packs" or missing.isdisjoint(job.cells)]
+    queue = sorted((job for job in ready if job.missing(store)), key=lambda job: -job.weight)
+    of, total, done, jobs_done, shown = len(queue), sum(job.weight for job in queue), 0.0, 0, ""
+    if queue:
+        progress(Progress(phase, 0, of, 0.0, ""))
+    running: dict[Future[bool], Any] = {}
+    busy: list[Any] = []
+    while queue or running or busy:
+        if queue:
+            job = queue.pop(0)
+            running[_submit(executor, perform, job, str(store.directory))] = job
+        elif not running:
+            progress(Progress(phase, jobs_done, of, done / total, f"waiting for another process: {busy[0].describe}"))
+            time.sleep(0.5)
+            queue, busy = busy, []
+            continue
+        # While there is more to hand out, only what is done already is looked at.
+        finished, _ = wait(running, timeout=0 if queue else HEARING, return_when=FIRST_COMPLETED)
+        for future in finished:
+            job = running.pop(future)
+            shown = job.describe
+            try:
+                held = future.result()
+            except BrokenExecutor:
+                raise _dead_worker(store, job.describe) from None
+            except WorkerError as error:
+                failures.append(str(error))
+                held = True
+            if not held:
+                busy.append(job)
+                continue
+            done, jobs_done = done + job.weight, jobs_done + 1
+            progress(Progress(phase, jobs_done, of, done / total, shown))
+    return of
+
+
+def _submit(executor: Executor, *call: Any) -> Future[bool]:
+    try:
+        return executor.submit(*call)
+    except BrokenExecutor as error:
+        future: Future[bool] = Future()
+        future.set_exception(error)
+        return future
+
+
+@contextmanager
+def _opened(chosen: Engine | Executor, jobs: int) -> Iterator[Executor]:
+    """The executor; ours is closed at the end, and stopped at once where something goes wrong."""
+    if isinstance(chosen, Executor):
+        yield chosen
+        return
+    executor = make_engine(chosen, jobs)
+    try:
+        yield executor
+    except BaseException:
+        if isinstance(executor, Pool):
+            executor.stop()
+        raise
+    executor.shutdown()
+
+
+@contextmanager
+def _recorded(store: Store, engine: str) -> Iterator[dict[str, Any]]:
+    """The provenance of this invocation: written at its start, and again at its end."""
+    from allroads.studies.provenance import gather, now
+
+    began = time.monotonic()
+    found = gather(engine)
+    stamp = found["started"].replace(":", "").replace("-", "").partition("+")[0]
+    name = f"provenance/{stamp}Z-{uuid.uuid4().hex[:8]}.json"
+    store.put(name, json.dumps(found, indent=1).encode())
+    yield found
+    found |= {"finished": now(), "seconds": round(time.monotonic() - began, 3)}
+    store.put(name, json.dumps(found, indent=1).encode())
+
+
+def _seconds(store: Store, provenance: Mapping[str, Any]) -> float:
+    """Seconds that this study has taken, this invocation and the finished ones before."""
+    import datetime
+
+    started = datetime.datetime.fromisoformat(provenance["started"])
+    total = (datetime.datetime.now(datetime.UTC) - started).total_seconds()
+    for path in (store.directory / "provenance").glob("*.json"):
+        try:
+            total += json.loads(path.read_bytes()).get("seconds") or 0.0
+        except (OSError, ValueError):
+            continue
+    return total
+
+
+def _open(store: Store, plan: Any) -> None:
+    """Make the directory a run directory, or refuse one that is something else or of a newer allroads."""
+    path = store.directory / "study.json"
+    if store.directory.exists() and not store.directory.is_dir():
+        raise StoreError(f"{store.directory} is a file; expected a run directory. Choose another --out.")
+    if path.exists():
+        try:
+            stored = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            raise StoreError(f"{path} is truncated or altered. Delete it and run the same command again.") from None
+        check_schema(stored.get("schema_version") if isinstance(stored, dict) else None, path)
+    elif store.directory.exists() and any(not child.name.startswith(".") for child in store.directory.iterdir()):
+        raise StoreError(
+            f"{store.directory} is not empty and not the directory of a study (it has no study.json). "
+            "Choose another --out."
+        )
+    study = plan.study.model_dump(mode="json", exclude={"engine"})
+    resolved = [
+        {**combination.labels, "identity": combination.recipe.identity, "cells": list(combination.cells)}
+        for combination in plan.combinations
+    ]
+    body = {
+        "schema_version": SCHEMA_VERSION,
+        "hash": digest(plan.cells),
+        "study": study,
+        "combinations": resolved,
+    }
+    store.put("study.json", canonical(body).encode())
+
+
+def _verify(store: Store, phases: Mapping[str, Sequence[Any]]) -> None:
+    """Check every file of every entry that this study will use.
+
+    Raises:
+        StoreError: At the first that is damaged.
+    """
+    for job in (job for jobs in phases.values() for job in jobs):
+        names = job.cells if job.kind == "cells" else (job.hash,)
+        for name in names:
+            if store.has(job.kind, name):
+                store.read(job.kind, name).verify()
+
+
+def _report(store: Store, again: bool) -> Path:
+    path = store.directory / "report.html"
+    if again or not path.exists():
+        from allroads.report import write_report
+
+        with store.lock("report", wait=True):
+            path = write_report(store.directory)
+    return path
+
+
+def _dead_worker(store: Store, what: str) -> WorkerError:
+    return WorkerError(
+        f"a worker process died while it was at {what}: it was killed, or memory ran out. "
+        f"Finished cells are kept in {store.directory}: run the same command again, with fewer workers "
+        "(--engine pool:N) where memory is short."
+    )
+
+
+def _several(failures: Sequence[str], store: Store) -> str:
+    shown = [*failures[:5], *([f"… and {len(failures) - 5} more"] if len(failures) > 5 else [])]
+    return "\n".join(
+        [
+            *shown,
+            f"All else is finished and kept in {store.directory}: repair that, run the same command again.",
+        ]
+    )

@@ -1,0 +1,366 @@
+"""The run directory: entries that are written once, whole, and checked whenever they are read.
+
+An *entry* is a folder ``<kind>/<first two hex>/<hash>/`` with a header, ``<kind's singular>.json``, and the
+files that the header lists with size and SHA-256. Its name is the hash of what it holds the result of, so a
+name given by a user never becomes a path. Entries are written to a folder beside them, synchronised to disk
+and renamed into place; a process that dies leaves finished entries and nothing else. Files are JSON,
+parquet and safetensors: nothing that is read is ever executed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import io
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from allroads.errors import StoreError
+from allroads.studies.canonical import canonical, digest
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+SCHEMA_VERSION = 1
+"""The layout that this version writes, and the newest that it reads."""
+
+KINDS = {"cells": "cell.json", "groups": "group.json", "tasks": "task.json"}
+"""The kinds of entries and the names of their headers."""
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what the operating system refuses into a StoreError that names the path and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            message = f"the disk is full: {path} could not be written. Free some space"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            message = f"no permission: {path} could not be read or written. Change its rights, or use another --out"
+        else:
+            message = f"{path} could not be read or written ({error.strerror or error}). Repair that"
+        raise StoreError(f"{message}, then run the same command again: finished cells are kept.") from error
+
+
+def check_schema(version: Any, path: Path) -> None:
+    """Refuse what a newer allroads wrote.
+
+    Raises:
+        StoreError: If the version is not one that this allroads reads.
+    """
+    if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
+        raise StoreError(
+            f"{path} has schema version {version!r}; this allroads reads 1 to {SCHEMA_VERSION}. "
+            "Use the allroads that wrote it or a newer one, or another --out."
+        )
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def table_bytes(table: pl.DataFrame) -> bytes:
+    """A table as parquet."""
+    buffer = io.BytesIO()
+    table.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def arrays_bytes(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> bytes:
+    """Named arrays as safetensors: the same arrays give the same bytes."""
+    import numpy as np
+    from safetensors.numpy import save
+
+    content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, dict(metadata or {}) or None)
+    # The library writes the metadata in an order that differs from process to process: sort the header.
+    length = int.from_bytes(content[:8], "little")
+    header = canonical(json.loads(content[8 : 8 + length])).encode().ljust(length)
+    return content[:8] + header + content[8 + length :]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One finished entry: its folder and its header, whose digest was checked."""
+
+    path: Path
+    header: Mapping[str, Any]
+
+    @property
+    def hash(self) -> str:
+        """The hash that names it."""
+        return self.path.name
+
+    def _damaged(self, file: str, what: str) -> StoreError:
+        return StoreError(
+            f"{self.path / file} {what}. Delete the folder {self.path} and run the same command again: "
+            "only what it held is computed anew."
+        )
+
+    def file(self, name: str) -> bytes:
+        """A file's content.
+
+        Raises:
+            StoreError: If the file is missing, truncated or altered; names it and the remedy.
+        """
+        recorded = self.header["files"].get(name)
+        if recorded is None:
+            raise self._damaged(name, "is not among the files that its header lists")
+        try:
+            content = (self.path / name).read_bytes()
+        except FileNotFoundError:
+            raise self._damaged(name, "is missing") from None
+        except OSError as error:
+            raise self._damaged(name, f"cannot be read ({error.strerror})") from error
+        if len(content) != recorded["bytes"]:
+            raise self._damaged(name, f"is truncated: {len(content)} bytes of {recorded['bytes']}")
+        if _sha256(content) != recorded["sha256"]:
+            raise self._damaged(name, "was altered: its SHA-256 is not the recorded one")
+        return content
+
+    def table(self, name: str) -> pl.DataFrame:
+        """A parquet file as a table, checked."""
+        import polars as pl
+
+        return pl.read_parquet(io.BytesIO(self.file(name)))
+
+    def arrays(self, name: str) -> dict[str, np.ndarray]:
+        """A safetensors file as named arrays, checked."""
+        from safetensors.numpy import load
+
+        return load(self.file(name))
+
+    def verify(self) -> None:
+        """Check every file's SHA-256.
+
+        Raises:
+            StoreError: At the first file that is missing, truncated or altered.
+        """
+        for name in self.header["files"]:
+            self.file(name)
+
+
+def _is_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+class Store:
+    """The entries of one run directory.
+
+    Args:
+        directory: The run directory.
+
+    Example:
+        >>> import tempfile
+        >>> store = Store(tempfile.mkdtemp())
+        >>> store.write("tasks", "ab" * 32, {"seed": 0}, {"note.txt": b"hello"})
+        True
+        >>> store.read("tasks", "ab" * 32).file("note.txt")
+        b'hello'
+    """
+
+    def __init__(self, directory: str | Path):
+        self.directory = Path(directory)
+
+    def path(self, kind: str, hash: str) -> Path:
+        """Where the entry of that hash lies."""
+        return self.directory / kind / hash[:2] / hash
+
+    def has(self, kind: str, hash: str) -> bool:
+        """Whether the entry is there (whole, as every entry is)."""
+        return self.path(kind, hash).is_dir()
+
+    def write(self, kind: str, hash: str, header: Mapping[str, Any], files: Mapping[str, bytes]) -> bool:
+        """Write an entry whole.
+
+        Args:
+            kind: ``cells``, ``groups`` or ``tasks``.
+            hash: Its hash, hex.
+            header: What its header holds beside the list of files, the schema version and the digest.
+            files: Their names and contents.
+
+        Returns:
+            False where another process had written it first; its entry stands.
+
+        Raises:
+            StoreError: If the operating system refuses, for example because the disk is full; nothing is
+                left behind.
+        """
+        target = self.path(kind, hash)
+        listed = {name: {"sha256": _sha256(content), "bytes": len(content)} for name, content in files.items()}
+        body = {**header, "schema_version": SCHEMA_VERSION, "hash": hash, "files": listed}
+        body["digest"] = digest(body)
+        with explained(target), self._staged() as staged:
+            staged.mkdir()
+            for name, content in files.items():
+                _write_synced(staged / name, content)
+            _write_synced(staged / KINDS[kind], canonical(body).encode())
+            _sync_folder(staged)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                staged.rename(target)
+            except OSError as error:
+                if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+                    return False
+                raise
+            _sync_folder(target.parent)
+        return True
+
+    def read(self, kind: str, hash: str) -> Entry:
+        """An entry, its header checked.
+
+        Raises:
+            StoreError: If it is missing, or its header is damaged, of a newer schema or another entry's.
+        """
+        path = self.path(kind, hash)
+        entry = Entry(path, {"files": {}})
+        name = KINDS[kind]
+        try:
+            content = (path / name).read_bytes()
+        except FileNotFoundError:
+            raise entry._damaged(name, "is missing") from None
+        except OSError as error:
+            raise entry._damaged(name, f"cannot be read ({error.strerror})") from error
+        try:
+            body = json.loads(content)
+            version, recorded = int(body["schema_version"]), body.pop("digest")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise entry._damaged(name, "is truncated or altered: it is not a header") from None
+        check_schema(version, path / name)
+        if digest(body) != recorded:
+            raise entry._damaged(name, "was altered: its digest is not the recorded one")
+        if body["hash"] != hash:
+            raise entry._damaged(name, f"belongs to another entry ({body['hash'][:10]})")
+        return Entry(path, body)
+
+    def list(self, kind: str) -> list[str]:
+        """The hashes of the finished entries of that kind, sorted."""
+        root = self.directory / kind
+        if not root.is_dir():
+            return []
+        with explained(root):
+            return sorted(name for shard in os.listdir(root) for name in os.listdir(root / shard))
+
+    def missing(self, kind: str, hashes: Iterable[str]) -> list[str]:
+        """Those of the hashes that have no entry, in their order."""
+        present = set(self.list(kind))
+        return [hash for hash in hashes if hash not in present]
+
+    def stamp(self) -> str:
+        """A digest of every entry's files' names, sizes and times of change: equal means untouched."""
+        total = hashlib.sha256()
+        with explained(self.directory):
+            for kind in KINDS:
+                for hash in self.list(kind):
+                    for file in sorted(os.scandir(self.path(kind, hash)), key=lambda file: file.name):
+                        status = file.stat()
+                        total.update(f"{hash}/{file.name} {status.st_size} {status.st_mtime_ns}\n".encode())
+        return total.hexdigest()
+
+    def put(self, name: str, content: bytes) -> Path:
+        """Put a file of the run directory in place whole: a reader sees the old one or the new one.
+
+        Raises:
+            StoreError: If the operating system refuses; the old file stands.
+        """
+        path = self.directory / name
+        with explained(path), self._staged() as staged:
+            _write_synced(staged, content)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            staged.replace(path)
+        return path
+
+    @contextlib.contextmanager
+    def _staged(self) -> Iterator[Path]:
+        """A name on the store's file system for what is being written, locked while its writer lives."""
+        path = self.directory / ".tmp" / uuid.uuid4().hex
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self.lock(path.name):
+            try:
+                yield path
+            finally:
+                _remove(path)
+
+    def clean(self) -> None:
+        """Remove what killed processes left half-written; what a living one is writing stays."""
+        names = {path.name for folder in (".tmp", ".locks") for path in (self.directory / folder).glob("*")}
+        for name in names:
+            with self.lock(name) as held:
+                if held:
+                    _remove(self.directory / ".tmp" / name)
+
+    @contextlib.contextmanager
+    def lock(self, name: str, wait: bool = False) -> Iterator[bool]:
+        """Hold the lock of that name, which dies with its process.
+
+        Args:
+            name: A hash or a fixed word, never a user's text.
+            wait: Whether to wait for a process that holds it.
+
+        Yields:
+            Whether it is held; False where another process holds it.
+        """
+        path = self.directory / ".locks" / name
+        with explained(path):
+            descriptor = self._acquire(path, wait)
+        if descriptor is None:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            # Removed while it is held: whoever waits on the removed file notices and opens the new one.
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
+
+    @staticmethod
+    def _acquire(path: Path, wait: bool) -> int | None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                # Whoever held it has removed the file: what we hold is a lock that nobody else sees.
+                if _is_file(descriptor, path):
+                    return descriptor
+            except BlockingIOError:
+                os.close(descriptor)
+                return None
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)

@@ -1,0 +1,45 @@
+"""How many threads a process may use: set in the environment, before JAX and NumPy start."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+XLA_ONE_THREAD = ("--xla_cpu_multi_thread_eigen=false", "intra_op_parallelism_threads=1")
+"""What keeps XLA's CPU back end on one thread."""
+
+POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""What keeps the libraries under NumPy and SciPy on one thread."""
+
+
+def one_thread() -> None:
+    """Keep this process and its children on one thread each, and share their compiled programs.
+
+    Many processes of one thread each use a machine better than one process of many on small networks, and
+    sums are then taken in one order. It must run before JAX computes for the first time; nothing calls it
+    on import. Flags that the user has set stand.
+    """
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    names = {flag.lstrip("-").split("=")[0] for flag in flags}
+    flags += [flag for flag in XLA_ONE_THREAD if flag.lstrip("-").split("=")[0] not in names]
+    os.environ["XLA_FLAGS"] = " ".join(flags)
+    for pool in POOLS:
+        os.environ.setdefault(pool, "1")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "jax"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+
+
+def cache_folder() -> Path:
+    """Where compiled programs are kept between runs: ``$ALLROADS_CACHE``, else ``~/.cache/allroads``."""
+    chosen = os.environ.get("ALLROADS_CACHE")
+    return Path(chosen) if chosen else Path.home() / ".cache" / "allroads"
+
+
+def cores() -> int:
+    """Cores that this process may run on.
+
+    Example:
+        >>> cores() >= 1
+        True
+    """
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

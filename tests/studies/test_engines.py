@@ -1,0 +1,135 @@
+import multiprocessing
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from concurrent.futures import Executor
+from pathlib import Path
+
+import pytest
+
+from allroads.errors import InputError
+from allroads.studies.config import Engine
+from allroads.studies.engines import InProcess, Pool, make_engine, read_engine
+from allroads.studies.threads import one_thread
+
+
+def environment():
+    return {name: os.environ.get(name) for name in ("XLA_FLAGS", "OMP_NUM_THREADS", "JAX_COMPILATION_CACHE_DIR")}
+
+
+def is_running(process):
+    """Whether it runs: a zombie that nobody has buried does not."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes() != b""
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def fail():
+    raise ValueError("no")
+
+
+def test_in_process_runs_on_submit_and_keeps_errors():
+    done = []
+    engine = InProcess()
+    assert isinstance(engine, Executor)
+    future = engine.submit(done.append, 3)
+    assert done == [3] and future.done() and future.result() is None
+    with pytest.raises(ValueError, match="no"):
+        engine.submit(fail).result()
+
+
+def test_pool_workers_have_one_thread_and_leave_the_parent_alone(monkeypatch, tmp_path):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=x")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    monkeypatch.setenv("ALLROADS_CACHE", str(tmp_path))
+    with Pool(1) as pool:
+        found = pool.submit(environment).result()
+        assert pool.submit(os.getpid).result() != os.getpid()
+        with pytest.raises(ValueError, match="no"):
+            pool.submit(fail).result()
+    assert found["XLA_FLAGS"].split() == [
+        "--xla_dump_to=x",
+        "--xla_cpu_multi_thread_eigen=false",
+        "intra_op_parallelism_threads=1",
+    ]
+    assert found["OMP_NUM_THREADS"] == "1"
+    assert found["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / "jax")
+    assert "OMP_NUM_THREADS" not in os.environ
+
+
+def test_flags_of_the_user_stand(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=true")
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "JAX_COMPILATION_CACHE_DIR"):
+        monkeypatch.setenv(name, "7")
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "7")
+    one_thread()
+    one_thread()
+    assert os.environ["XLA_FLAGS"] == "--xla_cpu_multi_thread_eigen=true intra_op_parallelism_threads=1"
+    assert os.environ["OMP_NUM_THREADS"] == "4"
+
+
+def test_a_stopped_pool_ends_its_workers_at_once():
+    pool = Pool(1)
+    assert pool.submit(pow, 2, 3).result() == 8
+    (worker,) = multiprocessing.active_children()
+    pool.submit(time.sleep, 60)
+    began = time.monotonic()
+    pool.stop()
+    worker.join(10)
+    assert not worker.is_alive()
+    assert time.monotonic() - began < 5
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(
+        textwrap.dedent("""
+        import os, time
+        from allroads.studies.engines import Pool
+        if __name__ == "__main__":
+            pool = Pool(1)
+            print(pool.submit(os.getpid).result(), flush=True)
+            pool.submit(time.sleep, 60)
+            time.sleep(60)
+        """)
+    )
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as parent:
+        worker = int(parent.stdout.readline())
+        os.kill(worker, 0)
+        parent.kill()
+    deadline = time.monotonic() + 5
+    while is_running(worker):
+        assert time.monotonic() < deadline, "the worker lives on"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "engine"),
+    [
+        ("auto", Engine()),
+        ("process", Engine(kind="process")),
+        ("pool", Engine(kind="pool")),
+        ("pool:3", Engine(kind="pool", workers=3)),
+    ],
+)
+def test_engines_by_text(text, engine):
+    assert read_engine(text) == engine
+
+
+@pytest.mark.parametrize("text", ["pol", "pool:0", "pool:-1", "pool:x", "process:2", "", "auto:3"])
+def test_other_texts_are_refused(text):
+    with pytest.raises(InputError, match="expected auto, process, pool or pool:N"):
+        read_engine(text)
+
+
+def test_no_more_workers_than_jobs():
+    with make_engine(Engine(kind="pool", workers=5), jobs=2) as pool:
+        assert pool.workers == 2
+    assert isinstance(make_engine(Engine(), jobs=1), InProcess)
+    assert isinstance(make_engine(Engine(kind="process"), jobs=9), InProcess)
+    assert isinstance(make_engine(Engine(kind="pool"), jobs=0), InProcess)
