@@ -1,0 +1,1 @@
+"""What the map encodes at one point of parameter space."""
