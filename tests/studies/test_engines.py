@@ -16,7 +16,9 @@ from allroads.studies.threads import one_thread
 
 
 def environment():
-    return {name: os.environ.get(name) for name in ("XLA_FLAGS", "OMP_NUM_THREADS", "JAX_COMPILATION_CACHE_DIR")}
+    return {
+        name: os.environ.get(name) for name in ("XLA_FLAGS", "NPROC", "OMP_NUM_THREADS", "JAX_COMPILATION_CACHE_DIR")
+    }
 
 
 def is_running(process):
@@ -43,7 +45,8 @@ def test_in_process_runs_on_submit_and_keeps_errors():
 
 def test_pool_workers_have_one_thread_and_leave_the_parent_alone(monkeypatch, tmp_path):
     monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=x")
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name in ("NPROC", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     monkeypatch.setenv("ALLROADS_CACHE", str(tmp_path))
     with Pool(1) as pool:
@@ -51,14 +54,31 @@ def test_pool_workers_have_one_thread_and_leave_the_parent_alone(monkeypatch, tm
         assert pool.submit(os.getpid).result() != os.getpid()
         with pytest.raises(ValueError, match="no"):
             pool.submit(fail).result()
-    assert found["XLA_FLAGS"].split() == [
-        "--xla_dump_to=x",
-        "--xla_cpu_multi_thread_eigen=false",
-        "intra_op_parallelism_threads=1",
-    ]
-    assert found["OMP_NUM_THREADS"] == "1"
+    assert found["XLA_FLAGS"].split() == ["--xla_dump_to=x", "--xla_cpu_multi_thread_eigen=false"]
+    assert found["OMP_NUM_THREADS"] == found["NPROC"] == "1"
     assert found["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / "jax")
     assert "OMP_NUM_THREADS" not in os.environ
+
+
+def processor_seconds_of_a_large_product():
+    """Processor seconds per second while XLA multiplies large matrices: 2 on two cores."""
+    import time
+
+    import jax
+    import jax.numpy as jnp
+
+    product = jax.jit(lambda a: a @ a)
+    matrix = product(jnp.ones((1024, 1024))).block_until_ready()
+    wall, processor = time.perf_counter(), time.process_time()
+    for _ in range(10):
+        product(matrix).block_until_ready()
+    return (time.process_time() - processor) / (time.perf_counter() - wall)
+
+
+def test_a_worker_computes_on_one_thread(monkeypatch):
+    monkeypatch.delenv("NPROC", raising=False)
+    with Pool(1) as pool:
+        assert pool.submit(processor_seconds_of_a_large_product).result() < 1.3
 
 
 def test_flags_of_the_user_stand(monkeypatch):
@@ -69,7 +89,7 @@ def test_flags_of_the_user_stand(monkeypatch):
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "7")
     one_thread()
     one_thread()
-    assert os.environ["XLA_FLAGS"] == "--xla_cpu_multi_thread_eigen=true intra_op_parallelism_threads=1"
+    assert os.environ["XLA_FLAGS"] == "--xla_cpu_multi_thread_eigen=true"
     assert os.environ["OMP_NUM_THREADS"] == "4"
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-XLA_ONE_THREAD = ("--xla_cpu_multi_thread_eigen=false", "intra_op_parallelism_threads=1")
-"""What keeps XLA's CPU back end on one thread."""
+XLA_ONE_THREAD = ("--xla_cpu_multi_thread_eigen=false",)
+"""What keeps single operations of XLA's CPU back end on one thread."""
 
-POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""What keeps the libraries under NumPy and SciPy on one thread."""
+POOLS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""What keeps XLA's own pool (``NPROC``: without it JAX 0.10 takes every core for large products, whatever the flags
+say) and the libraries under NumPy and SciPy on one thread."""
 
 
 def one_thread() -> None:
