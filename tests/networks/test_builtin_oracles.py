@@ -12,7 +12,7 @@ from allroads.networks.activations import ACTIVATIONS
 from allroads.networks.convolutional import convolutional
 from allroads.networks.deep_linear import deep_linear
 from allroads.networks.embedding_sum import embedding_sum
-from allroads.networks.mlp import mlp
+from allroads.networks.mlp import COLUMNS, mlp
 from allroads.networks.recurrent import recurrent
 from allroads.networks.transformer import transformer
 from allroads.pfmap.precision import float64
@@ -254,10 +254,10 @@ TRANSFORMERS = [
 ALL = MLPS + SUMS + CONVS + RNNS + TRANSFORMERS
 
 
-def drawn_inputs(shape, vocabulary):
+def drawn_inputs(shape, vocabulary, examples=EXAMPLES):
     if vocabulary is None:
-        return RNG.normal(size=(EXAMPLES, *shape))
-    return RNG.integers(0, vocabulary, size=(EXAMPLES, *shape))
+        return RNG.normal(size=(examples, *shape))
+    return RNG.integers(0, vocabulary, size=(examples, *shape))
 
 
 def drawn_params(network, *lead):
@@ -285,6 +285,14 @@ def test_equals_the_slow_network(network, slow, shape, vocabulary):
         np.testing.assert_allclose(values[member], expected, rtol=1e-10, atol=1e-10)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
     assert any((leaf != 0).any() for leaf in jax.tree.leaves(gradient))
+
+
+@pytest.mark.parametrize(("network", "slow", "shape", "vocabulary"), MLPS)
+def test_many_examples_are_columns_and_give_the_same(network, slow, shape, vocabulary):
+    inputs, params = drawn_inputs(shape, vocabulary, COLUMNS + 3), drawn_params(network)
+    with float64():
+        values = np.asarray(jax.jit(network.apply)(params, inputs))
+    np.testing.assert_allclose(values, [slow(params, x) for x in inputs], rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("cell", ["elman", "gru", "lstm"])

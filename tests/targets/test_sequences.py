@@ -242,7 +242,7 @@ def test_minimal_machines(name):
         assert machine.run(word) == [ORACLES[name](word[: t + 1]) for t in range(30)]
 
 
-@pytest.mark.parametrize("name", [*LARGE, *UNBOUNDED])
+@pytest.mark.parametrize("name", sorted([*LARGE, *UNBOUNDED]))
 def test_machines_over_the_cap(name):
     task = MIPS_TASKS[name]
     alphabet = list(itertools.product(task.alphabet, repeat=2)) if task.channels == 2 else list(task.alphabet)

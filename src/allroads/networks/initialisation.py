@@ -98,6 +98,16 @@ def affine(layer: dict[str, Any], x: Any) -> Any:
     return shifted(layer, x @ layer["weight"])
 
 
+def affine_columns(layer: dict[str, Any], x: Any) -> Any:
+    """``Wᵀ x + b`` for one example a column, or ``Wᵀ x`` where the layer has no biases."""
+    return shifted_columns(layer, layer["weight"].T @ x)
+
+
+def shifted_columns(layer: dict[str, Any], x: Any) -> Any:
+    """``x + b`` for one example a column, or ``x`` where the layer has no biases."""
+    return x + layer["bias"][:, None] if "bias" in layer else x
+
+
 def shifted(layer: dict[str, Any], x: Any) -> Any:
     """``x + b``, or ``x`` where the layer has no biases."""
     return x + layer["bias"] if "bias" in layer else x

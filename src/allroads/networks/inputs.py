@@ -49,15 +49,27 @@ class Reader:
 
     def project(self, inputs: Any, weight: Any) -> Any:
         """The features of ``inputs [..., *shape]`` times ``weight [features, width]``: ``[..., width]``."""
-        lead = inputs.shape[: inputs.ndim - len(self.shape)]
-        inputs = inputs.reshape(*lead, self.streams)
+        if self.vocabulary is None or self.vocabulary <= LOOKUP:
+            return self._read(inputs, weight.dtype) @ weight
+        tokens = self._flat(inputs)
+        tables = weight.reshape(self.streams, self.vocabulary, -1)
+        return sum(tables[stream][tokens[..., stream]] for stream in range(self.streams))
+
+    def project_columns(self, inputs: Any, weight: Any) -> Any:
+        """The same of a batch ``[N, *shape]`` with one example a column: ``[width, N]``."""
+        if self.vocabulary is None or self.vocabulary <= LOOKUP:
+            return weight.T @ self._read(inputs, weight.dtype).T
+        return self.project(inputs, weight).T
+
+    def _flat(self, inputs: Any) -> Any:
+        return inputs.reshape(*inputs.shape[: inputs.ndim - len(self.shape)], self.streams)
+
+    def _read(self, inputs: Any, dtype: Any) -> Any:
+        """The features as numbers, ``[..., features]``."""
+        flat = self._flat(inputs)
         if self.vocabulary is None:
-            return inputs.astype(weight.dtype) @ weight
-        if self.vocabulary > LOOKUP:
-            tables = weight.reshape(self.streams, self.vocabulary, -1)
-            return sum(tables[stream][inputs[..., stream]] for stream in range(self.streams))
-        one_hot = jax.nn.one_hot(inputs, self.vocabulary, dtype=weight.dtype)
-        return one_hot.reshape(*lead, self.features) @ weight
+            return flat.astype(dtype)
+        return jax.nn.one_hot(flat, self.vocabulary, dtype=dtype).reshape(*flat.shape[:-1], self.features)
 
 
 def checked_inputs(inputs: Any, input_shape: tuple[int, ...], vocabulary: int | None, name: str) -> Any:

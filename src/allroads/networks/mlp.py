@@ -9,9 +9,16 @@ import jax
 
 from allroads.errors import InputError
 from allroads.networks.activations import resolve_activation
-from allroads.networks.initialisation import Initialisation, affine, shifted
+from allroads.networks.initialisation import Initialisation, affine, affine_columns, shifted, shifted_columns
 from allroads.networks.inputs import Reader, checked_inputs, checked_sizes
 from allroads.pfmap.network import Network, Params
+
+COLUMNS = 32
+"""Examples from which on each is a column and not a row: the products are then long along the vector unit.
+
+A step of Adam on packs of 16 networks 7-40-40-1, one thread, µs a member by rows and by columns: 4.3 and 4.8 for 16
+examples, 6.3 and 6.1 for 32, 9.5 and 7.8 for 64, 16.1 and 12.5 for 128.
+"""
 
 
 def mlp(
@@ -96,9 +103,14 @@ def layered(
     def apply(params: Params, inputs: Any) -> Any:
         inputs = checked_inputs(inputs, input_shape, vocabulary, name)
         first, *rest = params["layers"]
-        x = shifted(first, reader.project(inputs, first["weight"]))
+        if inputs.shape[0] < COLUMNS:
+            x = shifted(first, reader.project(inputs, first["weight"]))
+            for layer in rest:
+                x = affine(layer, activation(x))
+            return x.reshape(-1, *shape)
+        x = shifted_columns(first, reader.project_columns(inputs, first["weight"]))
         for layer in rest:
-            x = affine(layer, activation(x))
-        return x.reshape(-1, *shape)
+            x = affine_columns(layer, activation(x))
+        return x.T.reshape(-1, *shape)
 
     return Network(init_params, apply, name=name)
