@@ -12,7 +12,7 @@ demo: $(VENV)/.core
 	$(BIN)/allroads run quickstart
 
 test: $(VENV)/.test lint
-	$(BIN)/pytest --numprocesses 2 --dist worksteal
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check --quiet
