@@ -1,6 +1,6 @@
 """Packed training beside a plain PyTorch loop, packed `torch.func.vmap` and a bare JAX scan, on one thread.
 
-    python benchmarks/packed_training.py    # about nine minutes; writes benchmarks/results/packed_training.json
+    python benchmarks/packed_training.py    # about six minutes; writes benchmarks/results/packed_training.json
 
 What is compared, one after the other in turn, several times, all on one thread of one process:
 
@@ -42,7 +42,7 @@ from allroads.targets.build import build_target
 
 torch.set_num_threads(1)
 RATE = 1e-3
-ROUNDS = 5
+ROUNDS = 3
 
 
 class Workload:

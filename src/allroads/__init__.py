@@ -25,6 +25,8 @@ _HOME = {
     # ways to move
     "explore": "allroads.explorers.explore",
     "Trajectory": "allroads.explorers.trajectory",
+    # points
+    "complexity": "allroads.points.complexity",
     # paths
     "agreement": "allroads.paths.agreement",
     "barrier": "allroads.paths.barrier",
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from allroads.pfmap.map import ParameterFunctionMap
     from allroads.pfmap.network import Cell, Network
     from allroads.pfmap.precision import float64
+    from allroads.points.complexity import complexity
     from allroads.studies.run import run_study
     from allroads.targets.target import Target
 

@@ -134,6 +134,7 @@ def test_everything_equals_the_explicit_jacobian(name):
     F, tangent = ParameterFunctionMap(network, inputs), drawn_params(network, 1)
     with float64():
         values = F.values(params)
+        assert values.dtype == F.jvp(params, tangent).dtype == jacobian.dtype == np.float64
         v = RNG.normal(size=values.shape)
         assert relative(values, jax.jit(network.apply)(params, jnp.asarray(inputs))) < 1e-14
         assert relative(F.jvp(params, tangent), (jacobian @ flat(tangent)).reshape(values.shape)) < 1e-10

@@ -104,10 +104,11 @@ def explore(
 
     width = pack_width(shape, outputs, explorer.batch_size or len(data.inputs), pack)
     run = compiled_pack(network, explorer, loss, len(kept))
+    keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.asarray(indices))
     packs: list[Record] = []
     for first in range(0, len(indices), width):
         chosen = np.arange(first, min(first + width, len(indices)))
-        packs.append(_run_pack(run, chosen, width, key, indices, start, data, schedule))
+        packs.append(_run_pack(run, chosen, width, keys, start, data, schedule))
         if progress is not None:
             progress(int(chosen[-1]) + 1)
     record: Record = jax.tree.map(lambda *leaves: np.concatenate(leaves), *packs)
@@ -131,17 +132,15 @@ def _run_pack(
     run: Callable[..., Record],
     chosen: np.ndarray,
     width: int,
-    key: Any,
-    indices: np.ndarray,
+    keys: Any,
     start: Params,
     data: Data,
     schedule: Schedule,
 ) -> Record:
     """Run the members at these positions, filled up with copies of the last: every pack has one compiled shape."""
     positions = np.pad(chosen, (0, width - len(chosen)), mode="edge")
-    keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.asarray(indices[positions]))
     starts = None if start is None else jax.tree.map(lambda leaf: jnp.asarray(leaf)[positions], start)
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chosen)], run(starts, keys, data, schedule))
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chosen)], run(starts, keys[positions], data, schedule))
 
 
 def pack_width(params: Params, outputs: Any, batch: int, most: int = 64) -> int:

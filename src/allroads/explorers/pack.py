@@ -119,8 +119,16 @@ def _guard(moving: _Moving, moved: State, taken: Any) -> _Moving:
     """
     alive = moving.alive & jnp.isfinite(moved.loss)
     noticed = (moving.alive & ~alive).astype(jnp.int32)
-    refused = moving.state._replace(params=moving.safe)
-    state = jax.tree.map(lambda new, old: jnp.where(alive, new, old), moved, refused)
-    safe = jax.tree.map(lambda new, old: jnp.where(alive, new, old), moving.state.params, moving.safe)
+
+    def keep(new: Any, old: Any) -> Any:
+        return jax.tree.map(lambda n, o: jnp.where(alive, n, o), new, old)
+
+    # What the explorer of a member that stands still remembers is used by nobody, so it is not selected.
+    state = moved._replace(
+        params=keep(moved.params, moving.safe),
+        gradients=keep(moved.gradients, moving.state.gradients),
+        forwards=keep(moved.forwards, moving.state.forwards),
+    )
+    safe = keep(moving.state.params, moving.safe)
     last_step = moving.last_step + jnp.where(alive, taken, 0) - jnp.minimum(noticed, moving.last_step)
     return _Moving(state, safe, alive, last_step)
