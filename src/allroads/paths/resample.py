@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from allroads.errors import InputError
@@ -11,18 +13,28 @@ POINTS = 256
 """Points that a path is resampled to; structure shorter than 1/256 of its length is not seen."""
 
 
-def image(values: np.ndarray, chart: str) -> np.ndarray:
-    """A path's image in a chart as a polygon ``[T, D]``, in double precision.
+def checked_values(values: Any) -> np.ndarray:
+    """Outputs along a path ``[T, N, …]`` in double precision, refused where they are not a finite path.
 
     Raises:
         InputError: If ``values`` has no path axis or is not finite.
     """
     values = np.asarray(values, dtype=np.float64)
-    if values.ndim < 2:
+    if values.ndim < 2 or values.size == 0:
         raise InputError(f"values: expected the image of a path, [T, N, C] (or [T, D]); got shape {values.shape}.")
     finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
     if not finite.all():
         raise InputError(f"values: the path is not finite from step {int(np.argmin(finite))} on; cut it off before.")
+    return values
+
+
+def image(values: Any, chart: str) -> np.ndarray:
+    """A path's image in a chart as a polygon ``[T, D]``, in double precision.
+
+    Raises:
+        InputError: If ``values`` has no path axis or is not finite.
+    """
+    values = checked_values(values)
     if chart != "outputs":
         values = np.asarray(to_chart(values, chart), dtype=np.float64)
     return values.reshape(len(values), -1)

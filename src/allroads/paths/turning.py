@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from allroads.measurement import Measurement, Status
+from allroads.paths.angles import corner_angles
 from allroads.paths.resample import POINTS, image, resample, segment_lengths
 
 
@@ -43,16 +44,9 @@ def turning(values: Any, chart: str = "outputs", points: int | None = POINTS) ->
         True
     """
     polygon = image(values, chart)
-    lengths = segment_lengths(polygon)
     stats = {"chart": chart, "points": points}
-    if lengths.sum() == 0.0:
+    if segment_lengths(polygon).sum() == 0.0:
         return Measurement(np.nan, status=Status.DEGENERATE, stats=stats)
     if points is not None:
         polygon = resample(polygon, points)
-    segments = np.diff(polygon, axis=0)
-    lengths = np.linalg.norm(segments, axis=1)
-    tangents = segments[lengths > 0] / lengths[lengths > 0, None]
-    # 2·atan2 of difference and sum keeps small angles, which arccos of a dot product loses to rounding.
-    apart = np.linalg.norm(np.diff(tangents, axis=0), axis=1)
-    along = np.linalg.norm(tangents[1:] + tangents[:-1], axis=1)
-    return Measurement(float((2 * np.arctan2(apart, along)).sum()), stats=stats)
+    return Measurement(float(corner_angles(polygon).sum()), stats=stats)

@@ -1,0 +1,110 @@
+"""Quantised size: the fewest bits of rounded parameters that keep the loss."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from allroads.measurement import Measurement
+from allroads.pfmap.losses import PerExampleLoss
+from allroads.pfmap.network import Network, Params
+from allroads.points.description.grids import WIDTHS
+from allroads.points.description.point import checked_point, not_finite
+from allroads.points.description.rounding import find_roundings, spread
+
+
+def quantised_size(
+    network: Network,
+    params: Params,
+    loss: str | PerExampleLoss,
+    inputs: Any,
+    labels: Any,
+    *,
+    delta: float = 0.01,
+    scales: str = "tensor",
+    draws: int = 8,
+    seed: int = 0,
+) -> Measurement:
+    """Quantised size: bits of the point rounded to the smallest uniform bit width whose loss is at most L + δ.
+
+    Conventions: one width b for all tensors, tried exhaustively at 0 (all zero) and 2 … 16 bits, on symmetric grids
+    ``u k / K`` with ``K = 2^{b−1} − 1`` and |k| ≤ K, so 3 bits are the seven levels −3 … 3 of a third of u. The size
+    is b bits a number on a grid, and one number as stored (32 or 64 bits) for each scale and for each number kept as
+    it is; the width itself is free. Where no width keeps the loss, or scales cost more than they save, it is the size
+    as stored. A rise within 16 units of rounding of the loss counts as none.
+
+    Scales, and what the size is invariant to on relu networks (multiply what enters a hidden unit, bias included, and
+    divide what leaves it):
+
+    - ``"tensor"``: u is the largest absolute value of a tensor. Invariant where all units of a layer are rescaled by
+      one factor; *not* where each has its own.
+    - ``"channel"``: one u for each index of the last axis, the outputs of the layers built in here; a vector has one.
+      Invariant as ``"tensor"`` is, and no more: what leaves a unit is a row.
+    - ``"row_column"``: u is a row's scale times a column's, after balancing; vectors are kept as they are. Invariant to
+      both, up to rounding of ties, and the dearest in scales: for small networks these are most of the size.
+
+    Args:
+        network: The network.
+        params: The point.
+        loss: Name or ``(outputs, labels) -> per-example losses``; its mean over the examples is L.
+        inputs: ``[N, …]``.
+        labels: ``[N, …]``.
+        delta: δ, allowed rise of the mean loss, in its unit; default 0.01. Set it to the differences that matter: it is
+            not free of the scale of an ``"mse"``.
+        scales: ``"tensor"``, ``"channel"`` or ``"row_column"``.
+        draws: Stochastic roundings, each searched in the same way.
+        seed: Of the draws.
+
+    Returns:
+        A :class:`~allroads.Measurement` in bits, rounded to nearest. ``error`` is the root mean square distance of the
+        sizes under stochastic rounding from it: how much hangs on how numbers are rounded, not an uncertainty of
+        measurement. ``stats``: ``width`` (``None`` as stored), ``loss``, ``rounded_loss``, ``losses`` by width,
+        ``stochastic_widths``, ``stochastic_bits``, ``overhead`` (bits of scales and what is kept), ``parameters``,
+        ``stored_bits``, ``delta``, ``scales``, ``convention``. Status ``diverged`` (and NaN) where L is not finite.
+
+    Raises:
+        InputError: On parameters that are not floating-point or not finite, empty data, labels that do not match, δ <
+        0.
+        UnknownNameError: If there are no such scales.
+
+    When it fails: it bounds the information in the point from above, for this one code; retraining or rounding that
+    looks at the loss goes lower. The loss is taken on the data given, so a network may keep it and lose what it does
+    elsewhere.
+
+    References:
+        [nagel2021, urdshals2025]
+
+    Example:
+        Three numbers on a grid of seven levels need 3 bits each and one scale of 32:
+
+        >>> import jax.numpy as jnp
+        >>> from allroads import Network
+        >>> line = Network(lambda key: jnp.zeros(3), lambda w, x: x * w)
+        >>> point = jnp.array([-3.0, 1.0, 2.0])
+        >>> size = quantised_size(line, point, "mse", jnp.ones((1, 3)), point[None], delta=0)
+        >>> size.stats["width"], size.value
+        (3, 41.0)
+    """
+    point = checked_point(network, params, loss, inputs, labels, delta)
+    stats: dict[str, Any] = {
+        "delta": delta,
+        "scales": scales,
+        "parameters": point.count,
+        "stored_bits": point.stored_bits * point.count,
+        "convention": "bits of the point on the coarsest uniform grid with loss ≤ L + δ, scales included",
+    }
+    if not math.isfinite(point.loss):
+        return not_finite(point, stats)
+    search = find_roundings(network, point, loss, delta, scales, draws, seed)
+    nearest, *stochastic = search.roundings
+    sizes = [float(rounding.bits) for rounding in search.roundings]
+    stats |= {
+        "width": nearest.width,
+        "loss": point.loss,
+        "rounded_loss": nearest.loss,
+        "losses": dict(zip(WIDTHS, search.losses[0].tolist(), strict=True)),
+        "overhead": nearest.overhead,
+        "stochastic_widths": [rounding.width for rounding in stochastic],
+        "stochastic_bits": sizes[1:],
+    }
+    return Measurement(sizes[0], spread(sizes), stats=stats)

@@ -1,0 +1,162 @@
+"""Extreme eigenpairs of a symmetric matrix that is known by its products, each held against its residual.
+
+One Krylov space holds one vector of each eigenspace, so ARPACK can miss copies of a repeated eigenvalue and give lower
+ones in their place, all with small residuals. Networks have repeated eigenvalues. So what was found is set aside and
+the rest is searched again, until nothing there lies beyond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+
+_SMALL = 64
+"""Up to this size, or where more than a third of the pairs are wanted, the matrix is made from its columns."""
+_RESTARTS = 100
+
+Product = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Eigenpairs:
+    """Some eigenpairs of a symmetric matrix.
+
+    Args:
+        values: ``[k]``, from the end that was asked for inwards.
+        vectors: ``[k, d]``, orthonormal.
+        residuals: ``‖A v − λ v‖``, ``[k]``; an eigenvalue lies no further from λ than this.
+        norm: The largest ``|λ|`` of the matrix, to a few per cent or better.
+        complete: Whether the search came to its end, so that none is missing.
+    """
+
+    values: np.ndarray
+    vectors: np.ndarray
+    residuals: np.ndarray
+    norm: float
+    complete: bool
+
+
+def dense_eigenpairs(matrix: np.ndarray) -> Eigenpairs:
+    """All eigenpairs of a symmetric matrix, falling.
+
+    Example:
+        >>> dense_eigenpairs(np.diag([1.0, 3.0, 2.0])).values
+        array([3., 2., 1.])
+    """
+    values, vectors = np.linalg.eigh(matrix)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    residuals = np.linalg.norm(matrix @ vectors - vectors * values, axis=0)
+    return Eigenpairs(values, vectors.T, residuals, float(np.abs(values).max()), True)
+
+
+def extreme_eigenpairs(
+    product: Product,
+    size: int,
+    count: int,
+    *,
+    end: str = "top",
+    tolerance: float = 1e-8,
+    seed: int = 0,
+    check: bool = True,
+) -> Eigenpairs:
+    """The ``count`` largest (``end="top"``) or smallest (``"bottom"``) eigenvalues with sign, and their vectors.
+
+    ARPACK on the complement of what is already found, then Rayleigh–Ritz on all of it. The search ends when the
+    complement holds nothing beyond the last of them.
+
+    Args:
+        product: ``v [d] -> A v [d]`` in double precision; A symmetric and finite.
+        size: d.
+        count: Number of pairs, 1 … d.
+        end: ``"top"`` or ``"bottom"``.
+        tolerance: Largest residual over the largest ``|λ|``; default 1e-8, made for double precision.
+        seed: Decides the start vectors.
+        check: Whether to search for what was missed; not needed for one value alone.
+
+    Example:
+        >>> diagonal = np.repeat([3.0, 2.0, 1.0], 100)
+        >>> pairs = extreme_eigenpairs(lambda v: diagonal * v, 300, 4)
+        >>> pairs.values.round(6), bool(pairs.residuals.max() < 1e-7)
+        (array([3., 3., 3., 3.]), True)
+    """
+    if size <= _SMALL or 3 * count > size:
+        columns = np.stack([product(unit) for unit in np.eye(size)])
+        return _one_end(dense_eigenpairs((columns + columns.T) / 2), count, end)
+    rng = np.random.default_rng(seed)
+    norm = _norm(product, size, rng)
+    if norm == 0.0:
+        return Eigenpairs(np.zeros(count), np.eye(count, size), np.zeros(count), 0.0, True)
+    sign, shift = (1.0 if end == "top" else -1.0), 1.5 * norm
+    found = np.zeros((size, 0))
+    levels = np.zeros(0)
+    complete = True
+    for turn in range(count + 1):
+
+        def rest(v: np.ndarray, found: np.ndarray = found) -> np.ndarray:
+            """``sign A + shift`` where nothing is found yet, and 0, the smallest of all, on what is."""
+            v = v - found @ (found.T @ v)
+            image = sign * product(v) + shift * v
+            return image - found @ (found.T @ image)
+
+        values, vectors, converged = _arpack(rest, size, 1 if turn else count, tolerance, rng)
+        complete = complete and converged
+        beyond = turn and (not values.size or values[-1] <= np.sort(levels)[-count] + tolerance * shift)
+        found = np.linalg.qr(np.concatenate([found, vectors], axis=1))[0]
+        levels = np.concatenate([levels, values])
+        if beyond or not converged or not check:
+            break
+    return _one_end(_ritz(product, found, norm, complete), count, end)
+
+
+def _norm(product: Product, size: int, rng: np.random.Generator) -> float:
+    """The largest ``|λ|`` to a few per cent; exactly 0 for the zero matrix."""
+    if not product(rng.standard_normal(size)).any():
+        return 0.0
+    values, _, _ = _arpack(product, size, 1, 1e-2, rng, which="LM")
+    return float(np.abs(values).max()) if values.size else float(np.linalg.norm(product(rng.standard_normal(size))))
+
+
+def _arpack(
+    product: Product, size: int, count: int, tolerance: float, rng: np.random.Generator, which: str = "LA"
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Values, vectors ``[d, k]``, and whether all converged; else those that did, at a looser tolerance if need be."""
+    operator = LinearOperator((size, size), matvec=product, dtype=np.float64)
+    start = product(rng.standard_normal(size))
+    options = dict(which=which, maxiter=_RESTARTS, ncv=_krylov(count, size))
+    converged = True
+    while True:
+        try:
+            return *eigsh(operator, count, v0=start, tol=tolerance / 4, **options), converged
+        except ArpackNoConvergence as stopped:
+            converged, tolerance = False, 100 * tolerance
+            if stopped.eigenvalues.size or tolerance > 1.0:
+                return stopped.eigenvalues, stopped.eigenvectors.reshape(size, -1), False
+
+
+def _krylov(count: int, size: int) -> int:
+    """Vectors that ARPACK holds."""
+    return min(size, max(2 * count + 1, 40))
+
+
+def vectors_held(count: int, size: int) -> int:
+    """Vectors of the matrix's size that finding ``count`` pairs holds at its peak, in double precision."""
+    return size if size <= _SMALL or 3 * count > size else 2 * _krylov(count, size) + 4 * (count + 1)
+
+
+def _ritz(product: Product, basis: np.ndarray, norm: float, complete: bool) -> Eigenpairs:
+    """The eigenpairs of A seen in an orthonormal basis ``[d, k]``, falling."""
+    images = np.stack([product(vector) for vector in basis.T], axis=1)
+    seen = basis.T @ images
+    values, turn = np.linalg.eigh((seen + seen.T) / 2)
+    values, turn = values[::-1], turn[:, ::-1]
+    vectors = basis @ turn
+    residuals = np.linalg.norm(images @ turn - vectors * values, axis=0)
+    return Eigenpairs(values, vectors.T, residuals, norm, complete)
+
+
+def _one_end(pairs: Eigenpairs, count: int, end: str) -> Eigenpairs:
+    chosen = slice(None, count) if end == "top" else slice(-1, -count - 1, -1)
+    return Eigenpairs(pairs.values[chosen], pairs.vectors[chosen], pairs.residuals[chosen], pairs.norm, pairs.complete)

@@ -1,0 +1,165 @@
+"""The spectrum of the kernel of the parameter–function map."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from allroads.errors import InputError
+from allroads.measurement import Measurement, Status
+from allroads.pfmap.map import ParameterFunctionMap
+from allroads.pfmap.network import Network, Params
+from allroads.points.spectrum.eigenpairs import Eigenpairs, dense_eigenpairs, extreme_eigenpairs
+from allroads.points.spectrum.functionals import trace
+from allroads.points.spectrum.loss_matrix import parameter_count
+from allroads.points.spectrum.matrix import Apply, Matrix, example_index, fit_examples
+from allroads.points.spectrum.options import (
+    check_sampling,
+    choose_method,
+    default_tolerance,
+    matrix_free_bytes,
+    number_of_pairs,
+)
+from allroads.points.spectrum.quadrature import Quadrature, lanczos_quadrature
+from allroads.points.spectrum.results import Density, KernelSpectrum
+from allroads.points.spectrum.spectrum import pairs_status
+
+
+def kernel_spectrum(
+    network: Network,
+    params: Params,
+    inputs: Any,
+    *,
+    top: int | None = None,
+    method: str | None = None,
+    probes: int = 16,
+    steps: int = 80,
+    tolerance: float | None = None,
+    seed: int = 0,
+    memory: int = 2**31,
+) -> KernelSpectrum:
+    """Eigenvalues and eigenvectors of the empirical neural tangent kernel ``K = J Jᵀ`` on some inputs.
+
+    J is the derivative of all outputs, ``[N·C, d]``, so the nonzero eigenvalues are those of ``Jᵀ J``, for the loss
+    ``mse`` N·C/2 times those of the Gauss–Newton matrix. They are the rates at which gradient flow on ``½ Σ (f − y)²``
+    learns the directions of function space.
+
+    Args:
+        network: The network.
+        params: The point.
+        inputs: Probe inputs ``[N, …]``.
+        top: Number of eigenpairs; default 10, or all where there are fewer.
+        method: ``"dense"`` forms K; ``"matrix_free"`` uses products alone. Default: dense up to 1,500 outputs.
+        probes: Random vectors of the matrix-free trace and density; default 16.
+        steps: Lanczos steps from each; default 80.
+        tolerance: Largest residual over the largest eigenvalue; default 1e-8, in single precision 1e-5.
+        seed: Decides start vectors and probes.
+        memory: Bytes to use beside the arguments; default 2³¹ (2 GiB).
+
+    Returns:
+        A :class:`~allroads.points.spectrum.KernelSpectrum`. Status ``flat`` where no output moves with the parameters.
+
+    Raises:
+        UnknownNameError: If there is no such method.
+        InputError: If parameters, inputs or options cannot be used.
+        MemoryBudgetError: If it does not fit the memory; says how much it needs.
+
+    References: [jacot2018], [meyer2021]
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> line = Network(lambda key: jnp.zeros(2), lambda w, x: (x @ w)[:, None])
+        >>> kernel_spectrum(line, jnp.zeros(2), np.array([[1.0, 0.0], [0.0, 3.0], [0.0, 4.0]])).eigenvalues.round(4)
+        array([25.,  1.,  0.])
+    """
+    function = ParameterFunctionMap(network, inputs, memory)
+    if not parameter_count(params):
+        raise InputError("params hold no number, so the kernel is empty. Pass a network with parameters.")
+    values = jax.eval_shape(function.values, params)
+    params = jax.tree.map(jnp.asarray, params)
+    dtype = jnp.result_type(*jax.tree.leaves(params))
+    top = number_of_pairs("top", top, values.size, "outputs")
+    tolerance = default_tolerance(dtype.itemsize) if tolerance is None else tolerance
+    check_sampling(probes, steps, tolerance)
+    method = choose_method(method, values.size, memory)
+    if method == "dense":
+        kernel = np.asarray(function.kernel(params), np.float64)
+        if not np.isfinite(kernel).all():
+            return _diverged(values.shape, method)
+        pairs = dense_eigenpairs(kernel)
+        quadrature = Quadrature(pairs.values, 0, [], [])
+    else:
+        operator = _kernel_matrix(network, params, function, values, dtype, max(1, top), steps, memory)
+        if not np.isfinite(operator.product(np.random.default_rng(seed).standard_normal(values.size))).all():
+            return _diverged(values.shape, method)
+        pairs = extreme_eigenpairs(operator.product, values.size, max(1, top), tolerance=tolerance, seed=seed)
+        sure = pairs.residuals <= 2 * tolerance * pairs.norm
+        quadrature = lanczos_quadrature(
+            operator, pairs.vectors[sure], pairs.values[sure], probes=probes, steps=steps, seed=seed
+        )
+    pairs = Eigenpairs(pairs.values[:top], pairs.vectors[:top], pairs.residuals[:top], pairs.norm, pairs.complete)
+    return KernelSpectrum(
+        eigenvalues=pairs.values,
+        eigenvectors=pairs.vectors.reshape(top, *values.shape),
+        residuals=pairs.residuals,
+        trace=trace(quadrature),
+        density=Density(*quadrature.nodes()),
+        norm=pairs.norm,
+        method=method,
+        status=pairs_status((pairs,), tolerance, method),
+    )
+
+
+def _kernel_matrix(
+    network: Network,
+    params: Params,
+    function: ParameterFunctionMap,
+    values: Any,
+    dtype: Any,
+    top: int,
+    steps: int,
+    memory: int,
+) -> Matrix:
+    inputs = jnp.asarray(function.inputs)
+
+    def chunked(at_a_time: int) -> tuple[Any, Any]:
+        index, counts = example_index(len(inputs), at_a_time)
+        return inputs[index], jnp.asarray(counts)
+
+    held = matrix_free_bytes(values.size, dtype.itemsize, top, steps)
+    return fit_examples(_applied(network), chunked, network, params, inputs, size=values.size, held=held, memory=memory)
+
+
+@lru_cache(maxsize=64)
+def _applied(network: Network) -> Apply:
+    """``apply(v, params, inputs, counts)``: ``J (Jᵀ v)``, one chunk of examples after another, twice."""
+
+    def apply(v: Any, params: Params, inputs: Any, counts: Any) -> Any:
+        shape = jax.eval_shape(network.apply, params, inputs[0]).shape
+        outputs = math.prod(shape[1:])
+        filling = counts.size - v.size // outputs
+        parts = jnp.pad(v.reshape(-1, outputs), ((0, filling), (0, 0))).reshape(len(inputs), *shape)
+
+        def pull(total: Params, chunk: tuple[Any, Any]) -> tuple[Params, None]:
+            x, cotangent = chunk
+            back = jax.vjp(lambda p: network.apply(p, x), params)[1]
+            return jax.tree.map(jnp.add, total, back(cotangent)[0]), None
+
+        direction = jax.lax.scan(pull, jax.tree.map(jnp.zeros_like, params), (inputs, parts))[0]
+        pushed = jax.lax.map(lambda x: jax.jvp(lambda p: network.apply(p, x), (params,), (direction,))[1], inputs)
+        return pushed.reshape(-1)[: v.size].astype(v.dtype)
+
+    return apply
+
+
+def _diverged(shape: tuple[int, ...], method: str) -> KernelSpectrum:
+    """No kernel: a derivative of an output is not finite."""
+    none, unknown = np.zeros(0), Measurement(np.nan, status=Status.DIVERGED)
+    return KernelSpectrum(
+        none, np.zeros((0, *shape)), none, unknown, Density(none, none), np.nan, method, Status.DIVERGED
+    )

@@ -1,0 +1,155 @@
+"""Stochastic Lanczos quadrature: traces of functions of a symmetric matrix from its products.
+
+For a unit vector z, ``zᵀ f(A) z`` is an integral of f over the spectrum, and k Lanczos steps from z give its k-point
+Gauss rule. Eigenpairs that are known are counted exactly, and z is drawn uniformly on the unit sphere of their
+complement, whose dimension times the mean over z estimates the rest of the trace without bias.
+
+Two errors are kept apart. That of drawing few z: the standard error. That of few Lanczos steps: for f = −1/(x+s) and
+log(x+s), whose even derivatives are negative, the Gauss rule lies above the integral and the Gauss–Radau rule, with one
+node held at a lower bound of the spectrum, lies below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matfree import decomp
+from scipy.linalg import eigh_tridiagonal, solve_banded
+
+from allroads.points.spectrum.matrix import Matrix
+
+Function = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Quadrature:
+    """A spectrum seen through known eigenvalues and Gauss rules of the rest.
+
+    Args:
+        known: Eigenvalues counted exactly, ``[k]``.
+        rest: Dimension of their complement.
+        diagonals: Of the tridiagonal matrix of each start vector, a list of ``[steps]``.
+        off_diagonals: Beside each, ``[steps]``; the last couples to the step that was not taken.
+    """
+
+    known: np.ndarray
+    rest: int
+    diagonals: list[np.ndarray]
+    off_diagonals: list[np.ndarray]
+
+    @property
+    def size(self) -> int:
+        """Dimension of the matrix."""
+        return len(self.known) + self.rest
+
+    def nodes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Nodes and weights of all rules together, by rising node; weights sum to 1."""
+        rules = [_gauss(a, b[:-1]) for a, b in zip(self.diagonals, self.off_diagonals, strict=True)]
+        share = self.rest / self.size / max(1, len(rules))
+        nodes = np.concatenate([self.known, *(rule[0] for rule in rules)])
+        weights = np.concatenate([np.full(len(self.known), 1 / self.size), *(share * rule[1] for rule in rules)])
+        order = np.argsort(nodes, kind="stable")
+        return nodes[order], weights[order]
+
+    def trace(self, function: Function, lower: float | None = None) -> tuple[float, float, float]:
+        """Trace of a function of the matrix, its standard error, and half the gap of the two Lanczos rules.
+
+        Args:
+            function: Of eigenvalues, elementwise.
+            lower: A number below every eigenvalue, above which the even derivatives of the function are negative;
+                ``None`` for a polynomial of lower degree than twice the steps, of which the Gauss rule is exact.
+        """
+        exact = float(function(self.known).sum())
+        if not self.rest:
+            return exact, 0.0, 0.0
+        above, below = [], []
+        for a, b in zip(self.diagonals, self.off_diagonals, strict=True):
+            above.append(_integral(function, *_gauss(a, b[:-1])))
+            ends = lower is None or b[-1] == 0.0
+            below.append(above[-1] if ends else _integral(function, *_radau(a, b, lower)))
+        middle = self.rest * (np.array(above) + np.array(below)) / 2
+        gap = self.rest * abs(float(np.mean(above) - np.mean(below))) / 2
+        return exact + float(middle.mean()), float(middle.std(ddof=1) / np.sqrt(len(middle))), gap
+
+
+def lanczos_quadrature(
+    matrix: Matrix, vectors: np.ndarray, values: np.ndarray, *, probes: int, steps: int, seed: int
+) -> Quadrature:
+    """Gauss rules of a matrix on the complement of known eigenvectors.
+
+    Args:
+        matrix: The matrix.
+        vectors: Known eigenvectors ``[k, d]``, orthonormal.
+        values: Their eigenvalues ``[k]``.
+        probes: Start vectors, at least 2.
+        steps: Lanczos steps from each, at most the dimension of the complement.
+        seed: Decides the start vectors.
+
+    References: [ubaru2017], [golub2010]
+    """
+    rest = matrix.size - len(values)
+    if rest == 0:
+        return Quadrature(np.asarray(values), 0, [], [])
+    steps = min(steps, rest)
+    keys = jax.random.split(jax.random.key(seed), probes)
+    together = matrix.together(lanczos_bytes(matrix.size, matrix.dtype.itemsize, steps))
+    a, b = _tridiagonals(matrix.apply, steps, together, jnp.asarray(vectors, matrix.dtype), keys, matrix.data)
+    ended = [_ended(*pair, np.finfo(matrix.dtype).eps) for pair in zip(np.asarray(a), np.asarray(b), strict=True)]
+    return Quadrature(np.asarray(values), rest, [pair[0] for pair in ended], [pair[1] for pair in ended])
+
+
+def lanczos_bytes(size: int, itemsize: int, steps: int) -> int:
+    """Bytes for the basis of one start vector, with the copies made when it is given back."""
+    return 3 * (min(steps, size) + 2) * size * itemsize
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _tridiagonals(apply: Any, steps: int, together: int, known: Any, keys: Any, data: Any) -> tuple[Any, Any]:
+    def outside(v: Any) -> Any:
+        return v - known.T @ (known @ v)
+
+    decompose = decomp.tridiag_sym(steps, materialize=False, reortho="full", custom_vjp=False)
+
+    def one(key: Any) -> tuple[Any, Any]:
+        start = outside(jax.random.normal(key, known.shape[1:], known.dtype))
+        found = decompose(lambda v, *rest: outside(apply(v, *rest)), start, *data)
+        diagonal, off_diagonal = found.J_small
+        return diagonal, jnp.append(off_diagonal, jnp.linalg.norm(found.residual))
+
+    return jax.lax.map(one, keys, batch_size=together)
+
+
+def _ended(diagonal: np.ndarray, off_diagonal: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
+    """The tridiagonal matrix up to where the Krylov space ends: there the coupling is 0 to rounding."""
+    diagonal, off_diagonal = np.nan_to_num(diagonal.astype(np.float64)), np.nan_to_num(off_diagonal.astype(np.float64))
+    scale = np.abs(diagonal).max() + np.abs(off_diagonal).max()
+    end = np.flatnonzero(~(off_diagonal > 32 * eps * scale))
+    if not end.size:
+        return diagonal, off_diagonal
+    steps = end[0] + 1
+    return diagonal[:steps], np.append(off_diagonal[: steps - 1], 0.0)
+
+
+def _gauss(diagonal: np.ndarray, off_diagonal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    nodes, vectors = eigh_tridiagonal(diagonal, off_diagonal)
+    return nodes, vectors[0] ** 2
+
+
+def _radau(diagonal: np.ndarray, off_diagonal: np.ndarray, node: float) -> tuple[np.ndarray, np.ndarray]:
+    """The Gauss rule with one node more, held at ``node``."""
+    banded = np.zeros((3, len(diagonal)))
+    banded[0, 1:] = banded[2, :-1] = off_diagonal[:-1]
+    banded[1] = diagonal - node
+    unit = np.zeros(len(diagonal))
+    unit[-1] = off_diagonal[-1] ** 2
+    return _gauss(np.append(diagonal, node + solve_banded((1, 1), banded, unit)[-1]), off_diagonal)
+
+
+def _integral(function: Function, nodes: np.ndarray, weights: np.ndarray) -> float:
+    return float(weights @ function(nodes))
