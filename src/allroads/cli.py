@@ -1,4 +1,4 @@
-"""The command line: ``allroads run``, ``report``, ``list``, ``doctor``; heavy imports wait for their use."""
+"""The command line, one function a command; heavy imports wait for their use."""
 
 from __future__ import annotations
 
@@ -85,6 +85,61 @@ def run(
     print(f"Results: {done.directory}")
     if done.report:
         print(f"Report:  {done.report.resolve().as_uri()}")
+
+
+@app.command()
+def inspect(
+    factory: Annotated[
+        str, typer.Argument(help="MODULE:FUNCTION that gives a PyTorch or Equinox module, a Network or its functions.")
+    ],
+    data: Annotated[Path, typer.Option(help="An .npz file with inputs and labels.")],
+    loss: Annotated[str, typer.Option(help="mse, cross_entropy, bce, or MODULE:FUNCTION.")],
+    weights: Annotated[Path | None, typer.Option(help="A safetensors file. Default: the factory's own.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the page of the point to this file.")] = None,
+    nbeta: Annotated[float | None, typer.Option(help="Inverse temperature. Default: the coldest that fits.")] = None,
+    localisation: Annotated[float | None, typer.Option(help="How strongly chains are held to the point.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="hmc, mala, mclmc, sgld, rmsprop_sgld or sgnht.")] = None,
+    chains: Annotated[int | None, typer.Option(help="Chains, an even number.")] = None,
+    draws: Annotated[int | None, typer.Option(help="Draws of a chain. Default: until it is precise.")] = None,
+    burn_in: Annotated[int | None, typer.Option(help="Draws of a chain before those.")] = None,
+    max_draws: Annotated[int | None, typer.Option(help="Most draws of a chain.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples of a gradient, for sgld and its kin.")] = None,
+    top: Annotated[int | None, typer.Option(help="Hessian eigenvalues. Default: 10.")] = None,
+    seed: Annotated[int, typer.Option(help="Decides everything random.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Measure one point of your own network: loss, learning coefficient, curvature, description length."""
+    from rich.console import Console
+
+    from allroads.inspection.request import Request
+    from allroads.inspection.show import as_json as plain
+    from allroads.inspection.show import show
+
+    given = {
+        "nbeta": nbeta,
+        "localisation": localisation,
+        "sampler": sampler,
+        "chains": chains,
+        "draws": draws,
+        "burn_in": burn_in,
+        "max_draws": max_draws,
+        "batch_size": batch_size,
+        "top": top,
+    }
+    options = {name: value for name, value in given.items() if value is not None}
+    asked = Request(factory, str(data), loss, weights and str(weights), seed, options)
+    with Console(stderr=True).status("Measuring: this takes a minute or more …"):
+        found = asked.run()
+    if as_json:
+        _print_json({**plain(found, asked.origin), "python": asked.snippet, "report": report and str(report)})
+    else:
+        show(found, asked.origin, Console())
+    if report is not None:
+        from allroads.report.point import write_point_page
+
+        page = write_point_page(found, report, asked.origin, asked.snippet)
+        if not as_json:
+            print(f"\nReport:  {page.resolve().as_uri()}")
 
 
 @app.command()

@@ -17,7 +17,7 @@ class Status(StrEnum):
 
     Example:
         >>> Status.DIVERGED.remedy
-        'Lower the learning rate or the initialisation scale, or clip gradients.'
+        'Lower the learning rate (or step size) or the initialisation scale, or clip gradients.'
     """
 
     meaning: str
@@ -34,15 +34,47 @@ class Status(StrEnum):
     OK = ("ok", "The quantity was computed as defined.", "", "")
     DIVERGED = (
         "diverged",
-        "The loss or a parameter stopped being finite; the run was frozen at its last finite step.",
-        "A learning rate above 2 / (top Hessian eigenvalue), a very large initialisation, or labels far out of scale.",
-        "Lower the learning rate or the initialisation scale, or clip gradients.",
+        "The loss or a parameter stopped being finite; a run was frozen at its last finite step.",
+        "A step size above 2 / (top Hessian eigenvalue), a very large initialisation, or labels far out of scale.",
+        "Lower the learning rate (or step size) or the initialisation scale, or clip gradients.",
     )
     DEGENERATE = (
         "degenerate",
         "The quantity is not defined for this input.",
         "A path of zero length, or two points that are the same.",
         "Record more steps, or measure a path that moves.",
+    )
+    CONVERGED = (
+        "converged",
+        "The chains are in equilibrium, and neither the temperature nor the localisation changes the answer by more "
+        "than the stated error.",
+        "",
+        "",
+    )
+    SCALE_DEPENDENT = (
+        "scale-dependent",
+        "The chains are in equilibrium, but the answer at nβ/10 is another: the number belongs to its nβ and is not "
+        "yet the asymptotic coefficient.",
+        "Curvatures on all scales, as in most trained networks; or multiplicity m > 1, which is felt as 1/log nβ.",
+        "Compare only numbers at equal nβ; or give a larger nbeta, if the point is a minimum that precisely.",
+    )
+    NOT_EQUILIBRATED = (
+        "not equilibrated",
+        "Chains or parts of chains disagree, or still drift: the number is not yet the mean of the posterior.",
+        "Flat directions that are still being filled, a step that is too small, too few draws.",
+        "Allow more draws (max_draws, burn_in), take sampler 'hmc', or localise more strongly.",
+    )
+    NOT_AT_MINIMUM = (
+        "not at a minimum",
+        "Lower loss was found near the point than at it, so the loss excess is not one over a minimum.",
+        "Training that stopped early, a saddle, a loss with noise that the data do not have.",
+        "Train on to a small gradient, or ask at a smaller nbeta, at which the slope does not show.",
+    )
+    PRIOR_DOMINATED = (
+        "prior-dominated",
+        "The answer depends on how strongly the chains are held to the point: localisation, not the loss, decides it.",
+        "A γ that is large beside nβ times the smallest curvatures; a loss that is constant or flat around the point.",
+        "Lower localisation, or raise nbeta.",
     )
     NOT_APPLICABLE = (
         "not applicable",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -13,7 +14,7 @@ import numpy as np
 from allroads.errors import InputError
 from allroads.imported import imported
 from allroads.networks.from_equinox import from_equinox
-from allroads.pfmap.network import Network
+from allroads.pfmap.network import Network, Params
 
 
 def factory(
@@ -38,9 +39,9 @@ def factory(
         **options: Given to the factory as they are.
 
     Returns:
-        The network. The factory may give a ``Network``, a pair ``(network, params)``, an ``equinox.Module``
-        or a ``torch.nn.Module``. For an Equinox module, a factory that takes the keyword ``key`` is called
-        again with each key to draw the parameters anew.
+        The network. The factory may give a ``Network``, a pair ``(network, params)``, a pair of functions
+        ``(init, apply)``, an ``equinox.Module`` or a ``torch.nn.Module``. For an Equinox module, a factory that takes
+        the keyword ``key`` is called again with each key to draw the parameters anew.
 
     Raises:
         InputError: If the path cannot be imported, or the factory fails or gives something else; names the
@@ -51,13 +52,36 @@ def factory(
         Traceback (most recent call last):
         allroads.errors.InputError: factory 'allroads.networks.mlp:mlp' failed: TypeError: ...
     """
+    result, draw = made(path, options, interface)
+    examples = np.zeros((2, *input_shape), np.float32 if vocabulary is None else np.int64)
+    return as_network(path, result, examples, draw)[0]
+
+
+def made(path: str, options: Mapping[str, Any], interface: Any) -> tuple[Any, Callable[[Any], Any] | None]:
+    """What a user's function gives.
+
+    Args:
+        path: ``"module:function"``.
+        options: Given to it as they are.
+        interface: Given to it as the keyword ``interface`` if it takes one.
+
+    Returns:
+        The result, and ``draw(key) -> result`` where the function takes the keyword ``key``; it was called with a key
+        then, too.
+
+    Raises:
+        InputError: If the path cannot be imported, or the function fails.
+
+    Example:
+        >>> made("allroads.networks.deep_linear:deep_linear", {"input_shape": (2,), "outputs": 1}, None)[0].name
+        'deep_linear'
+    """
     make = imported(path)
     accepted = inspect.signature(make).parameters
     if "interface" in accepted or any(p.kind is inspect.Parameter.VAR_KEYWORD for p in accepted.values()):
-        options |= {"interface": interface}
-    draws = "key" in accepted
+        options = {**options, "interface": interface}
 
-    def made(**key: Any) -> Any:
+    def call(**key: Any) -> Any:
         try:
             return make(**options, **key)
         except Exception as error:
@@ -66,19 +90,54 @@ def factory(
                 "options given to it."
             ) from error
 
-    result = made(key=jax.random.key(0)) if draws else made()
+    if "key" in accepted:
+        return call(key=jax.random.key(0)), lambda key: call(key=key)
+    return call(), None
+
+
+def as_network(
+    path: str, result: Any, examples: Any, draw: Callable[[Any], Any] | None = None
+) -> tuple[Network, Params | None]:
+    """What a user's function gave, as a network with the parameters that it came with.
+
+    Args:
+        path: Of the function, for messages.
+        result: A ``Network``, ``(network, params)``, a pair of functions ``(init, apply)``, an ``equinox.Module`` or a
+            ``torch.nn.Module``.
+        examples: One batch as a PyTorch module takes it.
+        draw: ``draw(key) -> result`` of an Equinox module.
+
+    Returns:
+        The network, and its parameters or ``None`` where it came without.
+
+    Raises:
+        InputError: If it is something else.
+
+    Example:
+        >>> network, params = as_network("my:pair", (lambda key: 1.0, lambda params, x: params * x), None)
+        >>> float(network.apply(network.init(None), 2.0)), params
+        (2.0, None)
+    """
+    params = None
     if isinstance(result, tuple) and len(result) == 2:
-        result = result[0]
+        if all(callable(part) and not isinstance(part, Network | eqx.Module) for part in result):
+            result = Network(*result)
+        else:
+            result, params = result
     if isinstance(result, Network):
-        return result
+        return result, params
     if isinstance(result, eqx.Module):
-        return from_equinox(result, init=(lambda key: made(key=key)) if draws else None)[0]
-    # Without importing PyTorch: a module of its exists only where it has been imported.
-    if "torch" in sys.modules and isinstance(result, sys.modules["torch"].nn.Module):
+        return from_equinox(result, init=draw)
+    if is_torch(result):
         from allroads.networks.torch import from_torch
 
-        return from_torch(result, np.zeros((2, *input_shape), np.float32 if vocabulary is None else np.int64))[0]
+        return from_torch(result, examples)
     raise InputError(
-        f"factory {path!r} gave {type(result).__name__}; expected a Network, (network, params), an "
+        f"factory {path!r} gave {type(result).__name__}; expected a Network, (network, params), (init, apply), an "
         "equinox.Module or a torch.nn.Module. Return one of these."
     )
+
+
+def is_torch(result: Any) -> bool:
+    """Whether it is a PyTorch module; without importing PyTorch, as one exists only where that has been imported."""
+    return "torch" in sys.modules and isinstance(result, sys.modules["torch"].nn.Module)

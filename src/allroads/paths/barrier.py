@@ -12,6 +12,7 @@ import numpy as np
 
 from allroads.errors import InputError
 from allroads.measurement import Status
+from allroads.paths.align import align as moved_near
 from allroads.pfmap.losses import PerExampleLoss, resolve_loss
 from allroads.pfmap.network import Network, Params
 
@@ -44,8 +45,12 @@ def barrier(
     inputs: Any,
     labels: Any,
     points: int = 25,
+    align: str | None = None,
 ) -> Barrier:
     """Loss barrier ``max_t L((1−t)a + t b) − [(1−t)L(a) + t L(b)]`` on the straight segment between two points.
+
+    With ``align`` the segment leads to ``b`` moved by a symmetry of the map so as to lie near ``a``: the same function,
+    most often with a far lower barrier.
 
     Args:
         network: The network of both.
@@ -56,15 +61,19 @@ def barrier(
         labels: ``[N, …]``.
         points: Evaluations of the loss, evenly in t, both ends included; default 25, as is usual. The maximum between
             them is missed; doubling them shows by how much.
+        align: ``None``, or a method of :func:`~allroads.align`: ``"weights"``, ``"activations"`` or ``"search"``. The
+            last two look at ``inputs``: to measure on held-out data, call ``align`` with the training data and give
+            its ``params`` as ``b``.
 
     Returns:
         A :class:`Barrier`.
 
     Raises:
-        InputError: If the points are not of one architecture.
+        InputError: If the points are not of one architecture; with ``align`` also if they are not finite.
+        UnknownNameError: If there is no such method of alignment.
 
     References:
-        [entezari2022]
+        [ainsworth2023], [entezari2022]
 
     Example:
         The double well ``(w² − 1)²`` has a barrier of 1 between its minima:
@@ -83,6 +92,8 @@ def barrier(
         )
     if points < 2:
         raise InputError(f"barrier: points must be at least 2, the two ends; got {points}.")
+    if align is not None:
+        b = moved_near(network, a, b, inputs, method=align, loss=loss).params
     ts = np.linspace(0.0, 1.0, points)
     profile = compiled_profile(network, loss)
     losses = np.asarray(profile(a, b, jnp.asarray(ts), jnp.asarray(inputs), jnp.asarray(labels)), dtype=np.float64)

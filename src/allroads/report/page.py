@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
-from importlib import resources
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import altair as alt
-import jinja2
 import polars as pl
-import vl_convert as vlc
 
-from allroads.report import palette, words
+from allroads.report import words
 from allroads.report.charts import directness, learning, pairs, roads
-from allroads.report.charts.figure import Figure, Panel, Size
-from allroads.report.encode import encode, records, script_json, thin
+from allroads.report.encode import records
 from allroads.report.grids import Grid, read_grids
+from allroads.report.shell import embedded, render_page
 from allroads.report.stored import Stored, read_stored
 from allroads.report.write import write_whole
 
-MOST_ROWS = 40_000  # points of curves and roads on the page; longer ones are thinned
 CHARTS = {"learning": learning, "roads": roads, "directness": directness, "pairs": pairs}
 LINK_WORDS = {
     "learning": "learning curves",
@@ -97,20 +88,17 @@ def render(stored: Stored) -> str:
     """The page as text."""
     grids = read_grids(stored)
     figures = {(section, grid.name): chart.figures(stored, grid) for section, chart in CHARTS.items() for grid in grids}
-    drawings, panels, data = _embed(figures)
     runs = _runs(grids)
     payload = {
-        "drawings": drawings,
-        "panels": panels,
-        "data": data,
         "runs": runs,
         "statuses": words.status_meanings({run["status"] for run in runs}),
-        "config": palette.vega_config() | {"aria": False},
         "runCharts": _run_charts(stored),
     }
-    library, script = _library(), _resource("page.js")
     summary = stored.summary
-    return _template().render(
+    return render_page(
+        "template.html",
+        ((section, parts) for (section, _), parts in figures.items()),
+        payload,
         name=summary.get("name") or stored.directory.resolve().name,
         question=summary.get("question") or "",
         findings=[_finding(finding, grids) for finding in summary.get("findings", [])],
@@ -119,7 +107,6 @@ def render(stored: Stored) -> str:
         figures=figures,
         runs=runs,
         columns=_columns(stored.runs),
-        marks=palette.SHAPE_PATHS,
         quantities=summary.get("quantities", []),
         status_counts=summary.get("status_counts") or dict(stored.runs["status"].value_counts().iter_rows()),
         meanings=words.status_meanings(set(stored.runs["status"])),
@@ -127,51 +114,7 @@ def render(stored: Stored) -> str:
         cost=_cost(summary.get("cost") or {}),
         provenance=list(_flatten(summary.get("provenance") or {})),
         config_toml=summary.get("config_toml") or "",
-        style=_resource("style.css"),
-        library=library,
-        script=script,
-        payload=script_json(payload),
-        policy=_policy(library, script),
     )
-
-
-def _embed(
-    figures: dict[tuple[str, str], tuple[Figure, ...]],
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]:
-    """Each drawing once, the panels that use them, and each data set once."""
-    tables: dict[str, pl.DataFrame] = {}
-    drawings: list[dict[str, Any]] = []
-    panels = []
-    place: dict[int, int] = {}  # panels that share a drawing hold the same object
-    for (section, _), parts in figures.items():
-        for figure in parts:
-            for panel in figure.panels:
-                tables[panel.data] = panel.rows
-                if id(panel.draw) not in place:
-                    place[id(panel.draw)] = len(drawings)
-                    drawings.append(_specification(panel.draw, panel.height))
-                panels.append(
-                    {
-                        "id": panel_id(figure, panel),
-                        "section": section,
-                        "data": panel.data,
-                        "square": panel.square,
-                        "drawing": place[id(panel.draw)],
-                    }
-                )
-    points = sum(rows.height for rows in tables.values() if "step" in rows.columns)
-    stride = math.ceil(points / MOST_ROWS)
-    return drawings, panels, {key: encode(thin(rows, stride)) for key, rows in tables.items()}
-
-
-def panel_id(figure: Figure, panel: Panel) -> str:
-    """The anchor of a panel: no letter of it comes from a name that a user gave."""
-    return f"chart-{figure.chart}-{figure.panels.index(panel)}-{panel.data}"
-
-
-def _specification(draw: Callable[[alt.Data, Size], alt.LayerChart], height: int) -> dict[str, Any]:
-    spec = draw(alt.NamedData("rows"), Size("container", height, legend=False)).to_dict(validate=False)
-    return {key: value for key, value in spec.items() if key not in ("$schema", "config", "datasets")}
 
 
 def _run_charts(stored: Stored) -> list[dict[str, Any]]:
@@ -184,7 +127,7 @@ def _run_charts(stored: Stored) -> list[dict[str, Any]]:
             continue
         domain = [0.0, 1.0] if quantity == "accuracy" else learning.loss_domain(values)
         draw = partial(learning.draw_curves, quantity=quantity, sets=list(learning.SETS), domain=domain, last=last)
-        charts.append(_specification(draw, 110) | {"title": quantity})
+        charts.append(embedded(draw, 110) | {"title": quantity})
     return charts
 
 
@@ -239,33 +182,3 @@ def _flatten(value: Any, name: str = "") -> Any:
         yield name, ", ".join(map(str, value))
     elif value is not None:
         yield name, {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
-
-
-def _policy(*scripts: str) -> str:
-    """A content policy under which only these scripts run and nothing is fetched."""
-    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
-    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
-    return f"default-src 'none'; script-src {allowed} 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
-
-
-@cache
-def _library() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script."""
-    version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-    return vlc.javascript_bundle(vl_version=version).replace("\r\n", "\n")
-
-
-def _resource(name: str) -> str:
-    return resources.files("allroads.report").joinpath(name).read_text(encoding="utf-8")
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["panel_id"] = panel_id
-    return environment.from_string(_resource("template.html"))

@@ -59,7 +59,7 @@ def arrays(
         ...     len(arrays(path=Path(folder) / "mine.npz", train_size=3).train)
         3
     """
-    found = _read(path)
+    found = read_npz(path)
     held_out: dict[str, Any] = {}
     if "inputs" in found:
         inputs, labels = (found[key] for key in _WHOLE)
@@ -82,7 +82,12 @@ def arrays(
     )
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
+def read_npz(path: str | Path) -> dict[str, np.ndarray]:
+    """The arrays of an ``.npz`` file: ``inputs`` and ``labels``, or both of them for ``train`` and ``held_out``.
+
+    Raises:
+        InputError: If the file is missing, is no ``.npz`` file, holds Python objects or other names.
+    """
     try:
         with open(path, "rb") as stream:
             content = np.load(stream, allow_pickle=False)

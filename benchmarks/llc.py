@@ -1,0 +1,198 @@
+"""The local learning coefficient against exact values, with default options: is a converged number right?
+
+    python benchmarks/llc.py                     # all cases; an hour and a half on one thread
+    python benchmarks/llc.py --shard 0/2 &       # or in parts, side by side; run again without to gather
+    python benchmarks/llc.py --family singular   # one family
+
+Families of cases, all with λ exactly known:
+
+- ``full-rank``: deep linear networks as Furman and Lau draw them: depth 2–5, widths 5–50, up to 10⁴ parameters,
+  weights uniform in ±1/√(fan in), inputs uniform in ±10, noiseless; 500 examples;
+- ``singular``: two-layer linear networks of at most 100 parameters at points of random ranks;
+- ``rank-deficient``: deep linear networks whose layers all have a smaller rank;
+- ``large``: the same with 10⁵ parameters and more;
+- ``zoo``: one small model of each kind in ``allroads.points.zoo``;
+- ``temperature``: cases of the first two families at nβ = n/ln n, where λ̂ need not have reached λ;
+- ``samplers``: singular and full-rank cases by every other sampler.
+
+Each finished case is kept, and a second run takes up what is missing. The table that matters is the last: status
+against error. No case may be converged and off by more than 10 %.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+os.environ["OMP_NUM_THREADS"] = os.environ["NPROC"] = "1"
+
+import numpy as np
+
+from allroads.points.llc import llc
+from allroads.points.zoo import GroundTruth, deep_linear, deep_linear_learning_coefficient, specimens, two_layer_linear
+from allroads.points.zoo.deep_linear import linear_truth
+
+RESULT = Path(__file__).parent / "results" / "llc.json"
+EXAMPLES = 500
+
+
+def furman_lau(index: int) -> GroundTruth:
+    """A full-rank deep linear network drawn at random; the same for the same index."""
+    rng = np.random.default_rng([index, 1])
+    while True:
+        widths = tuple(int(w) for w in rng.integers(5, 51, int(rng.integers(2, 6)) + 1))
+        if sum(a * b for a, b in itertools.pairwise(widths)) <= 10_000:
+            break
+    weights = [rng.uniform(-1, 1, shape) / shape[0] ** 0.5 for shape in itertools.pairwise(widths)]
+    exact, multiplicity = deep_linear_learning_coefficient(widths, min(widths))
+    truth = linear_truth(
+        f"deep linear {'-'.join(map(str, widths))}", weights, exact, multiplicity, "aoyagi2024", EXAMPLES, index
+    )
+    inputs = rng.uniform(-10, 10, truth.inputs.shape)
+    labels = inputs
+    for weight in weights:
+        labels = labels @ weight
+    return dataclasses.replace(truth, inputs=inputs, labels=labels)
+
+
+def singular(index: int) -> GroundTruth:
+    """A two-layer linear network of at most 100 parameters at a point of random ranks below the full ones."""
+    rng = np.random.default_rng([index, 2])
+    while True:
+        before, hidden, after = (int(w) for w in rng.integers(2, 11, 3))
+        first, second = (int(rng.integers(0, min(side, hidden) + 1)) for side in (before, after))
+        least, most = max(0, first + second - hidden), min(first, second)
+        if (before + after) * hidden <= 100 and least <= most and (first, second) != (hidden, hidden):
+            break
+    product = int(rng.integers(least, most + 1))
+    return two_layer_linear((before, hidden, after), (first, second, product), examples=100, seed=index)
+
+
+def rank_deficient(index: int) -> GroundTruth:
+    """A deep linear network of depth 2–4 and up to 4,000 parameters, all layers of one smaller rank."""
+    rng = np.random.default_rng([index, 3])
+    while True:
+        widths = tuple(int(w) for w in rng.integers(4, 31, int(rng.integers(2, 5)) + 1))
+        if sum(a * b for a, b in itertools.pairwise(widths)) <= 4_000:
+            break
+    return deep_linear(widths, int(rng.integers(1, min(widths))), examples=100, seed=index)
+
+
+LARGE = (((50,) * 5, 10, 200), ((100,) * 3, 30, 200), ((200,) * 4, 20, 400), ((250,) * 3, 25, 500))
+LARGE += (((700,) * 3, 50, 1000),)
+
+
+def cases(families: set[str]) -> Iterator[tuple[str, str, Any, dict[str, Any]]]:
+    """``(family, key, how to build the model, options)``."""
+    for i in range(30):
+        yield "full-rank", f"full-rank {i}", lambda i=i: furman_lau(i), {}
+    for i in range(44):
+        yield "singular", f"singular {i}", lambda i=i: singular(i), {}
+    for i in range(12):
+        yield "rank-deficient", f"rank-deficient {i}", lambda i=i: rank_deficient(i), {}
+    for i, (widths, rank, examples) in enumerate(LARGE):
+        build = lambda widths=widths, rank=rank, examples=examples: deep_linear(widths, rank, examples=examples)  # noqa: E731
+        yield "large", f"large {i}", build, {}
+    if "zoo" in families:
+        for i, truth in enumerate(t for t in specimens() if t.log_prior is None):
+            yield "zoo", f"zoo {i}", lambda truth=truth: truth, {}
+    for i in range(12):
+        yield (
+            "temperature",
+            f"temperature full-rank {i}",
+            lambda i=i: furman_lau(i),
+            {"nbeta": EXAMPLES / math.log(EXAMPLES)},
+        )
+        yield "temperature", f"temperature singular {i}", lambda i=i: singular(i), {"nbeta": 100 / math.log(100)}
+    for sampler in ("sgld", "rmsprop_sgld", "sgnht", "mala", "mclmc"):
+        for i in range(3):
+            yield "samplers", f"{sampler} singular {i}", lambda i=i: singular(i), {"sampler": sampler}
+            yield "samplers", f"{sampler} full-rank {i}", lambda i=i: furman_lau(i), {"sampler": sampler}
+
+
+def measure(family: str, key: str, truth: GroundTruth, options: dict[str, Any]) -> dict[str, Any]:
+    began = time.perf_counter()
+    found = llc(truth.network, truth.params, truth.loss, truth.inputs, truth.labels, **options)
+    exact = truth.learning_coefficient
+    return {
+        "family": family,
+        "case": key,
+        "model": truth.name,
+        "parameters": truth.dimension,
+        "exact": exact,
+        "multiplicity": truth.multiplicity,
+        "found": found.value,
+        "error": found.error,
+        "relative": found.value / exact - 1,
+        "covered": bool(abs(found.value - exact) <= found.error),
+        "status": found.status.value,
+        "sampler": found.stats["sampler"],
+        "nbeta": found.stats["nbeta"],
+        "localisation": found.stats["localisation"],
+        "r_hat": found.stats["r_hat"],
+        "ess": found.stats["ess"],
+        "gradients": found.stats["gradients"],
+        "error_parts": {name: float(part) for name, part in found.stats["error_parts"].items()},
+        "seconds": time.perf_counter() - began,
+    }
+
+
+def summary(rows: list[dict[str, Any]]) -> None:
+    print(
+        f"\n{'family':16}{'cases':>6}{'median':>9}{'95 %':>8}{'worst':>8}{'covered':>9}{'converged':>11}{'seconds':>9}"
+    )
+    for family in dict.fromkeys(row["family"] for row in rows):
+        mine = [row for row in rows if row["family"] == family]
+        size = np.array([abs(row["relative"]) for row in mine])
+        covered = np.mean([row["covered"] for row in mine])
+        converged = np.mean([row["status"] == "converged" for row in mine])
+        print(
+            f"{family:16}{len(mine):6}{np.median(size):9.1%}{np.quantile(size, 0.95):8.1%}{size.max():8.1%}"
+            f"{covered:9.0%}{converged:11.0%}{np.sum([row['seconds'] for row in mine]):9.0f}"
+        )
+    print(f"\n{'status':20}{'≤ 3 %':>8}{'3–10 %':>8}{'> 10 %':>8}")
+    for status in sorted({row["status"] for row in rows}):
+        size = np.array([abs(row["relative"]) for row in rows if row["status"] == status])
+        print(f"{status:20}{(size <= 0.03).sum():8}{((size > 0.03) & (size <= 0.1)).sum():8}{(size > 0.1).sum():8}")
+    wrong = [row["case"] for row in rows if row["status"] == "converged" and abs(row["relative"]) > 0.1]
+    print(f"{len(rows)} cases; converged and off by more than 10 %: {wrong or 'none'}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shard", default="0/1", help="i/k: every k-th case from the i-th on")
+    parser.add_argument("--family", action="append", help="only these families")
+    parser.add_argument("--kept", type=Path, default=Path("llc-cases"), help="folder of finished cases")
+    arguments = parser.parse_args()
+    part, parts = map(int, arguments.shard.split("/"))
+    arguments.kept.mkdir(exist_ok=True)
+    families = set(
+        arguments.family or ["full-rank", "singular", "rank-deficient", "large", "zoo", "temperature", "samplers"]
+    )
+    wanted = [case for case in cases(families) if case[0] in families]
+    rows = []
+    for family, key, build, options in wanted[part::parts]:
+        path = arguments.kept / f"{key.replace(' ', '-')}.json"
+        if not path.exists():
+            path.write_text(json.dumps(measure(family, key, build(), options)))
+        row = json.loads(path.read_text())
+        rows.append(row)
+        print(
+            f"{row['case']:26}{row['model'][:44]:46}{row['parameters']:8}{row['exact']:9.2f}{row['found']:9.2f}"
+            f" ±{row['error']:7.2f}{row['relative']:+8.1%}  {row['status']:17}{row['seconds']:6.0f} s",
+            flush=True,
+        )
+    summary(rows)
+    if parts == 1 and not arguments.family:
+        RESULT.write_text(json.dumps({"command": "python benchmarks/llc.py", "rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Langevin dynamics whose coordinates are scaled by their own gradients."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from allroads.explorers.samplers.protocol import Draw, Posterior, Sampler
+
+DECAY = 0.99
+"""Of the running mean of squared gradients."""
+FLOOR = 0.05
+"""Added to its root: no coordinate moves more than twenty times as fast as the stiffest."""
+
+
+class _State(NamedTuple):
+    position: Any
+    squares: Any
+
+
+def _draw(key: Any, state: _State, posterior: Posterior, step_size: Any, steps: Any) -> tuple[_State, Draw]:
+    """``z ← z − ε/2 G ∇U_B(z) + √(ε G) ξ`` with ``G = 1 / (√v + 0.05)`` and v the running mean of ``(∇U_B)²``."""
+
+    def step(i: Any, carry: tuple) -> tuple:
+        (z, squares), total = carry
+        batch_key, noise_key = jax.random.split(jax.random.fold_in(key, i))
+        energy, slope = jax.value_and_grad(lambda z: posterior.batch_energy(z, batch_key))(z)
+        slope = slope + jax.grad(posterior.prior)(z)
+        scale = 1 / (jnp.sqrt(squares) + FLOOR)
+        noise = jax.random.normal(noise_key, z.shape, z.dtype)
+        z = z - step_size / 2 * scale * slope + jnp.sqrt(step_size * scale) * noise
+        return _State(z, DECAY * squares + (1 - DECAY) * slope**2), total + energy
+
+    state, total = jax.lax.fori_loop(0, steps, step, (state, jnp.zeros((), state.position.dtype)))
+    return state, Draw(total / steps, jnp.ones((), total.dtype))
+
+
+RMSPROP_SGLD = Sampler(
+    "rmsprop_sgld",
+    lambda z, posterior, key: _State(z, jnp.ones_like(z)),
+    _draw,
+    stochastic=True,
+    target=None,
+    step_size=0.04,
+)
+"""Preconditioned Langevin dynamics [li2016].
+
+The running mean starts at 1, which is the square of the gradient of the stiffest mode in the units in which
+:func:`allroads.llc` runs it. As is usual, the term from the change of the scale with the position is left out; the
+scale changes slowly, by 1 % of a squared gradient a step.
+"""

@@ -1,0 +1,107 @@
+"""Everything that is measured at one point, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from allroads.measurement import Measurement
+from allroads.pfmap.losses import PerExampleLoss, resolve_loss
+from allroads.pfmap.network import Network, Params
+from allroads.pfmap.precision import float64
+from allroads.points.description import network_complexity
+from allroads.points.llc import llc
+from allroads.points.spectrum import Spectrum, spectrum
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """What was measured at one point.
+
+    Attributes:
+        loss: Mean loss over the examples.
+        gradient_norm: Euclidean norm of its gradient.
+        parameters: Number d of parameters.
+        examples: Number n of examples.
+        llc: Local learning coefficient, with chains and diagnostics in ``stats``.
+        spectrum: Of the Hessian, with nβ and γ of the learning coefficient.
+        description: Description lengths in bits, by name.
+    """
+
+    loss: float
+    gradient_norm: float
+    parameters: int
+    examples: int
+    llc: Measurement
+    spectrum: Spectrum
+    description: Mapping[str, Measurement]
+
+
+def inspect_point(
+    network: Network,
+    params: Params,
+    loss: str | PerExampleLoss,
+    inputs: Any,
+    labels: Any,
+    *,
+    top: int | None = None,
+    seed: int = 0,
+    **sampling: Any,
+) -> Inspection:
+    """Loss, gradient, local learning coefficient, Hessian spectrum and description lengths at a point.
+
+    All is computed in double precision on the examples given. The spectrum is taken at nβ and γ of the learning
+    coefficient, so that its effective dimension ``½ Σ λ_i/(λ_i + γ/nβ)`` is what the learning coefficient would be were
+    the loss a quadratic: a gap between the two is degeneracy beyond second order, or a point that is not a minimum.
+
+    Args:
+        network: The network.
+        params: The point: a pytree of floating-point arrays.
+        loss: Name or ``(outputs, labels) -> per-example losses``.
+        inputs: ``[N, …]``.
+        labels: ``[N, …]``.
+        top: Number of Hessian eigenvalues; default 10, or all where there are fewer.
+        seed: Decides everything random.
+        **sampling: Options of :func:`~allroads.points.llc.llc`: ``nbeta``, ``localisation``, ``sampler``, ….
+
+    Returns:
+        An :class:`Inspection`. Each of its measurements has its own status.
+
+    Raises:
+        InputError: As :func:`~allroads.points.llc.llc` and :func:`~allroads.points.spectrum.spectrum`: for a loss that
+            is not finite at the point, for one.
+        MemoryBudgetError: If chains or spectrum do not fit their memory.
+
+    References: [lau2023]
+
+    Example:
+        >>> line = Network(lambda key: jnp.zeros(1), lambda w, x: x * w)
+        >>> labels = jnp.array([[1.0], [jnp.inf]])
+        >>> inspect_point(line, jnp.zeros(1), "mse", jnp.ones((2, 1)), labels)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        allroads.errors.InputError: loss: it is not finite at the point, first at example 1. ...
+    """
+    coefficient = llc(network, params, loss, inputs, labels, seed=seed, **sampling)
+    with float64():
+        point = (network, jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), params), loss, inputs, labels)
+        shift = {name: coefficient.stats[name] for name in ("nbeta", "localisation")}
+        return Inspection(
+            loss=coefficient.stats["loss"],
+            gradient_norm=_gradient_norm(*point),
+            parameters=sum(leaf.size for leaf in jax.tree.leaves(point[1])),
+            examples=len(inputs),
+            llc=coefficient,
+            spectrum=spectrum(*point, top=top, seed=seed, **shift),
+            description=network_complexity(*point),
+        )
+
+
+def _gradient_norm(network: Network, params: Params, loss: str | PerExampleLoss, inputs: Any, labels: Any) -> float:
+    per_example = resolve_loss(loss)
+    inputs, labels = jnp.asarray(inputs), jnp.asarray(labels)
+    gradient = jax.jit(jax.grad(lambda params: per_example(network.apply(params, inputs), labels).mean()))(params)
+    return float(jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(gradient))))

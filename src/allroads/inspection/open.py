@@ -1,0 +1,100 @@
+"""A point from files: a factory by its import path, weights as safetensors, data as ``.npz``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from allroads.errors import InputError
+from allroads.inspection.weights import fill_module, fill_params, read_weights
+from allroads.networks.factory import as_network, is_torch, made
+from allroads.pfmap.network import Network, Params
+from allroads.pfmap.precision import float64
+from allroads.targets.arrays import read_npz
+from allroads.targets.interface import Interface
+
+EXAMPLES = 2
+"""Examples that a PyTorch module is shown."""
+
+
+class Opened(NamedTuple):
+    """A point of parameter space and the data that its loss is taken on.
+
+    Attributes:
+        network: The network.
+        params: The point.
+        inputs: ``[N, …]``.
+        labels: ``[N, …]``.
+    """
+
+    network: Network
+    params: Params
+    inputs: np.ndarray
+    labels: np.ndarray
+
+
+def open_point(factory: str, data: str | Path, weights: str | Path | None = None, *, seed: int = 0) -> Opened:
+    """A user's network with its weights and data. Nothing is unpickled.
+
+    Args:
+        factory: ``"module:function"``. The function gives a ``torch.nn.Module``, an ``equinox.Module``, a ``Network``,
+            ``(network, params)`` or a pair of functions ``(init, apply)``. If it takes the keyword ``interface``, it is
+            given an :class:`~allroads.targets.interface.Interface` read off the data, with as many outputs as labels
+            that are whole numbers name classes; if ``key``, a JAX key. A PyTorch module is put in evaluation mode.
+        data: An ``.npz`` file with ``inputs`` and ``labels``, or with ``train_inputs`` and ``train_labels`` beside
+            held-out ones, which are not looked at.
+        weights: A safetensors file. Its names are those of the module's ``state_dict`` in PyTorch, buffers included,
+            else the path in the parameters joined with dots. Default: the factory's own weights, or drawn by its
+            ``init``.
+        seed: Of the key that ``init`` is given where there are no weights.
+
+    Raises:
+        InputError: If a file cannot be read, names or shapes of the weights are not those of the network, or the
+            factory cannot be imported, fails, or gives something else.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.savez(f"{folder}/data.npz", inputs=np.eye(3), labels=np.arange(3))
+        ...     open_point("no_such_module:make", f"{folder}/data.npz")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        allroads.errors.InputError: 'no_such_module:make': the module 'no_such_module' cannot be imported ...
+    """
+    inputs, labels = _data(data)
+    result, draw = made(factory, {}, _interface(inputs, labels))
+    with float64():  # so that weights in double precision stay so
+        arrays = None if weights is None else read_weights(weights)
+        if is_torch(result):
+            result.eval()
+            if arrays is not None:
+                fill_module(result, arrays, str(weights))
+        network, params = as_network(factory, result, inputs[:EXAMPLES], draw)
+    if params is None:
+        params = network.init(jax.random.key(seed))
+    if arrays is not None and not is_torch(result):
+        with float64():
+            params = fill_params(params, arrays, str(weights))
+    return Opened(network, params, inputs, labels)
+
+
+def _data(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    found = read_npz(path)
+    side = "" if "inputs" in found else "train_"
+    inputs, labels = found[f"{side}inputs"], found[f"{side}labels"]
+    if not inputs.ndim or not labels.ndim or len(inputs) != len(labels) or not len(inputs):
+        raise InputError(
+            f"{path}: {side}inputs have shape {inputs.shape} and {side}labels {labels.shape}; expected as many labels "
+            "as inputs, along the first axis, and at least one."
+        )
+    return inputs, labels
+
+
+def _interface(inputs: np.ndarray, labels: np.ndarray) -> Interface:
+    """What the data ask of a network."""
+    tokens, classes = (np.issubdtype(array.dtype, np.integer) for array in (inputs, labels))
+    outputs = int(labels.max()) + 1 if classes else int(np.prod(labels.shape[1:], dtype=int))
+    vocabulary = int(inputs.max()) + 1 if tokens else None
+    return Interface(inputs.shape[1:], outputs, vocabulary, per_position=bool(classes and labels.ndim > 1))

@@ -1,0 +1,70 @@
+"""What a user asks for on the command line, and the Python that asks the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from allroads.imported import imported
+from allroads.inspection.inspect import Inspection, inspect_point
+from allroads.inspection.open import open_point
+
+
+@dataclass(frozen=True)
+class Request:
+    """A point by its files, and how to measure it.
+
+    Args:
+        factory: ``"module:function"`` that makes the network.
+        data: The ``.npz`` file.
+        loss: Name, or ``"module:function"`` of a per-example loss.
+        weights: The safetensors file; ``None`` for the factory's own weights.
+        seed: Decides everything random.
+        options: Further options of :func:`inspect_point`.
+    """
+
+    factory: str
+    data: str
+    loss: str
+    weights: str | None = None
+    seed: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def run(self) -> Inspection:
+        """Open the point and measure it.
+
+        Raises:
+            InputError: If something of it cannot be used.
+        """
+        loss = imported(self.loss) if ":" in self.loss else self.loss
+        point = open_point(self.factory, self.data, self.weights, seed=self.seed)
+        return inspect_point(
+            point.network, point.params, loss, point.inputs, point.labels, seed=self.seed, **self.options
+        )
+
+    @property
+    def origin(self) -> list[tuple[str, str]]:
+        """Where the point comes from, as titles and texts."""
+        return [
+            ("network", self.factory),
+            ("weights", self.weights or "the factory's own, as no file was given"),
+            ("data", self.data),
+            ("loss of an example", self.loss),
+        ]
+
+    @property
+    def snippet(self) -> str:
+        """Three lines of Python that measure the same."""
+        loss = f"imported({self.loss!r})" if ":" in self.loss else repr(self.loss)
+        names = "inspect_point, open_point"
+        last = "".join(f", {name}={value!r}" for name, value in {"seed": self.seed, **self.options}.items())
+        path = "from allroads.imported import imported; " if ":" in self.loss else ""
+        files = ", ".join(repr(name) for name in (self.factory, self.data, *([self.weights] if self.weights else [])))
+        return "\n".join(
+            [
+                f"{path}from allroads.inspection import {names}",
+                f"p = open_point({files}, seed={self.seed})",
+                f"found = inspect_point(p.network, p.params, {loss}, p.inputs, p.labels{last})",
+            ]
+        )

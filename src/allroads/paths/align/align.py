@@ -1,0 +1,205 @@
+"""Aligning two points modulo the symmetries of the map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from allroads.errors import InputError, UnknownNameError
+from allroads.measurement import Status
+from allroads.paths.align.activations import activation_terms
+from allroads.paths.align.matching import fitted_signs, from_outside, match, scattered
+from allroads.paths.align.search import middle, refine, tuned_scales
+from allroads.paths.align.terms import Term, likeness, weight_terms
+from allroads.pfmap.losses import PerExampleLoss
+from allroads.pfmap.network import Network, Params
+from allroads.pfmap.symmetries import Element, Symmetries, symmetries
+from allroads.pfmap.symmetries.group import named_leaves
+from allroads.pfmap.symmetries.scales import balanced_scales
+from allroads.pfmap.symmetries.symmetries import EXAMPLES, examples
+
+METHODS = ("weights", "activations", "search")
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """A point moved by a symmetry so as to lie near another.
+
+    Args:
+        params: The moved point: the function of ``b``, near ``a``.
+        element: What moved it: permutations, signs and scales by number of units.
+        symmetries: The group; ``symmetries.units`` names the units, ``symmetries.act(element, b)`` is ``params``.
+        distance: ``‖a − params‖``, Euclidean over all parameters.
+        distance_before: ``‖a − b‖``.
+        status: ``ok``, or ``not applicable`` where the network has no symmetry that was found (``params`` is then b).
+    """
+
+    params: Params
+    element: Element
+    symmetries: Symmetries
+    distance: float
+    distance_before: float
+    status: Status
+
+
+def align(
+    network: Network,
+    a: Params,
+    b: Params,
+    inputs: Any,
+    *,
+    method: str = "weights",
+    loss: str | PerExampleLoss = "mse",
+    labels: Any | None = None,
+    seed: int = 0,
+    restarts: int = 4,
+) -> Alignment:
+    """Move ``b`` by a symmetry of the parameter–function map so as to lie near ``a``; its function stays.
+
+    The group comes from the network itself, see :func:`~allroads.symmetries`. Sets of units are matched one after
+    another by linear assignment until none can be matched better, units inside others (inside attention heads) for
+    each pair of the outer ones; signs are chosen with the pairs. Scales are balanced in both points before matching,
+    and the moved point gets the balance of ``a``.
+
+    - ``"weights"``: maximises ``⟨a, moved b⟩``; first from the inputs and outputs inwards, then from random starts.
+    - ``"activations"``: maximises the correlations of what matched units do on the inputs. Units that are seen inside
+      loops only are matched by weights.
+    - ``"search"``: starts from the better of both and lowers what the segment between the points does wrong: how far
+      its outputs are from the segment of outputs in the sense of ``loss``, or ``loss`` itself where labels are given.
+      200 steps; the best place on the way is kept.
+
+    Args:
+        network: The network of both.
+        a: The point that stays.
+        b: The point that moves.
+        inputs: ``[N, …]``. ``"weights"`` needs them for their shape only.
+        method: See above.
+        loss: For ``"search"``: how outputs are compared; a name or a callable with labels.
+        labels: For ``"search"``: the labels of the inputs.
+        seed: Of the check of the symmetries, the random starts and orders.
+        restarts: Random starts of ``"weights"`` and ``"search"``, default 4; they seldom win over the first start,
+            and cost as much each.
+
+    Returns:
+        An :class:`Alignment`.
+
+    Raises:
+        InputError: If the points are not of this network or not finite, or it cannot be traced.
+        UnknownNameError: If there is no such method.
+
+    When it fails: matching with several hidden layers is NP-hard, and what is found is a local optimum; a barrier that
+    is left proves nothing. Units that never act are matched by chance with ``"activations"``.
+
+    References:
+        [ainsworth2023], [entezari2022]
+
+    Example:
+        Shuffled hidden units are put back:
+
+        >>> from allroads.networks.mlp import mlp
+        >>> network = mlp((3,), 2, widths=(5,))
+        >>> a = network.init(jax.random.key(0))
+        >>> first, last = a["layers"]
+        >>> order = np.array([3, 0, 4, 1, 2])
+        >>> b = {"layers": [{"weight": first["weight"][:, order], "bias": first["bias"][order]},
+        ...                 {"weight": last["weight"][order], "bias": last["bias"]}]}
+        >>> found = align(network, a, b, np.ones((1, 3)))
+        >>> bool(found.distance < 1e-5 < found.distance_before)
+        True
+    """
+    if method not in METHODS:
+        raise UnknownNameError("alignment method", method, METHODS)
+    if restarts < 0:
+        raise InputError(f"align: restarts must be 0 or more; got {restarts}.")
+    inputs = examples(inputs)
+    found = known_symmetries(_Question(network, a, inputs, seed))
+    goal, start = found.flatten(a), found.flatten(b)
+    before = float(np.linalg.norm(goal - start))
+    if not found.movable:
+        return Alignment(b, Element(), found, before, before, Status.NOT_APPLICABLE)
+    rng = np.random.default_rng(seed)
+    (even_goal, goal_scales), (even, own_scales) = balanced_scales(found, goal), balanced_scales(found, start)
+    gauge = found.gather(Element(scales={key: 1 / s for key, s in goal_scales.scales.items()}))[1]
+    terms = weight_terms(found, even_goal, even)
+    by_data = [] if method == "weights" else activation_terms(network, found, a, b, inputs)
+    if method == "weights":
+        element = _by_weights(found, terms, rng, restarts)
+    elif method == "activations":
+        element = _by_activations(found, terms, by_data, rng)
+    else:
+        objective = middle(network, found, a, b, inputs, loss, labels, judged=False)
+        starts = [_by_weights(found, terms, rng, restarts), _by_activations(found, terms, by_data, rng)]
+        tried = [refine(found, even_goal, even, gauge, objective, start, rng) for start in starts]
+        element = min(tried, key=lambda pair: pair[0])[1]
+    scales = _scales(found, element, own_scales, goal_scales)
+    if method == "search":
+        moved = found.flatten(found.act(replace(element, scales=scales), b))
+        judged = middle(network, found, a, b, inputs, loss, labels, judged=True)
+        _, tuned = tuned_scales(found, moved, judged)
+        scales = {key: scale * tuned[key] for key, scale in scales.items()}
+    element = replace(element, scales=scales)
+    params = found.act(element, b)
+    return Alignment(params, element, found, float(np.linalg.norm(goal - found.flatten(params))), before, Status.OK)
+
+
+def _by_weights(found: Symmetries, terms: list[Term], rng: np.random.Generator, restarts: int) -> Element:
+    starts = [from_outside(found, terms), *(scattered(found, rng) for _ in range(restarts))]
+    return max((match(found, terms, start, rng) for start in starts), key=lambda m: likeness(found, terms, m))
+
+
+def _by_activations(found: Symmetries, terms: list[Term], by_data: list[Term], rng: np.random.Generator) -> Element:
+    element = match(found, by_data, from_outside(found, by_data), rng)
+    seen = {k for term in by_data for k in term.block.units}
+    unseen = [k for k in found.movable if k not in seen]
+    return fitted_signs(found, terms, match(found, terms, element, rng, unseen))
+
+
+def _scales(found: Symmetries, element: Element, own: Element, goal: Element) -> dict[tuple[int, int], np.ndarray]:
+    """Of the moved point: from the scales of ``b`` to balance, in the new order, and on to those of ``a``."""
+    moved = {}
+    for (k, way), scale in own.scales.items():
+        for other in found.units[k].within:
+            if other in element.permutations:
+                scale = _reordered(found, k, other, scale, element.permutations[other])
+        if k in element.permutations:
+            scale = np.take_along_axis(scale, element.permutations[k], axis=-1)
+        moved[k, way] = scale / goal.scales[k, way]
+    return moved
+
+
+def _reordered(found: Symmetries, k: int, other: int, scale: np.ndarray, permutation: np.ndarray) -> np.ndarray:
+    """Scales of units inside others, with those others in their new order."""
+    inner, outer = found.units[k].within, found.units[other].within
+    order = [*(inner.index(o) for o in outer), inner.index(other)]
+    shape = [1] * scale.ndim
+    for d, size in zip(order, permutation.shape, strict=True):
+        shape[d] = size
+    index = permutation.transpose(np.argsort(order)).reshape(shape)
+    return np.take_along_axis(scale, np.broadcast_to(index, scale.shape), axis=inner.index(other))
+
+
+class _Question:
+    """What symmetries are asked of; equal where the answer is the same."""
+
+    def __init__(self, network: Network, params: Params, inputs: Any, seed: int):
+        self.network, self.params, self.inputs, self.seed = network, params, inputs, seed
+        shapes = tuple((name, np.shape(leaf), str(jnp.result_type(leaf))) for name, leaf in named_leaves(params))
+        given = tuple((x.shape[1:], min(len(x), EXAMPLES), str(x.dtype)) for x in jax.tree.leaves(inputs))
+        self.key = (network, jax.tree.structure(params), shapes, given, seed, jax.config.jax_enable_x64)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Question) and self.key == other.key
+
+
+@lru_cache(maxsize=32)
+def known_symmetries(question: _Question) -> Symmetries:
+    """The symmetries of a network, derived once for each shape of its parameters and inputs."""
+    return symmetries(question.network, question.params, question.inputs, question.seed)

@@ -1,0 +1,116 @@
+"""What two points are matched on: pairs of arrays whose dimensions run over units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from allroads.pfmap.symmetries import Block, Element, Symmetries
+
+Ways = tuple[int, ...]
+"""The sign flips that act on a dimension."""
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """One array of each of two points, in blocks of units.
+
+    Args:
+        block: What its dimensions run over.
+        a: The values at the point that stays.
+        b: The values at the point that moves, in its own order.
+        flips: For each dimension, the ways of its units that flip it.
+    """
+
+    block: Block
+    a: np.ndarray
+    b: np.ndarray
+    flips: tuple[Ways, ...]
+
+    def moved(self, found: Symmetries, element: Element, still: Sequence[int] = ()) -> np.ndarray:
+        """``b`` moved by an element, along all dimensions but ``still``."""
+        kept = {d: self.block.units[d] for d in still}
+        grids = tuple(
+            np.arange(size).reshape([-1 if e == d else 1 for e in range(self.b.ndim)])
+            if d in kept or number not in element.permutations
+            else found.spread(self.block.units, d, element.permutations[number])
+            for d, (number, size) in enumerate(zip(self.block.units, self.b.shape, strict=True))
+        )
+        result = self.b[grids]
+        for d, (number, ways) in enumerate(zip(self.block.units, self.flips, strict=True)):
+            for way in ways:
+                if d not in kept and (number, way) in element.signs:
+                    result = result * found.spread(self.block.units, d, element.signs[number, way])
+        return result
+
+
+def weight_terms(found: Symmetries, a: np.ndarray, b: np.ndarray) -> list[Term]:
+    """The parameters of two points, block by block."""
+    terms = []
+    for number, block in enumerate(found.blocks):
+        if any(k >= 0 and found.units[k].movable for k in block.units):
+            flips = tuple(
+                tuple(w for w, way in enumerate(found.units[k].signs) if (number, d) in way) if k >= 0 else ()
+                for d, k in enumerate(block.units)
+            )
+            terms.append(Term(block, a[block.index], b[block.index], flips))
+    return terms
+
+
+def likeness(found: Symmetries, terms: Sequence[Term], element: Element) -> float:
+    """Σ ⟨a, moved b⟩ over terms: what matching maximises; up to constants −½ ‖a − moved b‖²."""
+    return float(sum((term.a * term.moved(found, element)).sum() for term in terms))
+
+
+def gains(
+    found: Symmetries, terms: Sequence[Term], element: Element, k: int, inner: int | None = None
+) -> Mapping[Ways, np.ndarray]:
+    """What matching unit i of ``a`` with unit j of ``b`` brings, apart for each set of sign flips that changes it.
+
+    Args:
+        found: The symmetries.
+        terms: What is matched.
+        element: Where the other units stand.
+        k: The units.
+        inner: Units inside these, to be matched anew for each pair of the outer ones.
+
+    Returns:
+        Flips → ``[*shape, n, n]``; with ``inner`` ``[*shape, n, n, m, m]``, by the flips of the inner units.
+    """
+    total: dict[Ways, np.ndarray] = {}
+    inside = set(_inside(found, k))
+    for term in terms:
+        for d in (d for d, number in enumerate(term.block.units) if number == k):
+            others = [e for e, number in enumerate(term.block.units) if number in inside]
+            last = next((e for e in others if term.block.units[e] == inner), None)
+            if (inner is None) != (last is None) or (inner is None and others):
+                continue
+            still = [d, *others]
+            order = [term.block.units.index(other) for other in found.units[k].within] + [d]
+            flips = term.flips[d if last is None else last]
+            left, right = (_grouped(v, order, last) for v in (term.a, term.moved(found, element, still)))
+            if last is None:
+                gain = np.einsum("cir,cjr->cij", left, right)
+            else:
+                gain = np.einsum("cimr,cjnr->cijmn", left, right, optimize=True)
+            shape = (*found.units[k].shape, *gain.shape[1:])
+            total[flips] = total.get(flips, 0) + gain.reshape(shape)
+    return total
+
+
+def _inside(found: Symmetries, k: int) -> list[int]:
+    """The units that stand inside others, one set for each, and inside nothing further."""
+    outer = {*found.units[k].within, k}
+    return [
+        other for other in found.movable if k in found.units[other].within and set(found.units[other].within) == outer
+    ]
+
+
+def _grouped(values: np.ndarray, order: list[int], last: int | None) -> np.ndarray:
+    """``[contexts, units, (inner units,) everything else]``."""
+    front = [*order, *([] if last is None else [last])]
+    values = np.moveaxis(values, front, range(len(front)))
+    contexts = int(np.prod(values.shape[: len(order) - 1], dtype=int))
+    return values.reshape(contexts, *values.shape[len(order) - 1 : len(front)], -1)

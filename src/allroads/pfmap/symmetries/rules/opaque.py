@@ -1,0 +1,20 @@
+"""What has no rule: everything that it touches is pinned, and its name is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from allroads.pfmap.symmetries.axes import is_pinned, pin
+from allroads.pfmap.symmetries.trace import Array, Trace
+
+
+def opaque(trace: Trace, equation: Any, operands: Sequence[Array]) -> list[Array]:
+    """The outputs of a primitive about which nothing is known."""
+    name = equation.primitive.name
+    axes = [axis for operand in operands for axis in operand.axes if operand.value is None]
+    trace.opaque.append((name, tuple(axis.atom for axis in axes if not is_pinned(axis.atom))))
+    for axis in axes:
+        trace.vanish(axis)
+        pin(axis.atom, f"the primitive {name}, which has no rule")
+    return [trace.fresh(var.aval.shape, f"the primitive {name}, which has no rule") for var in equation.outvars]

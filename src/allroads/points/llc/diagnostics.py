@@ -1,0 +1,78 @@
+"""Whether chains have come to equilibrium and how precise their mean is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """Of chains ``[chains, draws]`` of one number.
+
+    Attributes:
+        mean: Over all draws.
+        standard_error: Monte Carlo standard error of the mean: ``√(variance / ess)``.
+        r_hat: Split R-hat: 1 where halves of chains agree among each other as draws within them do; ``inf`` where a
+            chain does not move at all.
+        ess: Effective number of independent draws, all chains together, from autocorrelations by Geyer's initial
+            monotone sequence.
+        drift: Mean of the last third of the draws minus that of the first.
+        drift_error: Standard error of ``drift``.
+    """
+
+    mean: float
+    standard_error: float
+    r_hat: float
+    ess: float
+    drift: float
+    drift_error: float
+
+
+def diagnose(chains: np.ndarray) -> Diagnostics:
+    """Diagnostics of chains ``[chains, draws]``.
+
+    Each chain is split in halves first, so that a drift shows as disagreement.
+
+    References: [gelman1992], [geyer1992], [vehtari2021]
+
+    Example:
+        >>> white = np.random.default_rng(0).normal(size=(8, 1000))
+        >>> found = diagnose(white)
+        >>> abs(found.r_hat - 1) < 0.01, abs(found.ess / 8000 - 1) < 0.1
+        (True, True)
+    """
+    chains = np.asarray(chains, float)
+    if not np.isfinite(chains).all():
+        return Diagnostics(float("nan"), float("inf"), float("inf"), 0.0, float("nan"), float("inf"))
+    half = chains.shape[1] // 2
+    split = chains[:, : 2 * half].reshape(2 * len(chains), half)
+    mean = float(chains.mean())
+    within = float(split.var(axis=1, ddof=1).mean()) if half > 1 else 0.0
+    between = float(split.mean(axis=1).var(ddof=1))
+    if within <= 0:
+        constant = between == 0
+        return Diagnostics(mean, 0.0 if constant else float("inf"), 1.0 if constant else float("inf"), 0.0, 0.0, 0.0)
+    total = (half - 1) / half * within + between
+    ess = _effective(split, within, total)
+    third = max(chains.shape[1] // 3, 1)
+    drift = float(chains[:, -third:].mean() - chains[:, :third].mean())
+    error = float(np.sqrt(total / ess))
+    return Diagnostics(mean, error, float(np.sqrt(total / within)), ess, drift, error * np.sqrt(6.0))
+
+
+def _effective(split: np.ndarray, within: float, total: float) -> float:
+    """Effective sample size of split chains ``[m, half]``."""
+    count, length = split.shape
+    centred = split - split.mean(axis=1, keepdims=True)
+    width = 2 ** int(np.ceil(np.log2(2 * length)))
+    spectrum = np.fft.rfft(centred, width, axis=1)
+    covariance = np.fft.irfft(np.abs(spectrum) ** 2, width, axis=1)[:, :length].mean(axis=0) / length
+    correlation = 1 - (within - covariance * length / max(length - 1, 1)) / total
+    correlation[0] = 1.0
+    pairs = correlation[: length // 2 * 2].reshape(-1, 2).sum(axis=1)
+    negative = np.flatnonzero(pairs <= 0)
+    pairs = np.minimum.accumulate(pairs[: negative[0] if negative.size else len(pairs)])
+    time = max(2 * pairs.sum() - 1, 1 / np.log10(max(count * length, 10)))
+    return float(count * length / time)

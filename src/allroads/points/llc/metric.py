@@ -1,0 +1,136 @@
+"""Coordinates in which the posterior is about equally wide in all directions.
+
+``w = w* + Q_L (m^{-1/2} ∘ z) Q_Rᵀ`` for every matrix of weights. The masses m and the rotations Q come from the second
+moments of gradients ``G = ∇U``: in equilibrium ``E[∇U ∇Uᵀ]`` is the mean Hessian of U, and for the weights of a layer it
+is about the Kronecker product of ``A = E[G Gᵀ]`` and ``B = E[Gᵀ G]`` over their trace. Any invertible change of
+coordinates leaves the posterior as it is, so a poor metric costs time and never correctness.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from allroads.points.llc.problem import Block
+
+LARGEST = 1024
+"""Sides longer than this are not rotated; decomposing them would cost more than it saves."""
+SAMPLES = 4
+"""A side is rotated where its second moment rests on at least this many vectors a row."""
+
+
+class Metric(NamedTuple):
+    """Of one block: rotations ``[rows, rows]`` and ``[columns, columns]``, masses ``[rows, columns]``.
+
+    A rotation is ``None`` where the side is not rotated.
+    """
+
+    left: Any
+    right: Any
+    masses: Any
+
+
+class Moments(NamedTuple):
+    """Mean of ``G Gᵀ`` and of ``Gᵀ G``; of a side that is not rotated, the diagonal alone."""
+
+    rows: Any
+    columns: Any
+
+
+def rotated(side: int, other: int, vectors: int) -> bool:
+    """Whether a side is rotated, given how many gradients its second moment is taken over."""
+    return 1 < side <= LARGEST and vectors * other >= SAMPLES * side
+
+
+def moments(block: Block, gradient: Any, vectors: int) -> Moments:
+    """Second moments of one gradient of a block."""
+    rows, columns = block.rows, block.columns
+    return Moments(
+        gradient @ gradient.T if rotated(rows, columns, vectors) else (gradient**2).sum(1),
+        gradient.T @ gradient if rotated(columns, rows, vectors) else (gradient**2).sum(0),
+    )
+
+
+def gradient_metric(of: Moments, floor: Any) -> Metric:
+    """The metric of one block from the mean second moments of gradients of U.
+
+    Args:
+        of: The moments.
+        floor: Smallest mass: the precision γ that localisation gives every direction.
+    """
+    left, right, product = _decomposed(of)
+    return Metric(left, right, jnp.maximum(product, floor))
+
+
+def curvature_metric(of: Moments) -> Metric:
+    """The metric whose masses are curvatures, from the mean second moments of ``H ξ`` for white ξ, those of H²."""
+    left, right, product = _decomposed(of)
+    return Metric(left, right, jnp.sqrt(product))
+
+
+def _decomposed(of: Moments) -> tuple[Any, Any, Any]:
+    """Rotations, and the eigenvalues of ``A ⊗ B / tr A``."""
+    left, a = _eigen(of.rows)
+    right, b = _eigen(of.columns)
+    return left, right, a[:, None] * b[None, :] / jnp.maximum(a.sum(), jnp.finfo(a.dtype).tiny)
+
+
+def uniform(block: Block, mass: Any) -> Metric:
+    """The same mass in all directions, no rotation."""
+    return Metric(None, None, jnp.full((block.rows, block.columns), mass))
+
+
+def _eigen(moment: Any) -> tuple[Any, Any]:
+    if moment.ndim == 1:
+        return None, moment
+    values, vectors = jnp.linalg.eigh(moment)
+    return vectors, jnp.maximum(values, 0.0)
+
+
+def to_weights(z: Any, of: Metric) -> Any:
+    """Displacement of the weights for coordinates z."""
+    return _turned(z * of.masses**-0.5, of.left, of.right)
+
+
+def to_coordinates(displacement: Any, of: Metric) -> Any:
+    """The inverse of :func:`to_weights`."""
+    return turned_back(displacement, of.left, of.right) * of.masses**0.5
+
+
+def _turned(x: Any, left: Any, right: Any) -> Any:
+    x = x if left is None else left @ x
+    return x if right is None else x @ right.T
+
+
+def turned_back(x: Any, left: Any, right: Any) -> Any:
+    """``Q_Lᵀ x Q_R``."""
+    x = x if left is None else left.T @ x
+    return x if right is None else x @ right
+
+
+def split(z: Any, blocks: tuple[Block, ...]) -> list[Any]:
+    """A flat vector as the matrices of its blocks."""
+    parts, begin = [], 0
+    for block in blocks:
+        parts.append(z[begin : begin + block.size].reshape(block.rows, block.columns))
+        begin += block.size
+    return parts
+
+
+def joined(parts: list[Any]) -> Any:
+    """The inverse of :func:`split`."""
+    return jnp.concatenate([part.reshape(-1) for part in parts])
+
+
+def changed(z: Any, old: tuple[Metric, ...], new: tuple[Metric, ...], blocks: tuple[Block, ...]) -> Any:
+    """The coordinates in a new metric of the weights that ``z`` stands for in the old."""
+    parts = [to_coordinates(to_weights(x, a), b) for x, a, b in zip(split(z, blocks), old, new, strict=True)]
+    return joined(parts)
+
+
+# Leading axes: points for the metric, points and chains for coordinates.
+changed_chains = jax.jit(
+    jax.vmap(jax.vmap(changed, in_axes=(0, None, None, None)), in_axes=(0, 0, 0, None)), static_argnums=3
+)

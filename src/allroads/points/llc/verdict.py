@@ -1,0 +1,106 @@
+"""What may be said of an estimate: its error, with every bias that is known, and its status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from allroads.measurement import Status
+from allroads.points.llc.diagnostics import Diagnostics
+from allroads.points.llc.schedule import Level
+
+R_HAT = 1.1
+"""Above it, chains disagree."""
+TOLERANCE = 0.05
+"""Largest relative error that a converged estimate may state: half of the 10 % that it must never exceed."""
+NORMAL = 1.96
+"""Standard errors in half a 95 % interval."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a verdict rests on, at one point.
+
+    Attributes:
+        diagnostics: Of the measured energies.
+        variance: Of the measured energies.
+        quality: Mean acceptance.
+        discretisation: Predicted relative bias from the step size.
+        loosened: Levels of the group whose localisation was loosened, strongest first, without the last.
+        cooled: Levels of the group that was cooled, hottest first, without the last.
+        slope: What the gradient at the point would let the energy fall by, ``½ nβ² gᵀ (nβH + γ)⁻¹ g``.
+        baseline_error: Rounding of the loss at the point, times nβ.
+        flat: Whether the loss does not change at all.
+    """
+
+    diagnostics: Diagnostics
+    variance: float
+    quality: float
+    discretisation: float
+    loosened: tuple[Level, ...]
+    cooled: tuple[Level, ...]
+    slope: float
+    baseline_error: float
+    flat: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Half-width of the 95 % interval, its parts in the same unit, and the status."""
+
+    error: float
+    parts: dict[str, float]
+    status: Status
+
+
+def judge(seen: Evidence) -> Verdict:
+    """Error and status of an estimate.
+
+    The error is the root of the sum of the squares of: 1.96 Monte Carlo standard errors; the predicted discretisation
+    bias; the change from a localisation ten times as strong; the change from the level half way down in log nβ, which is
+    what is still to come where the answer approaches its limit as 1/log nβ, the slowest way there is; both less the
+    standard error of the difference; the rounding of the baseline; the fall that the gradient at the point allows.
+    """
+    d = seen.diagnostics
+    if not np.isfinite(d.mean):
+        return Verdict(float("inf"), {}, Status.DIVERGED)
+    value = d.mean
+    parts = {
+        "sampling": NORMAL * d.standard_error,
+        "discretisation": seen.discretisation * abs(value),
+        "localisation": _change(d, seen.loosened, len(seen.loosened) - 2),
+        "temperature": _change(d, seen.cooled, len(seen.cooled) // 2),
+        "baseline": seen.baseline_error,
+        "slope": seen.slope,
+    }
+    error = float(np.sqrt(sum(part**2 for part in parts.values())))
+    return Verdict(error, parts, _status(seen, parts))
+
+
+def _change(d: Diagnostics, levels: tuple[Level, ...], index: int) -> float:
+    """Difference to the mean at a level, beyond the standard error of the difference; 0 without levels."""
+    if not levels:
+        return 0.0
+    before = levels[max(index, 0)]
+    return max(0.0, abs(d.mean - before.mean) - float(np.hypot(d.standard_error, before.standard_error)))
+
+
+def _status(seen: Evidence, parts: dict[str, float]) -> Status:
+    d, value = seen.diagnostics, seen.diagnostics.mean
+    limit = TOLERANCE * abs(value)
+    if seen.flat:
+        return Status.PRIOR_DOMINATED
+    if (value < 0 and value < -2 * d.standard_error) or seen.slope > max(limit, 0.05):
+        return Status.NOT_AT_MINIMUM
+    if not value > 0 or d.r_hat > R_HAT or d.ess < 50 or not seen.quality > 0.2:
+        return Status.NOT_EQUILIBRATED
+    if abs(d.drift) > 3 * d.drift_error + 0.01 * abs(value) or parts["sampling"] > limit:
+        return Status.NOT_EQUILIBRATED
+    if abs(seen.variance - value) > 0.1 * value + 4 * value * np.sqrt(2 / d.ess) or parts["discretisation"] > limit:
+        return Status.NOT_EQUILIBRATED
+    if parts["localisation"] > limit / 2:
+        return Status.PRIOR_DOMINATED
+    if parts["temperature"] > limit:
+        return Status.SCALE_DEPENDENT
+    return Status.CONVERGED

@@ -1,0 +1,263 @@
+"""Log-volume of the basin of a point."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from scipy.special import logsumexp
+from scipy.stats import t as student
+
+from allroads.errors import InputError, UnknownNameError
+from allroads.measurement import Status
+from allroads.pfmap.losses import PerExampleLoss
+from allroads.pfmap.network import Network, Params
+from allroads.pfmap.precision import float64
+from allroads.points.volume.measures import Box, Gaussian, Measure, checked_measure
+from allroads.points.volume.problem import Problem, make_problem
+from allroads.points.volume.ray import cast_rays, preconditioning_matrix
+from allroads.points.volume.splitting import Descent, Splitting, descend
+from allroads.points.volume.status import VolumeStatus
+
+METHODS = ("splitting", "ray")
+SCOPES = ("basin", "everywhere")
+_EFFECTIVE = 0.1
+"""Share of effective rays below which the mean over rays is called a lower bound."""
+STIRRED = 0.5
+"""Heights that stay more correlated than 1 minus this over the moves after a level have not equilibrated."""
+INFLATION = 2.5
+"""Replicas that differ by more than this times what independent particles would have not equilibrated."""
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """The mass of a set of parameters, as a natural logarithm.
+
+    Args:
+        value: Log of the mass of the set under the reference measure, in nats; 0 is everything.
+        error: Half-width of its 95 % interval, in nats.
+        status: ``ok``, ``lower bound`` or ``not equilibrated``.
+        log_volume: Log of the Lebesgue volume, in nats, where the reference is a box; otherwise ``None``.
+        cutoffs: ``[K]``, the levels that splitting went through inside the reference measure, decreasing; empty for
+            rays.
+        log_masses: ``[K]``, log of the mass below each.
+        stats: What the number rests on: ``evaluations`` of the loss; for splitting ``levels``, ``acceptance``,
+            ``renewal`` and ``stirring`` (the least share of decorrelation of parameters and of the loss by the moves
+            after a level), ``ancestors`` (how many first particles have descendants at the end, in the worst replica),
+            ``replica_sd``, ``independent_sd`` (what it would be with
+            independent particles) and ``lowest_excess``; for rays ``rays``, ``effective_rays`` and ``radii``.
+    """
+
+    value: float
+    error: float
+    status: Status | VolumeStatus
+    log_volume: float | None
+    cutoffs: np.ndarray
+    log_masses: np.ndarray
+    stats: Mapping[str, Any]
+
+    def __float__(self) -> float:
+        return self.value
+
+
+def local_volume(
+    network: Network,
+    params: Params,
+    loss: str | PerExampleLoss,
+    inputs: Any,
+    labels: Any,
+    *,
+    cutoff: float,
+    kind: str = "loss",
+    method: str = "splitting",
+    scope: str = "basin",
+    measure: Measure = Gaussian(1.0),  # noqa: B008 (frozen)
+    particles: int = 4096,
+    replicas: int = 8,
+    sweeps: int = 40,
+    rays: int = 1000,
+    preconditioner: Any = None,
+    seed: int = 0,
+) -> Volume:
+    """``log μ{w : L(w) − L(w*) ≤ ε}``, the mass of the parameters about as good as the point, in nats.
+
+    **Splitting** runs populations of particles, a compiled batch, through nested sets that lose half of their particles
+    each; between them, particles move by slice sampling along differences of one another, which needs no step size and
+    does not care how stretched the set is. It is right at any shape, costs in proportion to the number of nats and of
+    parameters, and estimates its error from replicas that never mix. With ``scope="basin"`` it starts inside the
+    basin and widens, never moving across a half way that lies outside: the part of the set that wide passages connect
+    to the point. With ``scope="everywhere"`` it starts from the reference measure and counts every part of the set.
+
+    **Rays** go out from the point in random directions until the excess first passes ε; the measure is integrated along
+    them exactly. What is seen from the point along straight lines is the set that it measures, and in d dimensions
+    the mean is carried by rare long rays: unless a preconditioner makes the basin round it is a lower bound,
+    and the status says so as soon as fewer than a tenth of the rays are effective. Long directions so rare that no ray
+    met them cannot be noticed.
+
+    Args:
+        network: The network.
+        params: The point w*.
+        loss: Name or ``(outputs, labels) -> per-example losses``.
+        inputs: ``[N, …]``.
+        labels: ``[N, …]``.
+        cutoff: ε, in the unit of the loss, or in nats for ``kind="kl"``.
+        kind: ``"loss"``, or ``"kl"``: the set is that of mean over inputs of ``KL(p_{w*}(x) ‖ p_w(x)) ≤ ε``, for the
+            losses ``cross_entropy`` and ``bce`` (there, as in the loss, the mean over the outputs of an example).
+        method: ``"splitting"`` or ``"ray"``.
+        scope: ``"basin"`` or ``"everywhere"``; rays have only the first.
+        measure: ``Gaussian(sigma, centre)`` or ``Box(half_width, centre)``, centred on the point or on zero. Default
+            the normal distribution of standard deviation 1 around the point. The answer depends on it: state it.
+        particles: In all replicas together. The error falls as its root; a few times d in each replica are needed.
+        replicas: Independent populations.
+        sweeps: Most sweeps of moves after each level.
+        rays: Their number.
+        preconditioner: Of the rays: ``None``, ``"hessian"`` (dense, at the point), a length for each parameter as a
+            pytree or ``[d]``, or a matrix ``[d, d]`` whose columns are the axes.
+        seed: Decides all draws.
+
+    Returns:
+        A :class:`Volume`.
+
+    Raises:
+        InputError: If the cutoff is not positive or below the rounding error of the loss, the loss at the point is not
+            finite, the loss is constant, the measure has no mass at the point, the kind does not fit the loss, or an
+            option cannot be used.
+
+    References: [cerou2012, scherlis2025]
+
+    Example:
+        The disc of radius ½ in the square of edge 2, π/16:
+
+        >>> import jax.numpy as jnp
+        >>> disc = Network(lambda key: jnp.zeros(2), lambda w, x: w * x)
+        >>> one, zero = np.ones((1, 1)), np.zeros((1, 2))
+        >>> found = local_volume(disc, np.zeros(2), "mse", one, zero, cutoff=1 / 8, measure=Box(1.0), method="ray")
+        >>> round(math.exp(found.value), 6), round(math.pi / 16, 6), found.status.value
+        (0.19635, 0.19635, 'ok')
+    """
+    for name, given, known in (("method", method, METHODS), ("scope", scope, SCOPES)):
+        if given not in known:
+            raise UnknownNameError(name, given, known)
+    options = Splitting(particles, replicas, sweeps)
+    with float64():
+        problem = make_problem(network, params, loss, inputs, labels, kind)
+        offset = checked_measure(measure, problem.point)
+        check_cutoff(problem, cutoff)
+        check_varies(problem, measure, seed)
+        if method == "ray":
+            if scope != "basin":
+                raise InputError("scope: rays see what lies around the point; use method='splitting' for 'everywhere'.")
+            if rays < 2:
+                raise InputError(f"rays: expected at least 2, got {rays}.")
+            matrix = preconditioning_matrix(problem, measure, cutoff, preconditioner)
+            found = cast_rays(problem, measure, offset, cutoff, matrix, rays, seed)
+            status = Status.OK if found.effective >= _EFFECTIVE * rays else VolumeStatus.LOWER_BOUND
+            stats = {"rays": rays, "effective_rays": found.effective, "radii": found.radii}
+            return Volume(
+                value=found.log_mass,
+                error=found.error,
+                status=status,
+                log_volume=in_lebesgue(measure, found.log_mass, offset.size),
+                cutoffs=np.zeros(0),
+                log_masses=np.zeros(0),
+                stats=stats | {"evaluations": found.evaluations},
+            )
+        grow = scope == "basin"
+        if preconditioner is not None:
+            raise InputError("preconditioner: only rays take one; splitting learns the shape from its particles.")
+        descent = descend(problem, measure, offset, cutoff, cutoff, options, grow=grow, log_prior=None, seed=seed)
+    return volume_of(descent, measure, offset.size)
+
+
+def check_cutoff(problem: Problem, cutoff: float) -> None:
+    """Refuse a cutoff that is not positive, or below what the loss resolves.
+
+    Raises:
+        InputError: If so.
+    """
+    if not (isinstance(cutoff, int | float | np.number) and math.isfinite(cutoff) and cutoff > 0):
+        raise InputError(f"cutoff: expected a positive number, in the unit of the loss, got {cutoff!r}.")
+    if cutoff < problem.resolution:
+        raise InputError(
+            f"cutoff: {cutoff:.3g} is below {problem.resolution:.3g}, the rounding error of this loss at the point; "
+            "choose a larger one."
+        )
+
+
+def check_varies(problem: Problem, measure: Measure, seed: int) -> None:
+    """Refuse a height that is 0 at 64 random points of three sizes around the point.
+
+    Raises:
+        InputError: If so.
+    """
+    directions = np.random.default_rng([seed, 3]).standard_normal((64, problem.point.size))
+    sizes = measure.scale * np.array([1.0, 10.0, 100.0])[:, None, None]
+    heights = problem.height(jnp.asarray((sizes * directions).reshape(-1, problem.point.size)), problem.data)
+    if not np.asarray(heights).any():
+        raise InputError(
+            "the loss is constant: it is the same at the point and at random ones up to a hundred times the measure's "
+            "scale away. Check that the network reads its parameters."
+        )
+
+
+def volume_of(descent: Descent, measure: Measure, dimension: int) -> Volume:
+    """The volume at the end of a descent."""
+    last = descent.log_masses[:, -1]
+    value, error = pooled(descent.log_masses[:, -1:])
+    finite = np.isfinite(last).all()
+    spread = float(last.std(ddof=1)) if finite else math.inf
+    expected = math.sqrt(descent.variances[-1])
+    replicas = last.size
+    floor = 1.96 * expected / math.sqrt(replicas)
+    stats = {
+        "evaluations": descent.evaluations,
+        "levels": descent.renewals.size,
+        "acceptance": descent.acceptance,
+        "renewal": float(descent.renewals.min(initial=1.0)),
+        "stirring": float(descent.stirring.min(initial=1.0)),
+        "ancestors": descent.ancestors,
+        "replica_sd": spread,
+        "independent_sd": expected,
+        "lowest_excess": descent.lowest,
+    }
+    return Volume(
+        value=float(value[0]),
+        error=max(float(error[0]), floor),
+        status=mixing(descent),
+        log_volume=in_lebesgue(measure, float(value[0]), dimension),
+        cutoffs=descent.cutoffs,
+        log_masses=pooled(descent.log_masses)[0],
+        stats=stats,
+    )
+
+
+def mixing(descent: Descent) -> Status | VolumeStatus:
+    """Whether the particles of a descent covered its sets.
+
+    Not, where a level was not reached, a replica died out, moves did not renew the particles, or replicas
+    differ by far more than independent particles would.
+    """
+    last = descent.log_masses[:, -1]
+    if not descent.reached or not np.isfinite(last).all() or descent.stirring.min(initial=1.0) < STIRRED:
+        return VolumeStatus.NOT_EQUILIBRATED
+    expected = math.sqrt(descent.variances[-1])
+    return Status.OK if last.std(ddof=1) <= INFLATION * max(expected, 1e-3) else VolumeStatus.NOT_EQUILIBRATED
+
+
+def pooled(log_masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Log of the mean mass of replicas ``[R, K]``, and the half-width of its 95 % interval by the jackknife."""
+    replicas = len(log_masses)
+    value = logsumexp(log_masses, axis=0) - math.log(replicas)
+    without = np.stack([logsumexp(np.delete(log_masses, r, axis=0), axis=0) for r in range(replicas)])
+    deviations = without - without.mean(0)
+    deviation = np.sqrt((replicas - 1) / replicas * (deviations**2).sum(0))
+    return value, student.ppf(0.975, replicas - 1) * deviation
+
+
+def in_lebesgue(measure: Measure, log_mass: float, dimension: int) -> float | None:
+    """Log of the Lebesgue volume that has this log-mass; ``None`` where the density is not flat."""
+    return log_mass - measure.log_height(dimension) if isinstance(measure, Box) else None

@@ -1,0 +1,209 @@
+"""Covariances of losses against their closed form on a linear model, whose posterior is Gaussian."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from allroads import InputError, Network, Status
+from allroads.errors import MemoryBudgetError, UnknownNameError
+from allroads.points.influence import bayesian_influence, loss_kernel, susceptibilities
+from allroads.points.influence.moments import covariance, half_width, largest_r_hat
+
+LINEAR = Network(lambda key: np.zeros(3), lambda w, x: x @ w[:, None])
+GENERATOR = np.random.default_rng(0)
+ROWS = GENERATOR.normal(size=(8, 3))
+LABELS = GENERATOR.normal(size=8)
+OTHERS = GENERATOR.normal(size=(4, 3)), GENERATOR.normal(size=4)
+BEST = np.linalg.lstsq(ROWS, LABELS, rcond=None)[0]
+COUNT = len(ROWS)
+NBETA, GAMMA = 20.0, 2.0
+HESSIAN = 2 / COUNT * ROWS.T @ ROWS
+RESIDUALS = LABELS - ROWS @ BEST
+TOLERANCE = 0.05
+"""Largest error, in units of the product of two standard deviations, at 20,000 draws and more."""
+
+
+def posterior(free=slice(None), nbeta=NBETA):
+    """Covariance of the parameters."""
+    inverse = np.zeros((3, 3))
+    part = np.arange(3)[free]
+    inverse[np.ix_(part, part)] = np.linalg.inv((nbeta * HESSIAN + GAMMA * np.eye(3))[np.ix_(part, part)])
+    return inverse
+
+
+def exact_covariance(sigma, a, b):
+    """Of squared errors ``(x·δ − r)²`` for δ ~ N(0, Σ), examples as pairs (rows, residuals at δ = 0)."""
+    (x, r), (y, s) = a, b
+    overlap = x @ sigma @ y.T
+    return 2 * overlap**2 + 4 * np.outer(r, s) * overlap
+
+
+def spread(sigma, a):
+    return np.sqrt(np.diag(exact_covariance(sigma, a, a)))
+
+
+OWN = ROWS, RESIDUALS
+QUERIES = OTHERS[0], OTHERS[1] - OTHERS[0] @ BEST
+COLD = 1e6
+
+
+def agrees(found, error, exact, scale):
+    """Everywhere within the tolerance, and inside the stated interval about as often as it says."""
+    assert np.abs(found - exact).max() <= TOLERANCE * scale.max()
+    assert (np.abs(found - exact) <= 1.5 * error).mean() > 0.9
+    assert error.max() < 2 * TOLERANCE * scale.max()
+
+
+@functools.cache
+def kernel():
+    return loss_kernel(LINEAR, BEST, "mse", ROWS, LABELS, nbeta=NBETA, localisation=GAMMA, precision=0.005)
+
+
+def test_loss_kernel_is_the_closed_form():
+    found, sigma = kernel(), posterior()
+    exact = exact_covariance(sigma, OWN, OWN)
+    scale = np.outer(spread(sigma, OWN), spread(sigma, OWN))
+    assert found.llc.stats["trace"].size >= 20_000
+    agrees(found.value, found.error, exact, scale)
+    np.testing.assert_allclose(found.correlation, exact / scale, atol=TOLERANCE)
+    assert np.linalg.eigvalsh(found.value).min() > -1e-12
+    energy = NBETA * np.trace(HESSIAN @ sigma) / 2
+    assert abs(found.llc.value / energy - 1) < 0.03
+    assert found.status is found.llc.status and found.status in (Status.PRIOR_DOMINATED, Status.CONVERGED)
+
+
+def test_influence_of_examples_on_each_other_is_minus_the_kernel():
+    options = {"nbeta": NBETA, "localisation": GAMMA, "precision": 0.005}
+    found = bayesian_influence(LINEAR, BEST, "mse", ROWS, LABELS, **options)
+    np.testing.assert_array_equal(found.value, -kernel().value)
+    assert found.weight == NBETA / COUNT
+    np.testing.assert_array_equal(found.response, found.value * NBETA / COUNT)
+
+
+def test_influence_on_other_examples_is_the_closed_form():
+    found = bayesian_influence(
+        LINEAR, BEST, "mse", ROWS, LABELS, queries=OTHERS, nbeta=NBETA, localisation=GAMMA, precision=0.005
+    )
+    sigma = posterior()
+    scale = np.outer(spread(sigma, OWN), spread(sigma, QUERIES))
+    agrees(found.value, found.error, -exact_covariance(sigma, OWN, QUERIES), scale)
+
+
+def test_influence_at_large_nbeta_is_leaving_one_out():
+    probe = OTHERS[0][0]
+
+    found = bayesian_influence(
+        LINEAR, BEST, "mse", ROWS, LABELS, observable=lambda w: probe @ w, nbeta=COLD, precision=0.005,
+        examples=np.arange(COUNT),
+    )  # fmt: skip
+    changes = []
+    for i in range(COUNT):
+        rest = np.arange(COUNT) != i
+        changes.append(probe @ (np.linalg.lstsq(ROWS[rest], LABELS[rest], rcond=None)[0] - BEST))
+    leverage = np.diag(ROWS @ np.linalg.inv(ROWS.T @ ROWS) @ ROWS.T)
+    # Leaving out is a step of finite size, longer than the infinitesimal one by 1/(1 − leverage), exactly.
+    exact = -(1 - leverage) * np.array(changes)
+    sigma = posterior(nbeta=COLD)
+    scale = COLD / COUNT * 2 * np.abs(RESIDUALS) * np.sqrt(np.diag(ROWS @ sigma @ ROWS.T) * (probe @ sigma @ probe))
+    assert found.value.shape == (COUNT, 1)
+    assert (np.abs(found.response[:, 0] - exact) <= TOLERANCE * scale).all()
+    assert np.abs(exact).max() > 5 * TOLERANCE * scale.max()
+    assert found.status is Status.CONVERGED
+
+
+@pytest.mark.parametrize("centre", ["full", "group"])
+def test_susceptibilities_are_the_closed_form(centre):
+    free = np.array([True, True, False])
+    found = susceptibilities(
+        LINEAR, BEST, "mse", ROWS, LABELS, groups={"two": free}, probes=OTHERS, centre=centre,
+        nbeta=NBETA, localisation=GAMMA, precision=0.005,
+    )  # fmt: skip
+    part, whole = posterior(free), posterior()
+
+    def mean_change(sigma):
+        rows, residuals = QUERIES
+        losses = np.diag(rows @ sigma @ rows.T) + residuals**2
+        return losses - np.trace(HESSIAN @ sigma) / 2 - (RESIDUALS**2).mean()
+
+    # φ = ½ δᵀHδ has no linear part, and third moments vanish: the residuals drop out.
+    squares = np.einsum("za,zb->zab", *[OTHERS[0]] * 2) - HESSIAN / 2
+    joint = np.einsum("ab,bc,zcd,da->z", HESSIAN, part, squares, part)
+    excess = np.trace(HESSIAN @ part) / 2
+    offset = excess * (mean_change(part) - mean_change(whole)) if centre == "full" else 0.0
+    exact = -joint - offset
+    scale = np.sqrt(np.trace(HESSIAN @ part @ HESSIAN @ part) / 2) * spread(part, QUERIES)
+    assert found.value.shape == found.error.shape == (1, 4) and found.groups == ("two",)
+    agrees(found.value[0], found.error[0], exact, scale)
+    if centre == "full":
+        assert np.abs(offset).max() > 3 * found.error.max()  # the two conventions do differ here
+    assert found.llc[0].stats["dimension"] == 2
+
+
+def test_moments_of_white_noise_and_of_chains_that_disagree():
+    generator = np.random.default_rng(1)
+    inside = []
+    for _ in range(200):
+        x = generator.normal(size=(8, 100, 2))
+        found = covariance(x, x)
+        inside.append(np.abs(found.value - np.eye(2)) <= found.error)
+    assert 0.9 < np.mean(inside) <= 0.99
+    x = generator.normal(size=(8, 100, 2))
+    np.testing.assert_allclose(covariance(x, x).value, np.cov(x.reshape(-1, 2).T, bias=True), atol=1e-14)
+    apart = x + 3 * np.arange(8)[:, None, None]
+    assert largest_r_hat(x) < 1.1 < largest_r_hat(apart)
+    assert covariance(apart, apart).error.min() > 5 * covariance(x, x).error.max()
+    assert largest_r_hat(np.zeros((8, 100, 2))) == 1.0
+    assert largest_r_hat(np.broadcast_to(np.arange(8.0)[:, None, None], (8, 100, 2))) == np.inf
+    assert half_width(np.ones((4, 2))).tolist() == [0.0, 0.0]
+
+
+def test_a_loss_that_cannot_change_says_so():
+    still = Network(lambda key: np.zeros(3), lambda w, x: 0.0 * (x @ w[:, None]))
+    found = loss_kernel(still, BEST, "mse", ROWS, LABELS, nbeta=1.0, localisation=1.0, chains=4, draws=20)
+    assert found.status is Status.PRIOR_DOMINATED
+    assert (found.value == 0).all() and (found.correlation == 0).all()
+
+
+def bad(error, match, function=bayesian_influence, data=(ROWS, LABELS), **options):
+    return pytest.param(error, match, function, data, options, id=match[:30])
+
+
+@pytest.mark.parametrize(
+    ("error", "match", "function", "data", "options"),
+    [
+        bad(InputError, "not both", observable=lambda w: w, queries=OTHERS),
+        bad(InputError, "queries: expected a pair", queries=ROWS),
+        bad(InputError, "queries: expected inputs and as many", queries=(ROWS, LABELS[:3])),
+        bad(InputError, "examples: expected indices from 0 to 7", examples=[8]),
+        bad(InputError, "examples: expected indices", examples=[0.5], function=loss_kernel),
+        bad(InputError, "localisation: expected", localisation=-1.0),
+        bad(InputError, "mask: expected", mask={"w": True}),
+        bad(InputError, "batch_size: the data have 8", batch_size=9),
+        bad(InputError, "inputs and labels: expected", data=(ROWS, LABELS[:3])),
+        bad(UnknownNameError, "did you mean 'hmc'", sampler="hmx"),
+        bad(UnknownNameError, "did you mean 'group'", function=susceptibilities, centre="groups", groups={"a": True}),
+        bad(InputError, "groups: expected", function=susceptibilities, groups={}),
+        bad(InputError, "probes: expected a pair", function=susceptibilities, groups={"a": True}, probes=ROWS),
+        bad(MemoryBudgetError, "numbers seen at each", draws=10**6, memory=10**8),
+        bad(MemoryBudgetError, "chains of 3 parameters", memory=100),
+    ],
+)
+def test_bad_input_is_refused(error, match, function, data, options):
+    with pytest.raises(error, match=match):
+        function(LINEAR, BEST, "mse", *data, **options)
+
+
+def test_an_observable_of_a_susceptibility_is_one_number():
+    with pytest.raises(InputError, match="observable: expected one number; got 3"):
+        susceptibilities(
+            LINEAR, BEST, "mse", ROWS, LABELS, groups={"all": np.ones(3, bool)}, observable=lambda w: w,
+            centre="group", chains=4, draws=4, burn_in=4,
+        )  # fmt: skip
+
+
+def test_integer_parameters_and_an_infinite_loss_are_refused():
+    with pytest.raises(InputError, match="int"):
+        loss_kernel(LINEAR, np.zeros(3, int), "mse", ROWS, LABELS)
+    with pytest.raises(InputError, match="not finite"):
+        loss_kernel(LINEAR, BEST, "mse", ROWS, np.full(8, np.inf))

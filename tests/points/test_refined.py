@@ -1,0 +1,90 @@
+"""Learning coefficients of groups and subsets: closed forms, and which question each cell asks."""
+
+import numpy as np
+import pytest
+
+from allroads import InputError, Measurement, Network, Status
+from allroads.points import refined
+from allroads.points.refined import refined_llc
+
+LINEAR = Network(lambda key: np.zeros(3), lambda w, x: x @ w[:, None])
+ROWS = np.sqrt(4.0) * np.diag([2.0, 1.0, 1.0, 0.0])[:, :3]
+"""Four examples; the Hessian is diag(8, 2, 2)."""
+HESSIAN = np.array([8.0, 2.0, 2.0])
+NBETA, GAMMA = 10.0, 2.0
+
+
+def localised(curvatures):
+    """½ Σ nβh/(nβh + γ)."""
+    return 0.5 * (NBETA * curvatures / (NBETA * curvatures + GAMMA)).sum()
+
+
+def test_a_group_of_a_quadratic_and_a_subset_that_sees_one_direction():
+    first, seen = np.array([True, True, False]), np.array([True, False, False, True])
+    table = refined_llc(
+        LINEAR, np.zeros(3), "mse", ROWS, np.zeros(4), nbeta=NBETA, localisation=GAMMA,
+        groups={"first two": first}, subsets={"half": seen}, precision=0.005,
+    )  # fmt: skip
+    assert set(table) == {(g, s) for g in ("all", "first two") for s in ("all", "half")}
+    halves = np.array([16.0, 0.0, 0.0])  # the mean over two examples in place of four
+    exact = {
+        ("all", "all"): localised(HESSIAN),
+        ("first two", "all"): localised(HESSIAN[:2]),
+        ("all", "half"): localised(halves),
+        ("first two", "half"): localised(halves[:2]),
+    }
+    for cell, value in exact.items():
+        assert abs(table[cell].value / value - 1) < 0.03, (cell, table[cell], value)
+        assert table[cell].stats["nbeta"] == NBETA and table[cell].stats["localisation"] == GAMMA
+    assert [table["all", s].stats["examples"] for s in ("all", "half")] == [4, 2]
+    assert table["first two", "all"].stats["dimension"] == 2
+
+
+def test_every_cell_asks_its_own_question_at_one_temperature(monkeypatch):
+    asked = []
+
+    def llc(network, params, loss, inputs, labels, *, mask, nbeta, localisation, draws):
+        asked.append((len(asked), mask, inputs[:, 0].tolist(), labels.tolist(), nbeta, localisation, draws))
+        return Measurement(1.0, 0.1, Status.NOT_AT_MINIMUM, {"localisation": 7.0})
+
+    monkeypatch.setattr(refined, "llc", llc)
+    inputs, labels = np.arange(10.0)[:, None], np.arange(10.0) + 100
+    table = refined_llc(
+        LINEAR, np.zeros(3), "mse", inputs, labels, groups={"g": "mask"}, subsets={"s": [3, 1]}, draws=8
+    )
+    everything = list(range(10)), list(range(100, 110))
+    part = [3, 1], [103, 101]
+    nbeta = 10 / np.log(10)
+    assert asked == [
+        (0, None, *everything, nbeta, None, 8),
+        (1, None, *part, nbeta, 7.0, 8),
+        (2, "mask", *everything, nbeta, 7.0, 8),
+        (3, "mask", *part, nbeta, 7.0, 8),
+    ]
+    assert table["g", "s"].status is Status.NOT_AT_MINIMUM and table["g", "s"].error == 0.1
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"subsets": {"s": [4]}}, "subset 's': expected different indices from 0 to 3"),
+        ({"subsets": {"s": [-1]}}, "different indices"),
+        ({"subsets": {"s": [1, 1]}}, "different indices"),
+        ({"subsets": {"s": []}}, "at least one example"),
+        ({"subsets": {"s": np.zeros(4, bool)}}, "at least one example"),
+        ({"subsets": {"s": np.ones(3, bool)}}, "4 booleans"),
+        ({"subsets": [[0]]}, "subsets: expected a mapping"),
+        ({"groups": {"all": np.ones(3, bool)}}, "'all' is taken"),
+        ({"mask": np.ones(3, bool)}, "give groups"),
+        ({"nbeta": 0.0}, "nbeta: expected"),
+    ],
+)
+def test_bad_input_is_refused(options, match):
+    with pytest.raises(InputError, match=match):
+        refined_llc(LINEAR, np.zeros(3), "mse", ROWS, np.zeros(4), **options)
+
+
+def test_a_wrong_mask_is_refused_before_anything_is_sampled(monkeypatch):
+    with pytest.raises(InputError, match="leaves no parameter free"):
+        monkeypatch.setattr(refined, "ALL", "everything")
+        refined_llc(LINEAR, np.zeros(3), "mse", ROWS, np.zeros(4), groups={"none": np.zeros(3, bool)}, draws=4)
