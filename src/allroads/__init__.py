@@ -16,6 +16,9 @@ _HOME = {
     "Network": "allroads.pfmap.network",
     "ParameterFunctionMap": "allroads.pfmap.map",
     "float64": "allroads.pfmap.precision",
+    "symmetries": "allroads.pfmap.symmetries",
+    "Symmetries": "allroads.pfmap.symmetries",
+    "canonical": "allroads.pfmap.symmetries.canonical",
     # networks that come in from elsewhere
     "from_equinox": "allroads.networks.from_equinox",
     "from_torch": "allroads.networks.torch",
@@ -27,8 +30,36 @@ _HOME = {
     "Trajectory": "allroads.explorers.trajectory",
     # points
     "complexity": "allroads.points.complexity",
+    "llc": "allroads.points.llc",
+    "llc_curve": "allroads.points.curve",
+    "trajectory_llc": "allroads.points.curve",
+    "refined_llc": "allroads.points.refined",
+    "bayesian_influence": "allroads.points.influence",
+    "loss_kernel": "allroads.points.influence",
+    "susceptibilities": "allroads.points.influence",
+    "spectrum": "allroads.points.spectrum",
+    "kernel_spectrum": "allroads.points.spectrum",
+    "top_eigenvalue": "allroads.points.spectrum",
+    "local_volume": "allroads.points.volume",
+    "volume_scaling": "allroads.points.volume",
+    "function_log_probability": "allroads.points.volume",
+    "network_complexity": "allroads.points.description",
+    "prequential_length": "allroads.points.description",
+    "quantised_size": "allroads.points.description",
+    "compressed_length": "allroads.points.description",
+    "factorised_size": "allroads.points.description",
     # paths
     "agreement": "allroads.paths.agreement",
+    "certify": "allroads.paths.certify",
+    "Certificate": "allroads.paths.certify",
+    "stages": "allroads.paths.stages",
+    "Stages": "allroads.paths.stages",
+    "geodesic_progress": "allroads.paths.progress",
+    "trajectory_distance": "allroads.paths.trajectory_distance",
+    "directional_similarity": "allroads.paths.directional_similarity",
+    "interpolation": "allroads.paths.interpolation",
+    "align": "allroads.paths.align",
+    "Alignment": "allroads.paths.align",
     "barrier": "allroads.paths.barrier",
     "directness": "allroads.paths.directness",
     "inpca": "allroads.paths.inpca",
@@ -52,14 +83,36 @@ if TYPE_CHECKING:
     from allroads.networks.from_equinox import from_equinox
     from allroads.networks.torch import from_torch, to_torch_state
     from allroads.paths.agreement import agreement
+    from allroads.paths.align import Alignment, align
     from allroads.paths.barrier import barrier
+    from allroads.paths.certify import Certificate, certify
+    from allroads.paths.directional_similarity import directional_similarity
     from allroads.paths.directness import directness
     from allroads.paths.inpca import inpca
+    from allroads.paths.interpolation import interpolation
+    from allroads.paths.progress import geodesic_progress
+    from allroads.paths.stages import Stages, stages
+    from allroads.paths.trajectory_distance import trajectory_distance
     from allroads.paths.turning import turning
     from allroads.pfmap.map import ParameterFunctionMap
     from allroads.pfmap.network import Cell, Network
     from allroads.pfmap.precision import float64
+    from allroads.pfmap.symmetries import Symmetries, symmetries
+    from allroads.pfmap.symmetries.canonical import canonical
     from allroads.points.complexity import complexity
+    from allroads.points.curve import llc_curve, trajectory_llc
+    from allroads.points.description import (
+        compressed_length,
+        factorised_size,
+        network_complexity,
+        prequential_length,
+        quantised_size,
+    )
+    from allroads.points.influence import bayesian_influence, loss_kernel, susceptibilities
+    from allroads.points.llc import llc
+    from allroads.points.refined import refined_llc
+    from allroads.points.spectrum import kernel_spectrum, spectrum, top_eigenvalue
+    from allroads.points.volume import function_log_probability, local_volume, volume_scaling
     from allroads.studies.run import run_study
     from allroads.targets.target import Target
 

@@ -60,9 +60,9 @@ class Status(StrEnum):
     )
     NOT_EQUILIBRATED = (
         "not equilibrated",
-        "Chains or parts of chains disagree, or still drift: the number is not yet the mean of the posterior.",
-        "Flat directions that are still being filled, a step that is too small, too few draws.",
-        "Allow more draws (max_draws, burn_in), take sampler 'hmc', or localise more strongly.",
+        "The samples had not spread over what they should cover; the number can be off by more than its error.",
+        "Flat, thin or curved directions that are still being filled, several parts, steps too small, too few draws.",
+        "Allow more draws (llc: max_draws, burn_in) or particles and sweeps (volumes); take sampler 'hmc'; localise more.",
     )
     NOT_AT_MINIMUM = (
         "not at a minimum",
@@ -75,6 +75,36 @@ class Status(StrEnum):
         "The answer depends on how strongly the chains are held to the point: localisation, not the loss, decides it.",
         "A γ that is large beside nβ times the smallest curvatures; a loss that is constant or flat around the point.",
         "Lower localisation, or raise nbeta.",
+    )
+    NOT_CONVERGED = (
+        "not converged",
+        "An iterative method stopped before its residual was small.",
+        "Eigenvalues that lie close together, or too few iterations.",
+        "Ask for fewer eigenpairs, loosen the tolerance, use double precision, or the dense method.",
+    )
+    INDEFINITE = (
+        "indefinite",
+        "The matrix plus its shift has a negative eigenvalue, so the quantity has no meaning as a volume.",
+        "A point that is not a minimum: a saddle, or training that has not ended.",
+        "Train on, use the Gauss–Newton matrix, raise the localisation, or read the positive part in stats.",
+    )
+    FLAT = (
+        "flat",
+        "Every curvature is zero.",
+        "A loss that does not depend on the parameters: dead units, zero inputs, or a saturated output.",
+        "Check that the loss changes with the parameters; a flat point has no scale of its own.",
+    )
+    UNRESOLVED = (
+        "unresolved",
+        "The shift is smaller than the rounding error of the eigenvalues, so zero and small cannot be told apart.",
+        "Single precision, or a localisation near zero.",
+        "Compute inside allroads.float64(), or raise the localisation.",
+    )
+    LOWER_BOUND = (
+        "lower bound",
+        "The number is a lower bound, in high dimension one that may be exponentially far below.",
+        "A few of the rays carry nearly all of the weight: the basin is much longer in some directions than in others.",
+        "Use method='splitting', or a preconditioner that makes the basin round, such as 'hessian'.",
     )
     NOT_APPLICABLE = (
         "not applicable",

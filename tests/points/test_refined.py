@@ -11,6 +11,7 @@ LINEAR = Network(lambda key: np.zeros(3), lambda w, x: x @ w[:, None])
 ROWS = np.sqrt(4.0) * np.diag([2.0, 1.0, 1.0, 0.0])[:, :3]
 """Four examples; the Hessian is diag(8, 2, 2)."""
 HESSIAN = np.array([8.0, 2.0, 2.0])
+MASK = (True,)
 NBETA, GAMMA = 10.0, 2.0
 
 
@@ -20,18 +21,18 @@ def localised(curvatures):
 
 
 def test_a_group_of_a_quadratic_and_a_subset_that_sees_one_direction():
+    options = {"nbeta": NBETA, "localisation": GAMMA, "precision": 0.005}
+    point = LINEAR, np.zeros(3), "mse", ROWS, np.zeros(4)
     first, seen = np.array([True, True, False]), np.array([True, False, False, True])
-    table = refined_llc(
-        LINEAR, np.zeros(3), "mse", ROWS, np.zeros(4), nbeta=NBETA, localisation=GAMMA,
-        groups={"first two": first}, subsets={"half": seen}, precision=0.005,
-    )  # fmt: skip
-    assert set(table) == {(g, s) for g in ("all", "first two") for s in ("all", "half")}
-    halves = np.array([16.0, 0.0, 0.0])  # the mean over two examples in place of four
+    groups = refined_llc(*point, groups={"first two": first}, **options)
+    assert set(groups) == {("all", "all"), ("first two", "all")}
+    subsets = refined_llc(*point, subsets={"half": seen}, **options)
+    assert set(subsets) == {("all", "all"), ("all", "half")}
+    table = groups | subsets
     exact = {
         ("all", "all"): localised(HESSIAN),
         ("first two", "all"): localised(HESSIAN[:2]),
-        ("all", "half"): localised(halves),
-        ("first two", "half"): localised(halves[:2]),
+        ("all", "half"): localised(np.array([16.0, 0.0, 0.0])),  # the mean over two examples in place of four
     }
     for cell, value in exact.items():
         assert abs(table[cell].value / value - 1) < 0.03, (cell, table[cell], value)
@@ -50,7 +51,7 @@ def test_every_cell_asks_its_own_question_at_one_temperature(monkeypatch):
     monkeypatch.setattr(refined, "llc", llc)
     inputs, labels = np.arange(10.0)[:, None], np.arange(10.0) + 100
     table = refined_llc(
-        LINEAR, np.zeros(3), "mse", inputs, labels, groups={"g": "mask"}, subsets={"s": [3, 1]}, draws=8
+        LINEAR, (np.zeros(3),), "mse", inputs, labels, groups={"g": MASK}, subsets={"s": [3, 1]}, draws=8
     )
     everything = list(range(10)), list(range(100, 110))
     part = [3, 1], [103, 101]
@@ -58,8 +59,8 @@ def test_every_cell_asks_its_own_question_at_one_temperature(monkeypatch):
     assert asked == [
         (0, None, *everything, nbeta, None, 8),
         (1, None, *part, nbeta, 7.0, 8),
-        (2, "mask", *everything, nbeta, 7.0, 8),
-        (3, "mask", *part, nbeta, 7.0, 8),
+        (2, MASK, *everything, nbeta, 7.0, 8),
+        (3, MASK, *part, nbeta, 7.0, 8),
     ]
     assert table["g", "s"].status is Status.NOT_AT_MINIMUM and table["g", "s"].error == 0.1
 
@@ -85,6 +86,6 @@ def test_bad_input_is_refused(options, match):
 
 
 def test_a_wrong_mask_is_refused_before_anything_is_sampled(monkeypatch):
+    monkeypatch.setattr(refined, "llc", None)
     with pytest.raises(InputError, match="leaves no parameter free"):
-        monkeypatch.setattr(refined, "ALL", "everything")
-        refined_llc(LINEAR, np.zeros(3), "mse", ROWS, np.zeros(4), groups={"none": np.zeros(3, bool)}, draws=4)
+        refined_llc(LINEAR, np.zeros(3), "mse", ROWS, np.zeros(4), groups={"none": np.zeros(3, bool)})

@@ -15,7 +15,6 @@ from allroads.errors import InputError, UnknownNameError
 from allroads.points.volume import (
     Box,
     Gaussian,
-    VolumeStatus,
     function_log_probability,
     local_volume,
     volume_scaling,
@@ -135,7 +134,7 @@ def test_plain_rays_of_a_stretched_ellipsoid_are_called_a_lower_bound():
     truth = quadratic(curvatures, examples=100)
     found = local_volume(*given(truth), cutoff=1e-4, measure=Box(1.0), method="ray", rays=200)
     assert found.log_volume < log_ellipsoid(curvatures, 1e-4) - 100
-    assert found.status is VolumeStatus.LOWER_BOUND
+    assert found.status is Status.LOWER_BOUND
     assert found.status.remedy and found.stats["effective_rays"] < 20
 
 
@@ -215,7 +214,7 @@ def test_a_function_out_of_reach_is_not_equilibrated():
     line = Network(lambda key: jnp.zeros(3), lambda w, x: (x @ w[:2] + w[2])[:, None])
     corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]) * 1.0
     found = function_log_probability(line, corners, np.array([0, 1, 1, 0]), particles=512, sweeps=5)
-    assert found.status is VolumeStatus.NOT_EQUILIBRATED
+    assert found.status is Status.NOT_EQUILIBRATED
     assert not math.isnan(found.value)
 
 
@@ -269,7 +268,7 @@ def test_a_point_that_is_not_a_minimum_is_noticed():
         measure=Box(1.0),
         particles=512,
     )
-    assert found.status is VolumeStatus.NOT_A_MINIMUM
+    assert found.status is Status.NOT_AT_MINIMUM
 
 
 DISC = (plane(2), np.zeros(2), "mse", ONE, np.zeros((1, 2)))

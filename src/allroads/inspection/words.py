@@ -11,6 +11,7 @@ from allroads.measurement import Measurement, Status
 if TYPE_CHECKING:
     from allroads.inspection.inspect import Inspection
 
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 FINE = (Status.OK, Status.CONVERGED)
 
 
@@ -155,9 +156,12 @@ def number_of(value: float | None) -> str:
     """Three digits, short; a dash where there is none.
 
     Example:
-        >>> number_of(0.012345), number_of(1234567.0), number_of(3.0), number_of(0.0), number_of(None)
-        ('0.0123', '1.23e+06', '3', '0', '–')
+        >>> number_of(0.012345), number_of(1.234e7), number_of(3.0), number_of(0.0), number_of(None)
+        ('0.0123', '1.23·10⁷', '3', '0', '–')
     """
     if value is None or not math.isfinite(value):
         return "–"
-    return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
+    if 1000 <= abs(value) < 1e6:
+        return f"{value:,.0f}"
+    mantissa, _, power = f"{value:.3g}".partition("e")
+    return f"{mantissa}·10{str(int(power)).translate(RAISED)}" if power else mantissa

@@ -74,7 +74,7 @@ def made(path: str, options: Mapping[str, Any], interface: Any) -> tuple[Any, Ca
 
     Example:
         >>> made("allroads.networks.deep_linear:deep_linear", {"input_shape": (2,), "outputs": 1}, None)[0].name
-        'deep_linear'
+        'deep linear 64-64-1'
     """
     make = imported(path)
     accepted = inspect.signature(make).parameters

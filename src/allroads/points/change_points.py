@@ -65,7 +65,7 @@ def change_points(values: Any, errors: Any, *, shape: str = "linear") -> np.ndar
     if count < 2 * least:
         return np.zeros(0, int)
     errors = np.broadcast_to(errors, values.shape)
-    errors = errors * max(1.0, _scatter(values, errors, numbers))
+    errors = errors * max(1.0, excess_scatter(values, errors, numbers))
     penalty = (numbers + 2) * np.log(count)
     misfit = _misfits((values - values.mean()) / errors, 1 / errors, numbers)
     cost, before = np.full(count + 1, np.inf), np.zeros(count + 1, int)
@@ -81,8 +81,8 @@ def change_points(values: Any, errors: Any, *, shape: str = "linear") -> np.ndar
     return np.array(found[::-1], int)
 
 
-def _scatter(values: np.ndarray, errors: np.ndarray, order: int) -> float:
-    """How much larger the median difference of this order is than noise would make it."""
+def excess_scatter(values: np.ndarray, errors: np.ndarray, order: int) -> float:
+    """How many times larger the median difference of first or second order is than noise would make it."""
     weights = {1: (1, 1), 2: (1, 4, 1)}[order]
     variance = np.convolve(errors**2, weights, mode="valid")
     return float(np.median(np.abs(np.diff(values, order)) / np.sqrt(variance)) / NORMAL_MEDIAN)

@@ -8,13 +8,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from allroads.errors import InputError
+from allroads.errors import InputError, UnknownNameError
 from allroads.explorers.trajectory import Trajectory
 from allroads.measurement import Measurement, Status
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.precision import float64
-from allroads.points.change_points import change_points
+from allroads.points.change_points import SHAPES, change_points
 from allroads.points.llc.chains import compiled_losses
 from allroads.points.llc.llc import check_memory, check_positive, estimate, make_plan
 from allroads.points.llc.problem import Data, Question, checked_question
@@ -103,14 +103,15 @@ def llc_curve(
         Three minima of one network, each stiff in three directions: λ = 3/2.
 
         >>> network = Network(lambda key: np.zeros(3), lambda w, x: x @ (w**2 - w)[:, None])
-        >>> points = np.tri(3)
-        >>> rows = np.sqrt(3) * np.eye(3)
-        >>> curve = llc_curve(network, points, "mse", rows, np.zeros(3), nbeta=1e8, localisation=1.0)
+        >>> points = np.tri(3)  # of zeros and ones
+        >>> curve = llc_curve(network, points, "mse", np.eye(3), np.zeros(3), nbeta=1e8, localisation=1.0)
         >>> [round(float(v), 1) for v in curve.value]
         [1.5, 1.5, 1.5]
         >>> curve.boundaries.size
         0
     """
+    if shape not in SHAPES:
+        raise UnknownNameError("shape", shape, SHAPES)
     with float64():
         count = _points(params)
         steps = _steps(steps, count)

@@ -11,7 +11,9 @@ from allroads.errors import InputError
 from allroads.measurement import Measurement
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
+from allroads.pfmap.precision import float64
 from allroads.points.llc.llc import llc
+from allroads.points.llc.problem import checked_question
 from allroads.points.llc.survey import usual_nbeta
 
 ALL = "all"
@@ -75,6 +77,9 @@ def refined_llc(
     count = len(inputs)
     groups, subsets = _named("groups", groups), _named("subsets", subsets)
     chosen = {ALL: np.arange(count)} | {name: _indices(name, part, count) for name, part in subsets.items()}
+    with float64():
+        for mask in groups.values():  # a wrong one is refused before the first is sampled
+            checked_question(network, params, loss, inputs, labels, mask, points=False)
     nbeta = usual_nbeta(count) if nbeta is None else nbeta
     table: dict[tuple[str, str], Measurement] = {}
     for group, mask in ({ALL: None} | groups).items():

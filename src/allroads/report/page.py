@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,16 +11,17 @@ from typing import Any
 import polars as pl
 
 from allroads.report import words
-from allroads.report.charts import directness, learning, pairs, roads
+from allroads.report.charts import directness, learning, llc, pairs, roads
 from allroads.report.encode import records
 from allroads.report.grids import Grid, read_grids
 from allroads.report.shell import embedded, render_page
 from allroads.report.stored import Stored, read_stored
 from allroads.report.write import write_whole
 
-CHARTS = {"learning": learning, "roads": roads, "directness": directness, "pairs": pairs}
+CHARTS = {"learning": learning, "llc": llc, "roads": roads, "directness": directness, "pairs": pairs}
 LINK_WORDS = {
     "learning": "learning curves",
+    "llc": "learning coefficients",
     "roads": "roads",
     "directness": "directness and turning",
     "pairs": "pairs of runs",
@@ -87,7 +89,8 @@ COLUMNS = (
 def render(stored: Stored) -> str:
     """The page as text."""
     grids = read_grids(stored)
-    figures = {(section, grid.name): chart.figures(stored, grid) for section, chart in CHARTS.items() for grid in grids}
+    charts = {section: chart for section, chart in CHARTS.items() if section != "llc" or not stored.llc.is_empty()}
+    figures = {(section, grid.name): chart.figures(stored, grid) for section, chart in charts.items() for grid in grids}
     runs = _runs(grids)
     payload = {
         "runs": runs,
@@ -110,6 +113,8 @@ def render(stored: Stored) -> str:
         quantities=summary.get("quantities", []),
         status_counts=summary.get("status_counts") or dict(stored.runs["status"].value_counts().iter_rows()),
         meanings=words.status_meanings(set(stored.runs["status"])),
+        llc_counts=dict(sorted(Counter(stored.llc["status"]).items())),
+        llc_meanings=words.status_meanings(set(stored.llc["status"])),
         baselines=[(grid, target) for grid in summary.get("grids", []) for target in grid.get("targets", [])],
         cost=_cost(summary.get("cost") or {}),
         provenance=list(_flatten(summary.get("provenance") or {})),

@@ -1,4 +1,4 @@
-"""What a study stored, as the report reads it: four tables and a summary."""
+"""What a study stored, as the report reads it: its tables and a summary."""
 
 from __future__ import annotations
 
@@ -67,6 +67,14 @@ EMBEDDING = {
     "y": pl.Float64,
     "z": pl.Float64,
 }
+LLC = {
+    "run": pl.String,
+    "step": pl.Int64,
+    "value": pl.Float64,
+    "error": pl.Float64,
+    "status": pl.String,
+    "stage": pl.Boolean,
+}
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,7 @@ class Stored:
         curves: One row a run and recorded step.
         pairs: One row a pair of runs of one group.
         embedding: One row a point of the function-space picture of one target.
+        llc: One row a run and checkpoint; empty where learning coefficients were not asked for.
         summary: ``summary.json``, as a dict.
     """
 
@@ -87,6 +96,7 @@ class Stored:
     curves: pl.DataFrame
     pairs: pl.DataFrame
     embedding: pl.DataFrame
+    llc: pl.DataFrame
     summary: dict[str, Any]
 
     def explained_stress(self, grid: str, target: str) -> list[float]:
@@ -118,8 +128,13 @@ def read_stored(directory: str | Path) -> Stored:
         curves=_read_table(tables / "curves.parquet", CURVES).sort("run", "step"),
         pairs=_read_table(tables / "pairs.parquet", PAIRS),
         embedding=_read_table(tables / "embedding.parquet", EMBEDDING).sort("run", "step"),
+        llc=_read_llc(tables / "llc.parquet").sort("run", "step"),
         summary=_read_summary(tables / "summary.json"),
     )
+
+
+def _read_llc(path: Path) -> pl.DataFrame:
+    return _read_table(path, LLC) if path.exists() else pl.DataFrame(schema=LLC)
 
 
 _REMEDY = "Run the study again (`allroads run` with the same study and directory): finished cells are kept."

@@ -63,7 +63,11 @@ def status_meanings(names: set[str]) -> dict[str, dict[str, str]]:
     """Meaning, causes and remedy of each status that the study met."""
     known = {status.value: status for status in Status}
     return {
-        name: {"meaning": RAN if name == "ok" else status.meaning, "causes": status.causes, "remedy": status.remedy}
+        name: {
+            "meaning": RAN if name == "ok" else status.meaning,
+            "causes": status.causes,
+            "remedy": status.remedy,
+        }
         for name in sorted(names)
         if (status := known.get(name)) is not None
     }

@@ -83,12 +83,15 @@ class Measures(_Frozen):
         probes: Inputs, at most, on which the road of a run is recorded.
         pairs: Whether barriers and agreement between the runs of a combination are measured.
         embedding: Whether the runs of a target are embedded together.
+        llc: Whether the learning coefficient is measured at every checkpoint of every run; it takes longer than most
+            runs do.
     """
 
     chart: Literal["outputs", "probabilities", "sphere"] | None = None
     probes: Count = 256
     pairs: bool = True
     embedding: bool = True
+    llc: bool = False
 
 
 class Study(_Frozen):

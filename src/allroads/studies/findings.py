@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,11 +20,11 @@ def findings(tables: Mapping[str, pl.DataFrame], summary: Mapping[str, Any]) -> 
     targets.
 
     Args:
-        tables: ``runs`` and ``pairs``.
+        tables: ``runs``, ``pairs``, and ``llc`` where learning coefficients were asked for.
         summary: The study's summary, for the order of the grids.
 
     Returns:
-        One dictionary a sentence: ``text``, ``chart`` (``learning``, ``roads``, ``directness``, ``pairs`` or
+        One dictionary a sentence: ``text``, ``chart`` (``learning``, ``llc``, ``roads``, ``directness``, ``pairs`` or
         ``runs``) and ``grid``.
     """
     grids = [grid["name"] for grid in summary["grids"]]
@@ -33,6 +34,8 @@ def findings(tables: Mapping[str, pl.DataFrame], summary: Mapping[str, Any]) -> 
     found = [(name, "runs", _diverged(table)) for name, table in runs.items()]
     found += [(name, "learning", _learned(table)) for name, table in runs.items()]
     found += [(name, "directness", _directness(table)) for name, table in runs.items()]
+    if "llc" in tables:
+        found += [(name, "llc", _degeneracy(table, tables["llc"])) for name, table in runs.items()]
     found.append(
         (next(iter(runs), ""), "pairs", _ends({n: table for n, table in pairs.items() if not table.is_empty()}))
     )
@@ -110,6 +113,21 @@ def _directness(runs: pl.DataFrame) -> str:
         f"{measured.height} fitted runs of {targets} targets their rank correlation is {_signed(value)} (95 % interval "
         f"over targets {_signed(low)} to {_signed(high)})."
     )
+
+
+def _degeneracy(runs: pl.DataFrame, coefficients: pl.DataFrame) -> str:
+    """What the learning coefficients of the last checkpoints come to; only the sound ones are numbers."""
+    mine = coefficients.join(runs.select("run", "parameters"), on="run", maintain_order="left")
+    ends = mine.filter(pl.col("step") == pl.col("step").max().over("run"))
+    if ends.is_empty():
+        return ""
+    sound = ends.filter(pl.col("status").is_in(["converged", "scale-dependent"]))
+    if sound.is_empty():
+        counts = ", ".join(f"{count} {status}" for status, count in sorted(Counter(ends["status"]).items()))
+        return f"No run ends at a point with a learning coefficient at nβ = n/ln n: {counts}."
+    text = f"Where they end, {_share(len(sound), len(ends)).lower()} have a learning coefficient at nβ = n/ln n"
+    value = f"{_middle(sound['value'], 'median {}', 1)}, of {_middle(sound['parameters'] / 2, '{}', 1)} at most"
+    return f"{text}: {value}."
 
 
 def _ends(pairs: Mapping[str, pl.DataFrame]) -> str:

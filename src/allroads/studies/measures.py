@@ -90,6 +90,17 @@ QUANTITIES: list[dict[str, str]] = [
 ]
 """Every public quantity of a study, as the report states it."""
 
+LEARNING_COEFFICIENT: dict[str, str] = {
+    "name": "learning coefficient",
+    "symbol": "λ̂",
+    "definition": "Excess loss nβ (E[L] − L(w*)) over a checkpoint w*, the mean being over "
+    "exp(−nβ L(w) − γ/2 ‖w − w*‖²).",
+    "conventions": "Training examples, nβ = n / ln n, one γ for all checkpoints of a run. Of checkpoints that are no "
+    "minima it is not the asymptotic coefficient and may be negative: the status says so.",
+    "source": "lau2023",
+}
+"""As the report states it where it was asked for."""
+
 
 def measure_cell(trajectory: Trajectory, position: int, target: Target, recipe: Recipe) -> dict[str, Any]:
     """The scalars of one run; see ``QUANTITIES`` for each."""
@@ -138,6 +149,45 @@ def _score(curves: dict[str, Any], part: str, target: Target, loss: str) -> Any:
         return np.asarray(curves[f"{part}_accuracy"])
     constant = target.baseline[f"{part}_loss"]
     return 1 - np.asarray(curves[f"{part}_loss"]) / constant if constant else np.zeros(len(curves[f"{part}_loss"]))
+
+
+def measure_points(
+    network: Network, params: Params, steps: np.ndarray, target: Target, recipe: Recipe
+) -> list[dict[str, Any]]:
+    """The learning coefficient at each checkpoint of a run, in one batch; one row a checkpoint.
+
+    A checkpoint whose loss is not finite has the status ``diverged`` and no number.
+
+    Args:
+        network: The network.
+        params: The checkpoints along a leading axis.
+        steps: Their steps.
+        target: What was trained on.
+        recipe: For its loss and seed.
+    """
+    import jax
+
+    from allroads.pfmap.losses import resolve_loss
+    from allroads.points.curve import llc_curve
+
+    inputs, labels = target.train.inputs, target.train.labels
+    losses = jax.vmap(lambda point: resolve_loss(recipe.loss)(network.apply(point, inputs), labels).mean())
+    usable = np.flatnonzero(np.isfinite(losses(params)))
+    rows = [{"step": int(step), "status": "diverged", "stage": False} for step in steps]
+    if not len(usable):
+        return rows
+    finite = jax.tree.map(lambda leaf: np.asarray(leaf)[usable], params)
+    curve = llc_curve(network, finite, recipe.loss, inputs, labels, steps=steps[usable], seed=recipe.seed)
+    for place, index in enumerate(usable):
+        number = {"value": curve.value[place], "error": curve.error[place]}
+        rows[index] |= {
+            **{name: float(found) if np.isfinite(found) else None for name, found in number.items()},
+            "status": curve.status[place].value,
+            "stage": bool(place in curve.boundaries),
+            "nbeta": curve.nbeta,
+            "localisation": curve.localisation,
+        }
+    return rows
 
 
 def measure_group(network: Network, ends: Sequence[Params], target: Target, recipe: Recipe) -> list[dict[str, Any]]:

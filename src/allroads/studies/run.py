@@ -26,7 +26,7 @@ class Progress:
     """How far a run is.
 
     Attributes:
-        phase: ``packs``, ``groups`` or ``tasks``.
+        phase: ``packs``, ``groups``, ``tasks`` or ``points``.
         jobs: Jobs of the phase that are done.
         of: Jobs of the phase that were to be done.
         share: Share of the phase's work that is done, 0 to 1.
@@ -110,10 +110,12 @@ def _run(
     from allroads.studies.plan import make_plan
     from allroads.studies.provenance import describe_device
     from allroads.studies.tables import make_summary, make_tables
-    from allroads.studies.work import group_jobs, pack_jobs, task_jobs
+    from allroads.studies.work import group_jobs, pack_jobs, point_jobs, task_jobs
 
     plan = make_plan(study, source)
-    phases = {"packs": pack_jobs(plan), "groups": group_jobs(plan), "tasks": task_jobs(plan)}
+    phases: dict[str, Sequence[Any]] = {"packs": pack_jobs(plan), "groups": group_jobs(plan), "tasks": task_jobs(plan)}
+    if plan.study.measures.llc:
+        phases["points"] = point_jobs(plan)
     _open(store, plan)
     _verify(store, phases)
     store.clean()
@@ -127,7 +129,7 @@ def _run(
             computed[phase] = _do(executor, phase, jobs, store, failures, progress)
         provenance["device"] = device.result()
         with store.lock("tables", wait=True):
-            tables = make_tables(plan, store, phases["groups"], phases["tasks"])
+            tables = make_tables(plan, store, phases.get("points", ()), phases["groups"], phases["tasks"])
             summary = make_summary(plan, store, tables, phases["tasks"], provenance, _seconds(store, provenance))
             write_tables(store, asked if not failures else "", tables, summary)
     page = _report(store, again=True) if report and len(tables["runs"]) else None

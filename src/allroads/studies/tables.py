@@ -11,7 +11,7 @@ import polars as pl
 from allroads.studies.plan import Plan
 from allroads.studies.store import SCHEMA_VERSION, Entry, Store
 from allroads.studies.toml import to_toml
-from allroads.studies.work import GroupJob, TaskJob
+from allroads.studies.work import GroupJob, PointJob, TaskJob
 
 LABELS = {"grid": pl.String, "target": pl.String, "architecture": pl.String, "explorer": pl.String}
 
@@ -70,10 +70,22 @@ EMBEDDING = {
 }
 
 
+LLC = {
+    "run": pl.String,
+    "step": pl.Int64,
+    "value": pl.Float64,
+    "error": pl.Float64,
+    "status": pl.String,
+    "stage": pl.Boolean,
+    "nbeta": pl.Float64,
+    "localisation": pl.Float64,
+}
+
+
 def make_tables(
-    plan: Plan, store: Store, groups: Sequence[GroupJob], tasks: Sequence[TaskJob]
+    plan: Plan, store: Store, points: Sequence[PointJob], groups: Sequence[GroupJob], tasks: Sequence[TaskJob]
 ) -> dict[str, pl.DataFrame]:
-    """The four tables, of what is stored: ``runs``, ``curves``, ``pairs``, ``embedding``.
+    """The tables, of what is stored: ``runs``, ``curves``, ``pairs``, ``embedding``, and ``llc`` where it is asked for.
 
     Rows come in the order of the configuration.
 
@@ -94,12 +106,17 @@ def make_tables(
         for member, cell in enumerate(combination.cells)
         if cell in cells
     ]
-    return {
+    tables = {
         "runs": pl.DataFrame(runs, schema=RUNS),
         "curves": _stacked(((entry, {"run": cell[:10]}) for cell, entry in cells.items()), "curves.parquet", CURVES),
         "pairs": _stacked(_stored(store, groups), "pairs.parquet", PAIRS),
         "embedding": _stacked(_stored(store, tasks), "embedding.parquet", EMBEDDING),
     }
+    if plan.study.measures.llc:
+        measured = (job for job in points if not job.missing(store))
+        curves = ((store.read(job.kind, job.hash), {"run": job.cells[0][:10]}) for job in measured)
+        tables["llc"] = _stacked(curves, "llc.parquet", LLC)
+    return tables
 
 
 def _stored(store: Store, jobs: Iterable[GroupJob | TaskJob]) -> Iterable[tuple[Entry, dict[str, str]]]:
@@ -129,7 +146,7 @@ def make_summary(
 ) -> dict[str, Any]:
     """What the report and the last lines of a run say about the study as a whole."""
     from allroads.studies.findings import findings
-    from allroads.studies.measures import QUANTITIES
+    from allroads.studies.measures import LEARNING_COEFFICIENT, QUANTITIES
 
     stress = {
         (job.labels["grid"], job.labels["target"]): store.read("tasks", job.hash).header["stats"]["explained_stress"]
@@ -150,7 +167,7 @@ def make_summary(
             }
             for grid in plan.study.grid
         ],
-        "quantities": QUANTITIES,
+        "quantities": [*QUANTITIES, *([LEARNING_COEFFICIENT] if plan.study.measures.llc else [])],
         "status_counts": dict(sorted(Counter(runs["status"]).items())),
         "cost": {
             "seconds": round(seconds, 3),

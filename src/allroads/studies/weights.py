@@ -76,6 +76,25 @@ def _other(arrays: Mapping[str, Any], wanted: Mapping[str, Any], where: str) -> 
     )
 
 
+def checkpoint_steps(cell: Entry) -> np.ndarray:
+    """The steps of the checkpoints of a stored cell.
+
+    Args:
+        cell: The cell, as ``Store.read`` gives it.
+
+    Raises:
+        StoreError: If the file is damaged.
+    """
+    import json
+
+    import numpy as np
+
+    content = cell.file("weights.safetensors")
+    length = int.from_bytes(content[:8], "little")
+    steps = json.loads(content[8 : 8 + length])["__metadata__"]["checkpoint_steps"]
+    return np.array([int(step) for step in steps.split(",")])
+
+
 def load_params(cell: Entry, network: Network, checkpoint: int | None = None) -> Params:
     """The parameters of a stored cell.
 

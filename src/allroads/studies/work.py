@@ -1,4 +1,4 @@
-"""What a worker does: a pack of cells, the measures of a group, the measures of a task.
+"""What a worker does: a pack of cells, the measures of a run's points, of a group, of a task.
 
 Each job is plain data that can be sent to another process. It holds its own lock while it works, so that two
 processes on one directory share the work and never do it twice.
@@ -136,6 +136,55 @@ class PackJob:
 
 
 @dataclass(frozen=True)
+class PointJob:
+    """Measure the learning coefficient at the checkpoints of one run.
+
+    Attributes:
+        study, labels: For messages, as of a pack.
+        recipe: What decides the cell.
+        cells: The cell's hash.
+    """
+
+    study: str
+    labels: dict[str, str]
+    recipe: Recipe
+    cells: tuple[str]
+
+    kind = "points"
+    weight = 1.0  # all take about as long
+
+    @property
+    def hash(self) -> str:
+        """The hash of its entry."""
+        return digest({"learning coefficients of": self.cells, "schema_version": SCHEMA_VERSION})
+
+    @property
+    def describe(self) -> str:
+        """What messages call it."""
+        return f"learning coefficients of {_joined(self.labels)} (cell {self.cells[0][:10]} …)"
+
+    def missing(self, store: Store) -> list[str]:
+        """What is not stored yet."""
+        return [] if store.has("points", self.hash) else [self.hash]
+
+    def run(self, store: Store) -> None:
+        """Measure and store."""
+        import polars as pl
+
+        from allroads.studies.measures import measure_points
+        from allroads.studies.tables import LLC
+        from allroads.studies.weights import checkpoint_steps, load_params
+
+        cell = store.read("cells", self.cells[0])
+        with _precision(self.recipe.precision):
+            target, network = _built(self.recipe)
+            params = load_params(cell, network)
+        rows = measure_points(network, params, checkpoint_steps(cell), target, self.recipe)
+        table = table_bytes(pl.DataFrame(rows, schema={name: LLC[name] for name in LLC if name != "run"}))
+        store.write("points", self.hash, {**self.labels, "cells": list(self.cells)}, {"llc.parquet": table})
+
+
+@dataclass(frozen=True)
 class GroupJob:
     """Measure the pairs of runs of one combination.
 
@@ -248,7 +297,7 @@ class TaskJob:
         store.write("tasks", self.hash, header, {"embedding.parquet": table_bytes(pl.DataFrame(named, schema=schema))})
 
 
-Job = PackJob | GroupJob | TaskJob
+Job = PackJob | PointJob | GroupJob | TaskJob
 
 
 def perform(job: Job, directory: str) -> bool:
@@ -286,6 +335,15 @@ def pack_jobs(plan: Plan) -> list[PackJob]:
 def _examples(plan: Plan, combination: Combination) -> int:
     train = plan.targets[combination.grid, combination.target].train
     return combination.recipe.explorer.options.get("batch_size", len(train.inputs))
+
+
+def point_jobs(plan: Plan) -> list[PointJob]:
+    """The learning coefficients of a plan, run by run."""
+    return [
+        PointJob(plan.study.name, combination.labels, combination.recipe, (cell,))
+        for combination in plan.combinations
+        for cell in combination.cells
+    ]
 
 
 def group_jobs(plan: Plan) -> list[GroupJob]:

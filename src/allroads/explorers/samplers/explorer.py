@@ -18,7 +18,7 @@ from allroads.pfmap.network import Params
 def sampler_explorer(
     sampler: Sampler,
     *,
-    nbeta: float,
+    nbeta: float | None = None,
     localisation: float = 1.0,
     step_size: float | None = None,
     steps: int = 1,
@@ -51,13 +51,15 @@ def sampler_explorer(
         >>> bool(abs(run.ends().var() * 100 - 1) < 0.3)
         True
     """
+    if nbeta is None:
+        raise InputError(f"explorer {sampler.name!r}: nbeta is missing; n / log n for n examples is usual.")
     step_size = sampler.step_size if step_size is None else step_size
     check_rates(sampler.name, nbeta=nbeta, localisation=localisation, step_size=step_size)
     if not isinstance(steps, int) or steps < 1:
         raise InputError(f"explorer {sampler.name!r}: steps must be a positive whole number; got {steps!r}.")
     if batch_size is not None and not sampler.stochastic:
         raise InputError(
-            f"explorer {sampler.name!r} needs the loss of all examples: leave batch_size out, or take 'sgld' or 'sgnht'."
+            f"explorer {sampler.name!r} needs the loss of all examples: leave batch_size out, or take 'sgld'."
         )
 
     def posterior(problem: Problem, start: Any, unravel: Any) -> Posterior:

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 
 from allroads.explorers.samplers.protocol import Draw, Posterior, Sampler
 
-DECAY = 0.99
-"""Of the running mean of squared gradients."""
+PRIOR = 100
+"""Gradients that the start of the running mean of squares counts as."""
 FLOOR = 0.05
 """Added to its root: no coordinate moves more than twenty times as fast as the stiffest."""
 
@@ -18,20 +18,21 @@ FLOOR = 0.05
 class _State(NamedTuple):
     position: Any
     squares: Any
+    count: Any
 
 
 def _draw(key: Any, state: _State, posterior: Posterior, step_size: Any, steps: Any) -> tuple[_State, Draw]:
-    """``z ← z − ε/2 G ∇U_B(z) + √(ε G) ξ`` with ``G = 1 / (√v + 0.05)`` and v the running mean of ``(∇U_B)²``."""
+    """``z ← z − ε/2 G ∇U_B(z) + √(ε G) ξ`` with ``G = 1 / (√v + 0.05)`` and v the mean of all ``(∇U_B)²``."""
 
     def step(i: Any, carry: tuple) -> tuple:
-        (z, squares), total = carry
+        (z, squares, count), total = carry
         batch_key, noise_key = jax.random.split(jax.random.fold_in(key, i))
         energy, slope = jax.value_and_grad(lambda z: posterior.batch_energy(z, batch_key))(z)
         slope = slope + jax.grad(posterior.prior)(z)
         scale = 1 / (jnp.sqrt(squares) + FLOOR)
         noise = jax.random.normal(noise_key, z.shape, z.dtype)
         z = z - step_size / 2 * scale * slope + jnp.sqrt(step_size * scale) * noise
-        return _State(z, DECAY * squares + (1 - DECAY) * slope**2), total + energy
+        return _State(z, squares + (slope**2 - squares) / count, count + 1), total + energy
 
     state, total = jax.lax.fori_loop(0, steps, step, (state, jnp.zeros((), state.position.dtype)))
     return state, Draw(total / steps, jnp.ones((), total.dtype))
@@ -39,7 +40,7 @@ def _draw(key: Any, state: _State, posterior: Posterior, step_size: Any, steps: 
 
 RMSPROP_SGLD = Sampler(
     "rmsprop_sgld",
-    lambda z, posterior, key: _State(z, jnp.ones_like(z)),
+    lambda z, posterior, key: _State(z, jnp.ones_like(z), jnp.asarray(PRIOR, z.dtype)),
     _draw,
     stochastic=True,
     target=None,
@@ -47,7 +48,8 @@ RMSPROP_SGLD = Sampler(
 )
 """Preconditioned Langevin dynamics [li2016].
 
-The running mean starts at 1, which is the square of the gradient of the stiffest mode in the units in which
-:func:`allroads.llc` runs it. As is usual, the term from the change of the scale with the position is left out; the
-scale changes slowly, by 1 % of a squared gradient a step.
+The mean starts at 1, which is the square of the gradient of the stiffest mode in the units in which
+:func:`allroads.llc` runs it. It is over all steps and not a mean that forgets: the term from the change of the scale
+with the position is left out, as is usual, and with a memory of 100 steps that alone made the energy of a quadratic
+36 % too large.
 """

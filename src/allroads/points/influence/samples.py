@@ -66,11 +66,13 @@ def draw_samples(
     seed: int,
     memory: int,
     sampling: dict[str, Any],
+    scalar: bool = False,
 ) -> Samples:
     """Sample ``exp(−nβ L − γ/2 ‖w − w*‖²)`` and see the losses of the watched examples and the observable.
 
     Raises:
-        InputError, UnknownNameError, MemoryBudgetError: As :func:`allroads.llc`.
+        InputError: If ``scalar`` is set and the observable is not one number; and as :func:`allroads.llc`.
+        UnknownNameError, MemoryBudgetError: As :func:`allroads.llc`.
     """
     with float64():
         question, point, data = checked_question(network, params, loss, inputs, labels, mask, points=False)
@@ -79,13 +81,14 @@ def draw_samples(
         check_memory(question, plan.chains, memory)
         watched = {name: Examples(*(_doubled(part) for part in of)) for name, of in watched.items()}
         observe = observer(network, resolve_loss(loss), observable)
-        plan = within_memory(plan, _width(observe, point, watched), "draws" in sampling, memory)
+        width = _width(observe, point, watched, scalar)
+        plan = within_memory(plan, width, "draws" in sampling, memory)
         nbeta = usual_nbeta(len(data.inputs)) if nbeta is None else nbeta
         records: list[Record] = []
         stacked = jax.tree.map(lambda leaf: leaf[None], point)
         found = estimate(question, stacked, data, nbeta, localisation, plan, seed, observe, watched, records)[0]
     seen = {name: np.asarray(part, float) for name, part in records[0].observed.items()}
-    return Samples(seen, found, _status(found, seen))
+    return Samples(seen, found, judged(found, seen))
 
 
 @lru_cache(maxsize=64)
@@ -152,17 +155,20 @@ def _doubled(array: np.ndarray) -> Any:
     return jnp.asarray(array, jnp.float64 if np.issubdtype(array.dtype, np.floating) else None)
 
 
-def _width(observe: Callable, point: Params, watched: dict[str, Examples]) -> int:
+def _width(observe: Callable, point: Params, watched: dict[str, Examples], scalar: bool) -> int:
     shapes = jax.eval_shape(observe, point, watched)
     for name, of in watched.items():
         if shapes[name].shape != (len(of.inputs),):
             raise InputError(
                 f"loss: expected one number an example, shape [{len(of.inputs)}]; got {list(shapes[name].shape)}."
             )
+    if scalar and "observable" in shapes and shapes["observable"].size != 1:
+        raise InputError(f"observable: expected one number; got {shapes['observable'].size}.")
     return sum(shape.size for shape in shapes.values())
 
 
-def _status(found: Measurement, seen: dict[str, np.ndarray]) -> Status:
+def judged(found: Measurement, seen: dict[str, np.ndarray]) -> Status:
+    """The status of the chains' learning coefficient, unless what was seen is not finite or not in equilibrium."""
     if not all(np.isfinite(part).all() for part in seen.values()):
         return Status.DIVERGED
     if found.status is Status.DIVERGED or max(largest_r_hat(part) for part in seen.values()) <= R_HAT:

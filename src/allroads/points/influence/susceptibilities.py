@@ -119,12 +119,13 @@ def susceptibilities(
         )
         localisation = whole.llc.stats["localisation"]
     found, values, errors, states = [], [], [], []
-    for name, mask in groups.items():
+    for mask in groups.values():
         part = draw_samples(
-            network, params, loss, inputs, labels, watched, observable, mask=mask, localisation=localisation, **options
-        )
+            network, params, loss, inputs, labels, watched, observable,
+            mask=mask, localisation=localisation, scalar=True, **options,
+        )  # fmt: skip
         localisation = part.llc.stats["localisation"]
-        value, error = _response(_observable(name, part), _change(part), None if whole is None else _change(whole))
+        value, error = _response(_observable(part), _change(part), None if whole is None else _change(whole))
         found.append(part.llc)
         values.append(value)
         errors.append(error)
@@ -132,14 +133,11 @@ def susceptibilities(
     return Susceptibilities(np.stack(values), np.stack(errors), tuple(groups), tuple(states), tuple(found))
 
 
-def _observable(name: str, samples: Samples) -> np.ndarray:
+def _observable(samples: Samples) -> np.ndarray:
     """``φ``, ``[chains, draws]``."""
-    if "observable" not in samples.seen:
-        return samples.seen["data"].mean(-1) - samples.llc.stats["loss"]
-    seen = samples.seen["observable"]
-    if seen.shape[-1] != 1:
-        raise InputError(f"observable: expected one number; got {seen.shape[-1]} for the group {name!r}.")
-    return seen[..., 0]
+    if "observable" in samples.seen:
+        return samples.seen["observable"][..., 0]
+    return samples.seen["data"].mean(-1) - samples.llc.stats["loss"]
 
 
 def _change(samples: Samples) -> np.ndarray:

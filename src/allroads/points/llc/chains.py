@@ -96,10 +96,10 @@ def compiled_first_metric(question: Question, structure: Any, rotate: bool, prob
             keys = jax.random.split(key, len(zero))
             noise = [jax.random.normal(k, x.shape) for k, x in zip(keys, zero, strict=True)]
             products = jax.jvp(slope, (zero,), (noise,))[1]
-            seen = tuple(moments(b, p, probes) for b, p in zip(question.blocks, products, strict=True))
+            seen = tuple(moments(b, p) for b, p in zip(question.blocks, products, strict=True))
             return jax.tree.map(jnp.add, total, seen), None
 
-        empty = tuple(moments(b, x, probes) for b, x in zip(question.blocks, zero, strict=True))
+        empty = tuple(moments(b, x) for b, x in zip(question.blocks, zero, strict=True))
         total, _ = jax.lax.scan(probe, empty, jax.random.split(key, probes))
         return tuple(curvature_metric(jax.tree.map(lambda x: x / probes, m)) for m in total)
 
@@ -174,7 +174,7 @@ def compiled_stiffness(question: Question, structure: Any, iterations: int = 12)
 
 @lru_cache(maxsize=64)
 def compiled_chains(
-    question: Question, structure: Any, sampler: str, draws: int, batch: int | None, adapt: int, observe: Any
+    question: Question, structure: Any, sampler: str, draws: int, batch: int | None, adapt: bool, observe: Any
 ) -> tuple[Callable, Callable]:
     """``start(z, …) -> states`` and ``run(states, …, step_size, steps, keys) -> (states, Draws)``.
 
@@ -184,7 +184,7 @@ def compiled_chains(
         sampler: Name of a sampler.
         draws: Draws a call.
         batch: Examples a gradient looks at; ``None``: all.
-        adapt: Gradients that a metric will be made from, 0 for none.
+        adapt: Whether moments of gradients are taken, for a metric.
         observe: ``(params, observed inputs) -> array``, evaluated at every draw, or ``None``.
     """
     rule = SAMPLERS[sampler]
@@ -201,7 +201,7 @@ def compiled_chains(
         posterior = law(question, structure, place, data, nbeta, batch)
         slope = jax.grad(lambda z: posterior.batch_energy(z, key) + posterior.prior(z))(z)
         parts = [to_weights(g * m.masses, m) for g, m in zip(split(slope, question.blocks), place.metric, strict=True)]
-        return tuple(moments(b, g, adapt) for b, g in zip(question.blocks, parts, strict=True))
+        return tuple(moments(b, g) for b, g in zip(question.blocks, parts, strict=True))
 
     def run(state: Any, place: Place, data: Data, nbeta: Any, step: Any, steps: Any, key: Any, extra: Any) -> Any:
         posterior = law(question, structure, place, data, nbeta, batch)
@@ -221,7 +221,7 @@ def compiled_chains(
         empty = None
         if adapt:
             zero = [jnp.zeros((b.rows, b.columns)) for b in question.blocks]
-            empty = tuple(moments(b, x, adapt) for b, x in zip(question.blocks, zero, strict=True))
+            empty = tuple(moments(b, x) for b, x in zip(question.blocks, zero, strict=True))
         (state, total), (energy, quality, distance, observed) = jax.lax.scan(
             draw, (state, empty), jax.random.split(key, draws)
         )

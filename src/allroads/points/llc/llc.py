@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import jax
@@ -25,10 +26,16 @@ from allroads.points.llc.verdict import Evidence, judge
 
 COPIES = 12
 """Arrays of the size of the parameters that a chain holds at once."""
+FLAT = 1e-9
+"""Energies below this at all draws are rounding: the loss does not change."""
 CHEAP = 5e8
 """Examples × parameters up to which every gradient takes all examples by default."""
 SIZES = ((20, 128, 50), (100, 32, 50), (1_000, 8, 50), (20_000, 8, 20), (200_000, 8, 10), (math.inf, 4, 5))
 """Chains, and draws a round, by the number of parameters: the fewer there are, the more a given precision takes."""
+
+
+DTYPES: dict[str, Callable] = {"float64": float64, "float32": nullcontext}
+"""Contexts of the precisions; whoever computes in double precision around a call has it in either."""
 
 
 def llc(
@@ -50,6 +57,8 @@ def llc(
     metric: str = "curvature",
     mask: Any = None,
     precision: float = 0.01,
+    ladder: bool = True,
+    dtype: str = "float64",
     seed: int = 0,
     memory: int = 2**32,
 ) -> Measurement:
@@ -75,8 +84,8 @@ def llc(
         localisation: γ. Default: see above.
         sampler: ``"hmc"`` (default while all examples fit in a gradient cheaply), ``"mala"``, ``"mclmc"``, or on
             batches ``"sgld"``, ``"rmsprop_sgld"``, ``"sgnht"``.
-        chains: Chains, an even number, at least 4, run as one batch. Default 8; 32 up to 100 free
-            parameters, 128 up to 20.
+        chains: Chains, run as one batch: an even number, at least 4, or with ``ladder=False`` any from 2. Default 8;
+            32 up to 100 free parameters, 128 up to 20.
         draws: Draws measured of each chain. Default: until the standard error is as small as ``precision`` asks.
         burn_in: Draws of tuning at the last localisation. Default 6 rounds.
         max_draws: Most draws measured where ``draws`` is absent. Default 40 rounds.
@@ -89,6 +98,9 @@ def llc(
         mask: The free parameters, all others held: a pytree of booleans like ``params``, or a function of an array's
             path. λ is then that of the restricted model (the refined coefficient).
         precision: Monte Carlo standard error to reach, as a share of λ̂ or, where it is below 1, of 1. Default 0.01.
+        ladder: Whether chains come to the posterior from two sides, by levels of localisation and temperature. Without,
+            all start at the point and the best status is ``ok``: faster, and blind to what the levels would show.
+        dtype: ``"float64"``, or ``"float32"``: faster, with a baseline that is good to seven digits only.
         seed: Decides everything random.
         memory: Bytes that chains may take. Default 4 GiB.
 
@@ -97,7 +109,7 @@ def llc(
         discretisation, localisation, temperature and baseline errors; ``status`` ``converged``, ``scale-dependent``,
         ``not equilibrated``, ``diverged``, ``not at a minimum`` or ``prior-dominated``; ``stats``: ``nbeta``,
         ``localisation``, ``r_hat``, ``ess``, ``drift``, ``acceptance``, ``distance`` (root mean square of ``‖w − w*‖``)
-        and ``prior_distance`` √(d/γ), ``error_parts``, ``ladder`` of (nβ, γ, λ̂, standard error), ``trace``
+        and ``prior_distance`` √(d/γ), ``error_parts``, ``loosened`` and ``cooled`` (the levels on the way), ``trace``
         ``[chains, draws]`` and ``warmup`` of nβ(L − L(w*)), ``top_eigenvalue``, ``step_size``, ``gradients``.
 
     Raises:
@@ -120,12 +132,14 @@ def llc(
         >>> abs(found.value - 1.5) < 0.1, found.status.value
         (True, 'converged')
     """
-    with float64():
+    if dtype not in DTYPES:
+        raise UnknownNameError("dtype", dtype, DTYPES)
+    with DTYPES[dtype]():
         question, stacked, data = checked_question(network, params, loss, inputs, labels, mask, points=False)
         point = jax.tree.map(lambda leaf: leaf[None], stacked)
         plan = make_plan(
             question, data, sampler=sampler, chains=chains, draws=draws, burn_in=burn_in, max_draws=max_draws,
-            step_size=step_size, batch_size=batch_size, metric=metric, precision=precision, ladder=True,
+            step_size=step_size, batch_size=batch_size, metric=metric, precision=precision, ladder=ladder,
         )  # fmt: skip
         check_positive(nbeta=nbeta, localisation=localisation)
         check_memory(question, plan.chains, memory)
@@ -164,14 +178,15 @@ def _measurement(
     verdict = judge(
         Evidence(
             diagnostics=found,
-            variance=float(record.energy.var()),
+            variance=None if SAMPLERS[plan.sampler].stochastic else float(record.energy.var()),
             quality=record.quality if SAMPLERS[plan.sampler].target else 1.0,
             discretisation=BIAS[plan.sampler](record.step_size * record.stiffness),
             loosened=record.loosened,
             cooled=record.cooled,
             slope=slope,
             baseline_error=rounding(scene, i) * nbeta,
-            flat=bool((record.energy == 0).all()),
+            flat=bool(np.abs(record.energy).max() <= FLAT),
+            ladder=plan.ladder,
         )
     )
     stats = {
@@ -233,12 +248,17 @@ def make_plan(
         raise UnknownNameError("metric", metric, ("curvature", "none"))
     if sampler == "mclmc" and dimension < 2:
         raise InputError("sampler 'mclmc' needs at least two free parameters; take 'hmc'.")
-    wholes = {"chains": (chains, 4), "draws": (draws, 4), "burn_in": (burn_in, 0), "max_draws": (max_draws, 4)}
+    wholes = {
+        "chains": (chains, 4 if ladder else 2),
+        "draws": (draws, 4),
+        "burn_in": (burn_in, 0),
+        "max_draws": (max_draws, 4),
+    }
     for name, (number, least) in (wholes | {"batch_size": (batch_size, 1)}).items():
         if number is not None and (not isinstance(number, int | np.integer) or number < least):
             raise InputError(f"{name}: expected a whole number of {least} or more; got {number!r}.")
     chains = chains or next(number for limit, number, _ in SIZES if dimension <= limit)
-    if chains % 2:
+    if chains % 2 and ladder:
         raise InputError(f"chains: expected an even number, as they come in two groups; got {chains}.")
     check_positive(step_size=step_size, precision=precision)
     if batch_size is not None and batch_size > count:

@@ -1,8 +1,8 @@
 """Coordinates in which the posterior is about equally wide in all directions.
 
 ``w = w* + Q_L (m^{-1/2} ∘ z) Q_Rᵀ`` for every matrix of weights. The masses m and the rotations Q come from the second
-moments of gradients ``G = ∇U``: in equilibrium ``E[∇U ∇Uᵀ]`` is the mean Hessian of U, and for the weights of a layer it
-is about the Kronecker product of ``A = E[G Gᵀ]`` and ``B = E[Gᵀ G]`` over their trace. Any invertible change of
+moments of gradients ``G = ∇U``: in equilibrium ``E[∇U ∇Uᵀ]`` is the mean Hessian of U, and for the weights of a layer
+it is about the Kronecker product of ``A = E[G Gᵀ]`` and ``B = E[Gᵀ G]`` over their trace. Any invertible change of
 coordinates leaves the posterior as it is, so a poor metric costs time and never correctness.
 """
 
@@ -17,8 +17,9 @@ from allroads.points.llc.problem import Block
 
 LARGEST = 1024
 """Sides longer than this are not rotated; decomposing them would cost more than it saves."""
-SAMPLES = 4
-"""A side is rotated where its second moment rests on at least this many vectors a row."""
+LONGEST = 16
+"""A side is rotated if it is at most so many times as long as the other: a second moment over some 64 gradients then
+rests on four vectors a row."""
 
 
 class Metric(NamedTuple):
@@ -39,17 +40,17 @@ class Moments(NamedTuple):
     columns: Any
 
 
-def rotated(side: int, other: int, vectors: int) -> bool:
-    """Whether a side is rotated, given how many gradients its second moment is taken over."""
-    return 1 < side <= LARGEST and vectors * other >= SAMPLES * side
+def rotated(side: int, other: int) -> bool:
+    """Whether a side is rotated."""
+    return 1 < side <= min(LARGEST, LONGEST * other)
 
 
-def moments(block: Block, gradient: Any, vectors: int) -> Moments:
+def moments(block: Block, gradient: Any) -> Moments:
     """Second moments of one gradient of a block."""
     rows, columns = block.rows, block.columns
     return Moments(
-        gradient @ gradient.T if rotated(rows, columns, vectors) else (gradient**2).sum(1),
-        gradient.T @ gradient if rotated(columns, rows, vectors) else (gradient**2).sum(0),
+        gradient @ gradient.T if rotated(rows, columns) else (gradient**2).sum(1),
+        gradient.T @ gradient if rotated(columns, rows) else (gradient**2).sum(0),
     )
 
 

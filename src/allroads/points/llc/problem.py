@@ -91,7 +91,7 @@ class Data(NamedTuple):
 def checked_question(
     network: Network, params: Params, loss: str | PerExampleLoss, inputs: Any, labels: Any, mask: Any, points: bool
 ) -> tuple[Question, Params, Data]:
-    """The question, the parameters in double precision, the data.
+    """The question, the parameters and the data, in double precision inside :func:`~allroads.float64`, else in single.
 
     Args:
         network: The network.
@@ -119,7 +119,7 @@ def checked_question(
             )
         if not np.isfinite(np.asarray(leaf)).all():
             raise InputError(f"params: the array at {name or 'the top'} holds NaN or infinity.")
-    arrays = [jnp.asarray(np.asarray(leaf), jnp.float64) for leaf in arrays]
+    arrays = [jnp.asarray(np.asarray(leaf), float) for leaf in arrays]
     shapes = [leaf.shape[1:] if points else leaf.shape for leaf in arrays]
     if len({leaf.shape[:1] for leaf in arrays}) != 1 and points:
         raise InputError("params: a stack of points needs the same leading axis on every array.")
@@ -127,9 +127,7 @@ def checked_question(
     if count == 0 or len(np.asarray(labels)) != count:
         raise InputError(f"inputs and labels: expected as many of each, at least one; got {count} and {len(labels)}.")
     inputs, labels = np.asarray(inputs), np.asarray(labels)
-    data = Data(
-        *(jnp.asarray(a, jnp.float64 if np.issubdtype(a.dtype, np.floating) else None) for a in (inputs, labels))
-    )
+    data = Data(*(jnp.asarray(a, float if np.issubdtype(a.dtype, np.floating) else None) for a in (inputs, labels)))
     blocks = tuple(_blocks(names, shapes, structure, mask))
     return Question(network, resolve_loss(loss), blocks), jax.tree.unflatten(structure, arrays), data
 

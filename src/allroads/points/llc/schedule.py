@@ -2,10 +2,9 @@
 
 A posterior is easiest where it is nearly Gaussian: where the prior is no wider than a valley of fourth order,
 ``γ² ≥ nβ h``. From there, one group loosens the localisation at the full nβ, so that its chains spread out from the
-point; the other cools at the final γ, so that its chains, spread over the whole ball at first, fall into the valleys; where there are enough of
-them, they are resampled on the way.
-Where both come to the same mean, it is the equilibrium; what each saw on its way shows whether the answer depends on
-the localisation or on the temperature.
+point; the other cools at the final γ, so that its chains, spread over the whole ball at first, fall into the valleys;
+where there are enough of them, they are resampled on the way. Where both come to the same mean, it is the equilibrium;
+what each saw on its way shows whether the answer depends on the localisation or on the temperature.
 """
 
 from __future__ import annotations
@@ -37,6 +36,8 @@ STEPS = (5, 40)
 """Fewest and most gradients a draw."""
 LEVEL_ROUNDS, FINAL_ROUNDS = 2, 6
 """Rounds at each level on the way, and of tuning at the last."""
+ENOUGH = 64
+"""Gradients from which on a metric is made of them."""
 POPULATION = 16
 """Chains in a group from which on, if they could be resampled at every level, they are taken as a population."""
 SMALL, SMALL_ROUNDS = 100, 6
@@ -170,9 +171,8 @@ class Run:
     def round(self, observe: Any = None, extra: Any = None) -> Draws:
         """A round of draws of all chains; moments for a metric are always taken, as compiling twice would cost more."""
         plan, chains = self.plan, self.chains
-        vectors = chains * plan.draws if plan.rotate else 0
         start, run = compiled_chains(
-            self.question, self.structure, plan.sampler, plan.draws, plan.batch, vectors, observe
+            self.question, self.structure, plan.sampler, plan.draws, plan.batch, plan.rotate, observe
         )
         nbeta = jnp.broadcast_to(jnp.asarray(self.nbeta)[:, None], (self.sites, chains))
         if self.states is None:
@@ -183,7 +183,7 @@ class Run:
         )
         self.z = self.states.position
         self.last = np.asarray(out.energy[..., -1])
-        self.gradients += self.groups * chains * plan.draws * (self.steps + bool(vectors))
+        self.gradients += self.groups * chains * plan.draws * (self.steps + plan.rotate)
         return jax.tree.map(np.asarray, out._replace(moments=None))._replace(moments=out.moments)
 
     def resample(self, ratio: float) -> None:
@@ -218,6 +218,7 @@ class Run:
             return of._replace(masses=jnp.maximum(of.masses * ratio.reshape(axes), localisation.reshape(axes)))
 
         self._change(tuple(masses(m) for m in self.place.metric))
+        self.measure_stiffness()
 
     def _change(self, metric: tuple[Metric, ...]) -> None:
         self.z = changed_chains(self.z, self.place.metric, metric, self.question.blocks)
@@ -237,7 +238,7 @@ class Run:
         """Take the metric from the gradients of a round, and the step from its acceptance."""
         quality = _quality(out)
         lost = ~np.isfinite(np.asarray(self.z)).all((1, 2)) | ~np.isfinite(out.energy).all((1, 2))
-        if self.plan.rotate:
+        if self.plan.rotate and self.chains * self.plan.draws >= ENOUGH:
             good = jnp.asarray((quality > 0.2) & ~lost)
             fresh = compiled_metric()(out.moments, self.place.localisation)
             metric = jax.tree.map(
@@ -256,12 +257,13 @@ class Run:
         self.measure_stiffness()
 
     def measure_stiffness(self) -> None:
-        """Curvature of the stiffest direction in the metric, at one chain; it is what bounds a Langevin step."""
+        """Curvature of the stiffest direction in the metric, over some chains; it is what bounds a Langevin step."""
         if self.rule.stochastic and self.plan.step_size is None:
             stiffness = compiled_stiffness(self.question, self.structure)
             place, nbeta = self.place, jnp.asarray(self.nbeta)
-            now = np.asarray(stiffness(self.z[:, 0], place, self.data, nbeta, self._keys(())))
-            self.stiffness = np.maximum(np.where(np.isfinite(now), now, 1.0), 1.0)
+            looked = range(0, self.chains, max(1, self.chains // 4))
+            found = [np.asarray(stiffness(self.z[:, i], place, self.data, nbeta, self._keys(()))) for i in looked]
+            self.stiffness = np.maximum(np.nan_to_num(found, posinf=1.0).max(axis=0), 1.0)
 
 
 def levels(nbeta: np.ndarray, stiffest: np.ndarray, localisation: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -26,7 +26,7 @@ far above the rounding of double precision."""
 SLOPE = 0.02
 """Fall of nβL that the gradient at a minimum may allow."""
 NEAR = 0.1
-"""Standard deviation of the displacement at which curvature is looked at too, as it vanishes at some singular points."""
+"""Standard deviation of a displacement at which curvature is looked at too, as it vanishes at some singular points."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ def slope_energy(scene: Scene, point: int, nbeta: float, localisation: float) ->
 
 
 def rounding(scene: Scene, point: int) -> float:
-    """Error of a difference of two mean losses in double precision."""
-    return 8 * np.finfo(float).eps * abs(float(scene.losses[point]))
+    """Error of a difference of two mean losses in the precision that is computed in."""
+    return 8 * float(np.finfo(scene.leaves[0].dtype).eps) * abs(float(scene.losses[point]))
 
 
 def usual_nbeta(count: int) -> float:

@@ -24,7 +24,8 @@ class Evidence:
 
     Attributes:
         diagnostics: Of the measured energies.
-        variance: Of the measured energies.
+        variance: Of the measured energies; ``None`` where they are means of batches. In equilibrium it is
+            ``λ̂ − dλ̂/d ln nβ``, exactly.
         quality: Mean acceptance.
         discretisation: Predicted relative bias from the step size.
         loosened: Levels of the group whose localisation was loosened, strongest first, without the last.
@@ -32,10 +33,11 @@ class Evidence:
         slope: What the gradient at the point would let the energy fall by, ``½ nβ² gᵀ (nβH + γ)⁻¹ g``.
         baseline_error: Rounding of the loss at the point, times nβ.
         flat: Whether the loss does not change at all.
+        ladder: Whether there were levels.
     """
 
     diagnostics: Diagnostics
-    variance: float
+    variance: float | None
     quality: float
     discretisation: float
     loosened: tuple[Level, ...]
@@ -43,6 +45,7 @@ class Evidence:
     slope: float
     baseline_error: float
     flat: bool
+    ladder: bool
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,11 @@ class Verdict:
 def judge(seen: Evidence) -> Verdict:
     """Error and status of an estimate.
 
-    The error is the root of the sum of the squares of: 1.96 Monte Carlo standard errors; the predicted discretisation
-    bias; the change from a localisation ten times as strong; the change from the level half way down in log nβ, which is
-    what is still to come where the answer approaches its limit as 1/log nβ, the slowest way there is; both less the
-    standard error of the difference; the rounding of the baseline; the fall that the gradient at the point allows.
+    The error is the root of the sum of the squares of: 1.96 Monte Carlo standard errors; the drift from the first to
+    the last third, less its standard error; the predicted discretisation bias; the change from a localisation ten
+    times as strong; the change from the level half way down in log nβ, which is what is still to come where the answer
+    approaches its limit as 1/log nβ, the slowest way there is; both less the standard error of the difference; the
+    rounding of the baseline; the fall that the gradient at the point allows.
     """
     d = seen.diagnostics
     if not np.isfinite(d.mean):
@@ -68,6 +72,7 @@ def judge(seen: Evidence) -> Verdict:
     value = d.mean
     parts = {
         "sampling": NORMAL * d.standard_error,
+        "drift": max(0.0, abs(d.drift) - d.drift_error),
         "discretisation": seen.discretisation * abs(value),
         "localisation": _change(d, seen.loosened, len(seen.loosened) - 2),
         "temperature": _change(d, seen.cooled, len(seen.cooled) // 2),
@@ -97,10 +102,16 @@ def _status(seen: Evidence, parts: dict[str, float]) -> Status:
         return Status.NOT_EQUILIBRATED
     if abs(d.drift) > 3 * d.drift_error + 0.01 * abs(value) or parts["sampling"] > limit:
         return Status.NOT_EQUILIBRATED
-    if abs(seen.variance - value) > 0.1 * value + 4 * value * np.sqrt(2 / d.ess) or parts["discretisation"] > limit:
+    if seen.variance is not None and seen.cooled:
+        before = seen.cooled[-1]
+        expected = value - (value - before.mean) / np.log(10.0)
+        noise = 4 * value * np.sqrt(2 / d.ess) + 2 * before.standard_error
+        if abs(seen.variance - expected) > 0.1 * value + noise:
+            return Status.NOT_EQUILIBRATED
+    if parts["discretisation"] > limit:
         return Status.NOT_EQUILIBRATED
     if parts["localisation"] > limit / 2:
         return Status.PRIOR_DOMINATED
     if parts["temperature"] > limit:
         return Status.SCALE_DEPENDENT
-    return Status.CONVERGED
+    return Status.CONVERGED if seen.ladder else Status.OK

@@ -13,13 +13,11 @@ from allroads.points.spectrum.operators import top_eigenvalue
 from allroads.points.spectrum.products import fisher_product, flat_product, gauss_newton_product, hessian_product
 from allroads.points.spectrum.results import Density, KernelSpectrum, Spectrum
 from allroads.points.spectrum.spectrum import spectrum
-from allroads.points.spectrum.status import SpectrumStatus
 
 __all__ = [
     "Density",
     "KernelSpectrum",
     "Spectrum",
-    "SpectrumStatus",
     "fisher_product",
     "flat_product",
     "gauss_newton_product",

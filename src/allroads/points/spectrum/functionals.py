@@ -8,7 +8,6 @@ import numpy as np
 
 from allroads.measurement import Measurement, Status
 from allroads.points.spectrum.quadrature import Function, Quadrature
-from allroads.points.spectrum.status import SpectrumStatus
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def effective_dimension(quadrature: Quadrature, shift: float, extent: Extent) ->
 def _shifted(function: Function, quadrature: Quadrature, shift: float, extent: Extent) -> Measurement:
     stats = {"shift": shift, "lowest": extent.lowest}
     status = _status(shift, extent)
-    if status not in (Status.OK, SpectrumStatus.FLAT):
+    if status not in (Status.OK, Status.FLAT):
         nodes, weights = quadrature.nodes()
         positive = nodes > extent.resolution
         part = quadrature.size * float(weights[positive] @ function(nodes[positive]))
@@ -80,11 +79,11 @@ def _shifted(function: Function, quadrature: Quadrature, shift: float, extent: E
     return Measurement(value, None if exact else sampling + truncation, status, stats)
 
 
-def _status(shift: float, extent: Extent) -> Status | SpectrumStatus:
+def _status(shift: float, extent: Extent) -> Status:
     if extent.norm == 0.0:
-        return SpectrumStatus.FLAT if shift > 0 else SpectrumStatus.UNRESOLVED
+        return Status.FLAT if shift > 0 else Status.UNRESOLVED
     if extent.lowest + shift < -extent.resolution:
-        return SpectrumStatus.INDEFINITE
+        return Status.INDEFINITE
     if extent.lowest - extent.slack + shift <= extent.resolution:
-        return SpectrumStatus.UNRESOLVED
+        return Status.UNRESOLVED
     return Status.OK

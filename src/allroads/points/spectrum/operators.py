@@ -12,7 +12,6 @@ from allroads.pfmap.network import Network, Params
 from allroads.points.spectrum.eigenpairs import extreme_eigenpairs, vectors_held
 from allroads.points.spectrum.loss_matrix import loss_matrix, mean_loss, parameter_count
 from allroads.points.spectrum.products import fisher_product, flat_product, gauss_newton_product, hessian_product
-from allroads.points.spectrum.status import SpectrumStatus
 
 __all__ = ["fisher_product", "flat_product", "gauss_newton_product", "hessian_product", "top_eigenvalue"]
 
@@ -68,5 +67,5 @@ def top_eigenvalue(
         return Measurement(np.nan, status=Status.DIVERGED)
     pairs = extreme_eigenpairs(operator.product, size, 1, tolerance=tolerance, seed=seed, check=False)
     value, residual = float(pairs.values[0]), float(pairs.residuals[0])
-    status = Status.OK if residual <= 2 * tolerance * pairs.norm else SpectrumStatus.NOT_CONVERGED
-    return Measurement(value, residual, SpectrumStatus.FLAT if pairs.norm == 0.0 else status, {"matrix": matrix})
+    status = Status.OK if residual <= 2 * tolerance * pairs.norm else Status.NOT_CONVERGED
+    return Measurement(value, residual, Status.FLAT if pairs.norm == 0.0 else status, {"matrix": matrix})

@@ -9,7 +9,6 @@ import numpy as np
 
 from allroads.measurement import Measurement, Status
 from allroads.pfmap.network import Params
-from allroads.points.spectrum.status import SpectrumStatus
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +73,7 @@ class Spectrum:
     shift: float
     matrix: str
     method: str
-    status: Status | SpectrumStatus
+    status: Status
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,4 +98,4 @@ class KernelSpectrum:
     density: Density
     norm: float
     method: str
-    status: Status | SpectrumStatus
+    status: Status

@@ -26,7 +26,6 @@ from allroads.points.spectrum.options import (
 )
 from allroads.points.spectrum.quadrature import Quadrature, lanczos_quadrature
 from allroads.points.spectrum.results import Density, Spectrum
-from allroads.points.spectrum.status import SpectrumStatus
 
 
 def spectrum(
@@ -152,12 +151,12 @@ def spectrum(
     )
 
 
-def pairs_status(ends: tuple[Eigenpairs, ...], tolerance: float, method: str) -> Status | SpectrumStatus:
+def pairs_status(ends: tuple[Eigenpairs, ...], tolerance: float, method: str) -> Status:
     """Whether the eigenpairs of both ends are what they should be."""
     if ends[0].norm == 0.0:
-        return SpectrumStatus.FLAT
+        return Status.FLAT
     small = all((end.residuals <= 2 * tolerance * end.norm).all() and end.complete for end in ends)
-    return Status.OK if small or method == "dense" else SpectrumStatus.NOT_CONVERGED
+    return Status.OK if small or method == "dense" else Status.NOT_CONVERGED
 
 
 def _extent(

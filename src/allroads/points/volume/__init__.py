@@ -8,14 +8,12 @@ from allroads.points.volume.functions import function_log_probability
 from allroads.points.volume.local_volume import Volume, local_volume
 from allroads.points.volume.measures import Box, Gaussian
 from allroads.points.volume.scaling import VolumeScaling, volume_scaling
-from allroads.points.volume.status import VolumeStatus
 
 __all__ = [
     "Box",
     "Gaussian",
     "Volume",
     "VolumeScaling",
-    "VolumeStatus",
     "function_log_probability",
     "local_volume",
     "volume_scaling",

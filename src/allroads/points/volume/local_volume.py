@@ -21,7 +21,6 @@ from allroads.points.volume.measures import Box, Gaussian, Measure, checked_meas
 from allroads.points.volume.problem import Problem, make_problem
 from allroads.points.volume.ray import cast_rays, preconditioning_matrix
 from allroads.points.volume.splitting import Descent, Splitting, descend
-from allroads.points.volume.status import VolumeStatus
 
 METHODS = ("splitting", "ray")
 SCOPES = ("basin", "everywhere")
@@ -54,7 +53,7 @@ class Volume:
 
     value: float
     error: float
-    status: Status | VolumeStatus
+    status: Status
     log_volume: float | None
     cutoffs: np.ndarray
     log_masses: np.ndarray
@@ -155,7 +154,7 @@ def local_volume(
                 raise InputError(f"rays: expected at least 2, got {rays}.")
             matrix = preconditioning_matrix(problem, measure, cutoff, preconditioner)
             found = cast_rays(problem, measure, offset, cutoff, matrix, rays, seed)
-            status = Status.OK if found.effective >= _EFFECTIVE * rays else VolumeStatus.LOWER_BOUND
+            status = Status.OK if found.effective >= _EFFECTIVE * rays else Status.LOWER_BOUND
             stats = {"rays": rays, "effective_rays": found.effective, "radii": found.radii}
             return Volume(
                 value=found.log_mass,
@@ -235,7 +234,7 @@ def volume_of(descent: Descent, measure: Measure, dimension: int) -> Volume:
     )
 
 
-def mixing(descent: Descent) -> Status | VolumeStatus:
+def mixing(descent: Descent) -> Status:
     """Whether the particles of a descent covered its sets.
 
     Not, where a level was not reached, a replica died out, moves did not renew the particles, or replicas
@@ -243,9 +242,9 @@ def mixing(descent: Descent) -> Status | VolumeStatus:
     """
     last = descent.log_masses[:, -1]
     if not descent.reached or not np.isfinite(last).all() or descent.stirring.min(initial=1.0) < STIRRED:
-        return VolumeStatus.NOT_EQUILIBRATED
+        return Status.NOT_EQUILIBRATED
     expected = math.sqrt(descent.variances[-1])
-    return Status.OK if last.std(ddof=1) <= INFLATION * max(expected, 1e-3) else VolumeStatus.NOT_EQUILIBRATED
+    return Status.OK if last.std(ddof=1) <= INFLATION * max(expected, 1e-3) else Status.NOT_EQUILIBRATED
 
 
 def pooled(log_masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

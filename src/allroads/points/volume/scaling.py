@@ -21,7 +21,6 @@ from allroads.points.volume.local_volume import SCOPES, check_cutoff, check_vari
 from allroads.points.volume.measures import Gaussian, Measure, checked_measure
 from allroads.points.volume.problem import make_problem
 from allroads.points.volume.splitting import Splitting, descend
-from allroads.points.volume.status import VolumeStatus
 
 _SHORTEST, _LONGEST = 1.0, 40.0
 """Bounds of ``−log ε + b`` at the first ε of a fit, in nats."""
@@ -50,7 +49,7 @@ class VolumeScaling:
     value: float
     error: float
     multiplicity: int
-    status: Status | VolumeStatus
+    status: Status
     cutoffs: np.ndarray
     log_masses: np.ndarray
     stats: Mapping[str, Any]
@@ -149,7 +148,7 @@ def volume_scaling(
     levels, log_masses = descent.cutoffs[chosen], descent.log_masses[:, chosen]
     status = mixing(descent)
     if descent.lowest < -max(10 * problem.resolution, 1e-3 * bottom):
-        status = VolumeStatus.NOT_A_MINIMUM
+        status = Status.NOT_AT_MINIMUM
     stats = {
         "evaluations": descent.evaluations,
         "stirring": float(descent.stirring.min(initial=1.0)),

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from allroads.errors import InputError
@@ -85,7 +86,7 @@ def _network(spectrum: tuple[float, ...]) -> Network:
     slopes = np.sqrt(np.array(spectrum) / 2)
 
     def apply(w: Any, inputs: Any) -> Any:
-        return (inputs @ (slopes * w))[:, None]
+        return (inputs @ (jnp.asarray(slopes) * w))[:, None]  # an array of JAX's, so that either precision may trace it
 
     return Network(lambda key: jax.random.normal(key, (len(spectrum),)), apply, name="quadratic")
 

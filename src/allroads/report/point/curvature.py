@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import numpy as np
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from allroads.inspection import Inspection
 
 BINS = 48
+ROOM = 1.2  # of an axis beyond the outermost eigenvalue
+POWERS = "datum.value === 0 ? '0' : format(datum.value, '~e')"
 LINEAR = 1e-8  # of the largest eigenvalue: below, the axis is linear and holds zero
 
 
@@ -30,12 +33,14 @@ def figures(found: Inspection) -> tuple[Figure, ...]:
     panels = []
     if len(rows):
         note = f"trace {number_of(spectrum.trace.value)}"
-        draw = partial(draw_eigenvalues, linear=linear, shift=spectrum.shift)
+        sizes = np.abs(spectrum.eigenvalues)
+        linear_here = max(linear, float(sizes.min()), 1e-6 * float(sizes.max()))
+        draw = partial(draw_eigenvalues, across=_axis(rows.select("eigenvalue"), linear_here))
         panels.append(Panel(f"The {len(rows)} largest eigenvalues", note, (), "eigenvalues", rows, draw, height=240))
     kind = "exact" if spectrum.method == "dense" else "estimated from random vectors"
     note = f"{found.parameters:,} directions, {kind}"
     density = _density(found, linear)
-    draw = partial(draw_density, linear=linear, shift=spectrum.shift)
+    draw = partial(draw_density, across=_axis(density.select("low", "high"), linear), shift=spectrum.shift)
     panels.append(Panel("Density of all eigenvalues", note, (), "density", density, draw, height=240))
     caption = (
         "Look for the gap between few stiff directions and many flat ones. Directions beyond the dashed line, γ/nβ, "
@@ -56,48 +61,61 @@ def _density(found: Inspection, linear: float) -> pl.DataFrame:
     return table.filter(pl.col("directions") > 1e-6)
 
 
-def _scale(linear: float) -> alt.Scale:
-    return alt.Scale(type="symlog", constant=linear, nice=False, padding=6)
+def _axis(rows: pl.DataFrame, linear: float) -> dict[str, Any]:
+    """Scale and axis of eigenvalues: logarithmic to both sides of a stretch around zero; ticks at powers of ten."""
+    low, high = (ROOM * float(end) for end in (rows.min_horizontal().min(), rows.max_horizontal().max()))
+    low, high = min(0.0, low), max(0.0, high)
+    ticks = [0.0]
+    for sign, end in ((1, high), (-1, -low)):
+        if end > linear:
+            first, last = math.floor(math.log10(linear)), math.floor(math.log10(end))
+            folds = (1, 2, 5) if last - first < 2 else (1,)
+            powers = range(last, first - 1, -1 - (last - first) // 4)
+            ticks += [sign * fold * 10.0**power for power in powers for fold in folds]
+    ticks = [tick for tick in ticks if low <= tick <= high and (tick == 0 or abs(tick) >= linear)]
+    return {
+        "scale": alt.Scale(type="symlog", constant=linear, domain=[low, high], nice=False),
+        "axis": alt.Axis(title="eigenvalue", values=sorted(ticks), labelExpr=POWERS, labelOverlap=True),
+    }
 
 
-def draw_eigenvalues(data: alt.Data, size: Size, *, linear: float, shift: float) -> alt.LayerChart:
+def draw_eigenvalues(data: alt.Data, size: Size, *, across: dict[str, Any]) -> alt.LayerChart:
     """Draw eigenvalues by rank.
 
     Args:
         data: Rows with ``rank``, ``eigenvalue``.
         size: How large.
-        linear: Below, the vertical axis is linear.
-        shift: Where a dashed line lies.
+        across: Scale and axis of eigenvalues.
     """
-    y = alt.Y("eigenvalue:Q", scale=_scale(linear), axis=alt.Axis(title="eigenvalue", tickCount=5, format="~e"))
+    y = alt.Y("eigenvalue:Q", **across)
     x = alt.X("rank:Q", scale=alt.Scale(zero=False, padding=10), axis=alt.Axis(tickMinStep=1, tickCount=5, format="d"))
     dots = alt.Chart(data).encode(x=x, y=y, tooltip=["rank:Q", alt.Tooltip("eigenvalue:Q", format=".4~g")])
-    rule = alt.Chart(alt.Data(values=[{"eigenvalue": shift}]))
     return alt.layer(
-        rule.mark_rule(color=RULE, strokeDash=[4, 3]).encode(y=y),
         dots.mark_line(color=RULE, strokeWidth=1),
         dots.mark_point(filled=True, color=INK, size=36, opacity=1),
     ).properties(width=size.width, height=size.height)
 
 
-def draw_density(data: alt.Data, size: Size, *, linear: float, shift: float) -> alt.LayerChart:
+def draw_density(data: alt.Data, size: Size, *, across: dict[str, Any], shift: float) -> alt.LayerChart:
     """Draw how many directions have which curvature.
 
     Args:
         data: Rows with ``low``, ``high``, ``directions``.
         size: How large.
-        linear: Below, the horizontal axis is linear.
+        across: Scale and axis of eigenvalues.
         shift: Where a dashed line lies.
     """
-    scale = _scale(linear)
-    axis = alt.Axis(title="eigenvalue", tickCount=5, format="~e", labelOverlap=True)
-    y = alt.Y("directions:Q", scale=alt.Scale(type="symlog", constant=1, zero=True), axis=alt.Axis(tickCount=5))
+    y = alt.Y(
+        "directions:Q",
+        scale=alt.Scale(type="symlog", constant=1, zero=True),
+        axis=alt.Axis(title="directions", tickCount=5),
+    )
     tooltip = [alt.Tooltip(f"{name}:Q", format=".3~g") for name in ("low", "high", "directions")]
     bars = alt.Chart(data).mark_rect(color=INK, stroke="white", strokeWidth=0.5)
     rule = alt.Chart(alt.Data(values=[{"low": shift}])).mark_rule(color=RULE, strokeDash=[4, 3])
     return alt.layer(
         bars.transform_calculate(floor="0").encode(
-            x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q", y=y, y2="floor:Q", tooltip=tooltip
+            x=alt.X("low:Q", **across), x2="high:Q", y=y, y2="floor:Q", tooltip=tooltip
         ),
-        rule.encode(x=alt.X("low:Q", scale=scale)),
+        rule.encode(x=alt.X("low:Q", **across)),
     ).properties(width=size.width, height=size.height)

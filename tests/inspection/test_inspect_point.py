@@ -1,0 +1,133 @@
+"""An inspection against a line whose answer is known: least squares in four parameters, λ = 2 at its minimum."""
+
+import json
+import math
+import sys
+
+import jax
+import numpy as np
+import pytest
+from own_networks import OFFSET, SLOPE
+from safetensors.numpy import save_file
+
+from allroads import cli
+from allroads.inspection.request import Request
+from allroads.inspection.show import as_json
+from allroads.inspection.words import troubles, verdict
+from inspection_made_up import made_up
+
+QUICK = ["--sampler", "sgld", "--nbeta", "1000", "--localisation", "1"]
+
+
+@pytest.fixture
+def line(here):
+    """The working folder with the weights of the minimum for each kind of network; the module's name."""
+    save_file({"w": SLOPE, "b": OFFSET}, "pair.safetensors")
+    save_file({"weight": np.ascontiguousarray(SLOPE.T), "bias": OFFSET}, "module.safetensors")
+    return here
+
+
+def command(capsys, monkeypatch, *words):
+    """Exit code, standard output and error of ``allroads inspect``, run in this process."""
+    monkeypatch.setattr(sys, "argv", ["allroads", "inspect", *map(str, words)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    told = capsys.readouterr()
+    return end.value.code, told.out, told.err
+
+
+@pytest.mark.parametrize(
+    ("factory", "weights"),
+    [("torch_line", "module"), ("pair", "pair")],
+)
+def test_modules_and_functions_give_the_answer_of_least_squares(line, capsys, monkeypatch, factory, weights):
+    """Curvature is exactly 2 XᵀX/n with a column of ones; by its quadratic the coefficient is near 2."""
+    if factory == "torch_line":
+        pytest.importorskip("torch", reason="a PyTorch module is inspected: pip install 'allroads[torch]'")
+    words = ("--data", "data.npz", "--loss", "mse", "--weights", f"{weights}.safetensors", "--seed", 1, *QUICK)
+    code, out, err = command(capsys, monkeypatch, f"{line}:{factory}", *words, "--json")
+    assert code == 0, err
+    said = json.loads(out)
+    inputs = np.load("data.npz")["inputs"]
+    design = np.concatenate([inputs, np.ones((20, 1))], axis=1)
+    hessian = np.linalg.eigvalsh(2 * design.T @ design / 20)[::-1]
+    np.testing.assert_allclose(said["spectrum"]["eigenvalues"], hessian, rtol=1e-6)
+    assert said["spectrum"]["trace"]["value"] == pytest.approx(hessian.sum(), rel=1e-6)
+    expected = (hessian / (hessian + 1 / 1000)).sum() / 2
+    assert said["spectrum"]["effective_dimension"]["value"] == pytest.approx(expected, rel=1e-6)
+    assert said["llc"]["value"] == pytest.approx(expected, abs=3 * said["llc"]["error"])
+    assert said["loss"] == pytest.approx(0, abs=1e-12) and said["gradient_norm"] == pytest.approx(0, abs=1e-6)
+    assert (said["parameters"], said["examples"]) == (4, 20)
+    assert said["origin"]["weights"] == f"{weights}.safetensors"
+
+
+@pytest.mark.parametrize("loss", ["mse", "absolute"])
+def test_the_three_lines_of_python_ask_the_same(line, monkeypatch, loss):
+    loss = loss if loss == "mse" else f"{line}:{loss}"
+    asked = Request(f"{line}:pair", "data.npz", loss, "pair.safetensors", 3, {"nbeta": 10.0, "sampler": "mala"})
+    seen = []
+    for place in ("allroads.inspection.request.inspect_point", "allroads.inspection.inspect_point"):
+        monkeypatch.setattr(place, lambda *words, **options: seen.append((words, options)))
+    asked.run()
+    assert len(asked.snippet.splitlines()) == 3
+    exec(asked.snippet, {})
+    (ours, options), (theirs, same) = seen
+    assert options == same == {"seed": 3, "nbeta": 10.0, "sampler": "mala"}
+    assert ours[2] == theirs[2]
+    for a, b in zip(ours[1:], theirs[1:], strict=True):
+        if not (isinstance(a, str) or callable(a)):
+            assert jax.tree.all(jax.tree.map(np.array_equal, a, b))
+
+
+def test_a_point_that_is_no_minimum_says_what_to_do_and_writes_its_page(line, capsys, monkeypatch, tmp_path):
+    """An Equinox module with the factory's own weights lies off the minimum: no number without its status."""
+    page = tmp_path / "deep" / "point.html"
+    words = ("--data", "data.npz", "--loss", f"{line}:absolute", "--report", page, *QUICK)
+    code, out, err = command(capsys, monkeypatch, f"{line}:equinox_line", *words, "--draws", 20, "--chains", 4)
+    assert code == 0, err
+    told = " ".join(out.split())
+    assert told.startswith("No learning coefficient can be given for this point: not at a minimum.")
+    assert "the factory's own, as no file was given" in told
+    assert "What to do" in told and "remedy: Train on to a small gradient" in told
+    for shown in ("gradient norm", "split R-hat", "largest eigenvalues", "trace", "effective dimension", "quantised"):
+        assert shown in told
+    assert page.resolve().as_uri() in out.replace("\n", "")
+    text = page.read_text()
+    assert f"{line}:equinox_line" in text and "inspect_point(p.network" in text
+    assert "not at a minimum" in text and "Train on to a small gradient" in text
+
+
+def test_bad_input_is_one_clean_message(line, capsys, monkeypatch, tmp_path):
+    save_file({"w": SLOPE}, tmp_path / "missing.safetensors")
+    save_file({"w": SLOPE.T.copy(), "b": OFFSET}, tmp_path / "turned.safetensors")
+    (tmp_path / "pickle.pt").write_bytes(b"\x80\x04.")
+    good = {"--data": "data.npz", "--loss": "mse"}
+    for changed, said in (
+        ({"--weights": tmp_path / "missing.safetensors"}, "Missing: b."),
+        ({"--weights": tmp_path / "turned.safetensors"}, "w has shape (1, 3), expected (3, 1)"),
+        ({"--weights": tmp_path / "pickle.pt"}, "is a pickle"),
+        ({"--data": "infinite.npz"}, "loss: it is not finite at the point, first at example 4"),
+        ({"--loss": "msee"}, "unknown loss 'msee': did you mean 'mse'?"),
+        ({"--sampler": "hcm"}, "unknown sampler 'hcm': did you mean 'hmc'?"),
+        ({"--nbeta": "-1"}, "nbeta: expected a finite number above 0"),
+        ({"--chains": "5"}, "chains: expected an even number"),
+    ):
+        words = [word for pair in (good | changed).items() for word in pair]
+        code, out, err = command(capsys, monkeypatch, f"{line}:pair", *words)
+        assert (code, out) == (2, "") and said in err, (changed, err)
+    code, _, err = command(capsys, monkeypatch, f"{line}:absent", "--data", "data.npz", "--loss", "mse")
+    assert code == 2 and "has no function 'absent'" in err
+
+
+def test_what_is_right_is_no_trouble():
+    from allroads import Status
+
+    assert troubles(made_up()) == []
+    assert "converged at nβ = 1,000. A regular minimum has half of its 8 parameters, 4; this one" in verdict(made_up())
+    assert "as flat as a regular one of 3 parameters" in verdict(made_up())
+    assert "within its error this is one" in verdict(made_up(value=3.9, error=0.2))
+    assert "at nβ/10 it is another" in verdict(made_up(status=Status.SCALE_DEPENDENT))
+    lost = made_up(value=math.nan, error=math.inf, status=Status.DIVERGED)
+    assert verdict(lost).startswith("No learning coefficient can be given for this point: diverged.")
+    assert [trouble.what for trouble in troubles(lost)] == ["local learning coefficient"]
+    assert as_json(lost, [])["llc"]["value"] is None

@@ -1,0 +1,195 @@
+"""Curves of learning coefficients: points with known λ side by side, and stages of planted curves."""
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+from allroads import InputError, Network, Status, explore
+from allroads.errors import MemoryBudgetError, UnknownNameError
+from allroads.explorers.gd import gd
+from allroads.points import curve as module
+from allroads.points.change_points import change_points, excess_scatter
+from allroads.points.curve import llc_curve, trajectory_llc
+from allroads.points.llc import llc
+from allroads.points.zoo import quadratic, two_layer_linear
+
+COLD = 1e10
+"""nβ at which 1/log nβ no longer shows."""
+
+
+def test_points_of_one_function_have_their_own_coefficients():
+    truths = [two_layer_linear((4, 2, 4), ranks, examples=4) for ranks in ((0, 0, 0), (0, 2, 0))]
+    exact = np.array([t.learning_coefficient for t in truths])
+    assert len(set(exact)) == 2
+    first = truths[0]
+    points = jax.tree.map(lambda *leaves: np.stack(leaves), *[t.params for t in truths])
+    options = {"nbeta": COLD, "localisation": 30.0, "draws": 300, "chains": 16}
+    found = llc_curve(first.network, points, first.loss, first.inputs, first.labels, steps=[1, 8], **options)
+    assert np.abs(found.value / exact - 1).max() < 0.08
+    assert (found.nbeta, found.localisation) == (COLD, 30.0)
+    assert all(m.stats["nbeta"] == COLD and m.stats["localisation"] == 30.0 for m in found.measurements)
+    alone = llc(first.network, first.params, first.loss, first.inputs, first.labels, **options)
+    together = found.measurements[0]
+    noise = np.hypot(alone.stats["standard_error"], together.stats["standard_error"])
+    assert abs(alone.value - together.value) < 4 * noise and noise < 0.05 * exact[0]
+    np.testing.assert_array_equal(found.error, [m.error for m in found.measurements])
+    assert found.status == tuple(m.status for m in found.measurements)
+
+
+def test_a_member_of_a_trajectory_descends_to_its_minimum():
+    network = Network(lambda key: jax.random.normal(key, (2,)), lambda w, x: x @ w[:, None])
+    inputs, labels = np.sqrt(2) * np.eye(2, dtype=np.float32), np.zeros(2, np.float32)  # L = ‖w‖²
+    run = explore(network, "mse", inputs, labels, gd(learning_rate=0.2), 2, steps=40, records=8, checkpoints=4)
+    found = trajectory_llc(network, run, 1, "mse", inputs, labels, nbeta=1e3, localisation=1.0, chains=16)
+    assert found.steps.tolist() == run.checkpoint_steps.tolist()
+    assert found.status[0] is Status.NOT_AT_MINIMUM and found.value[0] < 0
+    # E[nβ(L − L(w*))] of a quadratic, from any point: the variance's part and the displacement's.
+    stiff, pull = 1e3 * 2.0, 1.0
+    w = np.asarray(run.member(1)["params"], float)
+    mean = pull / (stiff + pull) * w
+    exact = stiff / 2 * ((mean**2).sum(1) - (w**2).sum(1)) + stiff / (stiff + pull)
+    np.testing.assert_allclose(found.value, exact, atol=0.05, rtol=0.01)
+    with pytest.raises(InputError, match="a position from 0 to 1"):
+        trajectory_llc(network, run, 2, "mse", inputs, labels)
+
+
+def test_by_default_all_points_share_the_usual_temperature_and_localisation(monkeypatch):
+    asked = {}
+
+    def estimate(question, points, data, nbeta, localisation, plan, seed):
+        asked.update(nbeta=nbeta, localisation=localisation, seed=seed, chains=plan.chains)
+        stats = {"standard_error": 0.01}
+        return [module.Measurement(v, 0.1, Status.CONVERGED, stats) for v in (1.0, 1.0, 1.0, 2.0, 2.0, 2.0)]
+
+    monkeypatch.setattr(module, "estimate", estimate)
+    t = quadratic((8.0, 2.0), examples=100)
+    found = llc_curve(t.network, np.zeros((6, 2)), t.loss, t.inputs, t.labels, chains=6, seed=3, shape="constant")
+    nbeta = 100 / np.log(100)
+    assert asked["nbeta"] == found.nbeta == pytest.approx(nbeta)
+    assert asked["localisation"] == found.localisation == pytest.approx((nbeta * 8) ** 0.25 / 10, rel=1e-2)
+    assert (asked["seed"], asked["chains"]) == (3, 6)
+    assert found.boundaries.tolist() == [3] and found.steps.tolist() == list(range(6))
+
+
+def planted(levels, lengths, sigma, seed):
+    truth = np.repeat(np.asarray(levels, float), lengths)
+    return truth + sigma * np.random.default_rng(seed).normal(size=len(truth)), np.cumsum(lengths)[:-1].tolist()
+
+
+@pytest.mark.parametrize("shape", ["constant", "linear"])
+def test_steps_of_a_planted_staircase_are_found_exactly(shape):
+    for seed in range(20):
+        values, steps = planted([0, 2, 3, 7], [12, 8, 15, 10], 0.1, seed)
+        assert change_points(values, 0.1, shape=shape).tolist() == steps, seed
+
+
+@pytest.mark.parametrize("shape", ["constant", "linear"])
+def test_noise_has_no_stages(shape):
+    generator, found = np.random.default_rng(0), 0
+    for _ in range(300):
+        errors = 0.1 * np.exp(generator.normal(size=40) / 2)
+        found += len(change_points(3 + errors * generator.normal(size=40), errors, shape=shape)) > 0
+    assert found <= 9  # 3 %
+
+
+def test_a_ramp_is_one_line_and_a_bend_is_two():
+    generator, at = np.random.default_rng(1), np.arange(40.0)
+    for _ in range(20):
+        noise = 0.1 * generator.normal(size=40)
+        assert change_points(at / 4 + noise, 0.1).size == 0
+        (bend,) = change_points(np.maximum(at - 20, 0) / 4 + noise, 0.1)
+        assert abs(bend - 20) <= 3
+
+
+def test_errors_that_are_too_small_do_not_make_stages_of_noise():
+    generator = np.random.default_rng(2)
+    found = sum(change_points(generator.normal(size=40), 1e-3, shape="constant").size > 0 for _ in range(100))
+    assert found <= 10
+    values, steps = planted([0, 20], [20, 20], 1.0, 3)
+    assert change_points(values, 1e-3, shape="constant").tolist() == steps
+
+
+@pytest.mark.parametrize(("shape", "numbers", "least"), [("constant", 1, 2), ("linear", 2, 3)])
+def test_the_search_is_exact(shape, numbers, least):
+    """Against every split of ten points, fitted by a library's least squares."""
+    generator, sizes = np.random.default_rng(4), set()
+
+    def splits(start):
+        if 10 - start >= least:
+            yield [10]
+        for cut in range(start + least, 10 - least + 1):
+            for rest in splits(cut):
+                yield [cut, *rest]
+
+    for _ in range(20):
+        values = np.repeat(generator.normal(size=2) * 4, 5) + generator.normal(size=10)
+        errors = generator.uniform(0.5, 2, size=10)
+        sigma = errors * max(1.0, excess_scatter(values, errors, numbers))
+
+        def cost(cuts, values=values, sigma=sigma):
+            total = (numbers + 2) * np.log(10) * (len(cuts) - 2)
+            for a, b in itertools.pairwise(cuts):
+                fit = np.polynomial.Polynomial.fit(np.arange(a, b), values[a:b], numbers - 1, w=1 / sigma[a:b])
+                total += (((fit(np.arange(a, b)) - values[a:b]) / sigma[a:b]) ** 2).sum()
+            return total
+
+        best = min(([0, *rest] for rest in splits(0)), key=cost)[1:-1]
+        assert change_points(values, errors, shape=shape).tolist() == best
+        sizes.add(len(best))
+    assert len(sizes) > 1
+
+
+def test_noisier_neighbours_than_stated_are_seen():
+    white = np.random.default_rng(5).normal(size=4000)
+    for order in (1, 2):
+        assert excess_scatter(3 * white, np.ones(4000), order) == pytest.approx(3, rel=0.05)
+
+
+T = quadratic((2.0, 2.0), examples=8)
+
+
+@pytest.mark.parametrize(
+    ("params", "options", "error", "match"),
+    [
+        (np.zeros(()), {}, InputError, "one leading axis of points"),
+        ({"a": np.zeros((2, 2)), "b": np.zeros((3, 2))}, {}, InputError, "one leading axis of points"),
+        (np.zeros((0, 2)), {}, InputError, "one leading axis of points"),
+        (np.full((2, 2), np.nan), {}, InputError, "NaN"),
+        (np.zeros((2, 2), int), {}, InputError, "int"),
+        (np.zeros((2, 2)), {"steps": [0]}, InputError, "steps: expected 2 rising"),
+        (np.zeros((2, 2)), {"steps": [1, 0]}, InputError, "steps: expected 2 rising"),
+        (np.zeros((2, 2)), {"nbeta": -1.0}, InputError, "nbeta"),
+        (np.zeros((2, 2)), {"mask": np.zeros((2, 2), bool)}, InputError, "mask"),
+        (np.zeros((2, 2)), {"memory": 1000}, MemoryBudgetError, "GiB"),
+        (np.zeros((2, 2)), {"shape": "lines"}, UnknownNameError, "did you mean 'linear'"),
+    ],
+)
+def test_bad_input_is_refused(params, options, error, match):
+    with pytest.raises(error, match=match):
+        llc_curve(T.network, params, T.loss, T.inputs, T.labels, **options)
+
+
+def test_a_loss_that_is_not_finite_at_one_point_is_refused():
+    network = Network(lambda key: np.zeros(1), lambda w, x: x / w)
+    with pytest.raises(InputError, match="not finite"):
+        llc_curve(network, np.array([[1.0], [0.0]]), "mse", np.ones((3, 1)), np.ones(3), nbeta=1.0, localisation=1.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "errors", "match"),
+    [
+        ([1.0, np.nan], 1.0, "values"),
+        (np.zeros((2, 2)), 1.0, "values"),
+        ([1.0, 2.0], 0.0, "errors"),
+        ([1.0, 2.0], [1.0, 1.0, 1.0], "errors"),
+    ],
+)
+def test_change_points_refuses(values, errors, match):
+    with pytest.raises(InputError, match=match):
+        change_points(values, errors)
+
+
+def test_two_points_have_no_boundary():
+    assert change_points([0.0, 100.0], 0.1).size == 0

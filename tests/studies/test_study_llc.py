@@ -1,0 +1,133 @@
+"""Learning coefficients of a study: their numbers, their table, and that a study resumes with them."""
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+import pytest
+
+from allroads import Network, Status, Target, run_study
+from allroads.report import write_report
+from allroads.studies.findings import findings
+from allroads.studies.measures import measure_points
+from allroads.studies.store import Store
+from allroads.studies.tables import LLC
+
+LINE = Network(lambda key: jnp.zeros(1), lambda w, x: x * w)
+DATA = Target(
+    "three times",
+    inputs=np.array([[1.0], [-1.0], [2.0], [-2.0]] * 8),
+    labels=np.array([[3.0], [-3.0], [6.0], [-6.0]] * 8),
+    loss="mse",
+    train_fraction=1,
+)
+RECIPE = SimpleNamespace(loss="mse", seed=0)
+
+
+def test_a_line_has_half_a_parameter_at_its_minimum_and_a_status_elsewhere():
+    """λ = ½ · nβh/(nβh + γ) at w = 3; at w = 0 lower loss is near; at infinity there is no loss."""
+    params = np.array([[0.0], [3.0], [np.inf]], np.float32)
+    start, end, lost = rows = measure_points(LINE, params, np.array([0, 10, 20]), DATA, RECIPE)
+    assert [row["step"] for row in rows] == [0, 10, 20]
+    stiff = end["nbeta"] * 2 * 2.5  # the Hessian is 2 mean(x²)
+    assert end["nbeta"] == pytest.approx(32 / np.log(32))
+    assert end["value"] == pytest.approx(0.5 * stiff / (stiff + end["localisation"]), abs=max(end["error"], 0.02))
+    assert end["status"] != "not at a minimum"
+    assert start["value"] < -10 and start["status"] == "not at a minimum"
+    assert lost["status"] == "diverged" and "value" not in lost
+    assert measure_points(LINE, params, np.array([0, 10, 20]), DATA, RECIPE) == rows
+    table = pl.DataFrame(rows, schema={name: kind for name, kind in LLC.items() if name != "run"})
+    assert table["value"].null_count() == 1 and not table["stage"][2]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Coefficients from a formula in place of chains: the loss at a checkpoint, the last one converged."""
+
+    def curve(network, params, loss, inputs, labels, *, steps, seed):
+        values = np.array([float(np.sum(leaf)) for leaf in params["in"]])
+        status = (Status.NOT_AT_MINIMUM,) * (len(steps) - 1) + (Status.CONVERGED,)
+        return SimpleNamespace(
+            value=values, error=values * 0 + 0.1, status=status, nbeta=3.0, localisation=0.1, boundaries=np.array([1])
+        )
+
+    monkeypatch.setattr("allroads.points.curve.llc_curve", curve)
+
+
+def run(study, out, *overrides):
+    return run_study(study, out, "process", overrides=["measures.llc=true", *overrides], report=False)
+
+
+def content(directory):
+    kept = ("cells", "points", "groups", "tasks", "tables")
+    paths = (path for kind in kept for path in (directory / kind).rglob("*") if path.is_file())
+    derived = {"index.json", "summary.json"}  # these hold times
+    return {str(path.relative_to(directory)): path.read_bytes() for path in paths if path.name not in derived}
+
+
+def test_a_study_measures_stores_and_resumes(study, tmp_path, quick):
+    directory = tmp_path / "run"
+    plain = run_study(study, directory, "process", report=False)
+    assert "points" not in plain.computed and not (directory / "tables/llc.parquet").exists()
+    before = content(directory)
+    first = run(study, directory)
+    assert first.computed == {"packs": 0, "groups": 0, "tasks": 0, "points": 10}
+    whole = content(directory)
+    assert before.items() <= whole.items()  # nothing that was stored changed
+
+    table = pl.read_parquet(directory / "tables/llc.parquet")
+    runs = pl.read_parquet(directory / "tables/runs.parquet")
+    assert dict(table.schema) == LLC
+    assert table["run"].unique(maintain_order=True).to_list() == runs["run"].to_list()
+    from safetensors.numpy import load_file
+
+    for run_, cell in runs.select("run", "cell").iter_rows():
+        mine = table.filter(run=run_)
+        weights = load_file(directory / f"cells/{cell[:2]}/{cell}/weights.safetensors")
+        np.testing.assert_allclose(mine["value"], weights["in"].sum((1, 2)), rtol=1e-5)
+        assert mine["step"].to_list() == [0, 3, 20] or mine["step"].is_sorted()
+        assert mine["step"][-1] == 20 and mine["stage"].to_list() == [False, True, False]
+
+    store = Store(directory)
+    for name in store.list("points")[:4]:
+        shutil.rmtree(store.path("points", name))
+    shutil.rmtree(store.path("groups", store.list("groups")[0]))
+    (directory / "tables/llc.parquet").unlink()
+    assert run(study, directory).computed == {"packs": 0, "groups": 1, "tasks": 0, "points": 4}
+    assert content(directory) == whole
+    assert not any(run(study, directory).computed.values())
+    assert run(study, tmp_path / "again").computed["points"] == 10
+    assert content(tmp_path / "again") == whole
+
+    summary = json.loads((directory / "tables/summary.json").read_text())
+    assert "learning coefficient" in [quantity["name"] for quantity in summary["quantities"]]
+    assert [found["chart"] for found in summary["findings"]].count("llc") == 1
+    page = write_report(directory).read_text()
+    assert 'id="llc-parity"' in page and "10 converged" in page and Status.NOT_AT_MINIMUM.meaning in page
+
+
+def test_the_finding_counts_only_sound_ends():
+    runs = pl.DataFrame(
+        {
+            "grid": ["g"] * 2, "target": ["t"] * 2, "run": ["a", "b"], "parameters": [8, 8], "status": ["ok", "ok"],
+            "steps": [9, 9], "steps_to_fit": [1, 1], "steps_to_generalise": [None, None],
+            "held_out_accuracy": [None, None], "directness": [None, None], "chart": ["outputs"] * 2,
+        }
+    )  # fmt: skip
+    pairs = pl.DataFrame(schema={"grid": pl.String, "barrier_held_out": pl.Float64})
+
+    def said(statuses):
+        values = {"run": ["a", "a", "b", "b"], "step": [0, 9, 0, 9], "value": [9.0, 1.5, 9.0, 77.0], "status": statuses}
+        found = findings({"runs": runs, "pairs": pairs, "llc": pl.DataFrame(values)}, {"grids": [{"name": "g"}]})
+        return next(entry["text"] for entry in found if entry["chart"] == "llc")
+
+    bad = "not at a minimum"
+    assert said([bad, "converged", bad, bad]) == (
+        "Where they end, 1 of 2 runs have a learning coefficient at nβ = n/ln n: median 1.5, of 4.0 at most."
+    )
+    assert said(["converged", bad, "converged", "diverged"]) == (
+        "No run ends at a point with a learning coefficient at nβ = n/ln n: 1 diverged, 1 not at a minimum."
+    )
