@@ -17,7 +17,6 @@ _HOME = {
     "ParameterFunctionMap": "allroads.pfmap.map",
     "float64": "allroads.pfmap.precision",
     "symmetries": "allroads.pfmap.symmetries",
-    "Symmetries": "allroads.pfmap.symmetries",
     "canonical": "allroads.pfmap.symmetries.canonical",
     # networks that come in from elsewhere
     "from_equinox": "allroads.networks.from_equinox",
@@ -32,7 +31,6 @@ _HOME = {
     "complexity": "allroads.points.complexity",
     "llc": "allroads.points.llc",
     "llc_curve": "allroads.points.curve",
-    "trajectory_llc": "allroads.points.curve",
     "refined_llc": "allroads.points.refined",
     "bayesian_influence": "allroads.points.influence",
     "loss_kernel": "allroads.points.influence",
@@ -51,15 +49,12 @@ _HOME = {
     # paths
     "agreement": "allroads.paths.agreement",
     "certify": "allroads.paths.certify",
-    "Certificate": "allroads.paths.certify",
     "stages": "allroads.paths.stages",
-    "Stages": "allroads.paths.stages",
     "geodesic_progress": "allroads.paths.progress",
     "trajectory_distance": "allroads.paths.trajectory_distance",
     "directional_similarity": "allroads.paths.directional_similarity",
     "interpolation": "allroads.paths.interpolation",
     "align": "allroads.paths.align",
-    "Alignment": "allroads.paths.align",
     "barrier": "allroads.paths.barrier",
     "directness": "allroads.paths.directness",
     "inpca": "allroads.paths.inpca",
@@ -83,24 +78,24 @@ if TYPE_CHECKING:
     from allroads.networks.from_equinox import from_equinox
     from allroads.networks.torch import from_torch, to_torch_state
     from allroads.paths.agreement import agreement
-    from allroads.paths.align import Alignment, align
+    from allroads.paths.align import align
     from allroads.paths.barrier import barrier
-    from allroads.paths.certify import Certificate, certify
+    from allroads.paths.certify import certify
     from allroads.paths.directional_similarity import directional_similarity
     from allroads.paths.directness import directness
     from allroads.paths.inpca import inpca
     from allroads.paths.interpolation import interpolation
     from allroads.paths.progress import geodesic_progress
-    from allroads.paths.stages import Stages, stages
+    from allroads.paths.stages import stages
     from allroads.paths.trajectory_distance import trajectory_distance
     from allroads.paths.turning import turning
     from allroads.pfmap.map import ParameterFunctionMap
     from allroads.pfmap.network import Cell, Network
     from allroads.pfmap.precision import float64
-    from allroads.pfmap.symmetries import Symmetries, symmetries
+    from allroads.pfmap.symmetries import symmetries
     from allroads.pfmap.symmetries.canonical import canonical
     from allroads.points.complexity import complexity
-    from allroads.points.curve import llc_curve, trajectory_llc
+    from allroads.points.curve import llc_curve
     from allroads.points.description import (
         compressed_length,
         factorised_size,

@@ -15,7 +15,7 @@ from allroads.points.llc import diagnose
 from allroads.points.zoo import localised_learning_coefficient, normal_crossings, quadratic, two_layer_linear
 
 CURVATURES = (4.0, 1.0, 0.5, 0.25, 0.1, 0.02)
-QUADRATIC = quadratic(CURVATURES)
+QUADRATIC = quadratic(CURVATURES, examples=250)
 FEW = {"chains": 16, "draws": 400, "burn_in": 200}
 
 
@@ -57,7 +57,7 @@ def test_samplers_on_batches_find_the_quadratic(sampler):
 
 def test_the_predicted_discretisation_bias_of_langevin_steps_is_what_is_seen():
     """On equal curvatures, a mode's energy is inflated by 1/(1 − ε/4): 1/3 more at ε = 1."""
-    truth = quadratic((1.0,) * 8)
+    truth = quadratic((1.0,) * 8, examples=10)
     options = {"nbeta": 100.0, "localisation": 1e-6, "ladder": False, "metric": "none"}
     found = asked(truth, sampler="sgld", step_size=1.0, **options, **FEW)
     assert found.value == pytest.approx(4 / (1 - 1 / 4), rel=0.05)
@@ -67,7 +67,7 @@ def test_the_predicted_discretisation_bias_of_langevin_steps_is_what_is_seen():
 
 def test_a_crossing_of_valleys_against_quadrature():
     """⟨nβ w₀²w₁⁴⟩ by two-dimensional quadrature in log w; chains must enter valleys a hundredth as wide as long."""
-    truth, nbeta, gamma = normal_crossings((1, 2)), 1e8, 30.0
+    truth, nbeta, gamma = normal_crossings((1, 2), examples=2), 1e8, 30.0
     u = np.linspace(-25, 1, 1200)
     w0, w1 = np.meshgrid(np.exp(u), np.exp(u), indexing="ij")
     energy = nbeta * w0**2 * w1**4
@@ -148,7 +148,7 @@ def test_a_constant_loss_and_dead_units_are_prior_dominated(function):
 
 def test_strong_localisation_is_prior_dominated():
     """At γ as large as nβh the prior holds every direction: λ̂ is half of λ and falls with γ."""
-    truth = quadratic((1.0,) * 8)
+    truth = quadratic((1.0,) * 8, examples=10)
     found = asked(truth, nbeta=1e4, localisation=1e4, **FEW)
     assert found.status is Status.PRIOR_DOMINATED
     assert found.value == pytest.approx(2.0, rel=0.05)

@@ -235,7 +235,7 @@ SCALED = [
 ]
 
 
-@pytest.mark.parametrize(("build", "multiplicity", "within"), SCALED, ids=lambda value: str(value)[-12:])
+@pytest.mark.parametrize(("build", "multiplicity", "within"), SCALED, ids=["pair", "triple", "prior", "powers", "flat"])
 def test_exponent_of_shrinking_volumes(build, multiplicity, within):
     truth = build()
     found = volume_scaling(

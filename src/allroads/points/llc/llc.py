@@ -127,7 +127,7 @@ def llc(
         A quadratic loss in three directions, of five, has λ = 3/2 at every temperature:
 
         >>> from allroads.points.zoo import quadratic
-        >>> truth = quadratic((4.0, 1.0, 0.1, 0.0, 0.0))
+        >>> truth = quadratic((4.0, 1.0, 0.1, 0.0, 0.0), examples=10)
         >>> found = llc(truth.network, truth.params, truth.loss, truth.inputs, truth.labels)
         >>> abs(found.value - 1.5) < 0.1, found.status.value
         (True, 'converged')

@@ -63,7 +63,7 @@ def function_log_probability(
 
         >>> unit = Network(lambda key: np.zeros(1), lambda w, x: x * 0 + w)
         >>> found = function_log_probability(unit, np.zeros((1, 1)), np.ones(1), particles=1024)
-        >>> abs(found.value - np.log(0.5)) < 0.2
+        >>> bool(abs(found.value - np.log(0.5)) < 0.2)
         True
     """
     options = Splitting(particles, replicas, sweeps)
