@@ -62,7 +62,7 @@ class Status(StrEnum):
         "not equilibrated",
         "The samples had not spread over what they should cover; the number can be off by more than its error.",
         "Flat, thin or curved directions that are still being filled, several parts, steps too small, too few draws.",
-        "Allow more draws (llc: max_draws, burn_in) or particles and sweeps (volumes); take sampler 'hmc'; localise more.",
+        "Allow more draws (llc: max_draws, burn_in), particles or sweeps (volumes); take sampler 'hmc'; localise more.",
     )
     NOT_AT_MINIMUM = (
         "not at a minimum",
