@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +13,6 @@ from safetensors.flax import load
 
 from allroads.errors import InputError, nearest_name
 from allroads.pfmap.network import Params
-
-if TYPE_CHECKING:
-    import torch
 
 PICKLED = (b"PK\x03\x04", b"\x80")
 """How files begin that ``torch.save`` or ``pickle.dump`` wrote."""
@@ -47,7 +44,7 @@ def read_weights(path: str | Path) -> dict[str, jax.Array]:
         ) from error
 
 
-def fill_module(module: torch.nn.Module, arrays: Mapping[str, Any], where: str) -> None:
+def fill_module(module: Any, arrays: Mapping[str, Any], where: str) -> None:
     """Put arrays into a PyTorch module, parameters and buffers alike.
 
     Of a parameter that goes by several names, one is enough.
@@ -55,18 +52,10 @@ def fill_module(module: torch.nn.Module, arrays: Mapping[str, Any], where: str) 
     Raises:
         InputError: If names or shapes are not those of the module's ``state_dict``.
     """
-    import torch
+    from allroads.networks.torch.fill import fill, wanted_shapes
 
-    from allroads.networks.torch.arrays import first_names, to_torch
-
-    held = module.state_dict()
-    first = first_names(module)
-    given = {first.get(name, name) for name in arrays}
-    wanted = {name: tuple(t.shape) for name, t in held.items() if name in arrays or first.get(name, name) not in given}
-    _check(arrays, wanted, where)
-    with torch.no_grad():
-        for name, array in arrays.items():
-            held[name].copy_(to_torch(array))
+    _check(arrays, wanted_shapes(module, arrays), where)
+    fill(module, arrays)
 
 
 def fill_params(params: Params, arrays: Mapping[str, Any], where: str) -> Params:

@@ -106,11 +106,13 @@ def llc(
 
     Returns:
         A :class:`~allroads.Measurement`: ``value`` λ̂; ``error``, half of a 95 % interval that includes Monte Carlo,
-        discretisation, localisation, temperature and baseline errors; ``status`` ``converged``, ``scale-dependent``,
-        ``not equilibrated``, ``diverged``, ``not at a minimum`` or ``prior-dominated``; ``stats``: ``nbeta``,
-        ``localisation``, ``r_hat``, ``ess``, ``drift``, ``acceptance``, ``distance`` (root mean square of ``‖w − w*‖``)
-        and ``prior_distance`` √(d/γ), ``error_parts``, ``loosened`` and ``cooled`` (the levels on the way), ``trace``
-        ``[chains, draws]`` and ``warmup`` of nβ(L − L(w*)), ``top_eigenvalue``, ``step_size``, ``gradients``.
+        discretisation, localisation, temperature and baseline errors; ``status`` ``converged`` (``ok`` without
+        ladder), ``scale-dependent``, ``not equilibrated``, ``diverged``, ``not at a minimum`` or ``prior-dominated``;
+        ``stats``: ``nbeta``, ``localisation``, ``r_hat``, ``ess``, ``drift``, ``acceptance``, ``distance`` (root mean
+        square of ``‖w − w*‖``) and ``prior_distance`` √(d/γ), ``error_parts``, ``loosened`` and ``cooled`` (the levels
+        of the two groups on their way), ``trace`` ``[chains, draws]`` and ``warmup`` of nβ(L − L(w*)) (first the
+        loosened group's chains, then the cooled one's), ``top_eigenvalue`` and ``curvature`` (the same, or that a
+        little way off where it is larger), ``step_size``, ``gradients``.
 
     Raises:
         InputError: For parameters that are not floating-point, a mask or sizes that do not fit, a batch larger than
@@ -208,6 +210,7 @@ def _measurement(
         "cooled": record.cooled,
         "loss": float(scene.losses[i]),
         "top_eigenvalue": float(scene.top[i]),
+        "curvature": float(scene.curvature[i]),
         "step_size": record.step_size,
         "steps_per_draw": record.steps,
         "gradients": record.gradients,

@@ -36,6 +36,8 @@ STEPS = (5, 40)
 """Fewest and most gradients a draw."""
 LEVEL_ROUNDS, FINAL_ROUNDS = 2, 6
 """Rounds at each level on the way, and of tuning at the last."""
+PATIENCE = 4
+"""How many times longer than usual chains that have not settled are tuned."""
 ENOUGH = 64
 """Gradients from which on a metric is made of them."""
 POPULATION = 16
@@ -196,6 +198,9 @@ class Run:
         generator = np.random.default_rng([self.seed, self.count])
         for site in range(self.points, self.sites):
             energy = self.last[site]
+            if not np.isfinite(energy).all():
+                self.population[site] = False
+                continue
             weights = np.exp(-(ratio - 1) * (energy - energy.min()))
             weights /= weights.sum()
             if 1 / (weights**2).sum() < self.chains / 4:
@@ -300,10 +305,7 @@ def sample(run: Run, observe: Any = None, extra: Any = None) -> list[Record]:
         found = [diagnose(energy) for energy in np.concatenate([out.energy for out in kept], axis=2)]
         seen.append((nbeta, gamma, [d.mean for d in found], [d.standard_error for d in found]))
     run.move_to(*run.levels[-1])
-    warm = []
-    for _ in range(FINAL_ROUNDS if plan.burn_in is None else math.ceil(plan.burn_in / plan.draws)):
-        warm.append(run.round())
-        run.tune(warm[-1])
+    warm = _warm(run)
     measured = _measure(run, observe, extra)
     quality = np.mean([_quality(out) for out in measured], axis=0)
 
@@ -340,6 +342,25 @@ def _quality(out: Draws) -> np.ndarray:
     """Mean over the draws that say something of the step size; 1 where none does."""
     told = np.isfinite(out.quality)
     return np.where(told, out.quality, 0.0).sum((1, 2)) / np.maximum(told.sum((1, 2)), 1) + ~told.any((1, 2))
+
+
+def _warm(run: Run) -> list[Draws]:
+    """Rounds of tuning at the last level: those asked for, or 6 and up to four times as many until chains settle."""
+    plan = run.plan
+    rounds = FINAL_ROUNDS if plan.burn_in is None else math.ceil(plan.burn_in / plan.draws)
+    most = PATIENCE * rounds if plan.burn_in is None else rounds
+    warm: list[Draws] = []
+    while len(warm) < rounds or (len(warm) < most and not _settled(run, warm[-1])):
+        warm.append(run.round())
+        run.tune(warm[-1])
+    return warm
+
+
+def _settled(run: Run, out: Draws) -> bool:
+    """Whether steps are accepted neither seldom nor nearly always, and the groups have come near each other."""
+    quality = _quality(out)
+    tuned = run.rule.target is None or run.plan.step_size is not None or ((quality > 0.4) & (quality < 0.97)).all()
+    return bool(tuned) and all(diagnose(energy).r_hat < 1.5 for energy in run.merged(out.energy))
 
 
 def _measure(run: Run, observe: Any, extra: Any) -> list[Draws]:
