@@ -184,8 +184,9 @@ def main() -> None:
             flush=True,
         )
     summary(rows)
-    if parts == 1 and not arguments.family:
-        RESULT.write_text(json.dumps({"command": "python benchmarks/llc.py", "rows": rows}, indent=1) + "\n")
+    if parts == 1:
+        chosen = "".join(f" --family {family}" for family in arguments.family or [])
+        RESULT.write_text(json.dumps({"command": f"python benchmarks/llc.py{chosen}", "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
