@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
     rows = []
-    for widths, draws, burn_in in (((50,) * 5, 500, 100), ((578,) * 4, 60, 20)):
+    for widths, draws, burn_in in (((50,) * 5, 500, 100), ((578,) * 4, 80, 20)):
         truth = deep_linear(widths, examples=10_000 if widths[0] == 50 else 2_000)
         probe = llc(
             truth.network, truth.params, truth.loss, truth.inputs[:1000], truth.labels[:1000], sampler="sgld",
@@ -112,7 +112,8 @@ def main() -> None:
                 f"  λ̂ {row['value']:9.1f} of {row['exact']:.1f}   {row['ess_per_gradient']:.4f} effective a gradient",
                 flush=True,
             )
-    RESULT.write_text(json.dumps({"command": "python benchmarks/llc_speed.py", "rows": rows}, indent=1) + "\n")
+    command = f"python benchmarks/llc_speed.py --rounds {rounds}"
+    RESULT.write_text(json.dumps({"command": command, "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
