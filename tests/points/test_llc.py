@@ -76,6 +76,7 @@ def test_a_crossing_of_valleys_against_quadrature():
     found = asked(truth, nbeta=nbeta, localisation=gamma)
     assert found.value == pytest.approx(exact, abs=0.02)
     assert exact == pytest.approx(0.25, abs=0.03)
+    assert found.stats["population"] and len(found.stats["trace"]) == 64  # of 128 chains, the cooled ones
 
 
 def test_the_point_matters_and_not_only_the_function():
@@ -85,6 +86,7 @@ def test_the_point_matters_and_not_only_the_function():
         assert found.status is Status.CONVERGED
         assert found.value == pytest.approx(exact, rel=0.05)
         assert abs(found.value - exact) <= 2 * found.error
+        assert not found.stats["population"] and len(found.stats["trace"]) == 32
 
 
 def test_a_mask_restricts_the_model():

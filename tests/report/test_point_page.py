@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import math
 
@@ -10,7 +11,7 @@ import polars as pl
 import pytest
 from synthetic_study import Task, write_study
 
-from allroads import Status
+from allroads import Measurement, Status
 from allroads.errors import StoreError
 from allroads.report import write_figures, write_report
 from allroads.report.point import write_point_page
@@ -75,6 +76,18 @@ def test_burn_in_lies_before_zero_and_the_chains_are_those_measured(page):
     last = means.filter(draw=means["draw"].max())
     half = found.llc.stats["trace"][:4, :200].mean()
     assert last.filter(group="localisation loosened")["mean"].item() == pytest.approx(half, rel=1e-9)
+
+
+def test_the_chains_of_a_population_are_one_group():
+    """Where all measured chains were cooled, none is shown as loosened, nor said to meet another group."""
+    from allroads.report.point import chains
+
+    found = made_up()
+    value, stats = found.llc, dict(found.llc.stats) | {"population": True}
+    found = dataclasses.replace(found, llc=Measurement(value.value, value.error, value.status, stats))
+    (figure,) = chains.figures(found)
+    assert all(set(panel.rows["group"]) == {"nβ raised"} for panel in figure.panels)
+    assert "two groups" not in figure.caption
 
 
 def test_the_density_counts_every_direction():

@@ -111,8 +111,9 @@ def llc(
         ``stats``: ``nbeta``, ``localisation``, ``r_hat``, ``ess``, ``drift``, ``acceptance``, ``distance`` (root mean
         square of ``‖w − w*‖``) and ``prior_distance`` √(d/γ), ``error_parts``, ``loosened`` and ``cooled`` (the levels
         of the two groups on their way), ``trace`` ``[chains, draws]`` and ``warmup`` of nβ(L − L(w*)) (first the
-        loosened group's chains, then the cooled one's), ``top_eigenvalue`` and ``curvature`` (the same, or that a
-        little way off where it is larger), ``step_size``, ``gradients``.
+        loosened group's chains, then the cooled one's; with ``population`` the cooled one's alone),
+        ``top_eigenvalue`` and ``curvature`` (the same, or that a little way off where it is larger), ``step_size``,
+        ``gradients``.
 
     Raises:
         InputError: For parameters that are not floating-point, a mask or sizes that do not fit, a batch larger than
@@ -206,6 +207,7 @@ def _measurement(
         "prior_distance": math.sqrt(question.dimension / gamma),
         "slope": slope,
         "error_parts": verdict.parts,
+        "population": record.population,
         "loosened": record.loosened,
         "cooled": record.cooled,
         "loss": float(scene.losses[i]),

@@ -92,12 +92,13 @@ class Record:
     """What a run leaves of one point.
 
     Attributes:
-        energy: ``[chains, draws]`` of the measured rounds: ``nβ (L − L₀)``; the first half of the chains is the group
-            whose localisation was loosened.
+        energy: ``[chains, draws]`` of the measured rounds: ``nβ (L − L₀)``: first the group whose localisation was
+            loosened, then the cooled one; of a population, that one alone.
         warmup: The same of the tuning at the last level.
         distance: ``‖w − w*‖²`` of the measured draws.
         observed: What was observed at the measured draws.
         quality: Mean acceptance of the measured draws; the worse of the groups.
+        population: Whether the measured chains are the cooled group alone, resampled at every level.
         loosened, cooled: The levels of the two groups, in the order of the run, without the last.
         step_size: The smaller of the groups' steps.
         stiffness: Curvature of the stiffest direction in the metric.
@@ -110,6 +111,7 @@ class Record:
     distance: np.ndarray
     observed: Any
     quality: float
+    population: bool
     loosened: tuple[Level, ...]
     cooled: tuple[Level, ...]
     step_size: float
@@ -230,12 +232,17 @@ class Run:
         self.place = self.place._replace(metric=metric)
         self.states = None
 
+    @property
+    def is_population(self) -> bool:
+        """Whether the cooled chains are enough and were resampled at every level, at all points."""
+        return self.groups == 2 and self.chains >= POPULATION and bool(self.population[self.points :].all())
+
     def merged(self, sites: np.ndarray) -> np.ndarray:
         """``[points × groups, chains, …]`` as ``[points, chains that are measured, …]``.
 
         All groups are, but where the cooled one is a population, it alone: it has every valley's share of the mass.
         """
-        if self.groups == 2 and self.chains >= POPULATION and self.population[self.points :].all():
+        if self.is_population:
             return np.asarray(sites)[self.points :]
         return np.concatenate(np.split(np.asarray(sites), self.groups), axis=1)
 
@@ -327,6 +334,7 @@ def sample(run: Run, observe: Any = None, extra: Any = None) -> list[Record]:
                 distance=distance[i],
                 observed=jax.tree.map(lambda part, i=i: part[i], observed),
                 quality=float(quality[sites].min()),
+                population=run.is_population,
                 loosened=ways[0] if plan.ladder else (),
                 cooled=ways[-1] if plan.ladder else (),
                 step_size=float((run.step / (run.stiffness if run.rule.stochastic else 1.0))[sites].min()),

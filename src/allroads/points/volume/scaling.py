@@ -39,7 +39,7 @@ class VolumeScaling:
         error: Half-width of its 95 % interval: disagreement of the replicas, and the change of λ when only the lower
             half of the range is fitted.
         multiplicity: m, as given or as selected.
-        status: ``ok``, ``not equilibrated`` or ``not a minimum``.
+        status: ``ok``, ``not equilibrated`` or ``not at a minimum``.
         cutoffs: ``[K]``, decreasing: those that were fitted.
         log_masses: ``[R, K]``, of each replica.
         stats: ``by_multiplicity`` (λ and error for each m tried), ``shift`` (b), ``fitted`` (levels), ``evaluations``

@@ -63,15 +63,18 @@ def figures(found: Inspection) -> tuple[Figure, ...]:
     legend = tuple({"kind": "line", "colour": COLOURS[name], "label": f"chains with {name}"} for name in named)
     if len(named) == 1:
         legend = ()
+    sought = ", and for two groups, come from two sides, whose means meet" if len(named) > 1 else ""
     caption = (
-        "Look for chains that look alike and level after burn-in, and for two groups, come from two sides, whose means "
-        "meet: that is equilibrium. The dashed line is λ̂, the band its error."
+        f"Look for chains that look alike and level after burn-in{sought}: that is equilibrium. The dashed line is λ̂, "
+        "the band its error."
     )
     return (Figure("chains", panels, caption, legend=legend),)
 
 
 def _groups(found: Inspection, count: int) -> list[str]:
-    """Group of each chain: the first half was loosened, the second cooled, where there are two."""
+    """Group of each chain: the first half was loosened, the second cooled, where both are measured."""
+    if found.llc.stats["population"]:
+        return [COOLED] * count
     if not found.llc.stats["cooled"]:
         return [LOOSENED] * count
     return [LOOSENED if chain < count // 2 else COOLED for chain in range(count)]
