@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import jax
+
 
 class Posterior(NamedTuple):
     """The law ``exp(−energy(z) − prior(z))`` of a flat position ``z [d]``.
@@ -23,6 +25,16 @@ class Posterior(NamedTuple):
     def log_density(self, z: Any) -> Any:
         """``−energy − prior``, unnormalised."""
         return -self.energy(z) - self.prior(z)
+
+    def batch_slope(self, z: Any, key: Any) -> tuple[Any, Any]:
+        """``batch_energy(z, key)``, and the gradient of that and the prior together."""
+
+        def both(z: Any) -> tuple[Any, Any]:
+            energy = self.batch_energy(z, key)
+            return energy + self.prior(z), energy
+
+        slope, energy = jax.grad(both, has_aux=True)(z)
+        return energy, slope
 
 
 class Draw(NamedTuple):

@@ -27,8 +27,7 @@ def _draw(key: Any, state: _State, posterior: Posterior, step_size: Any, steps: 
     def step(i: Any, carry: tuple) -> tuple:
         (z, squares, count), total = carry
         batch_key, noise_key = jax.random.split(jax.random.fold_in(key, i))
-        energy, slope = jax.value_and_grad(lambda z: posterior.batch_energy(z, batch_key))(z)
-        slope = slope + jax.grad(posterior.prior)(z)
+        energy, slope = posterior.batch_slope(z, batch_key)
         scale = 1 / (jnp.sqrt(squares) + FLOOR)
         noise = jax.random.normal(noise_key, z.shape, z.dtype)
         z = z - step_size / 2 * scale * slope + jnp.sqrt(step_size * scale) * noise

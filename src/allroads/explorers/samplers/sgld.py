@@ -22,8 +22,7 @@ def _draw(key: Any, state: _State, posterior: Posterior, step_size: Any, steps: 
     def step(i: Any, carry: tuple) -> tuple:
         z, total = carry
         batch_key, noise_key = jax.random.split(jax.random.fold_in(key, i))
-        energy, slope = jax.value_and_grad(lambda z: posterior.batch_energy(z, batch_key))(z)
-        slope = slope + jax.grad(posterior.prior)(z)
+        energy, slope = posterior.batch_slope(z, batch_key)
         return move(noise_key, z, -slope, step_size / 2), total + energy
 
     z, total = jax.lax.fori_loop(0, steps, step, (state.position, jnp.zeros((), state.position.dtype)))

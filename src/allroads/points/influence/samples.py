@@ -19,7 +19,8 @@ from allroads.pfmap.precision import float64
 from allroads.points.influence.moments import largest_r_hat
 from allroads.points.llc.llc import check_memory, check_positive, estimate, make_plan
 from allroads.points.llc.problem import checked_question
-from allroads.points.llc.schedule import Plan, Record
+from allroads.points.llc.run import Plan
+from allroads.points.llc.schedule import Record
 from allroads.points.llc.survey import usual_nbeta
 from allroads.points.llc.verdict import R_HAT
 

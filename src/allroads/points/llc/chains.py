@@ -20,10 +20,14 @@ from allroads.points.llc.metric import (
     moments,
     split,
     to_weights,
+    turned,
     turned_back,
     uniform,
 )
 from allroads.points.llc.problem import Data, Question
+
+TOGETHER = 50_000
+"""Parameters of the chains that run side by side; beyond, their arrays leave the cache."""
 
 
 class Place(NamedTuple):
@@ -81,7 +85,7 @@ def compiled_first_metric(question: Question, structure: Any, rotate: bool, prob
 
     def one(leaves: Any, data: Data, key: Any, curvature: Any) -> tuple[Metric, ...]:
         if not rotate:
-            return tuple(uniform(block, curvature) for block in question.blocks)
+            return tuple(uniform(curvature) for _ in question.blocks)
 
         def slope(steps: list[Any]) -> list[Any]:
             def mean_loss(steps: list[Any]) -> Any:
@@ -128,9 +132,11 @@ def law(question: Question, structure: Any, place: Place, data: Data, nbeta: Any
 
     The loss of a batch is taken relative to the loss at w* of the same batch, so that what the two share cancels.
     """
+    widths = [m.masses**-0.5 for m in place.metric]  # here, so that it is not done again at every gradient
 
     def steps(z: Any) -> list[Any]:
-        return [to_weights(x, m) for x, m in zip(split(z, question.blocks), place.metric, strict=True)]
+        parts = zip(split(z, question.blocks), place.metric, widths, strict=True)
+        return [turned(x * width, m.left, m.right) for x, m, width in parts]
 
     def energy(z: Any) -> Any:
         moved = question.displace(place.leaves, steps(z))
@@ -230,8 +236,12 @@ def compiled_chains(
     def run_point(
         states: Any, place: Place, data: Data, nbetas: Any, step: Any, steps: Any, keys: Any, extra: Any
     ) -> Any:
-        chains = jax.vmap(run, in_axes=(0, None, None, 0, None, None, 0, None))
-        states, out = chains(states, place, data, nbetas, step, steps, keys, extra)
+        def one(chain: tuple) -> tuple:
+            state, nbeta, key = chain
+            return run(state, place, data, nbeta, step, steps, key, extra)
+
+        together = max(1, TOGETHER // question.dimension)
+        states, out = jax.lax.map(one, (states, nbetas, keys), batch_size=together)
         return states, out._replace(moments=jax.tree.map(lambda x: x.mean(0), out.moments))
 
     start_chains = jax.vmap(jax.vmap(start, in_axes=(0, None, None, 0, 0)), in_axes=(0, 0, None, 0, 0))

@@ -20,7 +20,8 @@ from allroads.points.llc.chains import compiled_losses
 from allroads.points.llc.diagnostics import diagnose
 from allroads.points.llc.metric import LARGEST
 from allroads.points.llc.problem import Data, Question, checked_question
-from allroads.points.llc.schedule import Plan, Record, Run, sample
+from allroads.points.llc.run import Plan, Run
+from allroads.points.llc.schedule import Record, sample
 from allroads.points.llc.survey import Scene, coldest, rounding, slope_energy, survey, usual_localisation
 from allroads.points.llc.verdict import Evidence, judge
 

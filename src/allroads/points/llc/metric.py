@@ -78,9 +78,9 @@ def _decomposed(of: Moments) -> tuple[Any, Any, Any]:
     return left, right, a[:, None] * b[None, :] / jnp.maximum(a.sum(), jnp.finfo(a.dtype).tiny)
 
 
-def uniform(block: Block, mass: Any) -> Metric:
-    """The same mass in all directions, no rotation."""
-    return Metric(None, None, jnp.full((block.rows, block.columns), mass))
+def uniform(mass: Any) -> Metric:
+    """The same mass in all directions, as one number ``[1, 1]``; no rotation."""
+    return Metric(None, None, jnp.reshape(mass, (*jnp.shape(mass), 1, 1)))
 
 
 def _eigen(moment: Any) -> tuple[Any, Any]:
@@ -92,7 +92,7 @@ def _eigen(moment: Any) -> tuple[Any, Any]:
 
 def to_weights(z: Any, of: Metric) -> Any:
     """Displacement of the weights for coordinates z."""
-    return _turned(z * of.masses**-0.5, of.left, of.right)
+    return turned(z * of.masses**-0.5, of.left, of.right)
 
 
 def to_coordinates(displacement: Any, of: Metric) -> Any:
@@ -100,7 +100,8 @@ def to_coordinates(displacement: Any, of: Metric) -> Any:
     return turned_back(displacement, of.left, of.right) * of.masses**0.5
 
 
-def _turned(x: Any, left: Any, right: Any) -> Any:
+def turned(x: Any, left: Any, right: Any) -> Any:
+    """``Q_L x Q_Rᵀ``."""
     x = x if left is None else left @ x
     return x if right is None else x @ right.T
 
@@ -113,11 +114,8 @@ def turned_back(x: Any, left: Any, right: Any) -> Any:
 
 def split(z: Any, blocks: tuple[Block, ...]) -> list[Any]:
     """A flat vector as the matrices of its blocks."""
-    parts, begin = [], 0
-    for block in blocks:
-        parts.append(z[begin : begin + block.size].reshape(block.rows, block.columns))
-        begin += block.size
-    return parts
+    parts = jax.lax.split(z, [block.size for block in blocks])
+    return [part.reshape(block.rows, block.columns) for part, block in zip(parts, blocks, strict=True)]
 
 
 def joined(parts: list[Any]) -> Any:

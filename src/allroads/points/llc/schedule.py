@@ -14,67 +14,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from allroads.explorers.samplers import SAMPLERS
-from allroads.points.llc.chains import (
-    Draws,
-    Place,
-    compiled_chains,
-    compiled_metric,
-    compiled_stiffness,
-)
+from allroads.points.llc.chains import Draws
 from allroads.points.llc.diagnostics import Diagnostics, diagnose
-from allroads.points.llc.metric import Metric, changed_chains
-from allroads.points.llc.problem import Data, Question
-from allroads.points.llc.survey import Scene
+from allroads.points.llc.run import SMALL, Run, mean_quality
 
-TRAJECTORY = 2.5
-"""Length of a Hamiltonian trajectory in units of the posterior's width; a little over a quarter turn, π/2."""
-STEPS = (5, 40)
-"""Fewest and most gradients a draw."""
-LEVEL_ROUNDS, FINAL_ROUNDS = 2, 6
-"""Rounds at each level on the way, and of tuning at the last."""
+LEVEL_ROUNDS, SMALL_ROUNDS, FINAL_ROUNDS = 2, 6, 6
+"""Rounds at each level on the way, the same where there are few parameters, and of tuning at the last."""
 PATIENCE = 4
 """How many times longer than usual chains that have not settled are tuned."""
-ENOUGH = 64
-"""Gradients from which on a metric is made of them."""
-POPULATION = 16
-"""Chains in a group from which on, if they could be resampled at every level, they are taken as a population."""
-SMALL, SMALL_ROUNDS = 100, 6
-"""Up to so many parameters, rounds are cheap, and there are more at each level."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to sample.
-
-    Args:
-        sampler: Name of a sampler.
-        chains: Chains a point.
-        draws: Draws a chain and round.
-        burn_in: Draws of tuning at the last localisation; ``None``: 6 rounds.
-        rounds: Most rounds measured.
-        fixed: Whether exactly that many rounds are measured.
-        batch: Examples a gradient of a stochastic sampler looks at; ``None``: all.
-        step_size: Of the sampler; ``None``: tuned.
-        rotate: Whether the metric is made from curvature; else it is one number.
-        precision: Standard error, as a share of the mean or of 1, at which sampling ends.
-        ladder: Whether the chains come in two groups from two sides; else all start at the posterior asked for.
-    """
-
-    sampler: str
-    chains: int
-    draws: int
-    burn_in: int | None
-    rounds: int
-    fixed: bool
-    batch: int | None
-    step_size: float | None
-    rotate: bool
-    precision: float
-    ladder: bool
 
 
 @dataclass(frozen=True)
@@ -120,184 +69,6 @@ class Record:
     gradients: int
 
 
-class Run:
-    """Chains on their way; the state of one call of :func:`sample`, thrown away at its end."""
-
-    def __init__(
-        self, question: Question, structure: Any, scene: Scene, baseline: Any, data: Data, nbeta: np.ndarray,
-        localisation: np.ndarray, plan: Plan, seed: int,
-    ):  # fmt: skip
-        """Chains at their points, in the metric of the curvature there, at the strongest localisation."""
-        self.question, self.structure, self.data, self.plan = question, structure, data, plan
-        self.rule, self.points = SAMPLERS[plan.sampler], len(nbeta)
-        self.groups = 2 if plan.ladder else 1
-        self.chains = plan.chains // self.groups
-        self.sites = self.points * self.groups  # group 0 of all points, then group 1
-        self.key, self.seed, self.count, self.gradients = jax.random.key(seed), seed, 0, 0
-        self.levels = levels(nbeta, nbeta * scene.curvature, localisation) if plan.ladder else [(nbeta, localisation)]
-
-        def all_groups(array: Any) -> Any:
-            return jnp.concatenate([array] * self.groups)
-
-        self.nbeta, gamma = self.levels[0]
-
-        def masses(of: Metric) -> Metric:
-            of = jax.tree.map(all_groups, of)
-            axes = (self.sites, *[1] * (of.masses.ndim - 1))
-            return of._replace(masses=of.masses * self.nbeta.reshape(axes) + gamma.reshape(axes))
-
-        leaves, baseline = jax.tree.map(all_groups, (scene.leaves, baseline))
-        self.place = Place(leaves, baseline, tuple(masses(m) for m in scene.metric), jnp.asarray(gamma))
-        self.z = jnp.zeros((self.sites, self.chains, question.dimension))
-        self.last: np.ndarray | None = None  # energies at z, [sites, chains]
-        self.population = np.ones(self.sites, bool)  # whether all of a site's chains were resampled at every level
-        self.states: Any = None  # begun anew from z after every change of the posterior or of the coordinates
-        self.stiffness = np.ones(self.sites)
-        self.step = np.full(self.sites, plan.step_size or self._first_step())
-
-    def _first_step(self) -> float:
-        """Acceptance falls with the dimension: as ``d^{−1/4}`` for trajectories, ``d^{−1/6}`` for Langevin steps."""
-        power = {"hmc": 0.25, "mala": 1 / 6}.get(self.plan.sampler, 0.0)
-        return 2 * self.rule.step_size * self.question.dimension**-power if power else self.rule.step_size
-
-    def _keys(self, shape: tuple[int, ...]) -> Any:
-        self.count += 1
-        return jax.random.split(jax.random.fold_in(self.key, self.count), (self.sites, *shape))
-
-    @property
-    def steps(self) -> int:
-        """Gradients a draw."""
-        if self.plan.sampler != "hmc":
-            return STEPS[1] // 2
-        least = STEPS[0] if self.question.dimension > SMALL else STEPS[1] // 2
-        return int(np.clip(math.ceil(TRAJECTORY / max(float(self.step.min()), 1e-9)), least, STEPS[1]))
-
-    def round(self, observe: Any = None, extra: Any = None) -> Draws:
-        """A round of draws of all chains; moments for a metric are always taken, as compiling twice would cost more."""
-        plan, chains = self.plan, self.chains
-        start, run = compiled_chains(
-            self.question, self.structure, plan.sampler, plan.draws, plan.batch, plan.rotate, observe
-        )
-        nbeta = jnp.broadcast_to(jnp.asarray(self.nbeta)[:, None], (self.sites, chains))
-        if self.states is None:
-            self.states = start(self.z, self.place, self.data, nbeta, self._keys((chains,)))
-        step = jnp.asarray(self.step / self.stiffness if self.rule.stochastic else self.step)
-        self.states, out = run(
-            self.states, self.place, self.data, nbeta, step, self.steps, self._keys((chains,)), extra
-        )
-        self.z = self.states.position
-        self.last = np.asarray(out.energy[..., -1])
-        self.gradients += self.groups * chains * plan.draws * (self.steps + plan.rotate)
-        return jax.tree.map(np.asarray, out._replace(moments=None))._replace(moments=out.moments)
-
-    def resample(self, ratio: float) -> None:
-        """Take each cooled site's chains again in proportion to ``exp(−(ratio − 1) energy)``, before nβ grows by ratio.
-
-        Chains are then shared out among valleys as the colder posterior shares its mass, which moving along valleys
-        would take long to do. Where fewer than a quarter of the chains would be left, they stay as they are, and the
-        site is no longer counted as a population.
-        """
-        generator = np.random.default_rng([self.seed, self.count])
-        for site in range(self.points, self.sites):
-            energy = self.last[site]
-            if not np.isfinite(energy).all():
-                self.population[site] = False
-                continue
-            weights = np.exp(-(ratio - 1) * (energy - energy.min()))
-            weights /= weights.sum()
-            if 1 / (weights**2).sum() < self.chains / 4:
-                self.population[site] = False
-                continue
-            ticks = (np.arange(self.chains) + generator.random()) / self.chains
-            chosen = np.searchsorted(np.cumsum(weights), ticks).clip(0, self.chains - 1)
-            self.z = self.z.at[site].set(self.z[site, chosen])
-
-    def move_to(self, nbeta: np.ndarray, localisation: np.ndarray) -> None:
-        """Another posterior: masses grow as nβ does, and are γ at least; the weights stay where they are."""
-        ratio = nbeta / self.nbeta
-        if self.groups == 2 and self.last is not None:
-            self.resample(float(ratio.max()))
-        self.nbeta = nbeta
-        self.place = self.place._replace(localisation=jnp.asarray(localisation))
-
-        def masses(of: Metric) -> Metric:
-            axes = (self.sites, *[1] * (of.masses.ndim - 1))
-            return of._replace(masses=jnp.maximum(of.masses * ratio.reshape(axes), localisation.reshape(axes)))
-
-        self._change(tuple(masses(m) for m in self.place.metric))
-        self.measure_stiffness()
-
-    def _change(self, metric: tuple[Metric, ...]) -> None:
-        self.z = changed_chains(self.z, self.place.metric, metric, self.question.blocks)
-        self.place = self.place._replace(metric=metric)
-        self.states = None
-
-    @property
-    def is_population(self) -> bool:
-        """Whether the cooled chains are enough and were resampled at every level, at all points."""
-        return self.groups == 2 and self.chains >= POPULATION and bool(self.population[self.points :].all())
-
-    def merged(self, sites: np.ndarray) -> np.ndarray:
-        """``[points × groups, chains, …]`` as ``[points, chains that are measured, …]``.
-
-        All groups are, but where the cooled one is a population, it alone: it has every valley's share of the mass.
-        """
-        if self.is_population:
-            return np.asarray(sites)[self.points :]
-        return np.concatenate(np.split(np.asarray(sites), self.groups), axis=1)
-
-    def tune(self, out: Draws) -> None:
-        """Take the metric from the gradients of a round, and the step from its acceptance."""
-        quality = _quality(out)
-        lost = ~np.isfinite(np.asarray(self.z)).all((1, 2)) | ~np.isfinite(out.energy).all((1, 2))
-        if self.plan.rotate and self.chains * self.plan.draws >= ENOUGH:
-            good = jnp.asarray((quality > 0.2) & ~lost)
-            fresh = compiled_metric()(out.moments, self.place.localisation)
-            metric = jax.tree.map(
-                lambda new, old: jnp.where(good.reshape(-1, *[1] * (new.ndim - 1)), new, old), fresh, self.place.metric
-            )
-            self._change(metric)
-        if lost.any():
-            self.z = jnp.where(jnp.asarray(lost)[:, None, None], 0.0, self.z)
-        if self.plan.step_size is None:
-            if self.rule.target is None:
-                self.step = np.where(lost, self.step / 4, self.step)
-            else:
-                factor = np.where(quality < 0.05, 0.3, np.exp(2.5 * (quality - self.rule.target)))
-                self.step = np.minimum(self.step * factor, 1.0)
-        self.states = None
-        self.measure_stiffness()
-
-    def measure_stiffness(self) -> None:
-        """Curvature of the stiffest direction in the metric, over some chains; it is what bounds a Langevin step."""
-        if self.rule.stochastic and self.plan.step_size is None:
-            stiffness = compiled_stiffness(self.question, self.structure)
-            place, nbeta = self.place, jnp.asarray(self.nbeta)
-            looked = range(0, self.chains, max(1, self.chains // 4))
-            found = [np.asarray(stiffness(self.z[:, i], place, self.data, nbeta, self._keys(()))) for i in looked]
-            self.stiffness = np.maximum(np.nan_to_num(found, posinf=1.0).max(axis=0), 1.0)
-
-
-def levels(nbeta: np.ndarray, stiffest: np.ndarray, localisation: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """``(nβ, γ)`` of both groups of all points, from ``γ² = nβ h_max`` to what is asked for.
-
-    The first group's γ falls by √10 at a time, the second's nβ rises by 10; two levels above the last at least.
-
-    Example:
-        >>> for nbeta, gamma in levels(np.array([1e8]), np.array([1e8]), np.array([1e3]))[::2]:
-        ...     print(nbeta, gamma)
-        [1.e+08 1.e+06] [10000.  1000.]
-        [1.e+08 1.e+08] [1000. 1000.]
-    """
-    count = int(np.clip(np.ceil(np.log10(np.maximum(stiffest / localisation**2, 1)) - 1e-9).max(), 2, 10))
-    path = []
-    for k in range(count, -1, -1):
-        path.append(
-            (np.concatenate([nbeta, nbeta * 10.0**-k]), np.concatenate([localisation * 10.0 ** (k / 2), localisation]))
-        )
-    return path
-
-
 def sample(run: Run, observe: Any = None, extra: Any = None) -> list[Record]:
     """Run the schedule; a record a point."""
     plan = run.plan
@@ -305,16 +76,17 @@ def sample(run: Run, observe: Any = None, extra: Any = None) -> list[Record]:
     for nbeta, gamma in run.levels[:-1]:
         run.move_to(nbeta, gamma)
         outs = []
-        for _ in range(LEVEL_ROUNDS if run.question.dimension > SMALL else SMALL_ROUNDS):
+        rounds = LEVEL_ROUNDS if run.question.dimension > SMALL else SMALL_ROUNDS
+        while len(outs) < rounds or (len(outs) < PATIENCE * rounds and _falling(*outs[-2:])):
             outs.append(run.round())
             run.tune(outs[-1])
-        kept = outs[len(outs) // 2 :]
+        kept = outs[-(rounds // 2) :]
         found = [diagnose(energy) for energy in np.concatenate([out.energy for out in kept], axis=2)]
         seen.append((nbeta, gamma, [d.mean for d in found], [d.standard_error for d in found]))
     run.move_to(*run.levels[-1])
     warm = _warm(run)
     measured = _measure(run, observe, extra)
-    quality = np.mean([_quality(out) for out in measured], axis=0)
+    quality = np.mean([mean_quality(out) for out in measured], axis=0)
 
     def gathered(outs: list[Draws], field: str) -> Any:
         """``[points, all chains, all draws, …]``."""
@@ -346,12 +118,6 @@ def sample(run: Run, observe: Any = None, extra: Any = None) -> list[Record]:
     return records
 
 
-def _quality(out: Draws) -> np.ndarray:
-    """Mean over the draws that say something of the step size; 1 where none does."""
-    told = np.isfinite(out.quality)
-    return np.where(told, out.quality, 0.0).sum((1, 2)) / np.maximum(told.sum((1, 2)), 1) + ~told.any((1, 2))
-
-
 def _warm(run: Run) -> list[Draws]:
     """Rounds of tuning at the last level: those asked for, or 6 and up to four times as many until chains settle."""
     plan = run.plan
@@ -359,22 +125,40 @@ def _warm(run: Run) -> list[Draws]:
     most = PATIENCE * rounds if plan.burn_in is None else rounds
     warm: list[Draws] = []
     while len(warm) < rounds or (len(warm) < most and not _settled(run, warm[-1])):
+        if warm:
+            run.tune(warm[-1], gain=1.0)  # not after the last: what has been seen to work is measured with
         warm.append(run.round())
-        run.tune(warm[-1])
     return warm
+
+
+def _falling(before: Draws, last: Draws) -> bool:
+    """Whether the energy is still on its way down at some site; a level left too early is harder to mend at the next.
+
+    What chance would let it fall by is taken from the equilibrium, where the variance is about the mean, and a tenth
+    of the draws: the spread of chains on their way says nothing.
+    """
+    then, now = before.energy.mean((1, 2)), last.energy.mean((1, 2))
+    chance = np.sqrt(np.abs(now) / (last.energy[0].size / 10))
+    return bool((then - now > 0.05 * np.abs(now) + 3 * chance).any())
 
 
 def _settled(run: Run, out: Draws) -> bool:
     """Whether steps are accepted neither seldom nor nearly always, and the groups have come near each other."""
-    quality = _quality(out)
+    quality = mean_quality(out)
     tuned = run.rule.target is None or run.plan.step_size is not None or ((quality > 0.4) & (quality < 0.97)).all()
     return bool(tuned) and all(diagnose(energy).r_hat < 1.5 for energy in run.merged(out.energy))
 
 
 def _measure(run: Run, observe: Any, extra: Any) -> list[Draws]:
-    """Rounds until the mean is as precise as asked, at every point, or there have been enough."""
+    """Rounds until the mean is as precise as asked, at every point, or there have been enough.
+
+    Where valleys bend, chains come to places that the metric does not fit, and fewer and fewer steps are accepted. So
+    the step is tuned on, by less and less: adaptation that dies out leaves the limit as it is [roberts2007].
+    """
     measured: list[Draws] = []
-    for _ in range(run.plan.rounds):
+    for count in range(run.plan.rounds):
+        if measured:
+            run.tune_step(mean_quality(measured[-1]), gain=count**-0.5)
         measured.append(run.round(observe=observe, extra=extra))
         if not run.plan.fixed and len(measured) >= 4 and len(measured) % 2 == 0:
             energy = np.concatenate([run.merged(out.energy) for out in measured], axis=2)

@@ -58,9 +58,7 @@ def survey(
     """Look at stacked points."""
     points = baseline.shape[0]
     keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), 0), points)
-    units = tuple(
-        jax.tree.map(lambda m: jnp.broadcast_to(m, (points, *m.shape)), uniform(b, 1.0)) for b in question.blocks
-    )
+    units = tuple(uniform(jnp.ones(points)) for _ in question.blocks)
     place = Place(leaves, baseline, units, jnp.zeros(points))
     stiffness, ones = compiled_stiffness(question, structure, 40), jnp.ones(points)
     here = jnp.zeros((points, question.dimension))
