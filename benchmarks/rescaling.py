@@ -28,7 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads import Network, ParameterFunctionMap, barrier, directness, float64
+from allroads import Network, ParameterFunctionMap, barrier, directness, float64, llc, local_volume
 from allroads.explorers.build import build_explorer
 from allroads.explorers.explore import explore
 from allroads.explorers.trajectory import Trajectory
@@ -135,6 +135,8 @@ ROWS = (
     Row("compressed length, tensor", "layer", lambda case: case.of(compressed_length)),
     Row("compressed length, row × column", "units", lambda case: case.of(compressed_length, scales="row_column")),
     Row("factorised size", "layer", lambda case: case.of(factorised_size)),
+    Row("learning coefficient", "none", lambda case: case.of(llc), thin=True),
+    Row("local volume", "none", lambda case: case.of(local_volume, cutoff=0.01, method="ray"), thin=True),
     Row("prequential length (of the initialisation)", "none", trained_length, thin=True),
 )
 

@@ -35,10 +35,14 @@ def log_ellipsoid(curvatures, cutoff):
     return 0.5 * d * math.log(2 * math.pi * cutoff) - gammaln(d / 2 + 1) - 0.5 * np.log(curvatures).sum()
 
 
-def agrees(found, truth, widest):
-    """Inside one and a half stated errors, which are not wide."""
-    assert found.error < widest
-    assert abs(found.value - truth) < 1.5 * found.error, (found.value, found.error, truth)
+def agrees(found, truth, particles=SMALL["particles"], replicas=SMALL["replicas"]):
+    """Within six times the error of splitting if its particles were independent: 1/(N R) of variance a halving.
+
+    The factor, fixed beforehand, leaves room for particles that are not. The stated error must hold the truth too.
+    """
+    halvings = abs(truth) / math.log(2)
+    assert abs(found.value - truth) < 6 * math.sqrt(halvings / (particles * replicas))
+    assert abs(found.value - truth) < 2 * found.error
 
 
 @pytest.mark.parametrize("scope", ["basin", "everywhere"])
@@ -47,7 +51,7 @@ def test_splitting_of_an_ellipsoid(scope):
     truth = quadratic(curvatures, examples=3)
     found = local_volume(*given(truth), cutoff=1e-3, measure=Box(1.0), scope=scope, **SMALL)
     exact = log_ellipsoid(curvatures, 1e-3)
-    agrees(found, exact - 3 * math.log(2), widest=0.5)
+    agrees(found, exact - 3 * math.log(2))
     assert found.log_volume == pytest.approx(found.value + 3 * math.log(2), abs=1e-12)
     assert found.status is Status.OK and found.cutoffs[-1] == 1e-3
     again = local_volume(*given(truth), cutoff=1e-3, measure=Box(1.0), scope=scope, **SMALL)
@@ -60,7 +64,7 @@ def test_splitting_of_an_ellipsoid_with_a_thousandfold_range_of_axes():
     curvatures = np.logspace(-3, 3, 6)
     truth = quadratic(curvatures, examples=6)
     found = local_volume(*given(truth), cutoff=1e-4, measure=Box(1.0), particles=512)
-    agrees(found, log_ellipsoid(curvatures, 1e-4) - 6 * math.log(2), widest=1.5)
+    agrees(found, log_ellipsoid(curvatures, 1e-4) - 6 * math.log(2), particles=512)
     assert found.status is Status.OK
 
 
@@ -97,7 +101,7 @@ def test_normal_mass_of_a_ball_around_the_centre_and_off_it(method):
     measure = Gaussian(sigma, centre="zero")
     found = spherical(point, cutoff=cutoff, measure=measure, method=method, **SMALL)
     exact = ncx2.logcdf(2 * cutoff / sigma**2, 5, (point**2).sum() / sigma**2)
-    agrees(found, exact, widest=0.5)
+    agrees(found, exact)
 
 
 def test_rays_weigh_with_a_normal_measure_in_high_dimension():
@@ -155,7 +159,7 @@ def test_one_basin_is_half_of_two():
     width = math.sqrt(1.5) - math.sqrt(0.5)
     for scope, wells in (("basin", 1), ("everywhere", 2)):
         found = local_volume(*well(), cutoff=0.25, measure=Box(3.0, centre="zero"), scope=scope, **SMALL)
-        agrees(found, math.log(wells * width / 6), widest=0.3)
+        agrees(found, math.log(wells * width / 6))
 
 
 def test_divergence_from_a_coin():
@@ -202,12 +206,12 @@ def test_divergence_from_a_coin():
 
 def test_functions_of_independent_outputs_have_probability_two_to_the_minus_n():
     network = Network(lambda key: jnp.zeros(8), lambda w, x: (x @ w)[:, None])
-    found = function_log_probability(network, np.eye(8), np.array([0, 1, 1, 0, 1, 0, 0, 0]), **SMALL)
-    agrees(found, -8 * math.log(2), widest=0.5)
+    found = function_log_probability(network, np.eye(8), np.array([0, 1, 1, 0, 1, 0, 0, 0]))
+    assert found.value == pytest.approx(-8 * math.log(2), abs=0.1)
     assert found.status is Status.OK
     classes = Network(lambda key: jnp.zeros((3, 4)), lambda w, x: x @ w)
-    found = function_log_probability(classes, np.eye(3), np.array([2, 0, 3]), loss="cross_entropy", **SMALL)
-    agrees(found, -3 * math.log(4), widest=0.5)
+    found = function_log_probability(classes, np.eye(3), np.array([2, 0, 3]), loss="cross_entropy")
+    assert found.value == pytest.approx(-3 * math.log(4), abs=0.1)
 
 
 def test_a_function_out_of_reach_is_not_equilibrated():
@@ -223,7 +227,7 @@ def test_dead_units_do_not_count_as_right():
     relu = Network(lambda key: jnp.zeros(1), lambda w, x: jnp.maximum(x * w, 0))
     for label in (0, 1):
         found = function_log_probability(relu, ONE, np.array([label]), **SMALL)
-        agrees(found, math.log(0.5), widest=0.3)
+        agrees(found, math.log(0.5))
 
 
 SCALED = [
@@ -242,7 +246,7 @@ def test_exponent_of_shrinking_volumes(build, multiplicity, within):
         *given(truth), multiplicity=multiplicity, measure=Box(1.0), log_prior=truth.log_prior, **SMALL
     )
     assert found.value == pytest.approx(truth.learning_coefficient, abs=within)
-    assert abs(found.value - truth.learning_coefficient) < 1.5 * found.error
+    assert abs(found.value - truth.learning_coefficient) < 2 * found.error
     assert found.multiplicity == multiplicity and found.status is Status.OK
 
 
@@ -250,7 +254,7 @@ def test_multiplicity_is_selected_or_its_doubt_is_in_the_error():
     truth = normal_crossings((1, 1, 1), examples=2)
     found = volume_scaling(*given(truth), measure=Box(1.0), particles=1024, sweeps=20)
     assert found.multiplicity > 1
-    assert abs(found.value - 0.5) < 1.5 * found.error
+    assert abs(found.value - 0.5) < 2 * found.error
     with_one = volume_scaling(*given(truth), measure=Box(1.0), particles=1024, sweeps=20, multiplicity=1)
     assert with_one.value < 0.42  # forgetting m is not harmless
 
