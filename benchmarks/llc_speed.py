@@ -5,10 +5,10 @@
 
 Both sample a deep linear network at a known minimum with SGLD in 4 chains, in turn on one thread: batches of 500 from
 10,000 examples at 10⁴ parameters; of 500 and of 32 from 2,000 at 10⁶. Each run is made at two lengths. What the longer
-takes more is what its further steps cost: that is the rate *once begun*. The rate of the whole longer call is beside it:
-ours looks at the curvature of the point first, which devinterp does not. Compiling is in neither. Both in single
-precision; our own double precision, the default, beside it at 10⁴. The λ̂ that each gives and the effective samples of
-its chains a gradient are printed too: speed at a wrong answer is none.
+takes more is what its further steps cost: the rate *once begun*. Beside it is the rate of the whole call, in which ours
+looks at the curvature of the point first and devinterp does not. Compiling is in neither. Both in single precision; our
+own double precision, the default, beside it at 10⁴. The λ̂ that each gives and the effective samples of its chains a
+gradient are printed too: speed at a wrong answer is none.
 """
 
 import argparse
@@ -77,11 +77,13 @@ def ours(truth: GroundTruth, draws: int, burn_in: int, batch: int, dtype: str, c
 
 
 SETTINGS = (
-    ((50,) * 5, 10_000, 500, (400, 2000)),
-    ((578,) * 4, 2_000, 500, (40, 120)),
-    ((578,) * 4, 2_000, 32, (80, 400)),
+    ((50,) * 5, 10_000, 500, (400, 2000), ("float32", "float64")),
+    ((578,) * 4, 2_000, 500, (100, 300), ("float32",)),
+    ((578,) * 4, 2_000, 32, (100, 500), ("float32",)),
 )
-"""Widths, examples, batch, and the two numbers of draws; a fifth as many are burnt in."""
+"""Widths, examples, batch, the two numbers of steps that are measured, our precisions; a fifth as many are burnt in."""
+A_DRAW = 20
+"""Our steps a draw."""
 
 
 def compared(
