@@ -6,7 +6,8 @@ parameter leaf by parameter leaf. A row is made by one backward pass; it costs f
 than to contract it.
 
 Where the network treats its examples one by one, a row needs only its own example. Whether it does is never assumed:
-see :func:`examples_apart`.
+see :func:`examples_apart`. The rows of a weight matrix that each example meets once are then outer products and are
+kept as their two factors: see :mod:`allroads.pfmap.factored`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 from jax.extend.core import jaxprs_in_params
 
 from allroads.errors import MemoryBudgetError
+from allroads.pfmap.factored import Use, dense_uses, factored_row
 from allroads.pfmap.network import Network, Params
 
 _HIGHEST = jax.lax.Precision.HIGHEST
@@ -39,6 +41,7 @@ class KernelPlan:
         rows: Outputs in all, N·C.
         per_example: Outputs of one example.
         apart: Whether a row is computed from its own example alone.
+        uses: The weight matrices whose rows are kept as two factors.
         block: Rows made at a time.
         band: Blocks held at a time.
         bytes: What it takes at its peak, the result included.
@@ -48,6 +51,7 @@ class KernelPlan:
     rows: int
     per_example: int
     apart: bool
+    uses: tuple[Use, ...]
     block: int
     band: int
     bytes: int
@@ -64,8 +68,10 @@ class KernelPlan:
         return -(-self.blocks // self.band)
 
 
-def plan_kernel(network: Network, params: Params, inputs: Any, apart: bool, memory: int) -> KernelPlan:
-    """Choose the largest band that the budget allows.
+def plan_kernel(
+    network: Network, params: Params, inputs: Any, apart: bool, memory: int, factored: bool = True
+) -> KernelPlan:
+    """Choose the largest band that the budget allows; rows are kept as factors where ``factored`` and they can be.
 
     Counted: the result with the two copies made while it is put together, the rows held, and for each row in the making
     the row, a copy, and every intermediate array (an upper bound: XLA shares and fuses them).
@@ -76,16 +82,18 @@ def plan_kernel(network: Network, params: Params, inputs: Any, apart: bool, memo
     values = jax.eval_shape(network.apply, params, inputs)
     rows, examples = math.prod(values.shape), values.shape[0]
     itemsize = jnp.result_type(values.dtype, *jax.tree.leaves(params)).itemsize
-    held = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(params))
     own = inputs[:1] if apart else inputs
-    intermediate = _intermediate_bytes(jax.make_jaxpr(lambda p: _row(network, p, own, 0))(params).jaxpr)
-    result = 3 * rows * rows * itemsize
+    uses = dense_uses(network, params, own) if apart and factored else ()
+    row = jax.make_jaxpr(lambda p: _row(network, p, own, 0, uses))(params)
+    held = sum(v.aval.size * v.aval.dtype.itemsize for v in row.jaxpr.outvars)
+    intermediate = _intermediate_bytes(row.jaxpr)
+    result = (5 if uses else 3) * rows * rows * itemsize  # two factors of a share beside the sum of the shares
     # Coupled rows are made one after another, so only one is ever in the making.
     fixed, making = (result, 2 * held + intermediate) if apart else (result + intermediate, 2 * held)
     least = fixed + held + making
     if least > memory:
         raise MemoryBudgetError(
-            f"the kernel of {rows} outputs and {held / 2**20:.3g} MiB of parameters needs "
+            f"the kernel of {rows} outputs and rows of {held / 2**20:.3g} MiB needs "
             f"{least / 2**20:.4g} MiB ({result / 2**20:.4g} MiB of it for the {rows} x {rows} result); "
             f"the budget is {memory / 2**20:.4g} MiB. Pass memory={least} or more to ParameterFunctionMap, "
             "use fewer inputs, or use kernel_product, which never forms the kernel."
@@ -99,7 +107,7 @@ def plan_kernel(network: Network, params: Params, inputs: Any, apart: bool, memo
     blocks = -(-rows // block)
     bands = -(-blocks // (band // block))
     band = -(-blocks // bands)  # bands of even size
-    return KernelPlan(rows, rows // examples, apart, block, band, fixed + block * (making + band * held), memory)
+    return KernelPlan(rows, rows // examples, apart, uses, block, band, fixed + block * (making + band * held), memory)
 
 
 @functools.lru_cache(maxsize=64)
@@ -137,14 +145,16 @@ def _kernel(network: Network, plan: KernelPlan, params: Params, inputs: Any) -> 
         """Rows of one block, ``[block, ...]`` a parameter leaf; rows past the end repeat the last."""
         rows = jnp.minimum(block * plan.block + jnp.arange(plan.block), plan.rows - 1)
         if not plan.apart:
-            return jax.lax.map(lambda row: _row(network, params, inputs, row), rows)
+            return jax.lax.map(lambda row: _row(network, params, inputs, row, ()), rows)
         examples, outputs = jnp.divmod(rows, plan.per_example)
         own = jnp.take(inputs, examples, axis=0)
-        return jax.vmap(lambda x, output: _row(network, params, x[None], output))(own, outputs)
+        return jax.vmap(lambda x, output: _row(network, params, x[None], output, plan.uses))(own, outputs)
 
     def contract(held: list[Any], rows: list[Any]) -> Any:
         pairs = zip(held, rows, strict=True)
-        return sum(jnp.matmul(a, b.reshape(len(b), -1).T, precision=_HIGHEST) for a, b in pairs)
+        shares = [jnp.matmul(a, b.reshape(len(b), -1).T, precision=_HIGHEST) for a, b in pairs]
+        factors, whole = shares[: 2 * len(plan.uses)], shares[2 * len(plan.uses) :]
+        return sum([x * g for x, g in zip(factors[::2], factors[1::2], strict=True)] + whole)
 
     def hold(band: Any) -> list[Any]:
         """Rows of one band, ``[band · block, size]`` a parameter leaf."""
@@ -173,8 +183,10 @@ def _kernel(network: Network, plan: KernelPlan, params: Params, inputs: Any) -> 
     return jnp.triu(whole) + jnp.triu(whole, 1).T
 
 
-def _row(network: Network, params: Params, inputs: Any, output: Any) -> list[Any]:
-    """One row of J: the gradient of one output of a batch, as a list of leaves."""
+def _row(network: Network, params: Params, inputs: Any, output: Any, uses: tuple[Use, ...]) -> list[Any]:
+    """One row of J, the gradient of one output of a batch: the factors of ``uses``, then all other leaves."""
+    if uses:
+        return factored_row(network, params, inputs, output, uses)
     return jax.tree.leaves(jax.grad(lambda p: network.apply(p, inputs).reshape(-1)[output])(params))
 
 
