@@ -56,8 +56,12 @@ _HOME = {
     "interpolation": "allroads.paths.interpolation",
     "align": "allroads.paths.align",
     "barrier": "allroads.paths.barrier",
+    "connect": "allroads.paths.connect",
+    "repair": "allroads.paths.repair",
     "directness": "allroads.paths.directness",
     "inpca": "allroads.paths.inpca",
+    "road": "allroads.paths.road",
+    "path_cost": "allroads.paths.road",
     "turning": "allroads.paths.turning",
     # studies
     "run_study": "allroads.studies.run",
@@ -81,11 +85,14 @@ if TYPE_CHECKING:
     from allroads.paths.align import align
     from allroads.paths.barrier import barrier
     from allroads.paths.certify import certify
+    from allroads.paths.connect import connect
     from allroads.paths.directional_similarity import directional_similarity
     from allroads.paths.directness import directness
     from allroads.paths.inpca import inpca
     from allroads.paths.interpolation import interpolation
     from allroads.paths.progress import geodesic_progress
+    from allroads.paths.repair import repair
+    from allroads.paths.road import path_cost, road
     from allroads.paths.stages import stages
     from allroads.paths.trajectory_distance import trajectory_distance
     from allroads.paths.turning import turning

@@ -143,6 +143,43 @@ def inspect(
 
 
 @app.command()
+def connect(
+    factory: Annotated[
+        str, typer.Argument(help="MODULE:FUNCTION that gives a PyTorch or Equinox module, a Network or its functions.")
+    ],
+    a: Annotated[Path, typer.Option(help="Weights of one end: a safetensors file.")],
+    b: Annotated[Path, typer.Option(help="Weights of the other end.")],
+    data: Annotated[Path, typer.Option(help="An .npz file with inputs and labels, held-out ones too if there are.")],
+    loss: Annotated[str, typer.Option(help="mse, cross_entropy, bce, or MODULE:FUNCTION.")],
+    method: Annotated[str, typer.Option(help="bezier, polygon, neb or geodesic.")] = "bezier",
+    align: Annotated[str | None, typer.Option(help="Move b near a first: weights, activations or search.")] = None,
+    bends: Annotated[int | None, typer.Option(help="Free points of the curve.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of training. Default: 800.")] = None,
+    chart: Annotated[str | None, typer.Option(help="Of a geodesic: outputs, probabilities or sphere.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Write the curve's control points as safetensors.")] = None,
+    seed: Annotated[int, typer.Option(help="Decides everything random.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Find a curve of low loss between two points of your own network."""
+    from rich.console import Console
+
+    from allroads.inspection.connect import ConnectRequest, save_curve
+    from allroads.inspection.show_connection import connection_json, show_connection
+
+    given = {"method": method, "align": align, "bends": bends, "steps": steps, "chart": chart}
+    options = {name: value for name, value in given.items() if value is not None}
+    asked = ConnectRequest(factory, str(data), loss, str(a), str(b), seed, options)
+    with Console(stderr=True).status("Connecting …"):
+        found = asked.run()
+    if save is not None:
+        save_curve(found, save)
+    if as_json:
+        _print_json({**connection_json(found, asked.origin), "python": asked.snippet, "saved": save and str(save)})
+    else:
+        show_connection(found, asked.origin, Console())
+
+
+@app.command()
 def report(
     directory: Annotated[Path, typer.Argument(help="A run directory.")],
     figures: Annotated[str | None, typer.Option(help="Write each chart too: svg, png or pdf.")] = None,

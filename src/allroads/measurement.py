@@ -78,9 +78,9 @@ class Status(StrEnum):
     )
     NOT_CONVERGED = (
         "not converged",
-        "An iterative method stopped before its residual was small.",
-        "Eigenvalues that lie close together, or too few iterations.",
-        "Ask for fewer eigenpairs, loosen the tolerance, use double precision, or the dense method.",
+        "An iterative method stopped while its answer was still changing.",
+        "Too few steps or iterations, a small rate, or eigenvalues that lie close together.",
+        "Allow more steps or iterations, loosen the tolerance, use double precision, or a dense method.",
     )
     INDEFINITE = (
         "indefinite",
@@ -105,6 +105,12 @@ class Status(StrEnum):
         "The number is a lower bound, in high dimension one that may be exponentially far below.",
         "A few of the rays carry nearly all of the weight: the basin is much longer in some directions than in others.",
         "Use method='splitting', or a preconditioner that makes the basin round, such as 'hessian'.",
+    )
+    RANK_LOSS = (
+        "rank loss",
+        "The map cannot follow the segment any further.",
+        "The direction left the kernel's range, a fold of the map, more outputs than parameters, or a zero kernel.",
+        "Read reached and outside; choose another target, start or chart, a wider network, or a larger tolerance.",
     )
     NOT_APPLICABLE = (
         "not applicable",

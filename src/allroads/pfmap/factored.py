@@ -12,12 +12,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend import core
 
 from allroads.pfmap.network import Network, Params
+from allroads.pfmap.replay import replay
 
-CALLS = ("jit", "pjit", "closed_call", "core_call")
-"""Calls that are gone into. Those with a derivative of their own are not: it would be lost."""
 WORTH = 2
 """Times as many entries as both vectors together, from which on the two products are cheaper."""
 
@@ -48,7 +46,7 @@ def dense_uses(network: Network, params: Params, example: Any) -> tuple[Use, ...
         return product
 
     leaves = jax.tree.leaves(params)
-    jax.eval_shape(lambda p, x: _replay(network, p, x, note, spoilt), params, example)
+    jax.eval_shape(lambda p, x: _run(network, p, x, note, spoilt), params, example)
     return tuple(
         Use(leaf, uses[0][0])
         for leaf, uses in sorted(found.items())
@@ -74,7 +72,7 @@ def factored_row(network: Network, params: Params, example: Any, output: Any, us
             shapes[which[equation]] = product
         return product
 
-    jax.eval_shape(lambda p: _replay(network, p, example, shape, set()), params)
+    jax.eval_shape(lambda p: _run(network, p, example, shape, set()), params)
 
     def chosen(others: Sequence[Any], shifts: Sequence[Any]) -> tuple[Any, list[Any]]:
         vectors: dict[int, Any] = {}
@@ -85,7 +83,7 @@ def factored_row(network: Network, params: Params, example: Any, output: Any, us
             vectors[which[equation]] = vector.reshape(-1)
             return product + shifts[which[equation]]
 
-        values = _replay(network, point(others), example, shift, set())
+        values = _run(network, point(others), example, shift, set())
         return values.reshape(-1)[output], [vectors[k] for k in range(len(uses))]
 
     shifts = [jnp.zeros(shapes[k].shape, shapes[k].dtype) for k in range(len(uses))]
@@ -94,53 +92,27 @@ def factored_row(network: Network, params: Params, example: Any, output: Any, us
     return factors + list(rest)
 
 
-def _replay(network: Network, params: Params, example: Any, product: Product, spoilt: set[int]) -> Any:
-    """The network run equation by equation; every product of a leaf with a vector goes through ``product``."""
-    closed, shape = jax.make_jaxpr(network.apply, return_shape=True)(params, example)
-    leaves = jax.tree.leaves(params)
-    arguments = [*leaves, *jax.tree.leaves(example)]
-    marks = [*range(len(leaves)), *[None] * (len(arguments) - len(leaves))]
-    outputs, seen, _ = _run(closed.jaxpr, closed.consts, arguments, marks, 0, product, spoilt)
-    spoilt.update(mark for mark in seen if mark is not None)
-    return jax.tree.unflatten(jax.tree.structure(shape), outputs)
+def _run(network: Network, params: Params, example: Any, product: Product, spoilt: set[int]) -> Any:
+    """The network, with every product of a leaf with a vector as ``product`` gives it on.
 
+    Leaves that are used in another way, transposing apart, are added to ``spoilt``.
+    """
+    count = 0
 
-def _run(
-    jaxpr: Any, consts: Sequence[Any], values: Sequence[Any], marks: Sequence[int | None], count: int,
-    product: Product, spoilt: set[int],
-) -> tuple[list[Any], list[int | None], int]:  # fmt: skip
-    """Outputs, the leaf that each is (transposed or not), and how many equations have been run."""
-    places = [*jaxpr.constvars, *jaxpr.invars]
-    known = dict(zip(places, [*consts, *values], strict=True))
-    leaf_of = dict(zip(places, [*[None] * len(consts), *marks], strict=True))
+    def rule(equation: Any, operands: Sequence[Any], leaves: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, Any]:
+        nonlocal count
+        count += 1
+        if equation.primitive.name == "transpose":
+            return outputs, leaves[0]
+        factor = _factor(equation, leaves)
+        if factor is not None:
+            return [product(count, leaves[factor], operands[1 - factor], outputs[0])], None
+        spoilt.update(leaf for leaf in leaves if leaf is not None)
+        return outputs, None
 
-    def read(var: Any) -> Any:
-        return var.val if isinstance(var, core.Literal) else known[var]
-
-    def mark(var: Any) -> int | None:
-        return None if isinstance(var, core.Literal) else leaf_of.get(var)
-
-    for equation in jaxpr.eqns:
-        operands, leaves = [read(var) for var in equation.invars], [mark(var) for var in equation.invars]
-        given: list[int | None] = [None] * len(equation.outvars)
-        if equation.primitive.name in CALLS:
-            inner = equation.params.get("jaxpr") or equation.params["call_jaxpr"]
-            body, constants = (inner.jaxpr, inner.consts) if isinstance(inner, core.ClosedJaxpr) else (inner, [])
-            outputs, given, count = _run(body, constants, operands, leaves, count, product, spoilt)
-        else:
-            count += 1
-            outputs = equation.primitive.bind(*operands, **equation.primitive.get_bind_params(equation.params))
-            outputs = list(outputs) if equation.primitive.multiple_results else [outputs]
-            factor = _factor(equation, leaves)
-            if equation.primitive.name == "transpose":
-                given = leaves
-            elif factor is not None:
-                outputs = [product(count, leaves[factor], operands[1 - factor], outputs[0])]
-            else:
-                spoilt.update(leaf for leaf in leaves if leaf is not None)
-        known.update(zip(equation.outvars, outputs, strict=True))
-        leaf_of.update(zip(equation.outvars, given, strict=True))
-    return [read(var) for var in jaxpr.outvars], [mark(var) for var in jaxpr.outvars], count
+    outputs, leaves = replay(network, params, example, lambda leaf: leaf, None, rule, derivatives=True)
+    spoilt.update(leaf for leaf in leaves if leaf is not None)
+    return outputs
 
 
 def _factor(equation: Any, leaves: Sequence[int | None]) -> int | None:

@@ -1,0 +1,72 @@
+"""What training left, measured and put together."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from allroads.measurement import Status
+from allroads.paths.barrier import Barrier
+from allroads.paths.connect.connection import Connection
+from allroads.paths.connect.curves import POLYGON, arc_length, even_knots, joined
+from allroads.paths.connect.data import Data
+from allroads.paths.connect.measure import profile
+from allroads.paths.connect.method import Problem
+from allroads.paths.connect.rounds import Curves
+
+FALLING = 0.1
+"""Training has not converged where its last quarter brought more than this share of the whole fall of the top …"""
+FALL = 1e-5
+"""… and more than this share of the top at the start."""
+
+
+def summarised(
+    method: str, problem: Problem, pairs: np.ndarray, trained: Curves, points: int, data: list[Data]
+) -> list[Connection]:
+    """The result of every curve: its profile beside that of the straight segment, its length, its status.
+
+    Args:
+        method: Name.
+        problem: What was asked of the network.
+        pairs: Ends ``[M, 2, P]``.
+        trained: Free points of as many curves, or one centre for all.
+        points: Evaluations of a profile.
+        data: Training data, and held-out data where there are any.
+    """
+    found = []
+    for m, ends in enumerate(pairs):
+        row = m if len(trained.free) > 1 else 0
+        control = joined(ends, trained.free[row])
+        own = profile(problem, problem.kind, control, trained.knots, points, data)
+        direct = profile(problem, POLYGON, ends, even_knots(2), points, data)
+        distance = float(np.linalg.norm(ends[1].astype(np.float64) - ends[0].astype(np.float64)))
+        found.append(
+            Connection(
+                method=method,
+                kind=problem.kind,
+                control=jax.tree.map(jnp.asarray, problem.layout.unflatten(control)),
+                knots=trained.knots,
+                barrier=own[0],
+                held_out=own[1] if len(data) > 1 else None,
+                straight=direct[0],
+                straight_held_out=direct[1] if len(data) > 1 else None,
+                length=arc_length(problem.kind, control, trained.knots),
+                distance=distance,
+                peaks=trained.peaks[row],
+                steps=trained.steps,
+                gradients=trained.gradients,
+                status=_status(distance, trained.peaks[row], bool(trained.broken[row]), own),
+            )
+        )
+    return found
+
+
+def _status(distance: float, peaks: np.ndarray, broken: bool, measured: list[Barrier]) -> Status:
+    if distance == 0.0:
+        return Status.DEGENERATE
+    if broken or any(barrier.status is Status.DIVERGED for barrier in measured):
+        return Status.DIVERGED
+    late = peaks[-1 - len(peaks) // 4] - peaks[-1]
+    still_falling = late > FALLING * (peaks[0] - peaks[-1]) and late > FALL * abs(peaks[0])
+    return Status.NOT_CONVERGED if still_falling else Status.OK

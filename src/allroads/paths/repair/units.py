@@ -1,0 +1,130 @@
+"""Means and deviations of units, layer by layer, for networks of any kind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend import core
+
+from allroads.pfmap.network import Network, Params
+from allroads.pfmap.replay import replay
+
+AtLayer = Callable[[int, Any, tuple[int, ...]], Any]
+"""``at_layer(number, units, axes) -> units``, where the axes run over data: examples and positions."""
+
+
+def with_layers(network: Network, params: Params, inputs: Any, at_layer: AtLayer) -> tuple[Any, int, list[str]]:
+    """The outputs with every layer changed, the number of layers, and the loops whose layers cannot be seen.
+
+    A layer is a contraction or a convolution of what depends on the inputs with what does not. Its units are the axes
+    that come from the weights; adding a bias afterwards shifts their mean alone.
+    """
+    examples = jax.tree.leaves(inputs)[0].shape[0]
+    count, loops = 0, []
+
+    def rule(equation: Any, values: Sequence[Any], notes: Sequence[Any], outputs: Sequence[Any]) -> Any:
+        nonlocal count
+        name = equation.primitive.name
+        if name in ("scan", "while", "cond") and any(notes) and _has_layers(equation):
+            loops.append(name)
+        axes = _data_axes(equation, notes)
+        if axes and math.prod(outputs[0].shape[d] for d in axes) % examples == 0:
+            outputs = [at_layer(count, outputs[0], axes)]
+            count += 1
+        return outputs, any(notes)
+
+    outputs, _ = replay(network, params, inputs, lambda number: False, True, rule)
+    return outputs, count, loops
+
+
+def _data_axes(equation: Any, notes: Sequence[Any]) -> tuple[int, ...]:
+    """Axes of a layer's output that run over data; none where the equation is no layer."""
+    name = equation.primitive.name
+    if name not in ("dot_general", "conv_general_dilated") or bool(notes[0]) == bool(notes[1]):
+        return ()
+    rank = equation.outvars[0].aval.ndim
+    if name == "conv_general_dilated":
+        feature = equation.params["dimension_numbers"].out_spec[1]
+        return tuple(d for d in range(rank) if d != feature) if notes[0] else ()
+    (left, right), (batch, _) = equation.params["dimension_numbers"]
+    ranks = [var.aval.ndim for var in equation.invars]
+    left_free = ranks[0] - len(left) - len(batch)
+    first = len(batch) if notes[0] else len(batch) + left_free
+    return tuple(range(first, first + (left_free if notes[0] else ranks[1] - len(right) - len(batch))))
+
+
+def _has_layers(equation: Any) -> bool:
+    """Whether a loop or a branch holds contractions."""
+
+    def holds(part: Any) -> bool:
+        if isinstance(part, core.ClosedJaxpr):
+            part = part.jaxpr
+        if isinstance(part, tuple | list):
+            return any(map(holds, part))
+        if not isinstance(part, core.Jaxpr):
+            return False
+        return any(
+            e.primitive.name in ("dot_general", "conv_general_dilated") or any(map(holds, e.params.values()))
+            for e in part.eqns
+        )
+
+    return any(map(holds, equation.params.values()))
+
+
+def unit_statistics(network: Network, params: Params, inputs: Any) -> list[tuple[Any, Any]]:
+    """Mean and deviation of every unit over the data, one pair a layer; the last layer, which reads out, too."""
+    found = []
+
+    def at_layer(number: int, units: Any, axes: tuple[int, ...]) -> Any:
+        found.append((units.mean(axes), units.std(axes)))
+        return units
+
+    with_layers(network, params, inputs, at_layer)
+    return found
+
+
+def corrections(
+    network: Network, params: Params, inputs: Any, targets: Sequence[tuple[Any, Any]]
+) -> list[tuple[Any, Any]]:
+    """Scale and shift of every unit of the hidden layers that give it the mean and deviation asked for.
+
+    Each layer is measured after those before it have been corrected. A unit that does not vary is shifted alone.
+    """
+    found: list[tuple[Any, Any]] = []
+
+    def at_layer(number: int, units: Any, axes: tuple[int, ...]) -> Any:
+        if number >= len(targets):
+            return units
+        mean, deviation = units.mean(axes), units.std(axes)
+        goal_mean, goal = targets[number]
+        still = deviation <= 16 * jnp.finfo(units.dtype).eps * jnp.abs(mean)
+        scale = jnp.where(still, 1, goal / jnp.where(still, 1, deviation))
+        found.append((scale, goal_mean - scale * mean))
+        return corrected(units, axes, *found[-1])
+
+    with_layers(network, params, inputs, at_layer)
+    return found
+
+
+def corrected(units: Any, axes: tuple[int, ...], scale: Any, shift: Any) -> Any:
+    """``scale · units + shift``, one of each a unit."""
+    return units * jnp.expand_dims(scale, axes) + jnp.expand_dims(shift, axes)
+
+
+def corrected_network(network: Network, layers: int) -> Network:
+    """The network with parameters ``{"point": …, "corrections": [(scale, shift), …]}``, one pair a hidden layer."""
+
+    def apply(params: Params, inputs: Any) -> Any:
+        def at_layer(number: int, units: Any, axes: tuple[int, ...]) -> Any:
+            return corrected(units, axes, *params["corrections"][number]) if number < layers else units
+
+        return with_layers(network, params["point"], inputs, at_layer)[0]
+
+    def init(key: Any) -> Params:
+        raise NotImplementedError("a repaired network is made from two points; it has no draw of its own")
+
+    return Network(init, apply, name=f"{network.name}, repaired")

@@ -1,0 +1,159 @@
+"""The forecast of learnability, its law, and what it refuses."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from allroads import InputError, Network, Status, Target, explore
+from allroads.errors import UnknownNameError
+from allroads.explorers.gd import gd
+from allroads.networks.mlp import mlp
+from allroads.paths.learnability import learnability
+from allroads.paths.learnability.calibration import Calibration, calibrate, shipped
+from allroads.paths.learnability.features import INITIAL, PROBED
+
+CUBE = 1.0 - 2.0 * (np.arange(16)[:, None] >> np.arange(4) & 1)
+NETWORK = mlp((4,), 1, widths=(24,))
+
+
+def believing(names):
+    """A law that takes the linearised hitting time at its word."""
+    weights = (1.0,) + (0.0,) * (len(names) - 1)
+    zeros, ones = (0.0,) * len(names), (1.0,) * len(names)
+    return Calibration(
+        names, zeros, ones, (-99.0,) * len(names), (99.0,) * len(names), (0.0,) * 3, (weights,) * 3, 0.2, {}
+    )
+
+
+def forecast(targets, network=NETWORK, inputs=CUBE, loss="mse", explorer="gd", **options):
+    law = believing(PROBED if options.get("probe") else INITIAL)
+    return learnability(network, inputs, targets, loss, explorer, draws=4, calibration=law, **{"seeds": 2} | options)
+
+
+@pytest.fixture(scope="module")
+def found():
+    targets = {"parity": CUBE.prod(axis=1), "bit": CUBE[:, 0], "flat": np.ones(16)}
+    return forecast(targets, explorer=gd(learning_rate=0.01), budget=200)
+
+
+def test_every_row_has_all_that_was_promised(found):
+    assert [row.name for row in found] == ["parity", "bit", "flat"] and len(found) == 3
+    parity, bit, flat = found
+    assert bit.order == 1 and parity.order == 2 and bit.steps < parity.steps
+    assert bit.interval[0] < bit.steps < bit.interval[1]
+    for row in (parity, bit):
+        low, high = row.probability_interval
+        assert row.status is Status.OK and 0 <= low <= row.probability <= high <= 1 and row.road > 0
+        assert all(np.isfinite(value) for value in row.baselines.values()) and len(row.baselines) == 7
+    assert parity.baselines["leap"] == parity.baselines["degree"] == 4
+    assert bit.baselines["kernel alignment"] > parity.baselines["kernel alignment"]
+    assert bit.baselines["yᵀK⁻¹y"] < parity.baselines["yᵀK⁻¹y"]
+    assert flat.status is Status.DEGENERATE and flat.order == 3 and np.isnan(flat.probability)
+    assert "degenerate" in str(found) and found.table()[2]["steps"] is None
+
+
+def test_half_of_the_chance_lies_at_the_predicted_steps(found):
+    steps = found["parity"].steps
+    at = forecast({"parity": CUBE.prod(axis=1)}, explorer=gd(learning_rate=0.01), budget=round(steps))
+    assert at["parity"].probability == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_starts_are_those_of_explore():
+    """A map that is linear is predicted to the step, from the very starts that explore draws."""
+    line = mlp((4,), 1, widths=())
+    easy = forecast({"bit": CUBE[:, 0]}, line, explorer=gd(learning_rate=0.003), seeds=3)["bit"]
+    run = explore(line, "mse", CUBE, CUBE[:, :1], gd(learning_rate=0.003), 3, steps=1000, records=1000)
+    actual = [run.steps[curve <= 0.1][0] for curve in run.curves["train_loss"]]
+    assert np.ptp(actual) > 20  # the starts differ
+    assert float(easy.baselines["hitting time"]) == pytest.approx(np.mean(actual), abs=1)
+
+
+def test_what_a_probe_learned_is_not_predicted_but_known():
+    line = mlp((4,), 1, widths=())
+    targets = {"bit": CUBE[:, 0], "parity": CUBE.prod(axis=1)}
+    found = forecast(targets, line, explorer=gd(learning_rate=0.1), probe=40)
+    run = explore(line, "mse", CUBE, CUBE[:, :1], gd(learning_rate=0.1), 2, steps=40)
+    actual = [run.steps[curve <= 0.1][0] for curve in run.curves["train_loss"]]
+    assert found["bit"].interval == (min(actual), max(actual)) and found["bit"].probability == 1
+    assert found["parity"].probability < 0.01 and found["parity"].baselines["hitting time"] == np.inf
+
+
+def test_targets_may_be_objects_and_complete_the_cube():
+    bits = [[r >> i & 1 for i in range(4)] for r in range(16)]
+    target = Target(
+        "and", inputs=bits, function=lambda x: int(x[0] & x[1]), train_fraction=0.75, complete=True, loss="bce"
+    )
+    found = forecast(target, inputs=None, loss="bce")
+    assert found["and"].baselines["degree"] == 2 and found["and"].status is Status.OK
+    alone = forecast({"and": target.train.labels}, inputs=target.train.inputs, loss="bce")
+    assert alone["and"].baselines["degree"].status is Status.NOT_APPLICABLE
+    assert alone["and"].steps == found["and"].steps
+
+
+def test_a_network_that_is_not_finite_is_said_to_be():
+    broken = Network(lambda key: jnp.ones(4), lambda w, x: (x @ w)[:, None] / 0.0)
+    assert forecast(CUBE[:, 0], broken)["target 0"].status is Status.DIVERGED
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"targets": [np.full(16, np.nan)]}, InputError, "label 0 is NaN"),
+        ({"targets": [np.ones(3)]}, InputError, "16 examples"),
+        ({"targets": []}, InputError, "no targets"),
+        ({"targets": {"a": CUBE[:, 0], "b": CUBE[:, :2]}}, InputError, "another shape"),
+        ({"inputs": np.where(CUBE > 0, CUBE, np.nan)}, InputError, "NaN or an infinity"),
+        ({"inputs": None}, InputError, "inputs are needed"),
+        ({"probe": 100, "budget": 100}, InputError, "not shorter than the budget"),
+        ({"threshold": 1.5}, InputError, "threshold"),
+        ({"seeds": 0}, InputError, "seeds"),
+        ({"explorer": "adma"}, UnknownNameError, "adam"),
+        ({"loss": "mes"}, UnknownNameError, "mse"),
+        ({"held_out": (np.ones((2, 5)), [np.ones(2)])}, InputError, "held_out"),
+    ],
+)
+def test_what_cannot_be_used_is_named(change, error, words):
+    with pytest.raises(error, match=words):
+        forecast(**{"targets": [CUBE[:, 0]]} | change)
+
+
+@pytest.fixture(scope="module")
+def planted():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 2)) * [1.0, 2.0]
+    logs = 4 + x @ [1.0, -0.5] + 0.3 * rng.normal(size=600)
+    budget = np.exp(4.0)
+    return x, np.minimum(np.exp(logs), budget), np.exp(logs) <= budget, [f"group {i % 6}" for i in range(600)]
+
+
+def test_a_law_is_found_although_half_of_the_runs_were_cut_short(planted):
+    x, steps, learned, groups = planted
+    assert 0.4 < learned.mean() < 0.6
+    law = calibrate(x, steps, learned, groups, names=("a", "b"), refits=5)
+    slopes = np.array(law.weights[0]) / np.array(law.scale)
+    np.testing.assert_allclose(slopes, [1.0, -0.5], atol=0.05)
+    assert law.log_steps(np.zeros(2))[0] == pytest.approx(4, abs=0.06)
+    assert law.spread == pytest.approx(0.3, abs=0.04)
+    assert law.outside([0.0, 50.0]) == ("b",) and law.outside([0.0, 0.0]) == ()
+    naive = np.linalg.lstsq(np.column_stack([np.ones(600), x]), np.log(steps), rcond=None)[0]
+    assert abs(naive[1] - 1) > 0.2  # what taking the budget for the steps would give
+
+
+def test_a_law_survives_its_file_and_refuses_what_it_cannot_fit(planted):
+    x, steps, learned, groups = planted
+    law = calibrate(x, steps, learned, groups, names=("a", "b"), refits=2, provenance={"rows": 600})
+    assert Calibration.from_json(law.to_json()) == law
+    refused = {
+        "one group": (x, steps, learned, ["one"] * 600),
+        "finite": (x * np.nan, steps, learned, groups),
+        "fit together": (x[:5], steps, learned, groups),
+    }
+    for words, bad in refused.items():
+        with pytest.raises(InputError, match=words):
+            calibrate(*bad, names=("a", "b"))
+
+
+def test_the_laws_that_come_along_know_where_they_come_from():
+    for kind, names in (("initial", INITIAL), ("probed", PROBED)):
+        law = shipped(kind)
+        assert law.features == names and law.provenance["rows"] > 500 and 0.05 < law.spread < 1.5
