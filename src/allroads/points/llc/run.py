@@ -216,7 +216,7 @@ class Run:
     def _bring_back(self, energy: np.ndarray) -> None:
         """Chains that no equilibrium explains begin again where another chain of their site is.
 
-        The mean of nβ(L − L*) is λ̂ ≤ d/2 around every minimum, its standard deviation √λ̂ at most; far above that, a
+        The mean of nβ(L − L*) is λ̂ ≤ d/2 around a minimum of a smooth loss, its deviation about √λ̂; far above that, a
         chain hangs in a bend too narrow for its steps, and its gradients would spoil the metric of the others.
         """
         half = self.question.dimension / 2
