@@ -13,6 +13,9 @@ import polars as pl
 
 from allroads.report.stored import CURVES, EMBEDDING, PAIRS, RUNS
 
+TRUTH = (3.0, 0.4)
+ENDS = ("train_loss", "train_accuracy", "held_out_loss", "held_out_accuracy")
+
 
 @dataclass(frozen=True)
 class Task:
@@ -109,7 +112,7 @@ def write_study(
                         "agreement": min(1.0, 0.99 if same else 0.8 + rng.normal(0, 0.02)),
                     }
                 )
-        for point, x, y in (("start", 0.0, 0.0), ("target", 3.0, 0.4)):
+        for point, x, y in (("start", 0.0, 0.0), ("target", *TRUTH)):
             points.append(
                 {
                     "grid": task.grid,
@@ -157,6 +160,7 @@ def _run(task: Task, seed: int, rng: np.random.Generator, records: int) -> tuple
     bend = rng.normal(1.2, 0.35)
     x, y = 3 * (0.3 * rise[0] + 0.7 * rise[1]), bend * np.sin(np.pi * rise[0]) + 0.4 * rise[1] + 0.1 * rng.normal()
     road = [{"step": int(s), "x": float(a), "y": float(b), "z": 0.0} for s, a, b in zip(steps, x, y, strict=True)]
+    certified, joint, share = _stretches(x, y)
     directness = None if diverged else float(np.clip(0.95 - 0.06 * np.log(slow) - 0.1 * abs(bend), 0.05, 1))
     none = [None] * len(steps)
     accuracy = [a.tolist() for a in (train, held)] if task.accuracy else [none, none]
@@ -167,10 +171,14 @@ def _run(task: Task, seed: int, rng: np.random.Generator, records: int) -> tuple
             "train_accuracy": b,
             "held_out_loss": c if task.held_out else None,
             "held_out_accuracy": d if task.held_out else None,
+            "certified": falls,
+            "joint": ends,
         }
-        for s, a, b, c, d in zip(steps, losses[0].tolist(), accuracy[0], losses[1].tolist(), accuracy[1], strict=True)
+        for s, a, b, c, d, falls, ends in zip(
+            steps, losses[0].tolist(), accuracy[0], losses[1].tolist(), accuracy[1], certified, joint, strict=True
+        )
     ]
-    last = {key: curve[-1][key] for key in curve[-1] if key != "step"}
+    last = {key: curve[-1][key] for key in curve[-1] if key in ENDS}
     run = {
         "status": "diverged" if diverged else "ok",
         "steps": task.steps,
@@ -185,11 +193,24 @@ def _run(task: Task, seed: int, rng: np.random.Generator, records: int) -> tuple
         "directness_status": "diverged" if diverged else "ok",
         "turning": None if diverged else 3 + 6 * abs(bend) + np.log(slow),
         "turning_status": "diverged" if diverged else "ok",
+        "certified_share": share,
+        "certified_status": "ok",
+        "stages": sum(joint) + 1,
         "gradients": float(steps[-1]),
         "forwards": float(records),
         "examples": float(steps[-1] * 128),
     }
     return run, curve, road
+
+
+def _stretches(x: np.ndarray, y: np.ndarray) -> tuple[list[bool | None], list[bool], float]:
+    """Stretches that head for the target within 60 degrees, a joint at the bend, and their share of the length."""
+    dx, dy = np.diff(x), np.diff(y)
+    to_x, to_y = TRUTH[0] - x[1:], TRUTH[1] - y[1:]
+    lengths = np.hypot(dx, dy)
+    falls = dx * to_x + dy * to_y > 0.5 * lengths * np.hypot(to_x, to_y)
+    joint = np.arange(len(x)) == np.clip(y.argmax(), 1, len(x) - 2)
+    return [None, *falls.tolist()], joint.tolist(), float(lengths[falls].sum() / lengths.sum())
 
 
 def _summary(tasks: list[Task], runs: list[dict], name: str, question: str | None) -> dict:

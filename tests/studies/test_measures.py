@@ -9,6 +9,7 @@ from allroads import Network, Target, explore
 from allroads.explorers.build import build_explorer
 from allroads.studies.findings import findings
 from allroads.studies.measures import first_lasting, measure_cell, measure_group, measure_task
+from allroads.studies.probes import road_probes
 
 
 class Recipe:
@@ -35,14 +36,17 @@ def test_scalars_of_gradient_descent_on_a_line():
     rate = 0.05
     held_out = (DATA.held_out.inputs, DATA.held_out.labels)
     gd = build_explorer("gd", learning_rate=rate)
-    run = explore(LINE, "mse", *[DATA.train.inputs, DATA.train.labels], gd, 1, steps=60, records=61, held_out=held_out)
-    measured = measure_cell(run, 0, DATA, Recipe())
+    train, probes = (DATA.train.inputs, DATA.train.labels), road_probes(DATA, 256).inputs
+    run = explore(LINE, "mse", *train, gd, 1, steps=60, records=61, held_out=held_out, probes=probes)
+    measured, records = measure_cell(run, 0, DATA, Recipe())
     contraction = 1 - 2 * rate * mean_square
     constant = DATA.baseline["train_loss"]
     at = [1 - 9 * mean_square * contraction ** (2 * t) / constant for t in range(61)]
     assert measured["steps_to_fit"] == next(t for t, score in enumerate(at) if score >= 0.99)
     assert measured["directness"] == pytest.approx(1.0, abs=1e-6)
     assert measured["turning"] == pytest.approx(0.0, abs=1e-3)
+    assert (measured["certified_share"], measured["certified_status"]) == (pytest.approx(1.0), "ok")
+    assert measured["stages"] == 1 and len(records["certified"]) == 61 and not records["joint"].any()
     assert measured["status"] == "ok" and measured["last_step"] == 60
     assert (measured["gradients"], measured["examples"]) == (60, 120)
     assert measured["held_out_loss"] == pytest.approx(float(run.curves["held_out_loss"][0, -1]))
@@ -52,7 +56,9 @@ def test_a_run_that_does_not_move_has_no_directness_but_a_status():
     run = explore(
         LINE, "mse", DATA.train.inputs, DATA.train.labels, build_explorer("gd", learning_rate=0.0), 1, steps=3
     )
-    measured = measure_cell(run, 0, DATA, Recipe())
+    measured, records = measure_cell(run, 0, DATA, Recipe())
+    assert measured["certified_share"] is None and measured["certified_status"] == "degenerate"
+    assert measured["stages"] is None and records["certified"].null_count() == len(run.steps)
     assert measured["directness"] is None and measured["directness_status"] == "degenerate"
     assert measured["steps_to_fit"] is None and measured["steps_to_generalise"] is None
 
@@ -103,7 +109,7 @@ def tables(**columns):
         "grid": ["g"] * count, "target": ["t"] * count, "status": ["ok"] * count, "steps": [100] * count,
         "steps_to_fit": [10] * count, "steps_to_generalise": [40] * count, "held_out_accuracy": [1.0] * count,
         "baseline_held_out_accuracy": [0.5] * count, "chart": ["sphere"] * count, "directness": [0.5] * count,
-        "turning": [1.0] * count, **columns,
+        "turning": [1.0] * count, "certified_share": [None] * count, "stages": [None] * count, **columns,
     }  # fmt: skip
     pairs = pl.DataFrame(
         schema={"grid": pl.String, "agreement": pl.Float64, "barrier_train": pl.Float64, "barrier_held_out": pl.Float64}
@@ -119,6 +125,15 @@ def test_sentences_count_what_learned_and_what_did_not():
     assert "None of 2 runs fitted" in none["text"]
     diverged, _ = findings(*tables(status=["ok", "diverged"]))
     assert diverged["text"].startswith("1 of 2 runs diverged")
+
+
+def test_shares_certified_are_said_grid_by_grid_and_only_where_they_are_known():
+    (_, said) = findings(*tables(certified_share=[0.5, 0.7, 0.9], stages=[2, 4, 4]))
+    assert said["chart"] == "roads"
+    assert said["text"] == (
+        "The median road is certified on 70 [60–80] % (g) of its length: there the loss on its probes must fall. It "
+        "goes in direct stages, 4 [3–4] (g) of them."
+    )
 
 
 def test_rank_correlation_is_exact_on_monotone_data_and_silent_on_noise():

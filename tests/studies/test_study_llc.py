@@ -114,7 +114,8 @@ def test_the_finding_counts_only_sound_ends():
         {
             "grid": ["g"] * 2, "target": ["t"] * 2, "run": ["a", "b"], "parameters": [8, 8], "status": ["ok", "ok"],
             "steps": [9, 9], "steps_to_fit": [1, 1], "steps_to_generalise": [None, None],
-            "held_out_accuracy": [None, None], "directness": [None, None], "chart": ["outputs"] * 2,
+            "held_out_accuracy": [None, None], "directness": [None, None], "certified_share": [None, None],
+            "stages": [None, None], "chart": ["outputs"] * 2,
         }
     )  # fmt: skip
     pairs = pl.DataFrame(schema={"grid": pl.String, "barrier_held_out": pl.Float64})

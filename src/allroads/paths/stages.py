@@ -122,7 +122,7 @@ def stages(
     lengths = segment_lengths(polygon)
     if lengths.sum() == 0:
         return Stages(0, np.zeros(0), np.zeros(0), (), chart, straight, Status.DEGENERATE)
-    even = resample(polygon, points)
+    even = resample(_in_its_span(polygon), points)
     cuts = _fewest_pieces(even, straight)
     chords = np.diff(even[cuts], axis=0)
     turns = angles(chords[:-1], chords[1:])
@@ -140,6 +140,13 @@ def stages(
         joints.append(Joint(record, float(position), float(turns[k]), plateau, loss, change, growth))
     directness = np.minimum(1.0, np.linalg.norm(chords, axis=1) / pieces)
     return Stages(len(pieces), directness, pieces / pieces.sum(), tuple(joints), chart, straight, Status.OK)
+
+
+def _in_its_span(polygon: np.ndarray) -> np.ndarray:
+    """The polygon in coordinates of its own span, ``[T, min(T, D)]``: the same lengths and angles, fewer numbers."""
+    if polygon.shape[1] <= len(polygon):
+        return polygon
+    return np.linalg.qr((polygon - polygon[0]).T, mode="r").T
 
 
 def _fewest_pieces(polygon: np.ndarray, straight: float) -> np.ndarray:

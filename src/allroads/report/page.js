@@ -164,7 +164,7 @@ const share = (value) => (value === null ? "–" : `${(100 * value).toFixed(1)} 
 
 function facts(run) {
   const measured = (name) =>
-    run[name] !== null ? number(run[name]) : run[`${name}_status`] ? `– (${run[`${name}_status`]})` : "–";
+    (run[name] ?? null) !== null ? number(run[name]) : run[`${name}_status`] ? `– (${run[`${name}_status`]})` : "–";
   return [
     ["fitted at step", number(run.steps_to_fit)],
     ["generalised at step", number(run.steps_to_generalise)],
@@ -175,6 +175,8 @@ function facts(run) {
     ["held-out loss", number(run.held_out_loss)],
     [`directness${run.chart ? ` (${run.chart})` : ""}`, measured("directness")],
     [`turning${run.chart ? ` (${run.chart})` : ""}`, measured("turning")],
+    ["certified share of the road", run.certified_share === null ? measured("certified") : share(run.certified_share)],
+    ["stages of the road", number(run.stages)],
     ["steps", `${number(run.last_step)} of ${number(run.steps)}`],
     ["gradient evaluations", number(run.gradients)],
     ["examples seen", number(run.examples)],

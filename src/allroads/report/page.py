@@ -77,6 +77,8 @@ COLUMNS = (
     Column("held_out_loss", "held-out loss", ".2e"),
     Column("directness", "directness", ".3f", "chord / arc of the road; 1 is straight"),
     Column("turning", "turning", ".2f", "total turning of the road, in radians"),
+    Column("certified_share", "certified", ".0%", "share of the road's length on which the loss must fall"),
+    Column("stages", "stages", "d", "direct pieces that the road is made of"),
     Column("last_step", "last step", ",d", minor=True),
     Column("architecture", "architecture", minor=True),
     Column("explorer", "explorer", minor=True),

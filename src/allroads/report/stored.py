@@ -37,6 +37,9 @@ RUNS = {
     "directness_status": pl.String,
     "turning": pl.Float64,
     "turning_status": pl.String,
+    "certified_share": pl.Float64,
+    "certified_status": pl.String,
+    "stages": pl.Int64,
     "gradients": pl.Float64,
     "forwards": pl.Float64,
     "examples": pl.Float64,
@@ -48,7 +51,11 @@ CURVES = {
     "train_accuracy": pl.Float64,
     "held_out_loss": pl.Float64,
     "held_out_accuracy": pl.Float64,
+    "certified": pl.Boolean,
+    "joint": pl.Boolean,
 }
+LATER = {"certified_share", "certified_status", "stages", "certified", "joint"}
+"""Columns that studies stored before there were any lack: null there."""
 PAIRS = {
     **_GROUP,
     "run_a": pl.String,
@@ -147,9 +154,11 @@ def _read_table(path: Path, schema: dict[str, Any]) -> pl.DataFrame:
         table = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise StoreError(f"{path} cannot be read as a parquet table ({error}). {_REMEDY}") from error
-    missing = [column for column in schema if column not in table.columns]
+    absent = [column for column in schema if column not in table.columns]
+    missing = [column for column in absent if column not in LATER]
     if missing:
         raise StoreError(f"{path} lacks the columns {', '.join(missing)}. {_REMEDY}")
+    table = table.with_columns(pl.lit(None).alias(column) for column in absent)
     try:
         table = table.select(pl.col(column).cast(dtype) for column, dtype in schema.items())
     except pl.exceptions.PolarsError as error:

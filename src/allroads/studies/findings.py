@@ -33,6 +33,7 @@ def findings(tables: Mapping[str, pl.DataFrame], summary: Mapping[str, Any]) -> 
     pairs = {name: tables["pairs"].filter(pl.col("grid") == name) for name in runs}
     found = [(name, "runs", _diverged(table)) for name, table in runs.items()]
     found += [(name, "learning", _learned(table)) for name, table in runs.items()]
+    found.append((next(iter(runs), ""), "roads", _certified(runs)))
     found += [(name, "directness", _directness(table)) for name, table in runs.items()]
     if "llc" in tables:
         found += [(name, "llc", _degeneracy(table, tables["llc"])) for name, table in runs.items()]
@@ -112,6 +113,22 @@ def _directness(runs: pl.DataFrame) -> str:
         f"Directness of the road in function space ({runs['chart'][0]} chart) and steps to fit {clear}; over "
         f"{measured.height} fitted runs of {targets} targets their rank correlation is {_signed(value)} (95 % interval "
         f"over targets {_signed(low)} to {_signed(high)})."
+    )
+
+
+def _certified(grids: Mapping[str, pl.DataFrame]) -> str:
+    """How much of the roads is certified and in how many stages they go, grid by grid."""
+    shares, counts = [], []
+    for name, table in grids.items():
+        share, count = table["certified_share"].drop_nulls(), table["stages"].drop_nulls()
+        if not share.is_empty():
+            shares.append(f"{_middle(share * 100, '{} %')} ({name})")
+            counts.append(f"{_middle(count, '{}')} ({name})")
+    if not shares:
+        return ""
+    return (
+        f"The median road is certified on {_listed(shares)} of its length: there the loss on its probes must fall. It "
+        f"goes in direct stages, {_listed(counts)} of them."
     )
 
 

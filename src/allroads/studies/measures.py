@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from allroads.studies.stretches import QUANTITIES as STRETCHES
+
 if TYPE_CHECKING:
+    import polars as pl
+
     from allroads.explorers.trajectory import Trajectory
     from allroads.pfmap.network import Network, Params
     from allroads.studies.plan import Recipe
@@ -62,6 +66,7 @@ QUANTITIES: list[dict[str, str]] = [
         "conventions": "Radians; resampled to 256 points evenly by arc length.",
         "source": "lucas2021",
     },
+    *STRETCHES,
     {
         "name": "barrier",
         "symbol": "B",
@@ -102,10 +107,13 @@ LEARNING_COEFFICIENT: dict[str, str] = {
 """As the report states it where it was asked for."""
 
 
-def measure_cell(trajectory: Trajectory, position: int, target: Target, recipe: Recipe) -> dict[str, Any]:
-    """The scalars of one run; see ``QUANTITIES`` for each."""
+def measure_cell(
+    trajectory: Trajectory, position: int, target: Target, recipe: Recipe
+) -> tuple[dict[str, Any], dict[str, pl.Series]]:
+    """The scalars of one run, and what is said of each of its records; see ``QUANTITIES`` for each."""
     from allroads.paths.directness import directness
     from allroads.paths.turning import turning
+    from allroads.studies.stretches import measure_stretches
 
     run = trajectory.member(position)
     curves, steps = run["curves"], trajectory.steps
@@ -124,9 +132,11 @@ def measure_cell(trajectory: Trajectory, position: int, target: Target, recipe: 
     for name, measured in (("directness", straight), ("turning", turned)):
         scalars[name] = None if np.isnan(measured) else float(measured)
         scalars[f"{name}_status"] = measured.status.value
+    stretches, records = measure_stretches(run["values"], target, recipe)
+    scalars |= stretches
     for name in ("gradients", "forwards", "examples"):
         scalars[name] = int(getattr(trajectory.cost, name)[position])
-    return scalars
+    return scalars, records
 
 
 def first_lasting(steps: Any, reached: Any) -> int | None:

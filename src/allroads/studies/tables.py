@@ -32,6 +32,9 @@ SCALARS = {
     "directness_status": pl.String,
     "turning": pl.Float64,
     "turning_status": pl.String,
+    "certified_share": pl.Float64,
+    "certified_status": pl.String,
+    "stages": pl.Int64,
     "gradients": pl.Int64,
     "forwards": pl.Int64,
     "examples": pl.Int64,
@@ -47,6 +50,8 @@ CURVES = {
     "train_accuracy": pl.Float64,
     "held_out_loss": pl.Float64,
     "held_out_accuracy": pl.Float64,
+    "certified": pl.Boolean,
+    "joint": pl.Boolean,
 }
 
 PAIRS = {

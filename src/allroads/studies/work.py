@@ -92,12 +92,12 @@ class PackJob:
             )
             for position, cell in enumerate(self.cells):
                 if not store.has("cells", cell):
-                    scalars = measure_cell(trajectory, position, target, recipe)
-                    header, files = self._cell(trajectory, position, target, network.name, scalars)
+                    measured = measure_cell(trajectory, position, target, recipe)
+                    header, files = self._cell(trajectory, position, target, network.name, measured)
                     store.write("cells", cell, header, files)
 
     def _cell(
-        self, trajectory: Any, position: int, target: Any, network: str, scalars: dict[str, Any]
+        self, trajectory: Any, position: int, target: Any, network: str, measured: tuple[dict[str, Any], dict[str, Any]]
     ) -> tuple[dict[str, Any], dict[str, bytes]]:
         import jax
         import numpy as np
@@ -105,9 +105,10 @@ class PackJob:
 
         from allroads.studies.weights import named_arrays
 
+        scalars, records = measured
         curves = {name: trajectory.curves[name][position] for name in CURVES if name in trajectory.curves}
         table = {"step": np.asarray(trajectory.steps, np.int64)}
-        table |= {name: np.asarray(curve, np.float64) for name, curve in curves.items()}
+        table |= {name: np.asarray(curve, np.float64) for name, curve in curves.items()} | records
         params = named_arrays(jax.tree.map(lambda leaf: leaf[position], trajectory.params))
         values = np.asarray(trajectory.values[position], np.float32)
         metadata = {

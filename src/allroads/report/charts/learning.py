@@ -115,9 +115,7 @@ def _rows(stored: Stored, group: Group) -> pl.DataFrame:
                 pl.when(stopped).then(pl.lit("stopped")).otherwise(pl.lit("")),
             ),
         )
-        .select(
-            "run", "name", "step", "mark", "baseline", *(c for c in stored.curves.columns if c not in ("run", "step"))
-        )
+        .select("run", "name", "step", "mark", "baseline", "^(train|held_out)_(loss|accuracy)$")
     )
 
 

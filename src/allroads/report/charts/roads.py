@@ -9,50 +9,124 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from allroads.report.charts.figure import CHOSEN, Figure, Panel, Size, fade, group_scale
+from allroads.report.charts.figure import CHOSEN, Figure, Panel, Size, fade, group_scale, median
 from allroads.report.grids import Grid, Group
-from allroads.report.palette import INK
+from allroads.report.palette import INK, MUTED
 from allroads.report.stored import Stored
 
+DASH = [3, 2.5]
 MARGIN = 0.08  # free share of the larger side around the points
 
 
 def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
     """One panel a target."""
     table = stored.embedding.filter(pl.col("grid") == grid.name)
+    judged = grid.runs["certified_share"].is_not_null().any()
     panels = []
     for target in dict.fromkeys(group.target for group in grid.groups):
         groups = tuple(group for group in grid.groups if group.target == target)
-        rows = _rows(table.filter(pl.col("target") == target), grid)
+        rows = _rows(table.filter(pl.col("target") == target), stored.curves, grid, judged)
         if rows.filter(pl.col("point") == "run").is_empty():
             continue
         stress = stored.explained_stress(grid.name, target)
-        draw = partial(draw_roads, groups=groups, box=_box(rows), stress=stress)
-        panels.append(Panel(target, "", groups, f"roads-{groups[0].index}", rows, draw, height=210))
+        draw = partial(draw_roads, groups=groups, box=_box(rows), stress=stress, last=grid.last_step)
+        panels.append(Panel(target, _note(groups), groups, f"roads-{groups[0].index}", rows, draw, height=210))
     if len(panels) == 1:
         panels = [replace(panels[0], height=340)]
     if not panels:
         absent = "No road was embedded for this grid: a picture of function space needs at least one run that moved."
         return (Figure("roads", (), "", absent=absent),)
+    legend = ({"kind": "start", "label": "start: ignorance"}, {"kind": "truth", "label": "target: the truth"})
+    legend += _stretch_legend(panels, judged)
+    return (Figure("roads", tuple(panels), _caption(grid, judged), legend=legend, own_scales=("color", "shape")),)
+
+
+def _note(groups: tuple[Group, ...]) -> str:
+    """Share certified and number of stages of the median run; empty where neither was measured."""
+    share, count = (median(pl.concat([g.runs[name] for g in groups])) for name in ("certified_share", "stages"))
+    said = [] if share is None else [f"{share:.0%} certified"]
+    said += [] if count is None else [f"{count:g} stage{'' if count == 1 else 's'}"]
+    return f"median road: {', '.join(said)}" if said else ""
+
+
+def _stretch_legend(panels: list[Panel], judged: bool) -> tuple[dict[str, Any], ...]:
+    solid = {"kind": "line", "colour": MUTED, "label": "solid: certified"}
+    dashed = {"kind": "dash", "colour": MUTED, "label": "dashed: not certified"}
+    joint = {"kind": "joint", "colour": MUTED, "label": "tick: one stage ends, the next begins"}
+    joints = any((panel.rows["mark"] == "joint").any() for panel in panels)
+    return ((solid, dashed) if judged else ()) + ((joint,) if joints else ())
+
+
+def _caption(grid: Grid, judged: bool) -> str:
     caption = (
         "Look at how the lines go from the ring (a guess that knows nothing) to the star (every answer right): "
         "each is one run, thicker as training goes on, with its mark where it ended; "
         "lines that share a road learned the same way, and a straight line is the shortest road."
     )
-    legend = ({"kind": "start", "label": "start: ignorance"}, {"kind": "truth", "label": "target: the truth"})
-    return (Figure("roads", tuple(panels), caption, legend=legend, own_scales=("color", "shape")),)
+    if judged:
+        return caption + (
+            " Solid stretches are certified: they head straight enough for the target that the loss on the probes must "
+            "fall from record to record; of dashed ones nothing is said. Ticks part the direct stages."
+        )
+    if "not applicable" in set(grid.runs["certified_status"]):
+        return caption + " In this chart of function space no stretch can be certified, so none is marked."
+    return caption
 
 
-def _rows(table: pl.DataFrame, grid: Grid) -> pl.DataFrame:
+def _rows(table: pl.DataFrame, curves: pl.DataFrame, grid: Grid, judged: bool) -> pl.DataFrame:
     names = grid.runs.select("run", "group", "name")
     last = (pl.col("point") == "run") & (pl.col("step") == pl.col("step").max().over("run"))
-    return (
+    points = (
         table.join(names, on="run", how="left", maintain_order="left")
         .filter((pl.col("point") != "run") | pl.col("name").is_not_null())
         .filter(pl.col("x").is_not_null() & pl.col("y").is_not_null())
         .with_columns(point=pl.when(last).then(pl.lit("end")).otherwise(pl.col("point")))
-        .select("run", "name", "group", "point", "step", "x", "y")
+        .join(_stretches(table, curves), on=["run", "step"], how="left", maintain_order="left")
+        .with_columns(certified=pl.col("certified") if judged else pl.lit(True))
     )
+    roads = pl.col("point").is_in(["run", "end"])
+    return pl.concat([points.filter(~roads), in_pieces(points.filter(roads))], how="diagonal").select(
+        "run", "name", "group", "point", "step", "x", "y", "piece", "certified", "mark", "across"
+    )
+
+
+def _stretches(table: pl.DataFrame, curves: pl.DataFrame) -> pl.DataFrame:
+    """Of every drawn record: whether all that was recorded since the one drawn before is certified or holds a joint."""
+    drawn = table.filter(pl.col("point") == "run").select("run", "step", drawn="step").sort("step")
+    recorded = curves.select("run", "step", "certified", "joint").sort("step")
+    found = recorded.join_asof(drawn, on="step", by="run", strategy="forward", check_sortedness=False)
+    return found.group_by("run", pl.col("drawn").alias("step"), maintain_order=True).agg(
+        pl.col("certified").fill_null(False).all(), pl.col("joint").fill_null(False).any()
+    )
+
+
+def in_pieces(points: pl.DataFrame) -> pl.DataFrame:
+    """Split each run into pieces that are certified throughout or not at all.
+
+    Where one piece ends and the next begins, the record is there twice: a line is drawn a piece.
+
+    Args:
+        points: ``run``, ``step``, ``x``, ``y``, ``certified`` (of the stretch that ends there) and ``joint``, by step
+            within a run.
+
+    Returns:
+        The same with ``piece`` (its number), ``mark`` (``joint``; ``seam`` where pieces meet; else empty) and
+        ``across`` (degrees by which a horizontal stroke is turned, clockwise, to cross the road there).
+    """
+    ahead, behind = (lambda c: c.shift(-1).over("run")), (lambda c: c.shift(1).over("run"))
+    certified, piece = pl.col("certified"), pl.col("piece")
+    first = pl.int_range(pl.len()).over("run") == 0
+    dx, dy = (ahead(c).fill_null(c) - behind(c).fill_null(c) for c in (pl.col("x"), pl.col("y")))
+    runs = (
+        # The first record ends no stretch; it is of the piece that begins there.
+        points.with_columns(certified=pl.when(first).then(ahead(certified)).otherwise(certified).fill_null(False))
+        .with_columns(piece=certified.rle_id().over("run"), across=pl.arctan2(dx, dy).degrees())
+        .with_columns(seam=(ahead(piece) != piece).fill_null(False))
+    )
+    seams = runs.with_columns(piece=ahead(piece), certified=ahead(certified)).filter("seam")
+    joint = pl.when("joint").then(pl.lit("joint"))
+    marked = runs.with_columns(mark=joint.when("seam").then(pl.lit("seam")).otherwise(pl.lit("")))
+    return pl.concat([marked, seams.with_columns(mark=pl.lit("seam"))]).sort("run", "step", "piece")
 
 
 def _box(rows: pl.DataFrame) -> tuple[float, float, float, float]:
@@ -95,15 +169,18 @@ def draw_roads(
     groups: tuple[Group, ...],
     box: tuple[float, float, float, float],
     stress: list[float],
+    last: int,
 ) -> alt.LayerChart:
     """Draw the roads to one target.
 
     Args:
-        data: Rows with ``run``, ``name``, ``group``, ``point`` (run, end, start, target), ``step``, ``x``, ``y``.
+        data: Rows with ``run``, ``name``, ``group``, ``point`` (run, end, start, target), ``step``, ``x``, ``y``,
+            and what :func:`in_pieces` adds.
         size: How large.
         groups: The groups of runs in it.
         box: Middle and extent of the points.
         stress: Cumulative explained stress of the axes.
+        last: The last step, at which lines are widest.
     """
     scale_x, scale_y = _equal_scales(box, size)
     shares = [
@@ -124,14 +201,24 @@ def draw_roads(
     )
     runs = at.transform_filter("datum.point === 'run' || datum.point === 'end'").encode(detail="run:N", order="step:Q")
     ends = at.transform_filter("datum.point === 'end'").encode(color=colour, shape=shape, tooltip="name:N")
-    thick = alt.Size("step:Q", scale=alt.Scale(type="symlog", range=[0.3, 3.6]), legend=None)
+    solid, dashed = (
+        runs.transform_filter(f"{no}datum.certified").encode(detail=["run:N", "piece:N"]) for no in ("", "!")
+    )
+    thick = alt.Size("step:Q", scale=alt.Scale(type="symlog", domain=[0, last], range=[0.3, 3.6]), legend=None)
+    joints = at.transform_filter("datum.mark === 'joint'").encode(
+        angle=alt.Angle("across:Q", scale=None), tooltip="name:N"
+    )
+    tick = {"shape": "stroke", "filled": False, "size": 80, "strokeWidth": 2}
     start, truth = (at.transform_filter(f"datum.point === '{point}'") for point in ("start", "target"))
     label = {"fontSize": 11, "fontWeight": 600, "color": INK, "dy": -13}
     named = ((start, "start"), (truth, "target"))
     return alt.layer(
-        runs.mark_trail().encode(color=colour, size=thick, opacity=fade(0.6)),
+        solid.mark_trail().encode(color=colour, size=thick, opacity=fade(0.6)),
+        dashed.mark_line(strokeWidth=1.1, strokeDash=DASH).encode(color=colour, opacity=fade(0.7)),
         runs.mark_line(strokeWidth=12, opacity=0, cursor="pointer").encode(tooltip="name:N"),
-        runs.transform_filter(CHOSEN).mark_line(strokeWidth=3).encode(color=colour),
+        solid.transform_filter(CHOSEN).mark_line(strokeWidth=3).encode(color=colour),
+        dashed.transform_filter(CHOSEN).mark_line(strokeWidth=2.4, strokeDash=DASH).encode(color=colour),
+        joints.mark_point(**tick).encode(color=colour, opacity=fade(0.8)),
         ends.mark_point(filled=True, size=48, stroke="white", strokeWidth=0.8).encode(opacity=fade(1)),
         ends.transform_filter(CHOSEN).mark_point(filled=True, size=110, stroke=INK, strokeWidth=1.6, opacity=1),
         start.mark_point(shape="circle", size=90, fill="white", stroke=INK, strokeWidth=1.8, opacity=1),
