@@ -60,6 +60,9 @@ _HOME = {
     "repair": "allroads.paths.repair",
     "directness": "allroads.paths.directness",
     "inpca": "allroads.paths.inpca",
+    "learnability": "allroads.paths.learnability",
+    "eigenlearning": "allroads.paths.learnability",
+    "inal": "allroads.paths.learnability",
     "road": "allroads.paths.road",
     "path_cost": "allroads.paths.road",
     "turning": "allroads.paths.turning",
@@ -90,6 +93,7 @@ if TYPE_CHECKING:
     from allroads.paths.directness import directness
     from allroads.paths.inpca import inpca
     from allroads.paths.interpolation import interpolation
+    from allroads.paths.learnability import eigenlearning, inal, learnability
     from allroads.paths.progress import geodesic_progress
     from allroads.paths.repair import repair
     from allroads.paths.road import path_cost, road

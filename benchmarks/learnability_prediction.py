@@ -1,0 +1,331 @@
+"""How well learnability is predicted from the map, on targets, maps and explorers that the law has not seen.
+
+    python benchmarks/learnability_prediction.py            # after learnability_features.py
+    python benchmarks/learnability_prediction.py --ship     # also fit the laws that come with the package
+
+Every cell is predicted by a law that was fitted without its map, without its explorer and without its family of
+targets. Prints tables and writes ``benchmarks/results/learnability_prediction.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import numpy as np
+import polars as pl
+from learnability import loader
+from learnability_features import Case, combinations, of, probe_length, stored, unpacked
+from scipy.stats import norm, rankdata, spearmanr
+
+import allroads.paths.learnability as home
+from allroads.paths.learnability.calibration import calibrate
+from allroads.paths.learnability.features import FEATURES, features
+from allroads.paths.learnability.point import Sight
+
+RESULT = Path(__file__).parent / "results" / "learnability_prediction.json"
+FOLDS = 4
+LINEAR = "deep linear 2x64"
+"""The negative control, which can represent hardly any target."""
+BASELINES = ("hitting", "energy", "alignment", "degree", "average sensitivity", "leap", "inal")
+
+
+def table(runs: pl.DataFrame) -> dict[str, np.ndarray]:
+    """One row a target, map and explorer; steps of two seeds, features averaged over them."""
+    parts: list[dict[str, Any]] = []
+    for domain, name, explorer in combinations(runs):
+        case, cells = Case(domain, name, explorer), of(runs, domain, name, explorer)
+        seeds = sorted(runs["seed"].unique())
+        initial = [stored("initial", *case.key(), seed) for seed in seeds]
+        if any(one is None for one in initial):
+            continue
+        costs = cells["steps_to_learn"].fill_null(cells["budget"][0]).to_numpy()
+        length = probe_length(costs)
+        probed = [stored("probed", *case.key(), seed, length) for seed in seeds]
+        plain = [stored("baselines", domain, name, case.print, seed) for seed in seeds]
+        index = {target: i for i, target in enumerate(case.targets)}
+        steps = np.full((len(index), len(seeds)), np.nan)
+        facts = {key: np.full(len(index), np.nan) for key in ("directness", "stage_count")}
+        for row in cells.iter_rows(named=True):
+            i = index.get(row["target"])
+            if i is not None:
+                learned = row["learned"] and row["steps_to_learn"] is not None
+                steps[i, row["seed"]] = max(row["steps_to_learn"], 0.5) if learned else np.inf
+                for key in facts:
+                    facts[key][i] = np.nan if row[key] is None else row[key]
+        starts = [unpacked(one) for one in initial]
+        ends = [None if one is None else unpacked(one) for one in probed]
+        part = {
+            "target": np.array(case.targets),
+            "family": np.array([case.domain.tasks[t].family for t in case.targets]),
+            "domain": np.full(len(index), domain),
+            "map": np.full(len(index), name),
+            "explorer": np.full(len(index), explorer),
+            "budget": np.full(len(index), float(cells["budget"].max())),
+            "steps": steps,
+            "probe": np.full(len(index), float(length)),
+            "share": np.full(len(index), length * len(costs) / costs.sum()),
+            "initial": np.mean([[features(s) for s in seen] for seen in starts], axis=0),
+            "hitting": np.exp(np.mean([[np.log(min(s.steps, 1e7)) for s in seen] for seen in starts], axis=0)),
+            "road": np.exp(np.mean([[np.log(min(s.road, 1e9)) for s in seen] for seen in starts], axis=0)),
+            "probed": np.mean([after_probe(seen, length, len(index)) for seen in ends], axis=0),
+            "done": np.any([[b is not None and b[t].level >= 1 for t in range(len(index))] for b in ends], axis=0),
+            **facts,
+        }
+        unknown = dict.fromkeys(("energy", "alignment", "inal"), np.full(len(index), np.nan))
+        for key in unknown:
+            part[key] = np.mean([(unknown if p is None else p)[key] for p in plain], axis=0)
+        parts.append(part | case.boolean())
+    rows = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    whole = ~np.isnan(rows["steps"]).any(axis=1) & np.isfinite(rows["initial"]).all(axis=1)
+    return {key: column[whole] for key, column in rows.items()}
+
+
+def after_probe(ends: list[Sight] | None, length: int, count: int) -> np.ndarray:
+    """Features after a probe, NaN where it is not known."""
+    unknown = [np.nan] * len(FEATURES)
+    if ends is None:
+        return np.array([unknown] * count)
+    return np.array([features(end, length) if np.isfinite(end.loss) else unknown for end in ends])
+
+
+def folds(families: np.ndarray) -> np.ndarray:
+    """A fold for every family, the same at each run."""
+    order = np.random.default_rng(0).permutation(np.unique(families))
+    return np.array([int(np.flatnonzero(order == family)[0]) % FOLDS for family in families])
+
+
+def held_out(rows: dict[str, np.ndarray], kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Log steps of every row and their spread, by a law that saw neither its map, its explorer nor its family."""
+    predicted, spread = np.full(len(rows["target"]), np.nan), np.full(len(rows["target"]), np.nan)
+    known, fold = np.isfinite(rows[kind]).all(axis=1), folds(rows["family"])
+    for name in np.unique(rows["map"]):
+        for explorer in np.unique(rows["explorer"]):
+            for part in range(FOLDS):
+                test = known & (rows["map"] == name) & (rows["explorer"] == explorer) & (fold == part)
+                fit = known & (rows["map"] != name) & (rows["explorer"] != explorer) & (fold != part)
+                if test.any() and len(np.unique(rows["map"][fit])) > 1:
+                    law = fitted(rows, fit, kind, refits=0)
+                    predicted[test], spread[test] = law.log_steps(rows[kind][test])[0], law.spread
+    return predicted, spread
+
+
+def fitted(rows: dict[str, np.ndarray], chosen: np.ndarray, kind: str, **options: Any) -> Any:
+    """A law fitted to the chosen rows, every seed a run."""
+    steps, budget = rows["steps"][chosen], rows["budget"][chosen, None]
+    seen = steps <= budget
+    known = np.repeat(rows[kind][chosen][:, None], steps.shape[1], axis=1).reshape(-1, len(FEATURES))
+    groups = np.repeat(rows["map"][chosen], steps.shape[1])
+    return calibrate(known, np.minimum(steps, budget).ravel(), seen.ravel(), list(groups), names=FEATURES, **options)
+
+
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float | None:
+    good = np.isfinite(a) & np.isfinite(b)
+    return (
+        None
+        if good.sum() < 8 or np.ptp(a[good]) == 0 or np.ptp(b[good]) == 0
+        else float(spearmanr(a[good], b[good]).statistic)
+    )
+
+
+def partial(a: np.ndarray, b: np.ndarray, given: list[np.ndarray]) -> float | None:
+    """Spearman of a and b after the ranks of all of ``given`` are regressed out of both."""
+    good = np.all(np.isfinite([a, b, *given]), axis=0)
+    if good.sum() < 30:
+        return None
+    ranks = [rankdata(column[good]) for column in (a, b, *given)]
+    design = np.column_stack([np.ones(good.sum()), *ranks[2:]])
+    left = [r - design @ np.linalg.lstsq(design, r, rcond=None)[0] for r in ranks[:2]]
+    return float(np.corrcoef(*left)[0, 1])
+
+
+def scores(rows: dict[str, np.ndarray], predicted: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
+    """All figures of some rows."""
+    chosen = chosen & np.isfinite(predicted)
+    steps, budget, predicted = rows["steps"][chosen], rows["budget"][chosen], predicted[chosen]
+    if not len(steps):
+        return {"rows": 0}
+    logs = np.log(np.minimum(steps, budget[:, None]))
+    mean, learned = logs.mean(axis=1), (steps <= budget[:, None])
+    whole = learned.all(axis=1)
+    capped = np.minimum(predicted, np.log(budget))
+    off = np.abs(predicted[:, None] - logs)[learned]
+    return {
+        "rows": len(steps),
+        "cut short": float(1 - learned.mean()),
+        "spearman": rank_correlation(capped, mean),
+        "spearman, all learned": rank_correlation(predicted[whole], mean[whole]),
+        "spearman of one seed": float(np.mean([rank_correlation(capped, log) or np.nan for log in logs.T])),
+        "ceiling: one seed by another": rank_correlation(logs[:, 0], logs[:, 1]),
+        "ceiling, all learned": rank_correlation(logs[whole, 0], logs[whole, 1]),
+        "hitting time alone": rank_correlation(np.minimum(np.log(rows["hitting"][chosen]), np.log(budget)), mean),
+        "partial, given all baselines": partial(predicted, mean, [rows[key][chosen] for key in BASELINES]),
+        "within a factor 2": float((off <= np.log(2)).mean()) if off.size else None,
+        "median factor": float(np.exp(np.median(off))) if off.size else None,
+    }
+
+
+def calibration(rows: dict[str, np.ndarray], predicted: np.ndarray, spread: np.ndarray) -> dict[str, Any]:
+    """Brier score and reliability of the chance of being learned within shares of the budget; coverage of intervals."""
+    good = np.isfinite(predicted)
+    steps, budget, mean, sigma = rows["steps"][good], rows["budget"][good], predicted[good], spread[good]
+    chances, outcomes = [], []
+    for share in (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1):
+        chances.append(np.repeat(norm.cdf((np.log(share * budget) - mean) / sigma)[:, None], steps.shape[1], axis=1))
+        outcomes.append(steps <= share * budget[:, None])
+    p, y = np.concatenate(chances).ravel(), np.concatenate(outcomes).ravel().astype(float)
+    logs, seen = np.log(np.minimum(steps, budget[:, None])), steps <= budget[:, None]
+    low, high = mean[:, None] - norm.ppf(0.95) * sigma[:, None], mean[:, None] + norm.ppf(0.95) * sigma[:, None]
+    covered = np.where(seen, (logs >= low) & (logs <= high), high >= logs)
+    return {
+        "brier": float(((p - y) ** 2).mean()),
+        "brier of the base rate": float(y.mean() * (1 - y.mean())),
+        "reliability": reliability(p, y, 10),
+        "coverage of 90 % intervals": float(covered.mean()),
+    }
+
+
+def reliability(chance: np.ndarray, outcome: np.ndarray, bins: int) -> list[dict[str, float]]:
+    """Mean chance and share of outcomes, by bins of the chance."""
+    place = np.minimum((chance * bins).astype(int), bins - 1)
+    found = []
+    for b in np.unique(place):
+        own = place == b
+        found.append(
+            {"predicted": float(chance[own].mean()), "observed": float(outcome[own].mean()), "cells": int(own.sum())}
+        )
+    return found
+
+
+def threshold(rows: dict[str, np.ndarray], measure: np.ndarray, refits: int = 200) -> dict[str, Any]:
+    """Where half of the targets are learned within the budget, as a level of a measure, tested on what was held out."""
+    learned = (rows["steps"] <= rows["budget"][:, None]).mean(axis=1)
+    good, x = np.isfinite(measure), measure
+    groups, fold = np.char.add(np.char.add(rows["map"], "|"), rows["explorer"]), folds(rows["family"])
+    fits = [logistic(x[good], learned[good])]
+    rng, names = np.random.default_rng(0), np.unique(groups[good])
+    members = {name: np.flatnonzero(good & (groups == name)) for name in names}
+    for _ in range(refits):
+        drawn = np.concatenate([members[name] for name in rng.choice(names, len(names))])
+        fits.append(logistic(x[drawn], learned[drawn]))
+    levels = [-a / b for a, b in fits]
+    chance = np.full(len(x), np.nan)
+    for name in np.unique(rows["map"]):
+        for explorer in np.unique(rows["explorer"]):
+            for part in range(FOLDS):
+                test = good & (rows["map"] == name) & (rows["explorer"] == explorer) & (fold == part)
+                fit = good & (rows["map"] != name) & (rows["explorer"] != explorer) & (fold != part)
+                if test.any() and fit.any():
+                    a, b = logistic(x[fit], learned[fit])
+                    chance[test] = 1 / (1 + np.exp(-np.clip(a + b * x[test], -30, 30)))
+    known = np.isfinite(chance)
+    p, y = chance[known], learned[known]
+    return {
+        "level at one half": float(np.exp(levels[0])),
+        "interval": [float(v) for v in np.exp(np.quantile(levels[1:], [0.05, 0.95]))],
+        "slope": float(fits[0][1]),
+        "right side of the level": float(((p > 0.5) == (y > 0.5)).mean()),
+        "share learned": float(y.mean()),
+        "brier, held out": float(((p - y) ** 2).mean()),
+        "brier of the base rate": float(y.mean() * (1 - y.mean())),
+        "reliability": reliability(p, y, 5),
+    }
+
+
+def logistic(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Intercept and slope of largest likelihood, with a slight pull of the slope to 0."""
+    centre, scale = x.mean(), max(x.std(), 1e-9)
+    z, fit = np.column_stack([np.ones(len(x)), (x - centre) / scale]), np.zeros(2)
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-np.clip(z @ fit, -30, 30)))
+        curvature = (z * (p * (1 - p) + 1e-6)[:, None]).T @ z + np.diag([0, 1e-2])
+        fit = fit - np.linalg.solve(curvature, z.T @ (p - y) + np.array([0, 1e-2 * fit[1]]))
+    return float(fit[0] - fit[1] * centre / scale), float(fit[1] / scale)
+
+
+def show(name: str, found: dict[str, Any]) -> None:
+    cells = [f"{k}: {v:.3f}" if isinstance(v, float) else f"{k}: {v}" for k, v in found.items()]
+    print(f"{name}\n    " + "; ".join(cells))
+
+
+def every_score(rows: dict[str, np.ndarray], kind: str) -> dict[str, Any]:
+    """All figures of one kind of features."""
+    predicted, spread = held_out(rows, kind)
+    boolean, nonlinear = rows["domain"] == "bits8", rows["map"] != LINEAR
+    chosen = {
+        "all": np.ones(len(boolean), bool),
+        "Boolean": boolean,
+        "Boolean, nonlinear maps": boolean & nonlinear,
+    }
+    if kind == "probed":
+        chosen["Boolean, nonlinear maps, not learned in the probe"] = boolean & nonlinear & ~rows["done"]
+    for explorer in np.unique(rows["explorer"]):
+        chosen[f"explorer {explorer}"] = boolean & nonlinear & (rows["explorer"] == explorer)
+    for name in np.unique(rows["map"]):
+        chosen[f"map {name}"] = boolean & (rows["map"] == name)
+    for domain in np.unique(rows["domain"][~boolean]):
+        chosen[f"domain {domain}"] = rows["domain"] == domain
+    found = {name: scores(rows, predicted, own) for name, own in chosen.items()}
+    found["calibration"] = calibration(rows, predicted, spread)
+    if kind == "probed":
+        found["probe"] = {
+            "share of all steps": float(rows["share"].mean()),
+            "largest share": float(rows["share"].max()),
+            "median share of a run": float(
+                np.median(rows["probe"][:, None] / np.minimum(rows["steps"], rows["budget"][:, None]))
+            ),
+            "learned in it": float(rows["done"].mean()),
+        }
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ship", action="store_true", help="fit the laws of the package to the whole table")
+    parser.add_argument("--domain", action="append", help="only these")
+    parser.add_argument("--data", type=Path, default=loader.DATA)
+    parser.add_argument("--json", type=Path, default=RESULT)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    runs = loader.runs(arguments.data)
+    rows = table(runs.filter(pl.col("domain").is_in(arguments.domain)) if arguments.domain else runs)
+    result: dict[str, Any] = {"rows": len(rows["target"])}
+    for kind in ("initial", "probed"):
+        result[kind] = every_score(rows, kind)
+    result["direct enough"] = {
+        "road": threshold(rows, np.log(rows["road"])),
+        "hitting time over budget": threshold(rows, np.log(rows["hitting"] / rows["budget"])),
+        "realised directness": threshold(rows, np.log(rows["directness"])),
+        "realised stages": threshold(rows, np.log(rows["stage_count"])),
+    }
+    for kind in ("initial", "probed", "direct enough"):
+        print(f"\n== {kind}")
+        for name, figures in result[kind].items():
+            show(name, figures)
+    arguments.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    if arguments.ship:
+        ship(rows)
+
+
+def ship(rows: dict[str, np.ndarray]) -> None:
+    """The laws of the package, fitted to the whole table."""
+    for kind in ("initial", "probed"):
+        known = np.isfinite(rows[kind]).all(axis=1)
+        what = {
+            "table": "benchmarks/learnability/data/runs.parquet",
+            "made by": "benchmarks/learnability_prediction.py --ship",
+            "rows": int(known.sum()),
+            **{key: sorted(set(rows[key][known].tolist())) for key in ("domain", "map", "explorer")},
+        }
+        law = fitted(rows, known, kind, provenance=what)
+        (Path(home.__file__).parent / f"{kind}.json").write_text(law.to_json() + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""INAL: how much a target agrees with a neuron of the network before it has learned anything."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+
+from allroads.measurement import Measurement, Status
+from allroads.pfmap.network import Network
+from allroads.pfmap.symmetries.captured import inside
+from allroads.pfmap.symmetries.rules import control
+
+DRAWS = 64
+"""Initialisations drawn."""
+_NONLINEAR = frozenset({"max", "tanh", "logistic", "erf", "erfc", "exp", "sin", "cos", "integer_pow"})
+"""Operations whose outcome counts as a neuron."""
+
+
+def inal(network: Network, inputs: Any, targets: Any, *, draws: int = DRAWS, seed: int = 0) -> list[Measurement]:
+    """Initial alignment ``INAL = max_v E_Θ[(E_x f(x) N_v(x; Θ))²]`` of targets with a network at initialisation.
+
+    Neurons N_v are the outputs of the network and every number that an elementwise nonlinearity gives inside it; what
+    happens inside loops (recurrent networks) is not seen. The expectation over x is the mean over the inputs. A target
+    of several outputs counts its best one.
+
+    Args:
+        network: The network.
+        inputs: ``[N, …]``.
+        targets: Real functions on the inputs, ``[T, N]`` or ``[T, N, C]``.
+        draws: Initialisations; default 64.
+        seed: Decides them.
+
+    Returns:
+        One number a target. ``error`` is the standard error of the neuron that attains the maximum; the maximum of
+        noisy means itself lies above the true one, for U alike units by about ``error · √(2 ln U)``. ``stats`` has
+        ``draws`` and ``neurons``.
+
+    Raises:
+        InputError: If the network does not take one example at a time.
+
+    References: [abbe2022inal]
+
+    Example:
+        A single unit ``w x`` with ``w ~ N(0, 1)`` on x = ±1 and the target x: ``E w² = 1``.
+
+        >>> unit = Network(lambda key: jax.random.normal(key, (1, 1)), lambda w, x: x @ w)
+        >>> found = inal(unit, np.array([[1.0], [-1.0]]), np.array([[1.0, -1.0]]), draws=400)[0]
+        >>> abs(found - 1) < 4 * found.error
+        True
+    """
+    targets = np.asarray(targets, np.float64)
+    columns = targets.reshape(*targets.shape[:2], -1)
+    sums = _compiled(network)(jax.random.split(jax.random.key(seed), draws), jnp.asarray(inputs), jnp.asarray(columns))
+    squares = np.square(np.asarray(sums, np.float64)) / columns.shape[1] ** 2  # [draws, T, C, units]
+    squares = squares.reshape(draws, len(columns), -1)
+    means = squares.mean(axis=0)
+    errors = squares.std(axis=0, ddof=1) / np.sqrt(draws)
+    stats = {"draws": draws, "neurons": int(sums.shape[-1])}
+    found = []
+    for mean, error in zip(means, errors, strict=True):
+        best = int(mean.argmax())
+        bad = not np.isfinite(mean[best])
+        found.append(Measurement(mean[best], float(error[best]), Status.DIVERGED if bad else Status.OK, stats))
+    return found
+
+
+@lru_cache(maxsize=16)
+def _compiled(network: Network) -> Any:
+    """``(keys, inputs, columns [T, N, C]) -> Σ_x f(x) N_v(x)``, ``[draws, T, C, units]``."""
+
+    def one(key: Any, inputs: Any, columns: Any) -> Any:
+        params = network.init(key)
+        numbers = neurons(network, params, inputs[:1])
+        run = inside(network, frozenset(numbers))
+
+        def units(x: Any) -> Any:
+            outputs = network.apply(params, x[None]).reshape(-1)
+            seen = run(params, x[None]) if numbers else {}
+            return jnp.concatenate([outputs, *(seen[number].reshape(-1) for number in numbers)])
+
+        values = jax.vmap(units)(inputs)
+        return jnp.einsum("tnc,nu->tcu", columns.astype(values.dtype), values)
+
+    return jax.jit(lambda keys, inputs, columns: jax.lax.map(lambda key: one(key, inputs, columns), keys))
+
+
+def neurons(network: Network, params: Any, example: Any) -> list[int]:
+    """Numbers of the equations, as :func:`inside` counts them, that are elementwise nonlinearities."""
+    closed = jax.make_jaxpr(network.apply)(params, example)
+    found: list[int] = []
+    _walk(closed.jaxpr, 0, found)
+    return found
+
+
+def _walk(jaxpr: Any, count: int, found: list[int]) -> int:
+    for equation in jaxpr.eqns:
+        body = control.called(equation)
+        if body is not None:
+            count = _walk(body[0], count, found)
+        count += 1
+        varies = any(not isinstance(var, core.Literal) and var.aval.shape for var in equation.invars)
+        if equation.primitive.name in _NONLINEAR and varies:
+            found.append(count)
+    return count

@@ -1,0 +1,168 @@
+"""What the map shows at one point, target by target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from allroads.explorers.explorer import Explorer
+from allroads.paths.learnability.hitting_time import hitting_time
+from allroads.paths.learnability.response import compiled_response
+from allroads.paths.learnability.single_mode import compiled_single_mode_time
+from allroads.paths.learnability.spectrum import BATCH, KRYLOV, ResidualSpectrum, compiled_krylov, gauss_rule
+from allroads.pfmap.losses import PerExampleLoss, resolve_loss
+from allroads.pfmap.network import Network, Params
+
+ROAD_REGULARISATION = 1e-3
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the map shows of one target at one point.
+
+    Args:
+        loss: The loss there.
+        level: Share of the residual's square at which the loss is at its goal; 1 or more where it is already.
+        spectrum: Of the residual under the explorer's kernel here: contractions a step.
+        ahead: The same residual under the kernel where the linearised map sees the solution.
+        degree: p of the explorer's speed ``∝ ‖g‖^p``.
+        size: Square of the parameters' length in the explorer's metric, ``Σ_l ‖θ_l‖² / ρ_l``, in units of ``road``.
+    """
+
+    loss: float
+    level: float
+    spectrum: ResidualSpectrum
+    ahead: ResidualSpectrum
+    degree: float
+    size: float
+
+    @property
+    def steps(self) -> float:
+        """Linearised hitting time from here under the explorer."""
+        return hitting_time(self.spectrum, self.level, self.degree)
+
+    @property
+    def road(self) -> float:
+        """Length of the linear solution over that of the parameters, ``√(rᵀK⁻¹r / ‖θ‖²)``, in the explorer's metric.
+
+        Rates below a thousandth of the largest are regularised.
+        """
+        top = float(self.spectrum.nodes.max(initial=0.0))
+        if top <= 0 or self.size <= 0:
+            return float("inf")
+        return float(np.sqrt(self.spectrum.energy(ROAD_REGULARISATION * top) / self.size))
+
+
+def look(
+    network: Network,
+    loss: str | PerExampleLoss,
+    explorer: Explorer,
+    points: Params,
+    inputs: Any,
+    labels: Any,
+    goals: np.ndarray,
+    *,
+    krylov: int = KRYLOV,
+    seed: int = 0,
+) -> list[Sight]:
+    """Look at every target from a point of its own.
+
+    Args:
+        network: The network.
+        loss: Name or callable.
+        explorer: Whose learning rates turn the kernel into rates a step.
+        points: One a target, leaves ``[T, …]``; see :func:`repeated`.
+        inputs: ``[N, …]``.
+        labels: ``[T, N, …]``.
+        goals: Mean loss at which a target is learned, ``[T]``.
+        krylov: Lanczos steps.
+        seed: Of the explorer's key.
+    """
+    count = len(labels)
+    points, labels, goals = _padded((points, np.asarray(labels), np.asarray(goals)))
+    inputs, labels = jnp.asarray(inputs), jnp.asarray(labels)
+    outputs, residuals, gradients = compiled_first(network, loss)(points, inputs, labels)
+    answer = compiled_response(explorer)(points, gradients, jax.random.key(seed))
+    times, losses = compiled_single_mode_time(loss)(outputs, labels, jnp.asarray(goals, residuals.dtype))
+    quadratic = [_quadratic(*map(float, numbers)) for numbers in zip(goals, losses, times, strict=True)]
+    levels, curvatures = np.array(quadratic).T
+    run = compiled_krylov(network, min(krylov, residuals[0].size))
+    rest = residuals, answer.rates, jnp.asarray(curvatures, residuals.dtype)
+    here = run(points, inputs, *rest)
+    ahead = run(here.points, inputs, *rest)
+    here, ahead, rates, degrees = jax.tree.map(np.asarray, (here[:2], ahead[:2], answer.rates, answer.degree))
+    squared = _squares(residuals)
+    leaves = np.array([_squares(leaf) for leaf in jax.tree.leaves(points)])
+    rates = np.array(jax.tree.leaves(rates), np.float64)
+    inverse = np.divide(1.0, rates, out=np.zeros_like(rates), where=rates > 0)
+    contraction = curvatures / residuals.shape[1]
+    sizes = (leaves * inverse).sum(axis=0) / (contraction * curvatures)
+    seen = []
+    for t in range(count):
+        spectra = (
+            gauss_rule(*(part[t] for part in parts), squared[t]).scaled(contraction[t]) for parts in (here, ahead)
+        )
+        seen.append(Sight(float(losses[t]), float(levels[t]), *spectra, float(degrees[t]), float(sizes[t])))
+    return seen
+
+
+def plain_spectra(
+    network: Network, loss: str | PerExampleLoss, points: Params, inputs: Any, labels: Any, krylov: int = KRYLOV
+) -> list[ResidualSpectrum]:
+    """The residual of every target under the kernel ``K = J Jᵀ``, in the units of the outputs."""
+    count = len(labels)
+    points, labels = _padded((points, np.asarray(labels)))
+    inputs, labels = jnp.asarray(inputs), jnp.asarray(labels)
+    residuals = compiled_first(network, loss)(points, inputs, labels)[1]
+    ones = jnp.ones(len(labels), residuals.dtype)
+    run = compiled_krylov(network, min(krylov, residuals[0].size))
+    found = run(points, inputs, residuals, jax.tree.map(lambda leaf: ones, points), ones)
+    parts = (np.asarray(part)[:count] for part in found[:2])
+    return [gauss_rule(*row) for row in zip(*parts, _squares(residuals)[:count], strict=True)]
+
+
+def repeated(params: Params, count: int) -> Params:
+    """The same point for each of ``count`` targets, leaves ``[count, …]``."""
+    return jax.tree.map(lambda leaf: np.broadcast_to(np.asarray(leaf), (count, *np.shape(leaf))), params)
+
+
+def _padded(arrays: Any) -> Any:
+    """A leading axis filled up to whole batches with copies of its last entry, so that batches have one shape."""
+    count = len(jax.tree.leaves(arrays)[0])
+    rows = np.minimum(np.arange(-(-count // BATCH) * BATCH), count - 1)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[rows], arrays)
+
+
+def _squares(array: Any) -> np.ndarray:
+    """Squared norm of every entry of the leading axis."""
+    array = np.asarray(array, np.float64)
+    return np.square(array).reshape(len(array), -1).sum(axis=1)
+
+
+def _quadratic(goal: float, loss: float, time: float) -> tuple[float, float]:
+    """Level of ``‖r‖²`` and curvature h of the quadratic loss that reaches its goal when the true one does."""
+    if loss <= goal:
+        return 1.0, 1.0
+    level = goal / loss
+    return level, -np.log(level) / (2 * time)
+
+
+@lru_cache(maxsize=32)
+def compiled_first(network: Network, loss: str | PerExampleLoss) -> Any:
+    """The compiled ``(points, inputs, labels) -> (outputs, residuals −∂Σℓ/∂f, gradients of the mean loss)``."""
+    per_example = resolve_loss(loss)
+
+    def one(params: Params, inputs: Any, labels: Any) -> tuple[Any, Any, Params]:
+        outputs, pull = jax.vjp(lambda point: network.apply(point, inputs), params)
+        residual = -jax.grad(lambda f: per_example(f, labels).sum())(outputs)
+        return outputs, residual, pull(-residual / len(inputs))[0]
+
+    def all_targets(points: Params, inputs: Any, labels: Any) -> tuple[Any, Any, Params]:
+        return jax.lax.map(lambda own: one(own[0], inputs, own[1]), (points, labels), batch_size=BATCH)
+
+    return jax.jit(all_targets)

@@ -1,0 +1,215 @@
+"""Quantities behind learnability, against closed forms, simulations and dense linear algebra."""
+
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from allroads import InputError, Network, ParameterFunctionMap, float64
+from allroads.explorers.adam import adam
+from allroads.explorers.gd import gd
+from allroads.explorers.muon import muon
+from allroads.explorers.sgd import sgd
+from allroads.networks.mlp import mlp
+from allroads.paths.learnability.boolean import boolean_baselines, boolean_rows
+from allroads.paths.learnability.eigenlearning import eigenlearning
+from allroads.paths.learnability.hitting_time import hitting_time
+from allroads.paths.learnability.inal import inal
+from allroads.paths.learnability.kernel_size import compiled_kernel_size
+from allroads.paths.learnability.point import look, plain_spectra, repeated
+from allroads.paths.learnability.response import response
+from allroads.paths.learnability.single_mode import compiled_single_mode_time
+from allroads.paths.learnability.spectrum import ResidualSpectrum
+
+
+def cube(bits):
+    return 1.0 - 2.0 * (np.arange(2**bits)[:, None] >> np.arange(bits) & 1)
+
+
+LINE = Network(lambda key: jax.random.normal(key, (6,)), lambda w, x: (x @ w)[:, None], name="line")
+
+
+@pytest.fixture(scope="module")
+def linear_case():
+    """Four targets of a linear network, easy and hard, on inputs of very unequal scales."""
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(20, 6)) * np.geomspace(1, 0.1, 6)
+    labels = inputs @ (rng.normal(size=(6, 4)) / np.geomspace(1, 0.1, 6)[:, None])
+    return inputs, labels.T, np.full(4, 1e-2) * (labels**2).mean(axis=0)
+
+
+def descend(inputs, y, w, rate, goal):
+    """First step of gradient descent at which the mean square is at its goal."""
+    for step in itertools.count():
+        gap = inputs @ w - y
+        if (gap**2).mean() <= goal:
+            return step
+        w = w - rate * 2 * inputs.T @ gap / len(y)
+
+
+def test_a_linear_network_takes_the_predicted_steps(linear_case):
+    inputs, labels, goals = linear_case
+    with float64():
+        start = LINE.init(jax.random.key(3))
+        seen = look(LINE, "mse", gd(learning_rate=0.3), repeated(start, 4), inputs, labels, goals)
+        actual = [descend(inputs, y, np.asarray(start), 0.3, goal) for y, goal in zip(labels, goals, strict=True)]
+    assert min(actual) > 30 and max(actual) > 1.5 * min(actual)
+    assert [math.ceil(sight.steps) for sight in seen] == pytest.approx(actual, abs=1)
+
+
+def test_what_a_linear_network_cannot_say_is_never_reached():
+    inputs = np.array([[1.0, 0], [1.0, 0], [0, 1.0]])
+    line = Network(lambda key: jnp.zeros(2), lambda w, x: (x @ w)[:, None])
+    odd = np.array([[1.0, -1.0, 0.0]])
+    assert look(line, "mse", gd(), np.zeros((1, 2)), inputs, odd, np.array([0.05]))[0].steps == math.inf
+
+
+def test_kernel_descent_is_followed_to_a_step():
+    rng = np.random.default_rng(1)
+    rates, energies = rng.uniform(0.001, 0.9, 30), rng.uniform(0, 1, 30)
+    for level in (0.5, 0.1, 1e-3):
+        left = np.array([(energies * (1 - rates) ** (2 * t)).sum() for t in range(5000)])
+        found = hitting_time(ResidualSpectrum(rates, energies), level)
+        assert math.ceil(found) == np.flatnonzero(left <= level * energies.sum())[0]
+
+
+@pytest.mark.parametrize("degree", [0.0, 0.4])
+def test_one_mode_at_the_explorers_own_speed(degree):
+    rate, level = 0.02, 0.1
+    speed = -math.log(1 - rate) * (1 - degree)
+    flow = math.log(level) / (2 * math.log(1 - rate))
+    found = hitting_time(ResidualSpectrum(np.array([rate]), np.array([3.0])), level, degree)
+    assert found == pytest.approx((1 - math.exp(-speed * flow)) / speed, rel=1e-5)
+
+
+def test_lanczos_agrees_with_the_whole_kernel():
+    bits, network = cube(5), mlp((5,), 1, widths=(16, 16))
+    rng = np.random.default_rng(2)
+    labels = np.stack([bits[:, 0], bits[:, :3].prod(axis=1), bits.prod(axis=1), rng.choice([-1.0, 1.0], 32)])
+    with float64():
+        params = jax.tree.map(jnp.asarray, network.init(jax.random.key(0)))
+        seen = look(network, "mse", gd(learning_rate=0.01), repeated(params, 4), bits, labels, np.full(4, 0.1))
+        flat = plain_spectra(network, "mse", repeated(params, 4), bits, labels)
+        kernel = np.asarray(ParameterFunctionMap(network, bits).kernel(params))
+        outputs = np.asarray(network.apply(params, bits))[:, 0]
+        diagonal, frobenius = compiled_kernel_size(network)(params, jnp.asarray(bits), jax.random.key(0))
+    values, vectors = np.linalg.eigh(kernel)
+    for sight, plain, y in zip(seen, flat, labels, strict=True):
+        energies = (vectors.T @ (2 * (y - outputs))) ** 2
+        dense = ResidualSpectrum(values * 2 * 0.01 / 32, energies)
+        level = 0.1 / ((y - outputs) ** 2).mean()
+        assert sight.steps == pytest.approx(hitting_time(dense, level), rel=1e-3)
+        shift = 1e-3 * np.trace(kernel) / 32
+        assert plain.energy(shift) == pytest.approx((energies / (values + shift)).sum(), rel=1e-3)
+        assert plain.alignment() == pytest.approx(energies @ values / energies.sum(), rel=1e-6)
+    assert diagonal == pytest.approx(np.trace(kernel) / 32, rel=0.2)
+    assert frobenius == pytest.approx(np.linalg.norm(kernel), rel=0.2)
+
+
+def test_explorers_are_read_off_their_steps():
+    params = {"a": jnp.zeros((3, 2)), "b": jnp.zeros(4)}
+    slope = {"a": jnp.arange(1.0, 7.0).reshape(3, 2), "b": jnp.array([1.0, -1.0, 2.0, 5.0])}
+    key = jax.random.key(0)
+    flow = response(gd(learning_rate=0.2), params, slope, key)
+    assert float(flow.rates["a"]) == pytest.approx(0.2, rel=1e-4) and float(flow.degree) == pytest.approx(1, abs=1e-3)
+    heavy = response(sgd(learning_rate=0.01, momentum=0.9, batch_size=4), params, slope, key)
+    assert float(heavy.rates["b"]) == pytest.approx(0.1, rel=0.1) and float(heavy.degree) == pytest.approx(1, abs=0.06)
+    signs = response(adam(learning_rate=0.003), params, slope, key)
+    for leaf in ("a", "b"):
+        g = np.asarray(slope[leaf])
+        assert float(signs.rates[leaf]) == pytest.approx(0.003 * np.abs(g).sum() / (g**2).sum(), rel=1e-3)
+    assert 0.6 < float(signs.degree) < 0.95  # it remembers the size of gradients for a thousand steps
+    assert abs(float(response(muon(), {"a": params["a"]}, {"a": slope["a"]}, key).degree)) < 0.05
+
+
+def test_losses_on_a_map_whose_kernel_is_the_identity():
+    """Squared error falls by e^(−4t/C); the logistic loss solves f' = 1/(1 + e^f), so t = f + e^f − 1."""
+    with float64():
+        outputs, labels = jnp.zeros((3, 2)), jnp.ones((1, 3, 2))
+        time, first = compiled_single_mode_time("mse")(outputs[None], labels, jnp.array([0.05]))
+        assert float(first[0]) == 1 and float(time[0]) == pytest.approx(math.log(20) / 2, rel=1e-6)
+        goal = 0.1 * math.log(2)
+        time, _ = compiled_single_mode_time("bce")(jnp.zeros((1, 4, 1)), jnp.ones((1, 4, 1)), jnp.array([goal]))
+    f = -math.log(math.expm1(goal))
+    assert float(time[0]) == pytest.approx(f + math.exp(f) - 1, rel=1e-4)
+
+
+def test_learnabilities_sum_to_the_number_of_examples():
+    values = np.geomspace(1, 1e-6, 64)
+    for n in (1, 10, 63):
+        assert eigenlearning(values, np.ones(64), n).learnabilities.sum() == pytest.approx(n, abs=1e-8)
+    whole = eigenlearning(values, np.ones(64), 64)
+    np.testing.assert_allclose(whole.learnabilities, 1, atol=1e-12)
+    assert whole.test_mse == 0
+    found = eigenlearning(values, np.ones(64), 10, ridge=0.1)
+    assert found.learnabilities.sum() + 0.1 / found.kappa == pytest.approx(10, abs=1e-8)
+
+
+def test_eigenlearning_predicts_kernel_regression():
+    bits, rng = cube(7), np.random.default_rng(0)
+    kernel = np.exp(bits @ bits.T / 7)
+    values, vectors = np.linalg.eigh(kernel / 128)
+    y = bits[:, :2].prod(axis=1) + bits[:, 3]
+    predicted = eigenlearning(np.maximum(values, 0), vectors.T @ y / math.sqrt(128), 40)
+    errors = []
+    for _ in range(300):
+        chosen = rng.choice(128, 40, replace=False)
+        rows = kernel[np.ix_(chosen, chosen)] + 1e-9 * np.eye(40)
+        errors.append(((kernel[:, chosen] @ np.linalg.solve(rows, y[chosen]) - y) ** 2).mean())
+    assert predicted.test_mse == pytest.approx(np.mean(errors), rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("values", "coefficients", "n", "words"),
+    [([0.0, 0.0], [1, 1], 1, "not all zero"), ([1.0, 0.0], [1, 1], 2, "rank 1"), ([1.0, np.nan], [1, 1], 1, "finite"),
+     ([1.0, 1.0], [1], 1, "shapes"), ([1.0], [1], 0, "positive")],
+)  # fmt: skip
+def test_kernels_that_eigenlearning_refuses(values, coefficients, n, words):
+    with pytest.raises(InputError, match=words):
+        eigenlearning(values, coefficients, n)
+
+
+def test_boolean_baselines_are_the_identities():
+    bits, rows = cube(5), boolean_rows(cube(5))
+    for k in (1, 3, 5):
+        parity = boolean_baselines(rows, bits[:, :k].prod(axis=1))
+        assert parity == {"degree": k, "average sensitivity": pytest.approx(k), "leap": k}
+    for n in (3, 5):
+        majority = boolean_baselines(boolean_rows(cube(n)), np.sign(cube(n).sum(axis=1)))
+        assert majority["average sensitivity"] == pytest.approx(n * math.comb(n - 1, (n - 1) // 2) / 2 ** (n - 1))
+        assert majority["degree"] == n and majority["leap"] == 1
+    x1, x2, x3 = cube(5)[:, :3].T
+    assert boolean_baselines(rows, x1 + x1 * x2 + x1 * x2 * x3)["leap"] == 1
+    assert boolean_baselines(rows, x1 + x1 * x2 * x3)["leap"] == 2
+
+
+def test_only_a_whole_cube_is_boolean():
+    order = np.random.default_rng(0).permutation(16)
+    assert boolean_rows(cube(4)[order]).tolist() == order.tolist()
+    assert boolean_rows((cube(4) < 0).astype(int)).tolist() == list(range(16))
+    for other in (cube(4)[:-1], np.vstack([cube(4)[:-1], cube(4)[:1]]), 2 * cube(4), np.zeros((4, 3, 2))):
+        assert boolean_rows(other) is None
+
+
+def test_inal_of_a_neuron_by_quadrature():
+    """One ReLU unit on two bits: E over its two normal weights on a grid, for targets that are units themselves."""
+    unit = Network(lambda key: jax.random.normal(key, (2,)), lambda w, x: jax.nn.relu(x @ w)[:, None])
+    bits = cube(2)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(100)
+    grid = np.array(list(itertools.product(nodes, nodes)))
+    mass = np.outer(weights, weights).ravel() / (2 * math.pi)
+    targets = np.stack([np.maximum(bits @ [1.0, 0.5], 0), bits[:, 0], bits.prod(axis=1)])
+    exact = [mass @ (np.maximum(grid @ bits.T, 0) @ y / 4) ** 2 for y in targets]
+    assert exact[1] == pytest.approx(0.25, rel=1e-6)  # relu(z) = (z + |z|)/2, so the mean of x1 relu(w·x) is w1/2
+    for found, value in zip(inal(unit, bits, targets, draws=2000), exact, strict=True):
+        assert abs(found - value) < 4 * found.error < 0.2 * value
+
+
+def test_inal_sees_hidden_units():
+    bits = cube(3)
+    network = mlp((3,), 1, widths=(10,), scale=1.0)
+    found = inal(network, bits, bits[None, :, 0], draws=16)[0]
+    assert found.stats["neurons"] == 11
