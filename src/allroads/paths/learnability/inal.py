@@ -43,7 +43,7 @@ def inal(network: Network, inputs: Any, targets: Any, *, draws: int = DRAWS, see
     Raises:
         InputError: If the network does not take one example at a time.
 
-    References: [abbe2022inal]
+    References: [abbe2022]
 
     Example:
         A single unit ``w x`` with ``w ~ N(0, 1)`` on x = ±1 and the target x: ``E w² = 1``.

@@ -89,7 +89,7 @@ def learnability(
     When it fails: where the kernel at the start is blind to a target, as that of a tanh network without biases is to
     even functions, its rates say little. Features outside what the law has seen are named in ``outside``.
 
-    References: [zancato2020], [jacot2018], [arora2019], [cortes2012], [abbe2022inal], [abbe2023], [odonnell2014]
+    References: [zancato2020], [jacot2018], [arora2019], [cortes2012], [abbe2022], [abbe2023], [odonnell2014]
 
     Example:
         One bit of four is easier than the parity of all:
