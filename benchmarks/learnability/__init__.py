@@ -1,0 +1,1 @@
+"""Targets × maps × explorers: how many steps each takes to learn."""
