@@ -1,6 +1,7 @@
 """What is done to chains between rounds."""
 
 import importlib
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from allroads import float64
 from allroads.points.llc.chains import Draws, compiled_losses
 from allroads.points.llc.problem import checked_question
 from allroads.points.llc.run import Run
-from allroads.points.llc.schedule import _falling
+from allroads.points.llc.schedule import _falling, _measure, _warm
 from allroads.points.llc.survey import survey
 from allroads.points.zoo import quadratic
 
@@ -72,3 +73,51 @@ def test_a_level_goes_on_while_the_energy_falls(then, now, falling):
     mixed = np.full((2, 4, 50), now)
     mixed[1] = then  # one site is enough
     assert _falling(draws(np.full((2, 4, 50), then)), draws(mixed)) is falling
+
+
+def test_tuning_brings_hanging_chains_back():
+    with float64():
+        run = started(metric="none")
+        run.z = jnp.arange(run.z.size, dtype=float).reshape(run.z.shape)
+        before = np.asarray(run.z)
+        energy = np.full((*before.shape[:2], 7), 2.0)
+        energy[1, 2] = 40.0
+        run.tune(draws(energy)._replace(quality=np.full(energy.shape, 0.75)))
+        after = np.asarray(run.z)
+    assert not (after[1, 2] == before[1, 2]).all()
+    assert any((after[1, 2] == before[1, k]).all() for k in (0, 1, 3, 4, 5))
+
+
+class Watched:
+    """A run that is only watched: every round accepts two thirds, and its energies are white."""
+
+    def __init__(self, **plan):
+        self.plan = SimpleNamespace(draws=20, step_size=None, **plan)
+        self.rule = SimpleNamespace(target=0.75)
+        self.done, self.rng = [], np.random.default_rng(0)
+
+    def round(self, **options):
+        self.done.append("round")
+        shape = (2, 4, 20)
+        return draws(self.rng.normal(5.0, 1.0, shape))._replace(quality=np.full(shape, 2 / 3))
+
+    def tune(self, out, gain=2.5):
+        self.done.append(("tune", gain))
+
+    def tune_step(self, quality, gain):
+        self.done.append(("step", round(gain, 3)))
+
+    def merged(self, sites):
+        return sites
+
+
+def test_the_last_round_before_measuring_is_not_tuned_after():
+    run = Watched(burn_in=60)
+    assert len(_warm(run)) == 3
+    assert run.done == ["round", ("tune", 1.0), "round", ("tune", 1.0), "round"]
+
+
+def test_the_step_is_tuned_by_less_and_less_while_measuring():
+    run = Watched(rounds=4, fixed=True)
+    assert len(_measure(run, None, None)) == 4
+    assert run.done == ["round", ("step", 1.0), "round", ("step", 0.707), "round", ("step", 0.577), "round"]
