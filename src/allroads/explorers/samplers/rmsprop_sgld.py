@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from allroads.explorers.samplers.protocol import Draw, Posterior, Sampler
+from allroads.explorers.samplers.signs import signs
 
 PRIOR = 100
 """Gradients that the start of the running mean of squares counts as."""
@@ -22,15 +23,14 @@ class _State(NamedTuple):
 
 
 def _draw(key: Any, state: _State, posterior: Posterior, step_size: Any, steps: Any) -> tuple[_State, Draw]:
-    """``z ← z − ε/2 G ∇U_B(z) + √(ε G) ξ`` with ``G = 1 / (√v + 0.05)`` and v the mean of all ``(∇U_B)²``."""
+    """``z ← z − ε/2 G ∇U_B(z) + √(ε G) ξ`` with ``G = 1 / (√v + 0.05)``, signs ξ, v the mean of all ``(∇U_B)²``."""
 
     def step(i: Any, carry: tuple) -> tuple:
         (z, squares, count), total = carry
         batch_key, noise_key = jax.random.split(jax.random.fold_in(key, i))
         energy, slope = posterior.batch_slope(z, batch_key)
         scale = 1 / (jnp.sqrt(squares) + FLOOR)
-        noise = jax.random.normal(noise_key, z.shape, z.dtype)
-        z = z - step_size / 2 * scale * slope + jnp.sqrt(step_size * scale) * noise
+        z = z - step_size / 2 * scale * slope + jnp.sqrt(step_size * scale) * signs(noise_key, z)
         return _State(z, squares + (slope**2 - squares) / count, count + 1), total + energy
 
     state, total = jax.lax.fori_loop(0, steps, step, (state, jnp.zeros((), state.position.dtype)))

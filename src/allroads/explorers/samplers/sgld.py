@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from blackjax.sgmcmc.diffusions import overdamped_langevin
 
 from allroads.explorers.samplers.protocol import Draw, Posterior, Sampler
+from allroads.explorers.samplers.signs import signs
 
 
 class _State(NamedTuple):
@@ -16,14 +16,13 @@ class _State(NamedTuple):
 
 
 def _draw(key: Any, state: _State, posterior: Posterior, step_size: Any, steps: Any) -> tuple[_State, Draw]:
-    """``z ← z − ε/2 ∇U_B(z) + √ε ξ``, ``steps`` times, each on a batch of its own."""
-    move = overdamped_langevin()
+    """``z ← z − ε/2 ∇U_B(z) + √ε ξ`` with random signs ξ, ``steps`` times, each on a batch of its own."""
 
     def step(i: Any, carry: tuple) -> tuple:
         z, total = carry
         batch_key, noise_key = jax.random.split(jax.random.fold_in(key, i))
         energy, slope = posterior.batch_slope(z, batch_key)
-        return move(noise_key, z, -slope, step_size / 2), total + energy
+        return z - step_size / 2 * slope + jnp.sqrt(step_size) * signs(noise_key, z), total + energy
 
     z, total = jax.lax.fori_loop(0, steps, step, (state.position, jnp.zeros((), state.position.dtype)))
     return _State(z), Draw(total / steps, jnp.ones((), z.dtype))
