@@ -2,8 +2,8 @@
 
     python benchmarks/learnability_features.py          # resumable; one file a map, domain, explorer, seed and point
 
-Reads the table and, for the points after a probe, the snapshots that ``learnability/run.py`` leaves. The files lie in
-``benchmarks/learnability/work/features``.
+The files lie in ``benchmarks/learnability/work/features``. What is kept does not depend on how an explorer goes on
+after its first steps; ``Case.seen`` adds that.
 """
 
 from __future__ import annotations
@@ -29,20 +29,10 @@ from allroads.paths.learnability.boolean import boolean_baselines, boolean_rows
 from allroads.paths.learnability.inal import inal
 from allroads.paths.learnability.kernel_size import compiled_kernel_size
 from allroads.paths.learnability.learnability import REGULARISATION, columns_of
-from allroads.paths.learnability.point import Sight, look, plain_spectra, repeated
+from allroads.paths.learnability.point import Sight, look, plain_spectra, repeated, sights
 from allroads.paths.learnability.spectrum import KRYLOV, ResidualSpectrum
 
 FOLDER = loader.WORK / "features"
-SHARE = 0.05
-LADDER = (5, 10, 20, 40, 80, 160, 320)
-
-
-def probe_length(costs: np.ndarray) -> int:
-    """Longest step of the ladder that, taken on every target, costs at most a twentieth of learning them all.
-
-    One length for all cells of a map, domain and explorer: a cell's own steps do not decide it.
-    """
-    return max((step for step in LADDER if step * len(costs) <= SHARE * costs.sum()), default=0)
 
 
 def combinations(runs: pl.DataFrame) -> list[tuple[str, str, str]]:
@@ -128,15 +118,14 @@ class Case:
         found = [boolean_baselines(rows, self.domain.labels(t)) for t in self.targets]
         return {name: np.array([one[name] for one in found]) for name in names}
 
-    def probed(self, seed: int, steps: int, cells: pl.DataFrame) -> dict[str, np.ndarray]:
-        """What is seen after a probe, from the stored point of every run; a loss of NaN where there is none."""
-        rows = {row["target"]: row for row in cells.iter_rows(named=True) if row["seed"] == seed}
-        start = loader.initial(self.name, self.domain.name, seed)
-        points = [loader.snapshots(rows[t])[steps] if t in rows else start for t in self.targets]
-        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *points)
-        seen = packed(self.look(stacked, seed))
-        seen["loss"][[t not in rows for t in self.targets]] = np.nan
-        return seen
+    def seen(self, seed: int) -> list[Sight] | None:
+        """The sights at a start, from what is kept; ``None`` where it has not been computed."""
+        arrays = stored("initial", *self.key(), seed)
+        return (
+            None
+            if arrays is None
+            else unpacked(arrays, self.moves(), loader.initial(self.name, self.domain.name, seed))
+        )
 
 
 def packed(seen: list[Sight]) -> dict[str, np.ndarray]:
@@ -147,48 +136,35 @@ def packed(seen: list[Sight]) -> dict[str, np.ndarray]:
 
     spectra = {"spectrum": [s.spectrum for s in seen], "ahead": [s.ahead for s in seen]}
     modes = {f"{key} {field}": filled(s, field) for key, s in spectra.items() for field in ("nodes", "energies")}
-    return modes | {field: np.array([getattr(s, field) for s in seen]) for field in ("loss", "level", "degree", "size")}
+    return modes | {field: np.array([getattr(s, field) for s in seen]) for field in ("loss", "level", "size")}
 
 
-def unpacked(arrays: dict[str, np.ndarray]) -> list[Sight]:
+def unpacked(arrays: dict[str, np.ndarray], explorer: Any, params: Any) -> list[Sight]:
     """The sights that :func:`packed` stored."""
-    return [
-        Sight(
-            float(arrays["loss"][t]),
-            float(arrays["level"][t]),
-            *(
-                ResidualSpectrum(arrays[f"{key} nodes"][t], arrays[f"{key} energies"][t])
-                for key in ("spectrum", "ahead")
-            ),
-            float(arrays["degree"][t]),
-            float(arrays["size"][t]),
-        )
-        for t in range(len(arrays["loss"]))
-    ]
+    here, ahead = (
+        [ResidualSpectrum(*modes) for modes in zip(arrays[f"{key} nodes"], arrays[f"{key} energies"], strict=True)]
+        for key in ("spectrum", "ahead")
+    )
+    return sights(explorer, params, arrays["loss"], arrays["level"], here, ahead, arrays["size"])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--domain", action="append")
-    parser.add_argument("--stage", choices=("initial", "baselines", "probed"), action="append")
+    parser.add_argument("--stage", choices=("initial", "baselines"), action="append")
     arguments = parser.parse_args()
     runs = loader.runs()
     everything = [c for c in combinations(runs) if not arguments.domain or c[0] in arguments.domain]
     seeds = sorted(runs["seed"].unique())
-    for stage in arguments.stage or ("initial", "probed", "baselines"):
+    for stage in arguments.stage or ("initial", "baselines"):
         for combination in everything:
-            case, cells = Case(*combination), of(runs, *combination)
+            case = Case(*combination)
             for seed in seeds:
                 if stage == "initial":
                     stored("initial", *case.key(), seed, compute=lambda c=case, s=seed: c.initial(s))
-                elif stage == "baselines":
+                else:
                     key = case.domain.name, case.name, case.print, seed
                     stored("baselines", *key, compute=lambda c=case, s=seed: c.baselines(s))
-                elif steps := probe_length(cells["steps_to_learn"].fill_null(cells["budget"][0]).to_numpy()):
-                    stored(
-                        "probed", *case.key(), seed, steps,
-                        compute=lambda c=case, s=seed, k=steps, d=cells: c.probed(s, k, d),
-                    )  # fmt: skip
 
 
 if __name__ == "__main__":

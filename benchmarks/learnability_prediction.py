@@ -1,10 +1,13 @@
 """How well learnability is predicted from the map, on targets, maps and explorers that the law has not seen.
 
     python benchmarks/learnability_prediction.py            # after learnability_features.py
-    python benchmarks/learnability_prediction.py --ship     # also fit the laws that come with the package
+    python benchmarks/learnability_prediction.py --ship     # also fit the law that comes with the package
 
-Every cell is predicted by a law that was fitted without its map, without its explorer and without its family of
-targets. Prints tables and writes ``benchmarks/results/learnability_prediction.json``.
+Every combination of domain, map, explorer and target is predicted by a law that was fitted without its map, without
+its explorer and without its family of targets: once from the map at the start alone, once after six targets of the same
+domain, map and explorer have been learned, the middles of six equal parts of the predicted order. Those six are not
+scored, and none of the family of a target serves to predict it. Prints tables and writes
+``benchmarks/results/learnability_prediction.json``.
 """
 
 from __future__ import annotations
@@ -21,16 +24,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 import numpy as np
 import polars as pl
 from learnability import loader
-from learnability_features import Case, combinations, of, probe_length, stored, unpacked
+from learnability_features import Case, combinations, of, stored
 from scipy.stats import norm, rankdata, spearmanr
 
 import allroads.paths.learnability as home
-from allroads.paths.learnability.calibration import calibrate
+from allroads.paths.learnability.calibration import Calibration, calibrate
 from allroads.paths.learnability.features import FEATURES, features
-from allroads.paths.learnability.point import Sight
+from allroads.paths.learnability.learned_first import spread_out
 
 RESULT = Path(__file__).parent / "results" / "learnability_prediction.json"
 FOLDS = 4
+FIRST = 6
+"""Targets that are learned first."""
 LINEAR = "deep linear 2x64"
 """The negative control, which can represent hardly any target."""
 BASELINES = ("hitting", "energy", "alignment", "degree", "average sensitivity", "leap", "inal")
@@ -42,12 +47,9 @@ def table(runs: pl.DataFrame) -> dict[str, np.ndarray]:
     for domain, name, explorer in combinations(runs):
         case, cells = Case(domain, name, explorer), of(runs, domain, name, explorer)
         seeds = sorted(runs["seed"].unique())
-        initial = [stored("initial", *case.key(), seed) for seed in seeds]
-        if any(one is None for one in initial):
+        starts = [case.seen(seed) for seed in seeds]
+        if any(one is None for one in starts):
             continue
-        costs = cells["steps_to_learn"].fill_null(cells["budget"][0]).to_numpy()
-        length = probe_length(costs)
-        probed = [stored("probed", *case.key(), seed, length) for seed in seeds]
         plain = [stored("baselines", domain, name, case.print, seed) for seed in seeds]
         index = {target: i for i, target in enumerate(case.targets)}
         steps = np.full((len(index), len(seeds)), np.nan)
@@ -59,23 +61,24 @@ def table(runs: pl.DataFrame) -> dict[str, np.ndarray]:
                 steps[i, row["seed"]] = max(row["steps_to_learn"], 0.5) if learned else np.inf
                 for key in facts:
                     facts[key][i] = np.nan if row[key] is None else row[key]
-        starts = [unpacked(one) for one in initial]
-        ends = [None if one is None else unpacked(one) for one in probed]
         part = {
             "target": np.array(case.targets),
             "family": np.array([case.domain.tasks[t].family for t in case.targets]),
             "domain": np.full(len(index), domain),
             "map": np.full(len(index), name),
             "explorer": np.full(len(index), explorer),
+            "group": np.full(len(index), f"{domain} | {name} | {explorer}"),
             "budget": np.full(len(index), float(cells["budget"].max())),
             "steps": steps,
-            "probe": np.full(len(index), float(length)),
-            "share": np.full(len(index), length * len(costs) / costs.sum()),
-            "initial": np.mean([[features(s) for s in seen] for seen in starts], axis=0),
-            "hitting": np.exp(np.mean([[np.log(min(s.steps, 1e7)) for s in seen] for seen in starts], axis=0)),
-            "road": np.exp(np.mean([[np.log(min(s.road, 1e9)) for s in seen] for seen in starts], axis=0)),
-            "probed": np.mean([after_probe(seen, length, len(index)) for seen in ends], axis=0),
-            "done": np.any([[b is not None and b[t].level >= 1 for t in range(len(index))] for b in ends], axis=0),
+            "features": np.mean([[features(s) for s in seen] for seen in starts], axis=0),
+            **{
+                key: np.exp(np.mean([[np.log(np.clip(own(s), 1e-2, 1e9)) for s in seen] for seen in starts], axis=0))
+                for key, own in {
+                    "hitting": lambda s: s.steps,
+                    "ahead": lambda s: s.steps_ahead,
+                    "road": lambda s: s.road,
+                }.items()
+            },
             **facts,
         }
         unknown = dict.fromkeys(("energy", "alignment", "inal"), np.full(len(index), np.nan))
@@ -83,16 +86,8 @@ def table(runs: pl.DataFrame) -> dict[str, np.ndarray]:
             part[key] = np.mean([(unknown if p is None else p)[key] for p in plain], axis=0)
         parts.append(part | case.boolean())
     rows = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    whole = ~np.isnan(rows["steps"]).any(axis=1) & np.isfinite(rows["initial"]).all(axis=1)
+    whole = ~np.isnan(rows["steps"]).any(axis=1) & np.isfinite(rows["features"]).all(axis=1)
     return {key: column[whole] for key, column in rows.items()}
-
-
-def after_probe(ends: list[Sight] | None, length: int, count: int) -> np.ndarray:
-    """Features after a probe, NaN where it is not known."""
-    unknown = [np.nan] * len(FEATURES)
-    if ends is None:
-        return np.array([unknown] * count)
-    return np.array([features(end, length) if np.isfinite(end.loss) else unknown for end in ends])
 
 
 def folds(families: np.ndarray) -> np.ndarray:
@@ -101,28 +96,50 @@ def folds(families: np.ndarray) -> np.ndarray:
     return np.array([int(np.flatnonzero(order == family)[0]) % FOLDS for family in families])
 
 
-def held_out(rows: dict[str, np.ndarray], kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """Log steps of every row and their spread, by a law that saw neither its map, its explorer nor its family."""
-    predicted, spread = np.full(len(rows["target"]), np.nan), np.full(len(rows["target"]), np.nan)
-    known, fold = np.isfinite(rows[kind]).all(axis=1), folds(rows["family"])
-    for name in np.unique(rows["map"]):
-        for explorer in np.unique(rows["explorer"]):
-            for part in range(FOLDS):
-                test = known & (rows["map"] == name) & (rows["explorer"] == explorer) & (fold == part)
-                fit = known & (rows["map"] != name) & (rows["explorer"] != explorer) & (fold != part)
-                if test.any() and len(np.unique(rows["map"][fit])) > 1:
-                    law = fitted(rows, fit, kind, refits=0)
-                    predicted[test], spread[test] = law.log_steps(rows[kind][test])[0], law.spread
-    return predicted, spread
+class Predictions:
+    """Of every row: mean and standard deviation of log steps from the start and after the first runs, and who ran."""
+
+    def __init__(self, rows: dict[str, np.ndarray]):
+        count, fold = len(rows["target"]), folds(rows["family"])
+        self.start, self.after = np.full((count, 2), np.nan), np.full((count, 2), np.nan)
+        self.first, self.share = np.zeros(count, bool), {}
+        laws: dict[tuple, Calibration] = {}
+        for group in np.unique(rows["group"]):
+            own = np.flatnonzero(rows["group"] == group)
+            name, explorer = rows["map"][own[0]], rows["explorer"][own[0]]
+            first = own[spread_out(rows["features"][own, 0], FIRST)]
+            self.first[first] = True
+            taken = np.minimum(rows["steps"], rows["budget"][:, None])
+            self.share[group] = float(taken[first].sum() / taken[own].sum())
+            for part in np.unique(fold[own]):
+                if (name, explorer, part) not in laws:
+                    others = (rows["map"] != name) & (rows["explorer"] != explorer) & (fold != part)
+                    laws[name, explorer, part] = fitted(rows, others)
+                law, of_part = laws[name, explorer, part], own[fold[own] == part]
+                self.start[of_part] = predicted(law, rows, of_part)
+                for family in np.unique(rows["family"][of_part]):
+                    runs = first[rows["family"][first] != family]
+                    target = of_part[rows["family"][of_part] == family]
+                    self.after[target] = predicted(law.given(*as_runs(rows, runs)), rows, target)
 
 
-def fitted(rows: dict[str, np.ndarray], chosen: np.ndarray, kind: str, **options: Any) -> Any:
-    """A law fitted to the chosen rows, every seed a run."""
+def as_runs(rows: dict[str, np.ndarray], chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features, steps and whether they were learned, of every seed of some rows."""
     steps, budget = rows["steps"][chosen], rows["budget"][chosen, None]
-    seen = steps <= budget
-    known = np.repeat(rows[kind][chosen][:, None], steps.shape[1], axis=1).reshape(-1, len(FEATURES))
-    groups = np.repeat(rows["map"][chosen], steps.shape[1])
-    return calibrate(known, np.minimum(steps, budget).ravel(), seen.ravel(), list(groups), names=FEATURES, **options)
+    known = np.repeat(rows["features"][chosen], steps.shape[1], axis=0)
+    return known, np.minimum(steps, budget).ravel(), (steps <= budget).ravel()
+
+
+def predicted(law: Calibration, rows: dict[str, np.ndarray], chosen: np.ndarray) -> np.ndarray:
+    mean, doubt = law.log_steps(rows["features"][chosen])
+    return np.column_stack([mean, np.hypot(doubt, law.noise)])
+
+
+def fitted(rows: dict[str, np.ndarray], chosen: np.ndarray, **options: Any) -> Calibration:
+    """A law fitted to the chosen rows, every seed a run."""
+    x, steps, learned = as_runs(rows, chosen)
+    groups = np.repeat(rows["group"][chosen], rows["steps"].shape[1])
+    return calibrate(x, steps, learned, groups, names=FEATURES, **options)
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float | None:
@@ -145,6 +162,12 @@ def partial(a: np.ndarray, b: np.ndarray, given: list[np.ndarray]) -> float | No
     return float(np.corrcoef(*left)[0, 1])
 
 
+def within(groups: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
+    """Mean rank correlation over the groups."""
+    each = [rank_correlation(a[groups == group], b[groups == group]) for group in np.unique(groups)]
+    return float(np.mean([one for one in each if one is not None]))
+
+
 def scores(rows: dict[str, np.ndarray], predicted: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
     """All figures of some rows."""
     chosen = chosen & np.isfinite(predicted)
@@ -164,16 +187,21 @@ def scores(rows: dict[str, np.ndarray], predicted: np.ndarray, chosen: np.ndarra
         "spearman of one seed": float(np.mean([rank_correlation(capped, log) or np.nan for log in logs.T])),
         "ceiling: one seed by another": rank_correlation(logs[:, 0], logs[:, 1]),
         "ceiling, all learned": rank_correlation(logs[whole, 0], logs[whole, 1]),
+        "within a domain, map and explorer": within(rows["group"][chosen], capped, mean),
         "hitting time alone": rank_correlation(np.minimum(np.log(rows["hitting"][chosen]), np.log(budget)), mean),
+        "hitting time ahead alone": rank_correlation(np.minimum(np.log(rows["ahead"][chosen]), np.log(budget)), mean),
+        **{f"{key} alone": rank_correlation(rows[key][chosen], mean) for key in BASELINES[1:]},
         "partial, given all baselines": partial(predicted, mean, [rows[key][chosen] for key in BASELINES]),
         "within a factor 2": float((off <= np.log(2)).mean()) if off.size else None,
         "median factor": float(np.exp(np.median(off))) if off.size else None,
     }
 
 
-def calibration(rows: dict[str, np.ndarray], predicted: np.ndarray, spread: np.ndarray) -> dict[str, Any]:
+def calibration(
+    rows: dict[str, np.ndarray], predicted: np.ndarray, spread: np.ndarray, chosen: np.ndarray
+) -> dict[str, Any]:
     """Brier score and reliability of the chance of being learned within shares of the budget; coverage of intervals."""
-    good = np.isfinite(predicted)
+    good = np.isfinite(predicted) & chosen
     steps, budget, mean, sigma = rows["steps"][good], rows["budget"][good], predicted[good], spread[good]
     chances, outcomes = [], []
     for share in (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1):
@@ -203,11 +231,13 @@ def reliability(chance: np.ndarray, outcome: np.ndarray, bins: int) -> list[dict
     return found
 
 
-def threshold(rows: dict[str, np.ndarray], measure: np.ndarray, refits: int = 200) -> dict[str, Any]:
+def threshold(
+    rows: dict[str, np.ndarray], measure: np.ndarray, chosen: np.ndarray, refits: int = 200
+) -> dict[str, Any]:
     """Where half of the targets are learned within the budget, as a level of a measure, tested on what was held out."""
     learned = (rows["steps"] <= rows["budget"][:, None]).mean(axis=1)
-    good, x = np.isfinite(measure), measure
-    groups, fold = np.char.add(np.char.add(rows["map"], "|"), rows["explorer"]), folds(rows["family"])
+    good, x = np.isfinite(measure) & chosen, measure
+    groups, fold = rows["group"], folds(rows["family"])
     fits = [logistic(x[good], learned[good])]
     rng, names = np.random.default_rng(0), np.unique(groups[good])
     members = {name: np.flatnonzero(good & (groups == name)) for name in names}
@@ -254,40 +284,31 @@ def show(name: str, found: dict[str, Any]) -> None:
     print(f"{name}\n    " + "; ".join(cells))
 
 
-def every_score(rows: dict[str, np.ndarray], kind: str) -> dict[str, Any]:
-    """All figures of one kind of features."""
-    predicted, spread = held_out(rows, kind)
+def every_score(rows: dict[str, np.ndarray], found: np.ndarray, scored: np.ndarray) -> dict[str, Any]:
+    """All figures of one way to predict."""
     boolean, nonlinear = rows["domain"] == "bits8", rows["map"] != LINEAR
     chosen = {
-        "all": np.ones(len(boolean), bool),
-        "Boolean": boolean,
+        "nonlinear maps": nonlinear,
+        "the negative control too": np.ones(len(boolean), bool),
         "Boolean, nonlinear maps": boolean & nonlinear,
+        **{f"explorer {one}": nonlinear & (rows["explorer"] == one) for one in np.unique(rows["explorer"])},
+        **{
+            f"Boolean, explorer {one}": boolean & nonlinear & (rows["explorer"] == one)
+            for one in np.unique(rows["explorer"])
+        },
+        **{f"map {one}": rows["map"] == one for one in np.unique(rows["map"])},
+        **{f"domain {one}": nonlinear & (rows["domain"] == one) for one in np.unique(rows["domain"])},
     }
-    if kind == "probed":
-        chosen["Boolean, nonlinear maps, not learned in the probe"] = boolean & nonlinear & ~rows["done"]
-    for explorer in np.unique(rows["explorer"]):
-        chosen[f"explorer {explorer}"] = boolean & nonlinear & (rows["explorer"] == explorer)
-    for name in np.unique(rows["map"]):
-        chosen[f"map {name}"] = boolean & (rows["map"] == name)
-    for domain in np.unique(rows["domain"][~boolean]):
-        chosen[f"domain {domain}"] = rows["domain"] == domain
-    found = {name: scores(rows, predicted, own) for name, own in chosen.items()}
-    found["calibration"] = calibration(rows, predicted, spread)
-    if kind == "probed":
-        found["probe"] = {
-            "share of all steps": float(rows["share"].mean()),
-            "largest share": float(rows["share"].max()),
-            "median share of a run": float(
-                np.median(rows["probe"][:, None] / np.minimum(rows["steps"], rows["budget"][:, None]))
-            ),
-            "learned in it": float(rows["done"].mean()),
-        }
-    return found
+    return {
+        **{name: scores(rows, found[:, 0], own & scored) for name, own in chosen.items()},
+        "calibration, nonlinear maps": calibration(rows, *found.T, scored & nonlinear),
+        "calibration, the negative control too": calibration(rows, *found.T, scored),
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--ship", action="store_true", help="fit the laws of the package to the whole table")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ship", action="store_true", help="fit the law of the package to the whole table")
     parser.add_argument("--domain", action="append", help="only these")
     parser.add_argument("--data", type=Path, default=loader.DATA)
     parser.add_argument("--json", type=Path, default=RESULT)
@@ -295,16 +316,41 @@ def main() -> None:
     warnings.simplefilter("ignore")
     runs = loader.runs(arguments.data)
     rows = table(runs.filter(pl.col("domain").is_in(arguments.domain)) if arguments.domain else runs)
-    result: dict[str, Any] = {"rows": len(rows["target"])}
-    for kind in ("initial", "probed"):
-        result[kind] = every_score(rows, kind)
-    result["direct enough"] = {
-        "road": threshold(rows, np.log(rows["road"])),
-        "hitting time over budget": threshold(rows, np.log(rows["hitting"] / rows["budget"])),
-        "realised directness": threshold(rows, np.log(rows["directness"])),
-        "realised stages": threshold(rows, np.log(rows["stage_count"])),
+    found = Predictions(rows)
+    shares = np.array(list(found.share.values()))
+    over = np.exp(found.after[:, 0]) / rows["budget"]
+    everyone, nonlinear = np.ones(len(over), bool), rows["map"] != LINEAR
+    measures = {
+        "road": rows["road"],
+        "hitting time over budget": rows["hitting"] / rows["budget"],
+        "hitting time ahead over budget": rows["ahead"] / rows["budget"],
+        "steps predicted after the first runs over budget": np.where(found.first, np.nan, over),
+        "realised directness": rows["directness"],
+        "realised stages": rows["stage_count"],
     }
-    for kind in ("initial", "probed", "direct enough"):
+    result: dict[str, Any] = {
+        "command": " ".join(["python benchmarks/learnability_prediction.py", *sys.argv[1:]]),
+        "rows": len(rows["target"]),
+        "maps": {d: sorted(set(rows["map"][rows["domain"] == d].tolist())) for d in np.unique(rows["domain"])},
+        "learned first": {
+            "targets": FIRST,
+            "share of the cost, mean": float(shares.mean()),
+            "share of the cost, largest": float(shares.max()),
+            "share of the cost by domain": {
+                d: float(np.mean([v for key, v in found.share.items() if key.startswith(d + " ")]))
+                for d in np.unique(rows["domain"])
+            },
+        },
+        "start": every_score(rows, found.start, everyone),
+        "after": every_score(rows, found.after, ~found.first),
+        "direct enough": {
+            f"{name}{', nonlinear maps' if own is nonlinear else ''}": threshold(rows, np.log(measure), own)
+            for name, measure in measures.items()
+            for own in (everyone, nonlinear)
+        },
+    }
+    print(result["learned first"])
+    for kind in ("start", "after", "direct enough"):
         print(f"\n== {kind}")
         for name, figures in result[kind].items():
             show(name, figures)
@@ -314,17 +360,15 @@ def main() -> None:
 
 
 def ship(rows: dict[str, np.ndarray]) -> None:
-    """The laws of the package, fitted to the whole table."""
-    for kind in ("initial", "probed"):
-        known = np.isfinite(rows[kind]).all(axis=1)
-        what = {
-            "table": "benchmarks/learnability/data/runs.parquet",
-            "made by": "benchmarks/learnability_prediction.py --ship",
-            "rows": int(known.sum()),
-            **{key: sorted(set(rows[key][known].tolist())) for key in ("domain", "map", "explorer")},
-        }
-        law = fitted(rows, known, kind, provenance=what)
-        (Path(home.__file__).parent / f"{kind}.json").write_text(law.to_json() + "\n")
+    """The law of the package, fitted to the whole table."""
+    what = {
+        "table": "benchmarks/learnability/data/runs.parquet",
+        "made by": "benchmarks/learnability_prediction.py --ship",
+        "rows": len(rows["target"]),
+        **{key: sorted(set(rows[key].tolist())) for key in ("domain", "map", "explorer")},
+    }
+    law = fitted(rows, np.arange(len(rows["target"])), provenance=what)
+    (Path(home.__file__).parent / "law.json").write_text(law.to_json() + "\n")
 
 
 if __name__ == "__main__":

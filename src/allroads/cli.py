@@ -180,6 +180,29 @@ def connect(
 
 
 @app.command()
+def learnability(
+    study: Annotated[str, typer.Argument(help="A TOML file, or the name of a built-in study.")],
+    set: Annotated[list[str] | None, typer.Option(help="Override a key, for example grid.0.steps=4000.")] = None,
+    learn: Annotated[int, typer.Option(min=0, help="Targets to learn first, which tells much of the others.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Predict how long a study's targets take to learn, from the maps at the start."""
+    from allroads.studies.threads import one_thread
+
+    one_thread()
+    from rich.console import Console
+
+    from allroads.studies.predict import predict_study, show_predictions
+
+    with Console(stderr=True).status("Predicting …"):
+        forecasts = predict_study(study, set or (), learn)
+    if as_json:
+        _print_json({"forecasts": forecasts.to_dicts()})
+    else:
+        show_predictions(forecasts, Console())
+
+
+@app.command()
 def report(
     directory: Annotated[Path, typer.Argument(help="A run directory.")],
     figures: Annotated[str | None, typer.Option(help="Write each chart too: svg, png or pdf.")] = None,

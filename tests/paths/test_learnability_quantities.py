@@ -1,5 +1,6 @@
 """Quantities behind learnability, against closed forms, simulations and dense linear algebra."""
 
+import contextlib
 import itertools
 import math
 
@@ -19,6 +20,7 @@ from allroads.paths.learnability.eigenlearning import eigenlearning
 from allroads.paths.learnability.hitting_time import hitting_time
 from allroads.paths.learnability.inal import inal
 from allroads.paths.learnability.kernel_size import compiled_kernel_size
+from allroads.paths.learnability.pace import own_steps
 from allroads.paths.learnability.point import look, plain_spectra, repeated
 from allroads.paths.learnability.response import response
 from allroads.paths.learnability.single_mode import compiled_single_mode_time
@@ -76,13 +78,46 @@ def test_kernel_descent_is_followed_to_a_step():
         assert math.ceil(found) == np.flatnonzero(left <= level * energies.sum())[0]
 
 
-@pytest.mark.parametrize("degree", [0.0, 0.4])
-def test_one_mode_at_the_explorers_own_speed(degree):
-    rate, level = 0.02, 0.1
-    speed = -math.log(1 - rate) * (1 - degree)
-    flow = math.log(level) / (2 * math.log(1 - rate))
-    found = hitting_time(ResidualSpectrum(np.array([rate]), np.array([3.0])), level, degree)
-    assert found == pytest.approx((1 - math.exp(-speed * flow)) / speed, rel=1e-5)
+MODE = ResidualSpectrum(np.array([1e-3]), np.array([3.0]))
+
+
+@pytest.mark.parametrize("level", [0.5, 1e-2, 1e-4])
+def test_the_pace_of_gradient_descent_is_the_hitting_time(level):
+    for explorer in (gd(learning_rate=0.2), gd(learning_rate=1e-4)):
+        found = own_steps(explorer, {"w": np.zeros((3, 2)), "b": np.zeros(2)}, [MODE], [level])[0]
+        assert found == pytest.approx(hitting_time(MODE, level), rel=1e-3)
+
+
+def test_the_pace_of_a_step_of_one_length_is_the_way_over_it():
+    """The way to e^(−x) of one mode is 1 − e^(−x) of what x steps of the first length would go."""
+    for level in (0.25, 1e-2):
+        flow = hitting_time(MODE, level)
+        rate = -math.log(1 - 1e-3)
+        found = own_steps(muon(momentum=0.0, nesterov=False), {"w": np.zeros((3, 2))}, [MODE], [level])[0]
+        assert found == pytest.approx((1 - math.exp(-rate * flow)) / rate, rel=0.02)
+
+
+@pytest.mark.parametrize("x64", [False, True])
+def test_the_pace_of_adam_is_that_of_adam_on_a_parabola(x64):
+    """From w = 1 with η = 1e-3 the first steps contract by 1e-3; afterwards Adam remembers larger gradients."""
+    w, mean, square, step = 1.0, 0.0, 0.0, 0
+    actual = {}
+    while w > 0.01:
+        step += 1
+        mean, square = 0.9 * mean + 0.1 * w, 0.999 * square + 0.001 * w**2
+        w -= 1e-3 * (mean / (1 - 0.9**step)) / math.sqrt(square / (1 - 0.999**step))
+        for end in (0.3, 0.1, 0.03):
+            if w <= end:
+                actual.setdefault(end, step)
+    with float64() if x64 else contextlib.nullcontext():
+        found = own_steps(adam(learning_rate=1e-3), np.zeros(1), [MODE] * 3, [end**2 for end in actual])
+    assert found == pytest.approx(list(actual.values()), rel=0.01)
+    assert found[-1] < 0.6 * hitting_time(MODE, 0.03**2)  # gradient descent would slow down
+
+
+def test_the_pace_of_what_is_never_reached_or_already_there():
+    blind = ResidualSpectrum(np.array([0.0, 0.1]), np.array([1.0, 1.0]))
+    assert own_steps(gd(), np.zeros(2), [blind, MODE], [0.1, 1.0]).tolist() == [math.inf, 0.0]
 
 
 def test_lanczos_agrees_with_the_whole_kernel():
@@ -113,16 +148,13 @@ def test_explorers_are_read_off_their_steps():
     params = {"a": jnp.zeros((3, 2)), "b": jnp.zeros(4)}
     slope = {"a": jnp.arange(1.0, 7.0).reshape(3, 2), "b": jnp.array([1.0, -1.0, 2.0, 5.0])}
     key = jax.random.key(0)
-    flow = response(gd(learning_rate=0.2), params, slope, key)
-    assert float(flow.rates["a"]) == pytest.approx(0.2, rel=1e-4) and float(flow.degree) == pytest.approx(1, abs=1e-3)
+    assert float(response(gd(learning_rate=0.2), params, slope, key)["a"]) == pytest.approx(0.2, rel=1e-4)
     heavy = response(sgd(learning_rate=0.01, momentum=0.9, batch_size=4), params, slope, key)
-    assert float(heavy.rates["b"]) == pytest.approx(0.1, rel=0.1) and float(heavy.degree) == pytest.approx(1, abs=0.06)
+    assert float(heavy["b"]) == pytest.approx(0.1, rel=0.1)
     signs = response(adam(learning_rate=0.003), params, slope, key)
     for leaf in ("a", "b"):
         g = np.asarray(slope[leaf])
-        assert float(signs.rates[leaf]) == pytest.approx(0.003 * np.abs(g).sum() / (g**2).sum(), rel=1e-3)
-    assert 0.6 < float(signs.degree) < 0.95  # it remembers the size of gradients for a thousand steps
-    assert abs(float(response(muon(), {"a": params["a"]}, {"a": slope["a"]}, key).degree)) < 0.05
+        assert float(signs[leaf]) == pytest.approx(0.003 * np.abs(g).sum() / (g**2).sum(), rel=1e-3)
 
 
 def test_losses_on_a_map_whose_kernel_is_the_identity():

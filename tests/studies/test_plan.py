@@ -92,6 +92,7 @@ def test_deciding_keys_change_every_cell(override):
         "engine.workers=3",
         "measures.pairs=false",
         "measures.embedding=false",
+        "measures.learnability=true",
         "grid.0.architecture.0.activation=relu",  # the default, spelled out
         "grid.0.target.0.polynomial=a + b",
     ],

@@ -77,7 +77,7 @@ def test_tables_hold_what_the_cells_hold(finished, shared_study):
 def test_the_last_weights_give_the_last_values(finished, shared_study):
     """What is stored belongs together: F(last checkpoint) on the probes is the last row of the values."""
     combination = make_plan(*load_study(shared_study)).combinations[0]
-    target, network = work._built(combination.recipe)
+    target, network = work.built(combination.recipe)
     for cell in combination.cells:
         entry = Store(finished.directory).read("cells", cell)
         values = entry.arrays("values.safetensors")["values"]

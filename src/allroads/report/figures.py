@@ -10,7 +10,7 @@ import altair as alt
 import vl_convert as vlc
 
 from allroads.errors import UnknownNameError
-from allroads.report.charts import directness, learning, llc, pairs, roads
+from allroads.report.charts import directness, forecasts, learning, llc, pairs, roads
 from allroads.report.charts.figure import Figure, Size
 from allroads.report.encode import records
 from allroads.report.grids import read_grids
@@ -44,7 +44,7 @@ def write_figures(directory: str | Path, format: Format) -> list[Path]:
     stored = read_stored(directory)
     written = []
     for grid in read_grids(stored):
-        for chart in (learning, llc, roads, directness, pairs):
+        for chart in (learning, llc, roads, directness, forecasts, pairs):
             for figure in chart.figures(stored, grid):
                 if figure.panels:
                     path = stored.directory / "figures" / f"{figure.chart}-{grid.slug}.{format}"

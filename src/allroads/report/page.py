@@ -11,19 +11,27 @@ from typing import Any
 import polars as pl
 
 from allroads.report import words
-from allroads.report.charts import directness, learning, llc, pairs, roads
+from allroads.report.charts import directness, forecasts, learning, llc, pairs, roads
 from allroads.report.encode import records
 from allroads.report.grids import Grid, read_grids
 from allroads.report.shell import embedded, render_page
 from allroads.report.stored import Stored, read_stored
 from allroads.report.write import write_whole
 
-CHARTS = {"learning": learning, "llc": llc, "roads": roads, "directness": directness, "pairs": pairs}
+CHARTS = {
+    "learning": learning,
+    "llc": llc,
+    "roads": roads,
+    "directness": directness,
+    "forecasts": forecasts,
+    "pairs": pairs,
+}
 LINK_WORDS = {
     "learning": "learning curves",
     "llc": "learning coefficients",
     "roads": "roads",
     "directness": "directness and turning",
+    "forecasts": "predicted and actual steps",
     "pairs": "pairs of runs",
     "runs": "table of runs",
 }
@@ -91,7 +99,8 @@ COLUMNS = (
 def render(stored: Stored) -> str:
     """The page as text."""
     grids = read_grids(stored)
-    charts = {section: chart for section, chart in CHARTS.items() if section != "llc" or not stored.llc.is_empty()}
+    absent = {name for name in ("llc", "forecasts") if getattr(stored, name).is_empty()}
+    charts = {section: chart for section, chart in CHARTS.items() if section not in absent}
     figures = {(section, grid.name): chart.figures(stored, grid) for section, chart in charts.items() for grid in grids}
     runs = _runs(grids)
     payload = {
@@ -107,7 +116,8 @@ def render(stored: Stored) -> str:
         name=summary.get("name") or stored.directory.resolve().name,
         question=summary.get("question") or "",
         findings=[_finding(finding, grids) for finding in summary.get("findings", [])],
-        shortfalls=words.shortfalls(grids),
+        shortfalls=words.shortfalls(grids) + words.unpredicted(stored.forecasts),
+        predicted=not stored.forecasts.is_empty(),
         grids=grids,
         figures=figures,
         runs=runs,

@@ -82,6 +82,19 @@ LLC = {
     "status": pl.String,
     "stage": pl.Boolean,
 }
+FORECASTS = {
+    **_GROUP,
+    "run": pl.String,
+    "actual": pl.Float64,
+    "within": pl.Boolean,
+    "budget": pl.Int64,
+    "predicted": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "probability": pl.Float64,
+    "status": pl.String,
+    "reason": pl.String,
+}
 
 
 @dataclass(frozen=True)
@@ -95,6 +108,7 @@ class Stored:
         pairs: One row a pair of runs of one group.
         embedding: One row a point of the function-space picture of one target.
         llc: One row a run and checkpoint; empty where learning coefficients were not asked for.
+        forecasts: One row a run, or a prediction of which none is finished; empty where none were asked for.
         summary: ``summary.json``, as a dict.
     """
 
@@ -104,6 +118,7 @@ class Stored:
     pairs: pl.DataFrame
     embedding: pl.DataFrame
     llc: pl.DataFrame
+    forecasts: pl.DataFrame
     summary: dict[str, Any]
 
     def explained_stress(self, grid: str, target: str) -> list[float]:
@@ -135,13 +150,15 @@ def read_stored(directory: str | Path) -> Stored:
         curves=_read_table(tables / "curves.parquet", CURVES).sort("run", "step"),
         pairs=_read_table(tables / "pairs.parquet", PAIRS),
         embedding=_read_table(tables / "embedding.parquet", EMBEDDING).sort("run", "step"),
-        llc=_read_llc(tables / "llc.parquet").sort("run", "step"),
+        llc=_read_asked(tables / "llc.parquet", LLC).sort("run", "step"),
+        forecasts=_read_asked(tables / "forecasts.parquet", FORECASTS),
         summary=_read_summary(tables / "summary.json"),
     )
 
 
-def _read_llc(path: Path) -> pl.DataFrame:
-    return _read_table(path, LLC) if path.exists() else pl.DataFrame(schema=LLC)
+def _read_asked(path: Path, schema: dict[str, Any]) -> pl.DataFrame:
+    """A table that is there only where a study asked for it."""
+    return _read_table(path, schema) if path.exists() else pl.DataFrame(schema=schema)
 
 
 _REMEDY = "Run the study again (`allroads run` with the same study and directory): finished cells are kept."

@@ -50,6 +50,24 @@ def shortfalls(grids: tuple[Grid, ...]) -> list[dict[str, Any]]:
     return found
 
 
+def unpredicted(forecasts: pl.DataFrame) -> list[dict[str, Any]]:
+    """Targets without a prediction: one sentence a grid, architecture, explorer and reason.
+
+    Args:
+        forecasts: The stored predictions; empty where none were asked for.
+    """
+    absent = forecasts.filter(pl.col("predicted").is_null())
+    parts = absent.group_by("grid", "architecture", "explorer", "status", "reason", maintain_order=True)
+    return [
+        _sentence(
+            f"No steps were predicted for {_list(table['target'].unique(maintain_order=True).to_list())} "
+            f"({architecture}, {explorer}, {grid}), {status}: {reason}.",
+            pl.DataFrame(),
+        )
+        for (grid, architecture, explorer, status, reason), table in parts
+    ]
+
+
 def _sentence(text: str, runs: pl.DataFrame, name: str = "name") -> dict[str, Any]:
     named = runs.head(NAMED).select("run", name=pl.col(name).cast(pl.String)).to_dicts() if runs.height else []
     return {"text": text, "runs": named, "more": max(runs.height - NAMED, 0)}

@@ -85,6 +85,7 @@ class Measures(_Frozen):
         embedding: Whether the runs of a target are embedded together.
         llc: Whether the learning coefficient is measured at every checkpoint of every run; it takes longer than most
             runs do.
+        learnability: Whether the steps that each target takes are predicted from the map at the start.
     """
 
     chart: Literal["outputs", "probabilities", "sphere"] | None = None
@@ -92,6 +93,7 @@ class Measures(_Frozen):
     pairs: bool = True
     embedding: bool = True
     llc: bool = False
+    learnability: bool = False
 
 
 class Study(_Frozen):

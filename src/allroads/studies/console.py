@@ -26,7 +26,7 @@ def watching(stream: TextIO | None = None) -> Iterator[Callable[[Progress], None
     from rich.progress import Progress as Bars
 
     columns = (
-        TextColumn("{task.description:<8}"),
+        TextColumn("{task.description:<9}"),
         BarColumn(),
         TextColumn("{task.fields[jobs]}"),
         TimeElapsedColumn(),

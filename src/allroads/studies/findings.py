@@ -20,12 +20,12 @@ def findings(tables: Mapping[str, pl.DataFrame], summary: Mapping[str, Any]) -> 
     targets.
 
     Args:
-        tables: ``runs``, ``pairs``, and ``llc`` where learning coefficients were asked for.
+        tables: ``runs``, ``pairs``, and ``llc`` and ``forecasts`` where they were asked for.
         summary: The study's summary, for the order of the grids.
 
     Returns:
-        One dictionary a sentence: ``text``, ``chart`` (``learning``, ``llc``, ``roads``, ``directness``, ``pairs`` or
-        ``runs``) and ``grid``.
+        One dictionary a sentence: ``text``, ``chart`` (``learning``, ``llc``, ``roads``, ``directness``,
+        ``forecasts``, ``pairs`` or ``runs``) and ``grid``.
     """
     grids = [grid["name"] for grid in summary["grids"]]
     runs = {name: tables["runs"].filter(pl.col("grid") == name) for name in grids}
@@ -37,6 +37,8 @@ def findings(tables: Mapping[str, pl.DataFrame], summary: Mapping[str, Any]) -> 
     found += [(name, "directness", _directness(table)) for name, table in runs.items()]
     if "llc" in tables:
         found += [(name, "llc", _degeneracy(table, tables["llc"])) for name, table in runs.items()]
+    if "forecasts" in tables:
+        found += [(name, "forecasts", _predicted(tables["forecasts"].filter(pl.col("grid") == name))) for name in runs]
     found.append(
         (next(iter(runs), ""), "pairs", _ends({n: table for n, table in pairs.items() if not table.is_empty()}))
     )
@@ -130,6 +132,21 @@ def _certified(grids: Mapping[str, pl.DataFrame]) -> str:
         f"The median road is certified on {_listed(shares)} of its length: there the loss on its probes must fall. It "
         f"goes in direct stages, {_listed(counts)} of them."
     )
+
+
+def _predicted(forecasts: pl.DataFrame) -> str:
+    """How the predictions from the map at the start turned out; a correlation where there are five targets."""
+    held = forecasts.drop_nulls(["run", "predicted"]).with_columns(pl.col("actual").fill_null(pl.col("budget")))
+    if held.is_empty():
+        return ""
+    targets = held["target"].n_unique()
+    text = "Predicted from the maps at the start, the steps to learn"
+    if targets >= 5:
+        value, low, high = _rank_correlation(held, "predicted", "actual")
+        if not np.isnan(value):
+            interval = f"95 % interval over {targets} targets {_signed(low)} to {_signed(high)}"
+            text += f" have a rank correlation of {_signed(value)} with the actual ones ({interval}), and"
+    return f"{text} lie in the predicted 90 % interval in {_share(held['within'].sum(), held.height).lower()}."
 
 
 def _degeneracy(runs: pl.DataFrame, coefficients: pl.DataFrame) -> str:

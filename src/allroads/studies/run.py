@@ -26,7 +26,7 @@ class Progress:
     """How far a run is.
 
     Attributes:
-        phase: ``packs``, ``groups``, ``tasks`` or ``points``.
+        phase: ``packs``, ``groups``, ``tasks``, ``points`` or ``forecasts``.
         jobs: Jobs of the phase that are done.
         of: Jobs of the phase that were to be done.
         share: Share of the phase's work that is done, 0 to 1.
@@ -107,6 +107,7 @@ def _run(
     report: bool,
     progress: Callable[[Progress], None],
 ) -> StudyRun:
+    from allroads.studies.forecasts import forecast_jobs
     from allroads.studies.plan import make_plan
     from allroads.studies.provenance import describe_device
     from allroads.studies.tables import make_summary, make_tables
@@ -116,6 +117,8 @@ def _run(
     phases: dict[str, Sequence[Any]] = {"packs": pack_jobs(plan), "groups": group_jobs(plan), "tasks": task_jobs(plan)}
     if plan.study.measures.llc:
         phases["points"] = point_jobs(plan)
+    if plan.study.measures.learnability:
+        phases["forecasts"] = forecast_jobs(plan)
     _open(store, plan)
     _verify(store, phases)
     store.clean()
@@ -129,7 +132,8 @@ def _run(
             computed[phase] = _do(executor, phase, jobs, store, failures, progress)
         provenance["device"] = device.result()
         with store.lock("tables", wait=True):
-            tables = make_tables(plan, store, phases.get("points", ()), phases["groups"], phases["tasks"])
+            points, forecasts = (phases.get(phase, ()) for phase in ("points", "forecasts"))
+            tables = make_tables(plan, store, points, phases["groups"], phases["tasks"], forecasts)
             summary = make_summary(plan, store, tables, phases["tasks"], provenance, _seconds(store, provenance))
             write_tables(store, asked if not failures else "", tables, summary)
     page = _report(store, again=True) if report and len(tables["runs"]) else None

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 """The layout that this version writes, and the newest that it reads."""
 
-KINDS = {"cells": "cell.json", "points": "point.json", "groups": "group.json", "tasks": "task.json"}
+KINDS = {name: f"{name.removesuffix('s')}.json" for name in ("cells", "points", "groups", "tasks", "forecasts")}
 """The kinds of entries and the names of their headers."""
 
 
@@ -208,7 +208,7 @@ class Store:
         """Write an entry whole.
 
         Args:
-            kind: ``cells``, ``points``, ``groups`` or ``tasks``.
+            kind: A key of ``KINDS``.
             hash: Its hash, hex.
             header: What its header holds beside the list of files, the schema version and the digest.
             files: Their names and contents.

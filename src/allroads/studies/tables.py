@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from allroads.studies.forecasts import BASELINES, NUMBERS, ForecastJob, turned_out
 from allroads.studies.plan import Plan
 from allroads.studies.store import SCHEMA_VERSION, Entry, Store
 from allroads.studies.toml import to_toml
@@ -86,11 +87,29 @@ LLC = {
     "localisation": pl.Float64,
 }
 
+PREDICTIONS = {
+    "goal": pl.Float64,
+    "budget": pl.Int64,
+    "predicted": pl.Float64,
+    **dict.fromkeys((*NUMBERS, *BASELINES), pl.Float64),
+    "outside": pl.String,
+    "status": pl.String,
+    "reason": pl.String,
+}
+"""What is stored of one prediction."""
+
+FORECASTS = {**LABELS, "run": pl.String, "actual": pl.Float64, "within": pl.Boolean, **PREDICTIONS}
+
 
 def make_tables(
-    plan: Plan, store: Store, points: Sequence[PointJob], groups: Sequence[GroupJob], tasks: Sequence[TaskJob]
+    plan: Plan,
+    store: Store,
+    points: Sequence[PointJob],
+    groups: Sequence[GroupJob],
+    tasks: Sequence[TaskJob],
+    forecasts: Sequence[ForecastJob] = (),
 ) -> dict[str, pl.DataFrame]:
-    """The tables, of what is stored: ``runs``, ``curves``, ``pairs``, ``embedding``, and ``llc`` where it is asked for.
+    """The tables, of what is stored: ``runs``, ``curves``, ``pairs``, ``embedding``; if asked ``llc``, ``forecasts``.
 
     Rows come in the order of the configuration.
 
@@ -121,11 +140,21 @@ def make_tables(
         measured = (job for job in points if not job.missing(store))
         curves = ((store.read(job.kind, job.hash), {"run": job.cells[0][:10]}) for job in measured)
         tables["llc"] = _stacked(curves, "llc.parquet", LLC)
+    if plan.study.measures.learnability:
+        predicted = [job.labelled(entry.table("forecasts.parquet")) for job, entry in _entries(store, forecasts)]
+        every = pl.concat([pl.DataFrame(schema=LABELS | PREDICTIONS), *predicted])
+        order = pl.DataFrame([combination.labels for combination in plan.combinations], schema=LABELS)
+        every = order.join(every, on=list(LABELS), maintain_order="left")
+        tables["forecasts"] = turned_out(every, tables["runs"], tables["curves"])
     return tables
 
 
 def _stored(store: Store, jobs: Iterable[GroupJob | TaskJob]) -> Iterable[tuple[Entry, dict[str, str]]]:
-    return ((store.read(job.kind, job.hash), job.labels) for job in jobs if not job.missing(store))
+    return ((entry, job.labels) for job, entry in _entries(store, jobs))
+
+
+def _entries(store: Store, jobs: Iterable[Any]) -> Iterable[tuple[Any, Entry]]:
+    return ((job, store.read(job.kind, job.hash)) for job in jobs if not job.missing(store))
 
 
 def _stacked(entries: Iterable[tuple[Entry, Mapping[str, str]]], file: str, schema: Mapping[str, Any]) -> pl.DataFrame:
@@ -151,6 +180,7 @@ def make_summary(
 ) -> dict[str, Any]:
     """What the report and the last lines of a run say about the study as a whole."""
     from allroads.studies.findings import findings
+    from allroads.studies.forecasts import QUANTITY as PREDICTED_STEPS
     from allroads.studies.measures import LEARNING_COEFFICIENT, QUANTITIES
 
     stress = {
@@ -159,6 +189,7 @@ def make_summary(
         if not job.missing(store)
     }
     runs = tables["runs"]
+    asked = {"llc": LEARNING_COEFFICIENT, "learnability": PREDICTED_STEPS}
     summary: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "name": plan.study.name,
@@ -172,7 +203,7 @@ def make_summary(
             }
             for grid in plan.study.grid
         ],
-        "quantities": [*QUANTITIES, *([LEARNING_COEFFICIENT] if plan.study.measures.llc else [])],
+        "quantities": [*QUANTITIES, *(found for name, found in asked.items() if getattr(plan.study.measures, name))],
         "status_counts": dict(sorted(Counter(runs["status"]).items())),
         "cost": {
             "seconds": round(seconds, 3),

@@ -6,13 +6,14 @@ processes on one directory share the work and never do it twice.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from allroads.errors import AllroadsError, InputError, StoreError, WorkerError
+from allroads.errors import AllroadsError, StoreError, WorkerError
+from allroads.studies.built import build_target, built, precision
 from allroads.studies.canonical import digest
+from allroads.studies.forecasts import ForecastJob
 from allroads.studies.plan import PACK, Combination, Plan, Recipe
 from allroads.studies.store import SCHEMA_VERSION, Store, arrays_bytes, table_bytes
 
@@ -70,8 +71,8 @@ class PackJob:
         from allroads.studies.probes import road_probes
 
         recipe = self.recipe
-        with _precision(recipe.precision):
-            target, network = _built(recipe)
+        with precision(recipe.precision):
+            target, network = built(recipe)
             explorer = recipe.explorer.build()
             probes = road_probes(target, recipe.probes)
             held_out = target.held_out
@@ -177,8 +178,8 @@ class PointJob:
         from allroads.studies.weights import checkpoint_steps, load_params
 
         cell = store.read("cells", self.cells[0])
-        with _precision(self.recipe.precision):
-            target, network = _built(self.recipe)
+        with precision(self.recipe.precision):
+            target, network = built(self.recipe)
             params = load_params(cell, network)
         rows = measure_points(network, params, checkpoint_steps(cell), target, self.recipe)
         table = table_bytes(pl.DataFrame(rows, schema={name: LLC[name] for name in LLC if name != "run"}))
@@ -230,8 +231,8 @@ class GroupJob:
         from allroads.studies.tables import PAIRS
         from allroads.studies.weights import load_params
 
-        with _precision(self.recipe.precision):
-            target, network = _built(self.recipe)
+        with precision(self.recipe.precision):
+            target, network = built(self.recipe)
             ends = [load_params(store.read("cells", cell), network, -1) for cell in self.cells]
             rows = measure_group(network, ends, target, self.recipe)
         named = [
@@ -288,7 +289,7 @@ class TaskJob:
         from allroads.studies.tables import EMBEDDING
 
         arrays = [store.read("cells", cell).arrays("values.safetensors") for cell in self.cells]
-        target = _target(self.recipe)
+        target = build_target(self.recipe)
         values, steps = [a["values"] for a in arrays], [a["steps"] for a in arrays]
         rows, stats = measure_task(values, steps, target, self.recipe)
         runs = [None if row["run_index"] is None else self.cells[row["run_index"]][:10] for row in rows]
@@ -298,7 +299,7 @@ class TaskJob:
         store.write("tasks", self.hash, header, {"embedding.parquet": table_bytes(pl.DataFrame(named, schema=schema))})
 
 
-Job = PackJob | PointJob | GroupJob | TaskJob
+Job = PackJob | PointJob | GroupJob | TaskJob | ForecastJob
 
 
 def perform(job: Job, directory: str) -> bool:
@@ -319,9 +320,14 @@ def perform(job: Job, directory: str) -> bool:
             except StoreError as error:
                 raise StoreError(str(error)) from None
             except Exception as error:
-                reason = str(error) if isinstance(error, AllroadsError) else f"{type(error).__name__}: {error}"
-                raise WorkerError(f"study {job.study!r}: {job.describe} failed: {reason}") from error
+                raise failure(job, error) from error
         return held
+
+
+def failure(job: Job, error: Exception) -> WorkerError:
+    """What went wrong in a job, with the names of the study and the job."""
+    reason = str(error) if isinstance(error, AllroadsError) else f"{type(error).__name__}: {error}"
+    return WorkerError(f"study {job.study!r}: {job.describe} failed: {reason}")
 
 
 def pack_jobs(plan: Plan) -> list[PackJob]:
@@ -375,25 +381,3 @@ def _all_cells(combinations: Sequence[Combination]) -> tuple[str, ...]:
 def _joined(labels: dict[str, str]) -> str:
     grid, *others = labels.values()
     return f"{' × '.join(others)} of grid {grid!r}"
-
-
-def _precision(name: str) -> contextlib.AbstractContextManager[None]:
-    from allroads.pfmap.precision import float64
-
-    return float64() if name == "float64" else contextlib.nullcontext()
-
-
-def _target(recipe: Recipe) -> Any:
-    target = recipe.target.build()
-    if target.fingerprint() != recipe.fingerprint:
-        raise InputError(
-            f"the target {recipe.target.kind!r} gives other data here than where the study was started; "
-            "make it depend on its options alone."
-        )
-    return target
-
-
-def _built(recipe: Recipe) -> tuple[Any, Any]:
-    """The target and the network."""
-    target = _target(recipe)
-    return target, recipe.architecture.build(target.interface)

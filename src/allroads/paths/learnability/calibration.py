@@ -1,31 +1,25 @@
-"""From features to steps: a linear law for log steps, fitted where runs that were cut short count as such."""
+"""The law that takes what the map shows to steps, and what it learns from runs on a new map."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import Any
 
 import numpy as np
-from scipy.special import log_ndtr
-from scipy.stats import norm
 
 from allroads.errors import InputError
-
-RIDGE = 10.0
-"""Weight of ``‖w‖²`` on standardised features, in cells."""
-REFITS = 50
-"""Refits on resampled groups, for the uncertainty of the law itself."""
-
-_MOST_ROUNDS = 100
+from allroads.paths.learnability.random_coefficients import conditioned, random_coefficients
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """``log steps = a + wᵀ(x − centre) / scale + spread · ε`` with ε standard normal.
+    """``log steps = wᵀ(1, (x − centre) / scale) + noise · ε``, ε standard normal, w of each map and explorer its own.
+
+    Of one that nobody has seen, w is normal around ``mean``; runs on it narrow that down, see :meth:`given`.
 
     Args:
         features: Names of x.
@@ -33,9 +27,9 @@ class Calibration:
         scale: Of each.
         low: Smallest value of each in the fit.
         high: Largest.
-        intercepts: a of the fit and of each refit, ``[1 + B]``.
-        weights: w of them, ``[1 + B, F]``.
-        spread: Standard deviation of log steps around the law on groups that the fit had not seen.
+        mean: Of w, ``[1 + F]``, the intercept first.
+        covariance: Of w, ``[1 + F, 1 + F]``: how maps and explorers differ, and what is not known of their mean.
+        noise: Standard deviation of log steps around the law of their own map and explorer.
         provenance: What it was fitted on.
     """
 
@@ -44,15 +38,42 @@ class Calibration:
     scale: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
-    intercepts: tuple[float, ...]
-    weights: tuple[tuple[float, ...], ...]
-    spread: float
+    mean: tuple[float, ...]
+    covariance: tuple[tuple[float, ...], ...]
+    noise: float
     provenance: Mapping[str, Any]
 
-    def log_steps(self, x: Any) -> np.ndarray:
-        """Log steps by the fit and by every refit, ``[1 + B, …]``, of features ``[…, F]``."""
-        z = (np.asarray(x) - np.array(self.centre)) / np.array(self.scale)
-        return np.moveaxis(z @ np.array(self.weights).T + np.array(self.intercepts), -1, 0)
+    def log_steps(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Mean of log steps and how uncertain the law leaves it, of features ``[…, F]``; noise comes on top."""
+        z = self._design(x)
+        variance = np.einsum("...i,ij,...j->...", z, np.array(self.covariance), z)
+        return z @ np.array(self.mean), np.sqrt(np.maximum(variance, 0.0))
+
+    def given(self, x: Any, steps: Any, learned: Any) -> Calibration:
+        """The law of one map and explorer, given runs on it.
+
+        Args:
+            x: Features of the runs' targets, ``[R, F]``.
+            steps: Steps to learn, or those taken where it was not learned, ``[R]``.
+            learned: Whether it was, ``[R]``.
+
+        Raises:
+            InputError: If shapes differ or a number is not finite and positive.
+
+        Example:
+            Two runs that take twice the expected steps, as surely as 0.1 of noise leaves it:
+
+            >>> law = Calibration(("x",), (0.0,), (1.0,), (0.0,), (9.0,), (0.0, 1.0), ((1.0, 0.0), (0.0, 0.0)), 0.1, {})
+            >>> mean, doubt = law.given([[1.0], [3.0]], 2 * np.exp([1.0, 3.0]), [True, True]).log_steps([2.0])
+            >>> round(float(np.exp(mean - 2)), 2), round(float(doubt), 2)
+            (1.99, 0.07)
+        """
+        x, y, seen = _checked_runs(x, steps, learned, len(self.features), "given")
+        if not len(y):
+            return self
+        start = np.array(self.mean), np.array(self.covariance), self.noise**2
+        mean, covariance = conditioned(*start, self._design(x), np.log(y), seen)
+        return replace(self, mean=tuple(mean.tolist()), covariance=tuple(map(tuple, covariance.tolist())))
 
     def outside(self, x: Any) -> tuple[str, ...]:
         """Names of the features of one target that lie outside what the fit saw."""
@@ -67,17 +88,19 @@ class Calibration:
     def from_json(cls, text: str) -> Calibration:
         """Read what :meth:`to_json` wrote."""
         fields = json.loads(text)
-        weights = tuple(tuple(row) for row in fields.pop("weights"))
-        provenance = fields.pop("provenance")
-        spread = fields.pop("spread")
-        return cls(**{key: tuple(value) for key, value in fields.items()}, weights=weights, spread=spread,
-                   provenance=provenance)  # fmt: skip
+        single = {name: fields.pop(name) for name in ("noise", "provenance")}
+        covariance = tuple(map(tuple, fields.pop("covariance")))
+        return cls(**{key: tuple(value) for key, value in fields.items()}, covariance=covariance, **single)
+
+    def _design(self, x: Any) -> np.ndarray:
+        z = (np.asarray(x, np.float64) - np.array(self.centre)) / np.array(self.scale)
+        return np.concatenate([np.ones((*z.shape[:-1], 1)), z], axis=-1)
 
 
 @cache
-def shipped(kind: str) -> Calibration:
-    """The calibration that comes with the package: ``"initial"`` or ``"probed"``."""
-    path = resources.files("allroads.paths.learnability") / f"{kind}.json"
+def shipped() -> Calibration:
+    """The law that comes with the package."""
+    path = resources.files("allroads.paths.learnability") / "law.json"
     return Calibration.from_json(path.read_text(encoding="utf-8"))
 
 
@@ -88,103 +111,51 @@ def calibrate(
     groups: Sequence[Any],
     *,
     names: Sequence[str],
-    ridge: float = RIDGE,
-    refits: int = REFITS,
-    seed: int = 0,
     provenance: Mapping[str, Any] | None = None,
 ) -> Calibration:
     """Fit the law to runs, those that were cut short included.
 
-    A normal law of log steps; a run that had not learned within its budget says that its steps are more. The spread is
-    that of groups left out in turn, so that it holds for a new map or explorer and not for more of the same.
+    Log steps are linear in the features with coefficients that differ from group to group, normally around their mean
+    [laird1982]; a run that had not learned within its budget says that its steps are more.
 
     Args:
         features: ``[R, F]``.
         steps: Steps to learn, or the budget where it was not learned, ``[R]``.
         learned: Whether it was, ``[R]``.
-        groups: What a run belongs to, such as its map, ``[R]``; at least two.
+        groups: What a run belongs to: its map with its explorer, ``[R]``; at least two.
         names: Of the features.
-        ridge: Shrinkage.
-        refits: Refits on groups drawn with replacement.
-        seed: Of those draws.
         provenance: What to remember about the fit.
 
     Raises:
         InputError: If shapes differ, a number is not finite, steps are not positive, or there is one group only.
 
-    References: [dempster1977]
+    References: [laird1982]
     """
-    x, y, seen = np.asarray(features, np.float64), np.asarray(steps, np.float64), np.asarray(learned, bool)
-    if x.ndim != 2 or x.shape != (len(y), len(names)) or seen.shape != y.shape or len(groups) != len(y):
-        raise InputError(
-            f"calibrate: features {x.shape}, steps {y.shape}, learned {seen.shape}, {len(groups)} groups and "
-            f"{len(names)} names do not fit together; expected [R, F], [R], [R], R and F."
-        )
-    if not (np.isfinite(x).all() and np.isfinite(y).all() and (y > 0).all()):
-        raise InputError("calibrate: features must be finite and steps positive; drop the runs that diverged.")
-    kinds = sorted(set(groups))
+    x, y, seen = _checked_runs(features, steps, learned, len(names), "calibrate")
+    if len(groups) != len(y):
+        raise InputError(f"calibrate: {len(groups)} groups for {len(y)} runs; expected one a run.")
+    kinds, own = np.unique(np.asarray(groups), return_inverse=True)
     if len(kinds) < 2:
         raise InputError("calibrate: one group only, so nothing says how well the law carries over; give two or more.")
     centre, scale = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-9)
-    z, logs = (x - centre) / scale, np.log(y)
-    rows = {kind: np.flatnonzero([group == kind for group in groups]) for kind in kinds}
-    fits = [_fit(z, logs, seen, ridge)]
-    rng = np.random.default_rng(seed)
-    for _ in range(refits):
-        drawn = np.concatenate([rows[kinds[i]] for i in rng.integers(len(kinds), size=len(kinds))])
-        fits.append(_fit(z[drawn], logs[drawn], seen[drawn], ridge, fits[0]))
-    spread = _carried_spread(z, logs, seen, rows, ridge, fits[0])
+    design = np.column_stack([np.ones(len(x)), (x - centre) / scale])
+    mean, covariance, noise = random_coefficients(design, np.log(y), seen, own)
     return Calibration(
         tuple(names),
-        *(tuple(map(float, numbers)) for numbers in (centre, scale, x.min(axis=0), x.max(axis=0))),
-        tuple(float(fit[0]) for fit in fits),
-        tuple(tuple(map(float, fit[1:-1])) for fit in fits),
-        spread,
+        *(tuple(map(float, numbers)) for numbers in (centre, scale, x.min(axis=0), x.max(axis=0), mean)),
+        tuple(map(tuple, covariance.tolist())),
+        noise**0.5,
         dict(provenance or {}),
     )
 
 
-def _fit(z: np.ndarray, logs: np.ndarray, seen: np.ndarray, ridge: float, near: np.ndarray | None = None) -> np.ndarray:
-    """``(a, w…, log σ)`` of largest penalised likelihood, by expectation and maximisation.
-
-    A run that was cut short counts with the mean that its log steps have beyond the budget.
-    """
-    design = np.column_stack([np.ones(len(z)), z])
-    penalty = ridge * np.diag([0.0] + [1.0] * z.shape[1])
-    solve = np.linalg.inv(design.T @ design + penalty) @ design.T
-    fit = np.append(solve @ logs, np.log(logs.std() + 0.1)) if near is None else near
-    cut = ~seen
-    for _ in range(_MOST_ROUNDS):
-        sigma, mean = np.exp(fit[-1]), design @ fit[:-1]
-        gap = (logs[cut] - mean[cut]) / sigma
-        hazard = np.exp(-0.5 * gap**2 - 0.5 * np.log(2 * np.pi) - log_ndtr(-gap))
-        filled = logs.copy()
-        filled[cut] = mean[cut] + sigma * hazard
-        law = solve @ filled
-        left = (filled - design @ law) ** 2
-        left[cut] += sigma**2 * np.maximum(1 + gap * hazard - hazard**2, 0.0)
-        moved = np.append(law, np.log(np.sqrt(left.mean()) + 1e-6))
-        done = np.abs(moved - fit).max() < 1e-4
-        fit = moved
-        if done:
-            break
-    return fit
-
-
-def _carried_spread(
-    z: np.ndarray,
-    logs: np.ndarray,
-    seen: np.ndarray,
-    rows: Mapping[Any, np.ndarray],
-    ridge: float,
-    near: np.ndarray,
-) -> float:
-    """Standard deviation on groups left out, of largest likelihood, runs that were cut short included."""
-    gaps = np.empty(len(logs))
-    for own in rows.values():
-        rest = np.setdiff1d(np.arange(len(logs)), own)
-        fit = _fit(z[rest], logs[rest], seen[rest], ridge, near)
-        gaps[own] = logs[own] - fit[0] - z[own] @ fit[1:-1]
-    sigmas = np.geomspace(0.02, 3.0, 400)[:, None]
-    likelihood = np.where(seen, norm.logpdf(gaps / sigmas) - np.log(sigmas), norm.logsf(gaps / sigmas)).sum(axis=1)
-    return float(sigmas[likelihood.argmax(), 0])
+def _checked_runs(x: Any, steps: Any, learned: Any, count: int, who: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    x, y, seen = np.asarray(x, np.float64), np.asarray(steps, np.float64), np.asarray(learned, bool)
+    if x.shape != (len(y), count) or seen.shape != y.shape or y.ndim != 1:
+        raise InputError(
+            f"{who}: features {x.shape}, steps {y.shape} and learned {seen.shape} do not fit together; expected "
+            f"[R, {count}], [R] and [R]."
+        )
+    if not (np.isfinite(x).all() and np.isfinite(y).all() and (y > 0).all()):
+        raise InputError(f"{who}: features must be finite and steps finite and positive; drop the runs that diverged.")
+    return x, y, seen

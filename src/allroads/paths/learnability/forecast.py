@@ -60,7 +60,7 @@ class Learnability:
         explorer: Its name.
         threshold: Goal as a share of the loss of the best constant predictor.
         budget: Steps.
-        probe: Steps of the explorer that were taken for the prediction, for each target and start.
+        learned_first: Number of targets that were learned before the others were predicted.
         seeds: Starts that features were averaged over.
     """
 
@@ -68,7 +68,7 @@ class Learnability:
     explorer: str
     threshold: float
     budget: int
-    probe: int
+    learned_first: int
     seeds: int
 
     def __iter__(self) -> Iterator[Forecast]:

@@ -8,22 +8,18 @@ from allroads.paths.learnability.spectrum import ResidualSpectrum
 
 LONGEST = 1e12
 """Steps past which a target counts as never reached."""
-_GRID = 1000
 _ROUNDS, _SECTIONS = 9, 33
 
 
-def hitting_time(spectrum: ResidualSpectrum, level: float, degree: float = 1.0) -> float:
+def hitting_time(spectrum: ResidualSpectrum, level: float) -> float:
     """Steps until the linearised residual has ``‖r(t)‖² ≤ level · ‖r(0)‖²``, between steps interpolated.
 
-    A mode of rate λ contracts by ``1 − λ`` a step, as by gradient descent: ``‖r(t)‖² = Σ_i w_i (1−λ_i)^{2t}``. Where
-    the explorer moves at a speed ``∝ ‖g‖^p`` with p < 1, the same way takes less time:
-    ``t = ∫ (‖g(s)‖ / ‖g(0)‖)^{1−p} ds`` with ``‖g(s)‖² = Σ_i w_i λ_i (1−λ_i)^{2s}``; at p = 0, length over speed.
+    A mode of rate λ contracts by ``1 − λ`` a step, as by gradient descent: ``‖r(t)‖² = Σ_i w_i (1−λ_i)^{2t}``.
 
     Args:
         spectrum: Of the residual; its nodes are contractions a step. Those above 1.5, at which steps of that size are
             about to be unstable, count as 1.5.
         level: In (0, 1); where it is 1 or more, 0 steps are needed.
-        degree: p, 1 for gradient descent.
 
     Returns:
         Steps; infinite where more than ``level`` of the residual lies where the map cannot move, or past 10¹².
@@ -39,7 +35,7 @@ def hitting_time(spectrum: ResidualSpectrum, level: float, degree: float = 1.0) 
     """
     if level >= 1:
         return 0.0
-    rates = -np.log(np.maximum(np.abs(1 - np.minimum(spectrum.nodes, 1.5)), 1e-30))
+    rates = _rates(spectrum)
     weights = spectrum.energies / spectrum.energies.sum()
 
     def left(t: np.ndarray) -> np.ndarray:
@@ -52,9 +48,19 @@ def hitting_time(spectrum: ResidualSpectrum, level: float, degree: float = 1.0) 
         ts = np.geomspace(low, high, _SECTIONS)
         first = int(np.argmax(left(ts) <= level))
         low, high = float(ts[max(first - 1, 0)]), float(ts[first])
-    if degree >= 1:
-        return float(high)
-    s = np.concatenate([[0.0], np.geomspace(1e-6, 1.0, _GRID)]) * high
-    speeds = np.exp(-2 * np.outer(s, rates)) @ (weights * spectrum.nodes)
-    ratio = np.sqrt(speeds / speeds[0]) ** (1 - max(degree, 0.0))
-    return float(np.trapezoid(ratio, s))
+    return float(high)
+
+
+def slopes(spectrum: ResidualSpectrum, times: np.ndarray) -> np.ndarray:
+    """Length of the gradient at some times as a share of the first: ``√(Σ w_i λ_i (1−λ_i)^{2t} / Σ w_i λ_i)``.
+
+    Example:
+        >>> slopes(ResidualSpectrum(np.array([0.5]), np.array([1.0])), np.array([0.0, 2.0])).round(6).tolist()
+        [1.0, 0.25]
+    """
+    weights = spectrum.energies * spectrum.nodes
+    return np.sqrt(np.exp(-2 * np.outer(times, _rates(spectrum))) @ weights / weights.sum())
+
+
+def _rates(spectrum: ResidualSpectrum) -> np.ndarray:
+    return -np.log(np.maximum(np.abs(1 - np.minimum(spectrum.nodes, 1.5)), 1e-30))

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.explorers.explorer import Explorer
-from allroads.paths.learnability.hitting_time import hitting_time
+from allroads.paths.learnability.pace import own_steps
 from allroads.paths.learnability.response import compiled_response
 from allroads.paths.learnability.single_mode import compiled_single_mode_time
 from allroads.paths.learnability.spectrum import BATCH, KRYLOV, ResidualSpectrum, compiled_krylov, gauss_rule
@@ -30,7 +30,8 @@ class Sight:
         level: Share of the residual's square at which the loss is at its goal; 1 or more where it is already.
         spectrum: Of the residual under the explorer's kernel here: contractions a step.
         ahead: The same residual under the kernel where the linearised map sees the solution.
-        degree: p of the explorer's speed ``∝ ‖g‖^p``.
+        steps: Steps of the explorer to its goal by the first: the linearised hitting time.
+        steps_ahead: By the second.
         size: Square of the parameters' length in the explorer's metric, ``Σ_l ‖θ_l‖² / ρ_l``, in units of ``road``.
     """
 
@@ -38,13 +39,9 @@ class Sight:
     level: float
     spectrum: ResidualSpectrum
     ahead: ResidualSpectrum
-    degree: float
+    steps: float
+    steps_ahead: float
     size: float
-
-    @property
-    def steps(self) -> float:
-        """Linearised hitting time from here under the explorer."""
-        return hitting_time(self.spectrum, self.level, self.degree)
 
     @property
     def road(self) -> float:
@@ -87,28 +84,45 @@ def look(
     points, labels, goals = _padded((points, np.asarray(labels), np.asarray(goals)))
     inputs, labels = jnp.asarray(inputs), jnp.asarray(labels)
     outputs, residuals, gradients = compiled_first(network, loss)(points, inputs, labels)
-    answer = compiled_response(explorer)(points, gradients, jax.random.key(seed))
+    rates = compiled_response(explorer)(points, gradients, jax.random.key(seed))
     times, losses = compiled_single_mode_time(loss)(outputs, labels, jnp.asarray(goals, residuals.dtype))
     quadratic = [_quadratic(*map(float, numbers)) for numbers in zip(goals, losses, times, strict=True)]
     levels, curvatures = np.array(quadratic).T
     run = compiled_krylov(network, min(krylov, residuals[0].size))
-    rest = residuals, answer.rates, jnp.asarray(curvatures, residuals.dtype)
+    rest = residuals, rates, jnp.asarray(curvatures, residuals.dtype)
     here = run(points, inputs, *rest)
     ahead = run(here.points, inputs, *rest)
-    here, ahead, rates, degrees = jax.tree.map(np.asarray, (here[:2], ahead[:2], answer.rates, answer.degree))
+    here, ahead, rates = jax.tree.map(np.asarray, (here[:2], ahead[:2], rates))
     squared = _squares(residuals)
     leaves = np.array([_squares(leaf) for leaf in jax.tree.leaves(points)])
     rates = np.array(jax.tree.leaves(rates), np.float64)
     inverse = np.divide(1.0, rates, out=np.zeros_like(rates), where=rates > 0)
     contraction = curvatures / residuals.shape[1]
     sizes = (leaves * inverse).sum(axis=0) / (contraction * curvatures)
-    seen = []
-    for t in range(count):
-        spectra = (
-            gauss_rule(*(part[t] for part in parts), squared[t]).scaled(contraction[t]) for parts in (here, ahead)
-        )
-        seen.append(Sight(float(losses[t]), float(levels[t]), *spectra, float(degrees[t]), float(sizes[t])))
-    return seen
+    spectra = [
+        [gauss_rule(*(part[t] for part in parts), squared[t]).scaled(contraction[t]) for t in range(count)]
+        for parts in (here, ahead)
+    ]
+    one = jax.tree.map(lambda leaf: leaf[0], points)
+    return sights(explorer, one, losses[:count], levels[:count], *spectra, sizes[:count])
+
+
+def sights(
+    explorer: Explorer,
+    params: Params,
+    losses: Any,
+    levels: Any,
+    here: list[ResidualSpectrum],
+    ahead: list[ResidualSpectrum],
+    sizes: Any,
+) -> list[Sight]:
+    """Sights of some targets from what was measured; the explorer and the shapes of ``params`` give the steps."""
+    steps = own_steps(explorer, params, [*here, *ahead], [*levels, *levels])
+    columns = losses, levels, here, ahead, *np.split(steps, 2), sizes
+    return [
+        Sight(float(loss), float(level), a, b, float(own), float(beyond), float(size))
+        for loss, level, a, b, own, beyond, size in zip(*columns, strict=True)
+    ]
 
 
 def plain_spectra(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,29 +13,14 @@ from allroads.pfmap.network import Params
 
 HORIZON = 64
 """Steps for which a gradient is held: longer than the memory of usual momenta, 1/(1 − 0.95) = 20 steps."""
-_WEAKER = 0.1
-"""Share to which the gradient then falls."""
 
 
-class Response(NamedTuple):
-    """How an explorer answers a constant gradient.
+def response(explorer: Explorer, params: Params, gradient: Params, key: Any) -> Params:
+    """Effective learning rate of each leaf, ``ρ_l = −⟨g_l, v_l⟩ / ‖g_l‖²`` with v the mean move a step.
 
-    Attributes:
-        rates: Effective learning rate of each leaf, ``ρ_l = −⟨g_l, v_l⟩ / ‖g_l‖²`` with v the mean move a step;
-            a pytree of scalars, 0 where the gradient vanishes.
-        degree: p in ``‖v‖ ∝ ‖g‖^p`` when the gradient shrinks: 1 for gradient descent, 0 where its
-            direction alone counts.
-    """
-
-    rates: Params
-    degree: Any
-
-
-def response(explorer: Explorer, params: Params, gradient: Params, key: Any) -> Response:
-    """Let the explorer run on a linear loss: first with the gradient given, then with a tenth of it.
-
-    Nothing is asked of an explorer but its step, so one that nobody has seen before is read as any other is. It costs
-    128 steps without a network.
+    The explorer runs on a linear loss; the mean is over the second half of 64 steps. Nothing is asked of it but its
+    step, so one that nobody has seen before is read as any other is. It costs no evaluation of a network. How it goes
+    on when gradients fall is told by :func:`~allroads.paths.learnability.pace.own_steps`.
 
     Args:
         explorer: The explorer.
@@ -43,44 +28,37 @@ def response(explorer: Explorer, params: Params, gradient: Params, key: Any) -> 
         gradient: The gradient that it sees, a pytree like ``params``.
         key: Its random key.
 
-    When it fails: what depends on the gradient's noise, or changes within more than 64 steps, is not seen. Adam forgets
-    squared gradients within 1000 steps: it counts as degree 0.85, and after more steps than that it is nearer to 0.
+    Returns:
+        A pytree of scalars, 0 where the gradient vanishes.
+
+    When it fails: what depends on the gradient's noise is not seen.
 
     Example:
-        Gradient descent answers with its learning rate, and is of degree 1:
+        Gradient descent answers with its learning rate:
 
         >>> from allroads.explorers.gd import gd
-        >>> found = response(gd(learning_rate=0.25), jnp.zeros(2), jnp.array([1.0, 3.0]), jax.random.key(0))
-        >>> [round(float(number), 4) for number in (found.rates, found.degree)]
-        [0.25, 1.0]
+        >>> round(float(response(gd(learning_rate=0.25), jnp.zeros(2), jnp.array([1.0, 3.0]), jax.random.key(0))), 4)
+        0.25
     """
     # An explorer that draws batches has something to draw; the loss does not look at it.
     examples = explorer.batch_size or 1
     nothing = jnp.zeros((examples, 1))
 
-    def phase(state: Any, part: tuple) -> tuple[Any, Params]:
-        begin, share = part
+    def linear(point: Params, inputs: Any, labels: Any) -> Any:
+        pairs = zip(jax.tree.leaves(gradient), jax.tree.leaves(point), strict=True)
+        return sum(jnp.vdot(slope, leaf) for slope, leaf in pairs)
 
-        def linear(point: Params, inputs: Any, labels: Any) -> Any:
-            pairs = zip(jax.tree.leaves(gradient), jax.tree.leaves(point), strict=True)
-            return share * sum(jnp.vdot(slope, leaf) for slope, leaf in pairs)
+    problem = Problem(linear, nothing, nothing)
 
-        problem = Problem(linear, nothing, nothing)
+    def phase(state: Any, begin: Any) -> tuple[Any, Params]:
         end = begin + HORIZON // 2
         state = jax.lax.fori_loop(begin, end, lambda index, s: explorer.step(s, problem, index), state)
         return state, state.params
 
-    begins = jnp.arange(4) * (HORIZON // 2)
-    shares = jnp.asarray([1.0, 1.0, _WEAKER, _WEAKER], jnp.result_type(*jax.tree.leaves(gradient)))
-    _, points = jax.lax.scan(phase, explorer.init(params, key, examples), (begins, shares))
-    moves, slower = (jax.tree.map(lambda p, k=k: (p[k] - p[k - 1]) / (HORIZON // 2), points) for k in (1, 3))
+    _, points = jax.lax.scan(phase, explorer.init(params, key, examples), jnp.arange(2) * (HORIZON // 2))
+    moves = jax.tree.map(lambda p: (p[1] - p[0]) / (HORIZON // 2), points)
     rates = jax.tree.map(lambda g, v: -jnp.vdot(g, v) / jnp.maximum(jnp.vdot(g, g), 1e-30), gradient, moves)
-    ratio = jnp.sqrt(_squared(slower) / jnp.maximum(_squared(moves), 1e-30))
-    return Response(jax.tree.map(lambda r: jnp.maximum(r, 0.0), rates), jnp.log(ratio) / jnp.log(_WEAKER))
-
-
-def _squared(tree: Params) -> Any:
-    return sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree))
+    return jax.tree.map(lambda r: jnp.maximum(r, 0.0), rates)
 
 
 @lru_cache(maxsize=32)
