@@ -243,7 +243,14 @@ def main() -> None:
     options = parser.parse_args()
     began = time.process_time()
     pairs = make_pairs(options.pairs, seed=0)
-    result = {"tolerance": TOLERANCE, "compared": [], "families": {}, "learning": [], "roads": []}
+    result = {
+        "command": "python benchmarks/roads.py",
+        "tolerance": TOLERANCE,
+        "compared": [],
+        "families": {},
+        "learning": [],
+        "roads": [],
+    }
 
     def write() -> None:
         result["seconds"] = round(time.process_time() - began)
