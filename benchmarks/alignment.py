@@ -1,7 +1,9 @@
 """Barriers between trained networks before and after alignment: digits, a residual network, modular addition.
 
 Every network is trained from scratch here, in pairs of seeds. Alignment sees training data only; barriers are taken on
-held-out data. Where a folder with the PyPI package ``rebasin`` is given, it aligns the same digits networks.
+held-out data, each with its standard error over the held-out examples and with the barrier of the error; for the
+residual network also with the statistics of units repaired. Where a folder with the PyPI package ``rebasin`` is given,
+it aligns the same digits networks.
 """
 
 from __future__ import annotations
@@ -96,12 +98,35 @@ def train(network, seed, data, epochs, batch=64, rate=1e-3, decay=0.0):
     return jax.tree.map(np.asarray, run((params, optimiser.init(params)), order)[0])
 
 
-def measure(name, network, data, pairs, examples=None, **training):
+def standard_error(network, a, b, data):
+    """Of the mean over held-out examples of the loss half way, above the mean of the ends."""
+
+    def losses(point):
+        return optax.softmax_cross_entropy_with_integer_labels(network.apply(point, data[2]), data[3])
+
+    middle = jax.tree.map(lambda p, q: (p + q) / 2, a, b)
+    above = losses(middle) - (losses(a) + losses(b)) / 2
+    return float(above.std() / np.sqrt(len(data[3])))
+
+
+def parts_half_way(network, a, b, data):
+    """Of the logits half way, on held-out inputs: what all share, what single ones add, and the loss with the first
+    set to the mean of the ends'."""
+    middle = jax.tree.map(lambda p, q: (p + q) / 2, a, b)
+    first, last, half = (np.asarray(network.apply(point, data[2])) for point in (a, b, middle))
+    centred = half - half.mean(1, keepdims=True)
+    common, own = centred.mean(0), centred - centred.mean(0)
+    mended = half - half.mean(0) + (first.mean(0) + last.mean(0)) / 2
+    loss = optax.softmax_cross_entropy_with_integer_labels(mended, data[3]).mean()
+    return [float(np.sqrt((common**2).mean())), float(np.sqrt((own**2).mean())), float(loss)]
+
+
+def measure(name, network, data, pairs, examples=None, repair=None, **training):
     ends = [train(network, seed, data, **training) for seed in range(2 * pairs)]
     accuracy = np.mean([(np.argmax(network.apply(p, data[2]), 1) == data[3]).mean() for p in ends])
     row = {"network": name, "pairs": pairs, "accuracy": float(accuracy)}
     heights = {method: [] for method in ("none", *METHODS)}
-    trained = {method: [] for method in heights}
+    trained, errors, repaired, noise, parts = ({method: [] for method in heights} for _ in range(5))
     seconds = dict.fromkeys(METHODS, 0.0)
     for a, b in zip(ends[::2], ends[1::2], strict=True):
         for method in heights:
@@ -110,19 +135,40 @@ def measure(name, network, data, pairs, examples=None, **training):
                 start = time.perf_counter()
                 moved = align(network, a, b, data[0][:examples], method=method, loss="cross_entropy").params
                 seconds[method] += time.perf_counter() - start
-            heights[method].append(barrier(network, a, moved, "cross_entropy", data[2], data[3]).height)
+            found = barrier(network, a, moved, "cross_entropy", data[2], data[3])
+            heights[method].append(found.height)
+            errors[method].append(found.error_height)
+            noise[method].append(standard_error(network, a, moved, data))
+            if repair:
+                options = {"repair": repair, "calibration": data[0][:examples]}
+                repaired[method].append(barrier(network, a, moved, "cross_entropy", *data[2:], **options).height)
+                parts[method].append(parts_half_way(network, a, moved, data))
             trained[method].append(barrier(network, a, moved, "cross_entropy", data[0], data[1]).height)
     row |= {method: float(np.mean(values)) for method, values in heights.items()}
     row |= {f"{method}_train": float(np.mean(values)) for method, values in trained.items()}
+    row |= {f"{method}_error": float(np.mean(values)) for method, values in errors.items()}
+    row |= {f"{method}_noise": float(np.sqrt(np.mean(np.square(v)) / pairs)) for method, v in noise.items()}
+    row |= {f"{method}_repaired": float(np.mean(values)) for method, values in repaired.items() if values}
     row |= {f"{method}_seconds": seconds[method] / pairs for method in METHODS}
     row["single"] = heights
+    if repair:
+        row["half_way"] = parts
     print_row(row)
     return row, ends
 
 
 def print_row(row):
-    cells = [f"{row[m]:8.4f} ({row[f'{m}_train']:.4f})" for m in ("none", *METHODS)]
-    print(f"{row['network']:34} {row['accuracy']:.3f} " + " ".join(cells), flush=True)
+    def line(title, cells):
+        print(f"{title:40} " + " ".join(f"{cell:>17}" for cell in cells), flush=True)
+
+    methods = ("none", *METHODS)
+    line(
+        f"{row['network']:34} {row['accuracy']:.3f}",
+        [f"{row[m]:.4f} ({row[f'{m}_train']:.4f})" for m in methods],
+    )
+    line("  standard error; of the error", [f"{row[f'{m}_noise']:.4f}; {row[f'{m}_error']:.4f}" for m in methods])
+    if "none_repaired" in row:
+        line("  repaired", [f"{row[f'{m}_repaired']:.4f}" for m in methods])
 
 
 PEER = """
@@ -185,7 +231,9 @@ def main():
             print(f"{'':34} rebasin 0.0.47: {row['rebasin']:.4f}", flush=True)
         rows.append(row)
     rows.append(
-        measure("digits residual network width 16", residual_network(), digits(), 1, examples=256, epochs=20)[0]
+        measure(
+            "digits residual network width 16", residual_network(), digits(), 2, examples=256, repair="units", epochs=20
+        )[0]
     )
     sums = transformer((2,), PRIME, vocabulary=PRIME, d_model=64, heads=4, d_mlp=128)
     rows.append(

@@ -18,14 +18,18 @@ __all__ = ["from_torch", "to_torch_state"]
 
 
 def from_torch(
-    module: torch.nn.Module, example_inputs: Any, *, init: Callable[[Any], Any] | None = None
+    module: torch.nn.Module,
+    example_inputs: Any,
+    *,
+    init: Callable[[Any], Any] | None = None,
+    running_statistics: str = "constants",
 ) -> tuple[Network, dict[str, Any]]:
     """A PyTorch module as ``(network, params)``: the same function, written in JAX.
 
     ``params`` holds the module's parameters under their PyTorch names, with their shapes; a parameter that is tied
-    appears once, under its first name. Parameters with ``requires_grad=False`` are in it as well. Buffers (the
-    running statistics of a batch norm) are constants of the network. The module itself is left as it was, and later
-    changes to it do not reach the network.
+    appears once, under its first name. Parameters with ``requires_grad=False`` are in it as well. Buffers are constants
+    of the network; the running means and variances of batch norms can be among the parameters. The module itself is
+    left as it was, and later changes to it do not reach the network.
 
     ``network.apply`` computes in the precision of the ``params`` that it is given. It takes any batch size (the module
     is exported again, once a shape, where one export does not cover it), and a tuple where ``example_inputs`` is one.
@@ -40,6 +44,10 @@ def from_torch(
             cast to the precision of the module, integer ones (tokens) stay integers.
         init: ``init(key) -> params`` in place of the module's own; needed where the module has parameters that no
             ``reset_parameters`` reaches.
+        running_statistics: ``"constants"``, or ``"params"``: ``running_mean`` and ``running_var`` of every batch norm
+            are parameters too, so that two trained modules are two points of one network, alignment moves the
+            channels, and ``repair="statistics"`` takes them anew on data. To be measured, not to be trained: a
+            gradient along them is that of the function, by which no training of PyTorch moves them.
 
     Returns:
         The network, and the module's present weights.
@@ -47,6 +55,7 @@ def from_torch(
     Raises:
         InputError: If torch is not installed, the example inputs do not fit the module, the module is in double
             precision outside :func:`allroads.float64`, or its control flow depends on values.
+        UnknownNameError: If ``running_statistics`` is neither.
         UnsupportedOperatorError: If an operator has no rule; names it and the line of code that it comes from.
         NotDeterministicError: If the module answers the same question in two ways.
 
@@ -64,7 +73,7 @@ def from_torch(
     _require_torch()
     from allroads.networks.torch.bridge import bridge
 
-    return bridge(module, example_inputs, init)
+    return bridge(module, example_inputs, init, running_statistics)
 
 
 def to_torch_state(params: Mapping[str, Any], module: torch.nn.Module | None = None) -> dict[str, torch.Tensor]:
@@ -73,8 +82,8 @@ def to_torch_state(params: Mapping[str, Any], module: torch.nn.Module | None = N
     Args:
         params: One point of parameter space, as ``from_torch`` or the network made it.
         module: Where it is given, the state also holds what ``load_state_dict(strict=True)`` asks for: every name of
-            a tied parameter, and the module's own buffers. Without it, tied names and buffers are left out, and
-            ``strict=False`` is needed where there are any.
+            a tied parameter, and the module's own buffers where ``params`` does not have them. Without it, tied names
+            and buffers are left out, and ``strict=False`` is needed where there are any.
 
     Returns:
         Tensors of their own memory, by name.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -38,8 +38,12 @@ def jax_dtype(dtype: torch.dtype) -> np.dtype:
 
 def first_names(module: torch.nn.Module) -> dict[str, str]:
     """Every name that a parameter goes by, and the first name of that parameter."""
-    first = {id(parameter): name for name, parameter in module.named_parameters()}
-    return {name: first[id(p)] for name, p in module.named_parameters(remove_duplicate=False)}
+    return _first_of(module.named_parameters(remove_duplicate=False))
+
+
+def _first_of(named: Iterable[tuple[str, torch.Tensor]]) -> dict[str, str]:
+    first: dict[int, str] = {}
+    return {name: first.setdefault(id(tensor), name) for name, tensor in named}
 
 
 def state(params: Mapping[str, Any], module: torch.nn.Module | None) -> dict[str, torch.Tensor]:
@@ -47,13 +51,29 @@ def state(params: Mapping[str, Any], module: torch.nn.Module | None) -> dict[str
     tensors = {name: to_torch(array) for name, array in params.items()}
     if module is None:
         return tensors
+    held = module.state_dict()
     shapes = {name: tuple(parameter.shape) for name, parameter in module.named_parameters()}
+    statistics = running_statistics(module)
+    if any(name in tensors for name in statistics):
+        shapes |= {name: tuple(held[name].shape) for name in statistics}
     given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if given != shapes:
         raise InputError(f"to_torch_state: these are not the weights of this module. {differences(given, shapes)}")
-    names = first_names(module)
-    held = module.state_dict()
-    return {name: tensors[names[name]] if name in names else tensor.clone() for name, tensor in held.items()}
+    names = first_names(module) | _first_of(module.named_buffers(remove_duplicate=False))
+    return {
+        name: tensors[names.get(name, name)] if names.get(name, name) in tensors else tensor.clone()
+        for name, tensor in held.items()
+    }
+
+
+def running_statistics(module: torch.nn.Module) -> list[str]:
+    """The names of the running means and variances of batch norms."""
+    return [
+        f"{name}.{which}".removeprefix(".")
+        for name, part in module.named_modules()
+        if isinstance(part, torch.nn.modules.batchnorm._BatchNorm) and part.running_mean is not None
+        for which in ("running_mean", "running_var")
+    ]
 
 
 def differences(given: Mapping[str, tuple], expected: Mapping[str, tuple]) -> str:

@@ -11,26 +11,33 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 
-from allroads.errors import InputError, UnsupportedOperatorError
-from allroads.networks.torch.arrays import differences, jax_dtype, to_jax, to_numpy
+from allroads.errors import InputError, UnknownNameError, UnsupportedOperatorError
+from allroads.networks.torch.arrays import differences, jax_dtype, running_statistics, to_jax, to_numpy
 from allroads.networks.torch.export import OneOutput, Programs, runtime_precision
 from allroads.networks.torch.probe import probe
 from allroads.networks.torch.reinitialise import reinitialiser
 from allroads.pfmap.network import Network
 
+STATISTICS = ("constants", "params")
+"""What the running statistics of batch norms can be."""
+
 
 def bridge(
-    module: torch.nn.Module, example_inputs: Any, init: Callable[[Any], Any] | None
+    module: torch.nn.Module, example_inputs: Any, init: Callable[[Any], Any] | None, statistics: str
 ) -> tuple[Network, dict[str, Any]]:
     """See :func:`allroads.from_torch`."""
     if not isinstance(module, torch.nn.Module):
         raise InputError(f"from_torch: expected a torch.nn.Module, got {type(module).__name__}.")
+    if statistics not in STATISTICS:
+        raise UnknownNameError("place for running statistics", statistics, STATISTICS)
     own = _own_precision(module)
     examples = _examples(example_inputs, own)
     kept = _copy(module)
     answer = probe(OneOutput(_copy(module)), examples)
     for parameter in kept.parameters():  # else PyTorch takes fused shortcuts that hide the operators
         parameter.requires_grad_(parameter.is_floating_point())
+    if statistics == "params":
+        _make_parameters(kept, running_statistics(kept))
     programs = Programs(kept, examples, own)
     shapes = {name: tuple(parameter.shape) for name, parameter in kept.named_parameters()}
 
@@ -50,6 +57,14 @@ def bridge(
     params = {name: to_jax(parameter) for name, parameter in kept.named_parameters()}
     _check_answer(network, params, examples, answer)
     return network, params
+
+
+def _make_parameters(module: torch.nn.Module, buffers: Sequence[str]) -> None:
+    """Turn buffers into parameters, without gradients: PyTorch has none along running statistics."""
+    for path in buffers:
+        owner, _, name = path.rpartition(".")
+        part = module.get_submodule(owner)
+        part.register_parameter(name, torch.nn.Parameter(part._buffers.pop(name), requires_grad=False))
 
 
 def _copy(module: torch.nn.Module) -> torch.nn.Module:

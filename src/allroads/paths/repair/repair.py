@@ -69,7 +69,8 @@ def repair(network: Network, a: Params, b: Params, inputs: Any, t: float = 0.5, 
       ``1−t`` to ``t`` between those at the ends, by one scale and one shift before its bias. Layers are contractions
       and convolutions with weights, found by tracing; the last one, which reads out, stays as it is.
     - ``"statistics"``: for batch norms whose running mean and variance are *parameters*: both are taken anew on the
-      data, layer after layer. They are recognised as ``(x − mean) / √(variance + constant)``.
+      data, layer after layer. They are recognised as ``(x − mean) / √(variance + constant)``. The variance is the mean
+      square deviation; PyTorch's own running variance is ``n/(n−1)`` of it, n examples times positions.
 
     Args:
         network: The network of both.
@@ -84,8 +85,9 @@ def repair(network: Network, a: Params, b: Params, inputs: Any, t: float = 0.5, 
 
     Raises:
         InputError: If the ends are not of one architecture, t lies outside, or with ``"statistics"`` no running
-            statistics are among the parameters: those of a PyTorch module are constants of its network, and a batch
-            norm without them takes the statistics of the batch, which is no function of one example.
+            statistics are among the parameters: those of a PyTorch module are there only with
+            ``running_statistics="params"``, and a batch norm without them takes the statistics of the batch, which is
+            no function of one example.
         UnknownNameError: If there is no such method.
 
     When it fails: layers inside loops (recurrent networks) and embeddings that are looked up are not seen; a batch
@@ -172,10 +174,10 @@ def _by_statistics(network: Network, params: Params, inputs: Any) -> Mender:
     jax.eval_shape(look, params, inputs)
     if not norms:
         raise InputError(
-            f"repair: no running statistics of a batch norm are among the parameters of {network.name!r}. Those of a "
-            "PyTorch module are constants of its network: write the batch norm out, (x − mean) / √(var + ε), with "
-            "mean and var as parameters. A batch norm without running statistics is no function of one example. For "
-            "networks without batch norm take repair='units'."
+            f"repair: no running statistics of a batch norm are among the parameters of {network.name!r}. Take a "
+            "PyTorch module in with from_torch(…, running_statistics='params'); write a batch norm of your own as "
+            "(x − mean) / √(var + ε), with mean and var as parameters. One without running statistics is no function "
+            "of one example. For networks without batch norm take repair='units'."
         )
     names = [name for name, _ in named_leaves(params)]
 
