@@ -72,7 +72,7 @@ def function_log_probability(
         origin = jax.tree.map(lambda leaf: np.zeros(np.shape(leaf)), params)
         problem = make_problem(network, origin, loss, inputs, _answers(labels), "errors")
         offset = checked_measure(measure, problem.point)
-        descent = descend(problem, measure, offset, np.inf, 0.0, options, grow=False, log_prior=None, seed=seed)
+        descent = descend(problem, measure, offset, np.inf, 0.0, options, axes=None, log_prior=None, seed=seed)
     return volume_of(descent, measure, offset.size)
 
 

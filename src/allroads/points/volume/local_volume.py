@@ -19,7 +19,7 @@ from allroads.pfmap.network import Network, Params
 from allroads.pfmap.precision import float64
 from allroads.points.volume.measures import Box, Gaussian, Measure, checked_measure
 from allroads.points.volume.problem import Problem, make_problem
-from allroads.points.volume.ray import cast_rays, preconditioning_matrix
+from allroads.points.volume.ray import cast_rays, preconditioning_matrix, starting_axes
 from allroads.points.volume.splitting import Descent, Splitting, descend
 
 METHODS = ("splitting", "ray")
@@ -46,9 +46,10 @@ class Volume:
         log_masses: ``[K]``, log of the mass below each.
         stats: What the number rests on: ``evaluations`` of the loss; for splitting ``levels``, ``acceptance``,
             ``renewal`` and ``stirring`` (the least share of decorrelation of parameters and of the loss by the moves
-            after a level), ``ancestors`` (how many first particles have descendants at the end, in the worst replica),
-            ``replica_sd``, ``independent_sd`` (what it would be with
-            independent particles) and ``lowest_excess``; for rays ``rays``, ``effective_rays`` and ``radii``.
+            after a level), ``restored`` (nats by which the moves alone raised the masses on the way: noise around 0,
+            unless too few particles had stood for much), ``ancestors`` (how many first particles have descendants at
+            the end, in the worst replica), ``replica_sd``, ``independent_sd`` (what it would be with independent
+            particles) and ``lowest_excess``; for rays ``rays``, ``effective_rays`` and ``radii``.
     """
 
     value: float
@@ -84,12 +85,15 @@ def local_volume(
 ) -> Volume:
     """``log μ{w : L(w) − L(w*) ≤ ε}``, the mass of the parameters about as good as the point, in nats.
 
-    **Splitting** runs populations of particles, a compiled batch, through nested sets that lose half of their particles
-    each; between them, particles move by slice sampling along differences of one another, which needs no step size and
-    does not care how stretched the set is. It is right at any shape, costs in proportion to the number of nats and of
-    parameters, and estimates its error from replicas that never mix. With ``scope="basin"`` it starts inside the
-    basin and widens, never moving across a half way that lies outside: the part of the set that wide passages connect
-    to the point. With ``scope="everywhere"`` it starts from the reference measure and counts every part of the set.
+    **Splitting** runs populations of particles, a compiled batch, through nested sets; between them, particles move by
+    slice sampling along differences of one another, which needs no step size and does not care how stretched the set
+    is. It is right at any shape and estimates its error from replicas that never mix. With ``scope="basin"`` particles
+    start in a normal distribution around the point, of the Hessian's shape or that of ``preconditioner``, and spread
+    until the reference measure alone holds them; they also take flights that the gradient reflects at the wall of the
+    set, and never cross a half way that lies outside: the part of the set that wide passages connect to the point. The
+    start decides how long the way is, not where it ends. With ``scope="everywhere"`` particles start from the
+    reference measure, lose half of their number at each level, and count every part of the set: costs are in proportion
+    to the number of nats and of parameters.
 
     **Rays** go out from the point in random directions until the excess first passes ε; the measure is integrated along
     them exactly. What is seen from the point along straight lines is the set that it measures, and in d dimensions
@@ -114,8 +118,9 @@ def local_volume(
         replicas: Independent populations.
         sweeps: Most sweeps of moves after each level.
         rays: Their number.
-        preconditioner: Of the rays: ``None``, ``"hessian"`` (dense, at the point), a length for each parameter as a
-            pytree or ``[d]``, or a matrix ``[d, d]`` whose columns are the axes.
+        preconditioner: The shape of the rays' sphere, or of the start of splitting in a basin: ``"hessian"`` (dense, at
+            the point), a length for each parameter as a pytree or ``[d]``, or a matrix ``[d, d]`` whose columns are the
+            axes. ``None``: round for rays; for splitting the Hessian's for up to 1000 parameters, else round.
         seed: Decides all draws.
 
     Returns:
@@ -126,7 +131,7 @@ def local_volume(
             finite, the loss is constant, the measure has no mass at the point, the kind does not fit the loss, or an
             option cannot be used.
 
-    References: [cerou2012, scherlis2025]
+    References: [cerou2012, scherlis2025, skilling2012]
 
     Example:
         The disc of radius ½ in the square of edge 2, π/16:
@@ -165,10 +170,10 @@ def local_volume(
                 log_masses=np.zeros(0),
                 stats=stats | {"evaluations": found.evaluations},
             )
-        grow = scope == "basin"
-        if preconditioner is not None:
-            raise InputError("preconditioner: only rays take one; splitting learns the shape from its particles.")
-        descent = descend(problem, measure, offset, cutoff, cutoff, options, grow=grow, log_prior=None, seed=seed)
+        if scope == "everywhere" and preconditioner is not None:
+            raise InputError("preconditioner: what starts from the measure (scope='everywhere') takes none.")
+        axes = starting_axes(problem, measure, cutoff, preconditioner) if scope == "basin" else None
+        descent = descend(problem, measure, offset, cutoff, cutoff, options, axes=axes, log_prior=None, seed=seed)
     return volume_of(descent, measure, offset.size)
 
 
@@ -206,18 +211,17 @@ def check_varies(problem: Problem, measure: Measure, seed: int) -> None:
 def volume_of(descent: Descent, measure: Measure, dimension: int) -> Volume:
     """The volume at the end of a descent."""
     last = descent.log_masses[:, -1]
-    value, error = pooled(descent.log_masses[:, -1:])
+    value = pooled(descent.log_masses[:, -1:])[0]
     finite = np.isfinite(last).all()
     spread = float(last.std(ddof=1)) if finite else math.inf
     expected = math.sqrt(descent.variances[-1])
-    replicas = last.size
-    floor = 1.96 * expected / math.sqrt(replicas)
     stats = {
         "evaluations": descent.evaluations,
         "levels": descent.renewals.size,
         "acceptance": descent.acceptance,
         "renewal": float(descent.renewals.min(initial=1.0)),
         "stirring": float(descent.stirring.min(initial=1.0)),
+        "restored": float(descent.restored.sum(0).mean()),
         "ancestors": descent.ancestors,
         "replica_sd": spread,
         "independent_sd": expected,
@@ -225,7 +229,7 @@ def volume_of(descent: Descent, measure: Measure, dimension: int) -> Volume:
     }
     return Volume(
         value=float(value[0]),
-        error=max(float(error[0]), floor),
+        error=_error(descent),
         status=mixing(descent),
         log_volume=in_lebesgue(measure, float(value[0]), dimension),
         cutoffs=descent.cutoffs,
@@ -237,14 +241,25 @@ def volume_of(descent: Descent, measure: Measure, dimension: int) -> Volume:
 def mixing(descent: Descent) -> Status:
     """Whether the particles of a descent covered its sets.
 
-    Not, where a level was not reached, a replica died out, moves did not renew the particles, or replicas
-    differ by far more than independent particles would.
+    Not, where a level was not reached, a replica died out, moves did not renew the particles or had to refill by more
+    than the error what resampling had left empty, or replicas differ by far more than independent particles would.
     """
     last = descent.log_masses[:, -1]
     if not descent.reached or not np.isfinite(last).all() or descent.stirring.min(initial=1.0) < STIRRED:
         return Status.NOT_EQUILIBRATED
     expected = math.sqrt(descent.variances[-1])
-    return Status.OK if last.std(ddof=1) <= INFLATION * max(expected, 1e-3) else Status.NOT_EQUILIBRATED
+    if last.std(ddof=1) > INFLATION * max(expected, 1e-3):
+        return Status.NOT_EQUILIBRATED
+    restored = descent.restored.sum(0)
+    doubt = student.ppf(0.975, last.size - 1) * restored.std(ddof=1) / math.sqrt(last.size)
+    return Status.NOT_EQUILIBRATED if restored.mean() > max(doubt, _error(descent)) else Status.OK
+
+
+def _error(descent: Descent) -> float:
+    """Half-width of the 95 % interval: of the replicas, at least that of independent particles."""
+    replicas = len(descent.log_masses)
+    floor = 1.96 * math.sqrt(descent.variances[-1] / replicas)
+    return max(float(pooled(descent.log_masses[:, -1:])[1][0]), floor)
 
 
 def pooled(log_masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

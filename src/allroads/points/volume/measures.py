@@ -9,7 +9,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.stats import norm
 
 from allroads.errors import InputError
 
@@ -52,19 +51,9 @@ class Gaussian:
         """Log-density minus ``log_shape``."""
         return -dimension * (math.log(self.sigma) + 0.5 * math.log(2 * math.pi))
 
-    def tethered(self, key: Any, count: tuple[int, ...], offset: Any, tether: Any) -> tuple[Any, Any]:
-        """Draws of the measure times ``exp(−½ τ |w − w*|²)``, as differences from w*, and the log of its total mass.
-
-        Args:
-            key: Decides the draws.
-            count: Their shape.
-            offset: w* minus the centre, ``[d]``.
-            tether: τ, of 0 or more.
-        """
-        narrowed = 1 / (1 + tether * self.sigma**2)
-        draws = self.sigma * jnp.sqrt(narrowed) * jax.random.normal(key, (*count, offset.size)) - narrowed * offset
-        log_mass = 0.5 * offset.size * jnp.log(narrowed) - 0.5 * tether * narrowed * (offset**2).sum()
-        return draws, log_mass
+    def draws(self, key: Any, count: tuple[int, ...], offset: Any) -> Any:
+        """Draws of this shape, as differences from w*, which is ``offset`` ``[d]`` from the centre."""
+        return self.sigma * jax.random.normal(key, (*count, offset.size)) - offset
 
     def along(self, offset: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Log-shape at w* + r u minus that at w*, as ``−½ c ((r − a)² − a²)`` for ``r`` up to ``end``.
@@ -118,22 +107,10 @@ class Box:
         """Log-density minus ``log_shape``."""
         return -dimension * math.log(2 * self.half_width)
 
-    def tethered(self, key: Any, count: tuple[int, ...], offset: Any, tether: Any) -> tuple[Any, Any]:
-        """Draws of the measure times ``exp(−½ τ |w − w*|²)``, as differences from w*, and the log of its total mass.
-
-        Args:
-            key: Decides the draws.
-            count: Their shape.
-            offset: w* minus the centre, ``[d]``.
-            tether: τ, of 0 or more.
-        """
-        low, high = -self.half_width - offset, self.half_width - offset
-        if tether == 0:
-            return jax.random.uniform(key, (*count, offset.size), minval=low, maxval=high), jnp.zeros(())
-        stiff = jnp.sqrt(tether)
-        draws = jax.random.truncated_normal(key, low * stiff, high * stiff, (*count, offset.size)) / stiff
-        share = (norm.cdf(high * stiff) - norm.cdf(low * stiff)) * jnp.sqrt(2 * jnp.pi) / stiff / (2 * self.half_width)
-        return draws, jnp.log(share).sum()
+    def draws(self, key: Any, count: tuple[int, ...], offset: Any) -> Any:
+        """Draws of this shape, as differences from w*, which is ``offset`` ``[d]`` from the centre."""
+        half = self.half_width
+        return jax.random.uniform(key, (*count, offset.size), minval=-half - offset, maxval=half - offset)
 
     def along(self, offset: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """As :meth:`Gaussian.along`: flat up to the wall.

@@ -9,11 +9,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from allroads.points.volume import glides
+
 ATTEMPTS = 5
 FIRST_TRY = 0.35
 """Share of moves in narrow brackets whose first attempt should be accepted; their width is adapted to it."""
 FEWEST = 4
 """Sweeps after each level, at least: what lies in the tails must come back before it is multiplied again."""
+SHAKEN = 0.6
+"""Sweeps end when the ranks of the heights are less correlated than 1 minus this, too: flights hardly change them."""
 WIDEST = 2.0
 """Log of the widest bracket, in differences of two particles: half are drawn between narrow and this."""
 
@@ -34,9 +38,19 @@ class Particles(NamedTuple):
     ancestors: Any
 
 
+def cost(connected: bool) -> int:
+    """Evaluations of the height for one particle in one sweep."""
+    return ATTEMPTS + connected * (1 + glides.STEPS * glides.COST)
+
+
+def first_sizes(dimension: int) -> Any:
+    """Logs of the width of a line's bracket and of a flight's step, to begin with."""
+    return jnp.log(jnp.array([3.0, min(0.5, 2 / dimension**0.5)]))
+
+
 @lru_cache(maxsize=64)
-def compiled_moves(height: Callable, log_shape: Callable, connected: bool) -> Callable:
-    """``moves(key, particles, level, tether, log_width, sweeps, renewal, data) -> particles, log_width, diagnostics``.
+def compiled_moves(height: Callable, slope: Callable, log_shape: Callable, connected: bool) -> Callable:
+    """``moves(key, particles, level, tether, log_sizes, sweeps, renewal, data) -> particles, log_sizes, diagnostics``.
 
     Sweeps of slice sampling on random lines inside ``{height ≤ level}`` under the density
     ``exp(log_shape − ½ τ |offset|²)``. The line of a particle runs along the difference of two particles of the *other
@@ -45,10 +59,15 @@ def compiled_moves(height: Callable, log_shape: Callable, connected: bool) -> Ca
     which reaches what lies outside of the span of the particles. On the line, a bracket of random width is laid
     at random around the particle and shrunk towards it after every miss (at most 5): the density stays invariant.
 
+    In a basin, each sweep of a half ends with a flight, see :func:`~allroads.points.volume.glides.glide`. The width of
+    the brackets and the step of the flights, ``log_sizes``, are adapted on the way.
+
     Args:
         height: ``height(offsets [n, d], data)``.
+        slope: The same with its gradient.
         log_shape: ``log_shape(offsets, data)``.
-        connected: Also refuse a move whose half way lies outside, so that gaps between parts are not crossed.
+        connected: In a basin: take flights, and refuse a move whose half way lies outside, so that gaps between parts
+            are not crossed.
     """
 
     def density(offsets: Any, tether: Any, data: Any) -> tuple[Any, Any]:
@@ -94,18 +113,40 @@ def compiled_moves(height: Callable, log_shape: Callable, connected: bool) -> Ca
             done &= joined
         return moved, taken[0], done.mean()
 
-    def sweep(key: Any, particles: Particles, level: Any, tether: Any, log_width: Any, data: Any):
+    def sloped(offsets: Any, data: Any) -> tuple[Any, Any]:
+        heights, slopes = slope(offsets.reshape(-1, offsets.shape[-1]), data)
+        return heights.reshape(offsets.shape[:-1]), slopes.reshape(offsets.shape)
+
+    def flight(key: Any, moving: Particles, others: Any, level: Any, tether: Any, log_step: Any, data: Any):
+        (place, at, _), taken = glides.glide(
+            key,
+            (moving.offsets, moving.heights, density(moving.offsets, tether, data)[1]),
+            jnp.maximum(others.std(1, keepdims=True), 1e-300),
+            log_step,
+            inside=lambda heights: heights <= level,
+            looks=lambda offsets: (heights_of(offsets, data), density(offsets, tether, data)[1]),
+            slope=lambda offsets: sloped(offsets, data),
+        )
+        return Particles(place, at, log_shape(place, data), moving.ancestors), taken
+
+    def sweep(key: Any, particles: Particles, level: Any, tether: Any, log_sizes: Any, data: Any):
         def halved(leaf: Any) -> Any:
             return leaf.reshape(leaf.shape[0], 2, -1, *leaf.shape[2:]).swapaxes(0, 1)
 
         def one_half(halves: Particles, key: Any) -> tuple[Particles, Any]:
             moving, others = (jax.tree.map(lambda leaf, i=i: leaf[i], halves) for i in (0, 1))
-            moving, *rates = half_sweep(key, moving, others.offsets, level, tether, log_width, data)
-            return jax.tree.map(lambda *leaves: jnp.stack(leaves), others, moving), rates
+            moving, first, done = half_sweep(key, moving, others.offsets, level, tether, log_sizes[0], data)
+            flown = glides.ACCEPTED
+            if connected:
+                key = jax.random.fold_in(key, 0)
+                moving, flown = flight(key, moving, others.offsets, level, tether, log_sizes[1], data)
+            excess = jnp.stack([first - FIRST_TRY, flown - glides.ACCEPTED])
+            return jax.tree.map(lambda *leaves: jnp.stack(leaves), others, moving), (excess, done)
 
         halves, rates = jax.lax.scan(one_half, jax.tree.map(halved, particles), jax.random.split(key))
-        taken, moved = (rate.mean() for rate in rates)
-        return jax.tree.map(lambda leaf, old: leaf.swapaxes(0, 1).reshape(old.shape), halves, particles), taken, moved
+        excess, done = (rate.mean(0) for rate in rates)
+        moved = jax.tree.map(lambda leaf, old: leaf.swapaxes(0, 1).reshape(old.shape), halves, particles)
+        return moved, jnp.minimum(log_sizes + excess, jnp.array([jnp.inf, 0.0])), done
 
     @jax.jit
     def moves(
@@ -113,39 +154,45 @@ def compiled_moves(height: Callable, log_shape: Callable, connected: bool) -> Ca
         particles: Particles,
         level: Any,
         tether: Any,
-        log_width: Any,
+        log_sizes: Any,
         sweeps: int,
         renewal: float,
         data: Any,
     ) -> tuple[Particles, Any, dict[str, Any]]:
-        start = particles.offsets
+        start, ranks = particles.offsets, _ranks(particles.heights)
         spread = jnp.maximum(2 * start.var(1), 1e-300)
 
         def renewed(now: Any) -> Any:
             return (((now - start) ** 2).mean(1) / spread).mean(0).min()
 
+        def stirred(now: Any) -> Any:
+            return 1 - jnp.corrcoef(ranks, _ranks(now))[0, 1]
+
         def more(carry: Any) -> Any:
             done, _, now, _, _ = carry
-            return (done < sweeps) & ((done < FEWEST) | (renewed(now.offsets) < renewal))
+            fresh = (renewed(now.offsets) >= renewal) & (stirred(now.heights) >= SHAKEN)
+            return (done < sweeps) & ((done < FEWEST) | ~fresh)
 
         def step(carry: Any) -> Any:
-            done, key, now, log_width, moved = carry
+            done, key, now, log_sizes, moved = carry
             key, used = jax.random.split(key)
-            now, taken, moved_now = sweep(used, now, level, tether, log_width, data)
-            return done + 1, key, now, log_width + (taken - FIRST_TRY), moved + moved_now
+            now, log_sizes, moved_now = sweep(used, now, level, tether, log_sizes, data)
+            return done + 1, key, now, log_sizes, moved + moved_now
 
-        done, _, now, log_width, moved = jax.lax.while_loop(more, step, (0, key, particles, log_width, 0.0))
-        ranks = [jnp.argsort(jnp.argsort(heights.ravel())) for heights in (particles.heights, now.heights)]
-        stirring = 1 - jnp.corrcoef(*ranks)[0, 1]
+        done, _, now, log_sizes, moved = jax.lax.while_loop(more, step, (0, key, particles, log_sizes, 0.0))
         diagnostics = {
-            "stirring": stirring,
+            "stirring": stirred(now.heights),
             "sweeps": done,
             "acceptance": moved / jnp.maximum(done, 1),
             "renewal": renewed(now.offsets),
         }
-        return now, log_width, diagnostics
+        return now, log_sizes, diagnostics
 
     return moves
+
+
+def _ranks(heights: Any) -> Any:
+    return jnp.argsort(jnp.argsort(heights.ravel()))
 
 
 def _like(flags: Any, leaf: Any) -> Any:

@@ -30,6 +30,7 @@ class Problem:
         point: w*, flat, ``[d]``, double precision.
         height: ``height(offsets [n, d], data) -> [n]``, compiled by its callers; the offsets are from w*. Where the
             network gives no finite number it is infinite.
+        slope: ``slope(offsets [n, d], data) -> [n], [n, d]``: the height and its gradient.
         data: What ``height`` needs beside the offsets.
         unravel: Flat parameters to a pytree.
         resolution: Rounding error of the height near the point.
@@ -37,6 +38,7 @@ class Problem:
 
     point: np.ndarray
     height: Callable[[Any, Any], Any]
+    slope: Callable[[Any, Any], tuple[Any, Any]]
     data: Any
     unravel: Callable[[Any], Params]
     resolution: float
@@ -69,13 +71,13 @@ def make_problem(
     if not sum(np.size(leaf) for leaf in leaves):
         raise InputError("params: there is no parameter to move.")
     point = np.concatenate([np.asarray(leaf, dtype=np.float64).ravel() for leaf in leaves])
-    height, reference, unravel = _compiled(network, per_example, kind, structure, tuple(map(np.shape, leaves)))
+    height, slope, reference, unravel = _compiled(network, per_example, kind, structure, tuple(map(np.shape, leaves)))
     inputs, labels = _double(inputs), _double(labels)
     at_point, typical = reference(point, inputs, labels)
     if not math.isfinite(typical):
         raise InputError(f"the loss at the point is {typical}; expected a finite one. Choose another point.")
     resolution = 16 * np.finfo(np.float64).eps * (float(typical) if kind == "loss" else 1.0)
-    return Problem(point, height, (point, inputs, labels, at_point), unravel, resolution)
+    return Problem(point, height, slope, (point, inputs, labels, at_point), unravel, resolution)
 
 
 def _double(array: Any) -> Any:
@@ -86,7 +88,7 @@ def _double(array: Any) -> Any:
 @lru_cache(maxsize=64)
 def _compiled(
     network: Network, per_example: PerExampleLoss, kind: str, structure: Any, shapes: tuple[tuple[int, ...], ...]
-) -> tuple[Callable, Callable, Callable]:
+) -> tuple[Callable, Callable, Callable, Callable]:
     unravel = ravel_pytree(jax.tree.unflatten(structure, [np.zeros(shape) for shape in shapes]))[1]
 
     def outputs(w: Any, inputs: Any) -> Any:
@@ -108,11 +110,14 @@ def _compiled(
             height = _wrongness(values, labels, binary=per_example is bce)
         return jnp.where(jnp.isfinite(height), height, jnp.inf)
 
-    def height(offsets: Any, data: Any) -> Any:
-        size = max(jax.eval_shape(outputs, data[0], data[1]).size, 1)
-        return jax.lax.map(partial(one, data=data), offsets, batch_size=max(1, _BATCH // size // 64))
+    def in_turn(function: Callable) -> Callable:
+        def batched(offsets: Any, data: Any) -> Any:
+            size = max(jax.eval_shape(outputs, data[0], data[1]).size, 1)
+            return jax.lax.map(partial(function, data=data), offsets, batch_size=max(1, _BATCH // size // 64))
 
-    return height, jax.jit(reference), unravel
+        return batched
+
+    return in_turn(one), in_turn(jax.value_and_grad(one)), jax.jit(reference), unravel
 
 
 def _divergence(p: Any, q: Any, binary: bool) -> Any:

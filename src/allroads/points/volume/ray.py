@@ -26,6 +26,8 @@ _REACH = 40.0
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(100)
 _LARGEST = 4096
 """Parameters up to which a dense Hessian is made."""
+_UNASKED = 1000
+"""Parameters up to which it is made without being asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +130,19 @@ def preconditioning_matrix(problem: Problem, measure: Measure, cutoff: float, gi
             f"a regular {dimension}×{dimension} matrix; got shape {np.shape(matrix)}."
         )
     return matrix
+
+
+def starting_axes(problem: Problem, measure: Measure, cutoff: float, given: Any) -> np.ndarray:
+    """The shape of the small population that splitting starts from in a basin: as ``given``, else by the Hessian.
+
+    Where there are too many parameters for that, or the Hessian is not finite, it is round.
+    """
+    if given is None and problem.point.size <= _UNASKED:
+        matrix = preconditioning_matrix(problem, measure, cutoff, "hessian")
+        if np.isfinite(matrix).all():
+            return matrix
+    matrix = preconditioning_matrix(problem, measure, cutoff, given)
+    return np.full(problem.point.size, measure.scale) if matrix is None else matrix
 
 
 def _radial(radii: np.ndarray, centre: np.ndarray, precision: np.ndarray, dimension: int) -> np.ndarray:

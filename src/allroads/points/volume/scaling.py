@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.stats import chi2
-from scipy.stats import t as student
 
 from allroads.errors import InputError, UnknownNameError
 from allroads.measurement import Status
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.precision import float64
-from allroads.points.volume.local_volume import SCOPES, check_cutoff, check_varies, mixing, pooled
+from allroads.points.volume.asymptotics import FEWEST, read
+from allroads.points.volume.local_volume import SCOPES, check_cutoff, check_varies, mixing
 from allroads.points.volume.measures import Gaussian, Measure, checked_measure
 from allroads.points.volume.problem import make_problem
+from allroads.points.volume.ray import starting_axes
 from allroads.points.volume.splitting import Splitting, descend
 
-_SHORTEST, _LONGEST = 1.0, 40.0
-"""Bounds of ``−log ε + b`` at the first ε of a fit, in nats."""
-_FEWEST = 6
-"""Levels that a fit keeps at least."""
-_CORRELATED = 1.5
-"""Variance of an increment over what independent particles would have, as found on regular models."""
+_HIGHEST = 5
+"""Highest multiplicity that is tried by itself; m is at most the number of parameters."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,19 +30,20 @@ class VolumeScaling:
 
     Args:
         value: λ.
-        error: Half-width of its 95 % interval: disagreement of the replicas, and the change of λ when only the lower
-            half of the range is fitted.
-        multiplicity: m, as given or as selected.
+        error: Half-width of its 95 % interval: disagreement of the replicas, the forms that fit nearly as well,
+            the change of λ when only the lower half of the range is fitted, the multiplicities that remain possible.
+        multiplicity: m, as given, or where all others have together a probability of less than 5 %; ``None`` where
+            the volumes do not tell, which is so for most.
         status: ``ok``, ``not equilibrated`` or ``not at a minimum``.
         cutoffs: ``[K]``, decreasing: those that were fitted.
         log_masses: ``[R, K]``, of each replica.
-        stats: ``by_multiplicity`` (λ and error for each m tried), ``shift`` (b), ``fitted`` (levels), ``evaluations``
-            of the loss, ``stirring`` (see :class:`Volume`) and ``lowest`` excess met.
+        stats: ``by_multiplicity`` (λ and error for each m tried), ``weights`` (the probability of each m), ``fitted``
+            (levels), ``evaluations`` of the loss, ``stirring`` (see :class:`Volume`) and ``lowest`` excess met.
     """
 
     value: float
     error: float
-    multiplicity: int
+    multiplicity: int | None
     status: Status
     cutoffs: np.ndarray
     log_masses: np.ndarray
@@ -80,9 +75,8 @@ def volume_scaling(
 
     One splitting run from the reference measure to the last cutoff gives V at every level on its way; its increments
     between levels are what is fitted, because their errors are independent. b is the first correction to the
-    asymptotic form and stands for the unit of the loss.
-
-    The largest ε are left out of the fit as far as they do not follow the asymptotic form: the range is shortened from
+    asymptotic form and stands for the unit of the loss; where m = 1 it is a term with the next exponent, where that is
+    needed. The largest ε are left out of the fit as far as they do not follow the form: the range is shortened from
     above until its misfit is that of noise.
 
     λ is that of the most singular minimum that the reference measure covers: centre it on the point and make it
@@ -97,9 +91,9 @@ def volume_scaling(
         labels: ``[N, …]``.
         cutoffs: The range of ε that is fitted, largest first, in the unit of the loss. The default suits losses of
             order one at distance one.
-        multiplicity: m where it is known; ``None`` selects among 1, 2, 3: whichever fits the longest range,
-            then the least misfit with a penalty for each further parameter (BIC). Every other one that fits at least
-            half of that range widens the error, because volumes hardly tell m: give it where it is known.
+        multiplicity: m where it is known; ``None`` weighs 1 … 5, at most the number of parameters, by how well they
+            fit (BIC). λ is then the mean over them, and its error covers every one of 5 % or more. Volumes hardly tell
+            m, and a wrong one costs about 0.1 in λ: give it where it is known.
         kind: ``"loss"`` or ``"kl"``, see :func:`local_volume`.
         scope: ``"everywhere"`` in the measure, or ``"basin"``: what is connected to the point below the first cutoff.
         measure: Reference measure.
@@ -115,7 +109,7 @@ def volume_scaling(
     Raises:
         InputError: As :func:`local_volume`, or if the cutoffs do not decrease or m is not a positive whole number.
 
-    References: [watanabe2009]
+    References: [watanabe2009, schwarz1978]
 
     Example:
         Two parameters, regular: λ = d/2 = 1.
@@ -141,9 +135,8 @@ def volume_scaling(
         offset = checked_measure(measure, problem.point)
         check_cutoff(problem, bottom)
         check_varies(problem, measure, seed)
-        descent = descend(
-            problem, measure, offset, top, bottom, options, grow=scope == "basin", log_prior=log_prior, seed=seed
-        )
+        axes = starting_axes(problem, measure, top, None) if scope == "basin" else None
+        descent = descend(problem, measure, offset, top, bottom, options, axes=axes, log_prior=log_prior, seed=seed)
     chosen = descent.cutoffs <= top
     levels, log_masses = descent.cutoffs[chosen], descent.log_masses[:, chosen]
     status = mixing(descent)
@@ -154,70 +147,25 @@ def volume_scaling(
         "stirring": float(descent.stirring.min(initial=1.0)),
         "lowest": descent.lowest,
     }
-    if len(levels) < _FEWEST or not np.isfinite(log_masses).all():
+    if len(levels) < FEWEST or not np.isfinite(log_masses).all():
         raise InputError(
-            f"cutoffs: only {len(levels)} levels were met in {cutoffs}; λ needs at least {_FEWEST}, in all "
+            f"cutoffs: only {len(levels)} levels were met in {cutoffs}; λ needs at least {FEWEST}, in all "
             "replicas. Widen the range; if a replica died out, raise particles; if the point is not a minimum "
             f"(the lowest excess met is {descent.lowest:.3g}), start from one."
         )
-    noise = np.diff(descent.variances[chosen])
-    fits = {m: _fit(levels, log_masses, noise, m) for m in ((multiplicity,) if multiplicity else (1, 2, 3))}
-    m = min(fits, key=lambda m: (fits[m].start, fits[m].misfit))
-    best = fits[m]
-    rivals = [fit for fit in fits.values() if len(levels) - fit.start >= (len(levels) - best.start) / 2]
-    error = math.hypot(best.error, max(abs(fit.value - best.value) for fit in rivals))
-    by_multiplicity = {m: (fit.value, fit.error) for m, fit in fits.items()}
-    stats |= {"by_multiplicity": by_multiplicity, "shift": best.shift, "fitted": len(levels) - best.start}
-    return VolumeScaling(best.value, error, m, status, levels[best.start :], log_masses[:, best.start :], stats)
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """λ, its error, b, ``χ² + (number of parameters) log(number of increments)``, and the first level of the fit."""
-
-    value: float
-    error: float
-    shift: float
-    misfit: float
-    start: int
-
-
-def _fit(cutoffs: np.ndarray, log_masses: np.ndarray, noise: np.ndarray, multiplicity: int) -> _Fit:
-    """λ at one multiplicity from the longest range that ends at the last level and fits its asymptotic form.
-
-    The error is from the jackknife over replicas and from the lower half of the range.
-    """
-    replicas, noise = len(log_masses), noise / len(log_masses)
-    parameters = 1 + (multiplicity > 1)
-    start, value, shift, square = 0, *_slope(cutoffs, pooled(log_masses)[0], noise, multiplicity)
-    while len(cutoffs) > _FEWEST and chi2.sf(square / _CORRELATED, len(noise) - parameters) < 0.01:
-        start, cutoffs, log_masses, noise = start + 1, cutoffs[1:], log_masses[:, 1:], noise[1:]
-        value, shift, square = _slope(cutoffs, pooled(log_masses)[0], noise, multiplicity)
-    without = [
-        _slope(cutoffs, pooled(np.delete(log_masses, r, axis=0))[0], noise, multiplicity)[0] for r in range(replicas)
-    ]
-    deviation = math.sqrt((replicas - 1) * np.var(without))
-    half = len(cutoffs) // 2
-    lower = _slope(cutoffs[half:], pooled(log_masses[:, half:])[0], noise[half:], multiplicity, shift)[0]
-    error = math.hypot(float(student.ppf(0.975, replicas - 1)) * deviation, lower - value)
-    return _Fit(value, error, shift, square + parameters * math.log(len(noise)), start)
-
-
-def _slope(
-    cutoffs: np.ndarray, log_masses: np.ndarray, noise: np.ndarray, multiplicity: int, shift: float | None = None
-) -> tuple[float, float, float]:
-    """λ, b and χ² of the increments; b as given, or fitted."""
-    logs = -np.log(cutoffs)
-    steps, gains = np.diff(logs), np.diff(log_masses)
-
-    def at(b: float) -> tuple[float, float]:
-        known = (multiplicity - 1) * np.diff(np.log(logs + b))
-        value = -((gains - known) * steps / noise).sum() / (steps**2 / noise).sum()
-        return float(value), float(((gains - known + value * steps) ** 2 / noise).sum())
-
-    if multiplicity == 1:
-        shift = 1.0 - logs[0]
-    if shift is None:
-        found = minimize_scalar(lambda b: at(b)[1], bounds=(_SHORTEST - logs[0], _LONGEST - logs[0]), method="bounded")
-        shift = float(found.x)
-    return at(shift)[0], shift, at(shift)[1]
+    candidates = (multiplicity,) if multiplicity else tuple(range(1, min(offset.size, _HIGHEST) + 1))
+    reading = read(levels, log_masses, descent.variances[chosen], candidates)
+    stats |= {
+        "by_multiplicity": {m: (fit.value, fit.error) for m, fit in reading.exponents.items()},
+        "weights": reading.weights,
+        "fitted": len(levels) - reading.start,
+    }
+    return VolumeScaling(
+        value=reading.value,
+        error=reading.error,
+        multiplicity=reading.multiplicity,
+        status=status,
+        cutoffs=levels[reading.start :],
+        log_masses=log_masses[:, reading.start :],
+        stats=stats,
+    )

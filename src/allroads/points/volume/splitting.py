@@ -15,7 +15,7 @@ import numpy as np
 
 from allroads.errors import InputError
 from allroads.points.volume.measures import Measure
-from allroads.points.volume.moves import ATTEMPTS, Particles, compiled_moves
+from allroads.points.volume.moves import Particles, compiled_moves, cost, first_sizes
 from allroads.points.volume.problem import Problem
 
 KEPT = 0.5
@@ -25,6 +25,7 @@ LOOSENED = 0.4
 _INSIDE = 0.9
 """Share of the first draws around the point that must lie inside."""
 _HALVINGS = 500
+_BISECTIONS = 6
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class Descent:
         variances: ``[K]``, of the log-mass of one replica, as they would be if particles were independent.
         renewals: Of each step: how far its moves took particles, as a share of what independence would be.
         stirring: Of each step: one minus the rank correlation of the heights before and after its moves.
+        restored: ``[K', R]``, of each step: by how many nats its moves raised what is counted next. Moves leave the set
+            as it is, so this is noise around 0, unless they refill what too few particles had stood for.
         acceptance: Mean share of lines on which a particle moved.
         evaluations: Of the height.
         ancestors: Of the worst replica: how many of the first particles have descendants at the end.
@@ -76,6 +79,7 @@ class Descent:
     variances: np.ndarray
     renewals: np.ndarray
     stirring: np.ndarray
+    restored: np.ndarray
     acceptance: float
     evaluations: int
     ancestors: int
@@ -91,7 +95,7 @@ def descend(
     bottom: float,
     options: Splitting,
     *,
-    grow: bool,
+    axes: np.ndarray | None,
     log_prior: Callable | None,
     seed: int,
 ) -> Descent:
@@ -104,28 +108,29 @@ def descend(
         top: First level, may be infinite where the population is not grown.
         bottom: Last level.
         options: Sizes.
-        grow: Start from a small normal distribution around the point, inside ``{height ≤ top}``, and widen it to the
-            reference measure: particles stay in the basin of the point. Otherwise start from the reference measure.
+        axes: Start from a normal distribution around the point, of this shape (``A`` in ``w* + A z``, z round; ``[d]``
+            or ``[d, d]``) and small enough to lie inside ``{height ≤ top}``, and loosen its tether until only the
+            reference measure is left: particles stay in the basin of the point. ``None``: start from the reference
+            measure.
         log_prior: Factor of the density, ``params -> log``, not normalised; or ``None``.
         seed: Decides all draws.
     """
-    keys = _keys(seed)
-    height, log_shape = _functions(problem.height, type(measure), log_prior, problem.unravel)
-    data = (problem.data, jnp.asarray(offset), measure.scale)
-    moves = compiled_moves(height, log_shape, connected=grow)
-    record = _Record()
-
-    draws, log_mass, tether = _start(problem, measure, offset, top if grow else math.inf, options, grow, next(keys))
-    count = draws.shape[:2]
-    heights = jax.jit(height)(draws.reshape(-1, draws.shape[-1]), data).reshape(count)
-    log_shapes = log_shape(draws, data)
-    ancestors = jnp.broadcast_to(jnp.arange(count[1]), count)
-    particles = Particles(draws, heights, log_shapes, ancestors)
-    record.met(heights)
+    keys, record, grow = _keys(seed), _Record(), axes is not None
+    height, slope, log_shape = _functions(problem.height, problem.slope, type(measure), log_prior, problem.unravel)
+    data = (problem.data, jnp.asarray(offset), measure.scale, jnp.asarray(axes if grow else 1.0))
+    moves = compiled_moves(height, slope, log_shape, connected=grow)
+    count = (options.replicas, options.particles // options.replicas)
     level = top if grow else math.inf
-    prior = log_shapes - measure.log_shape(draws + data[1], measure.scale)
-    log_weights = np.where(np.asarray(heights) <= level, np.asarray(prior), -np.inf)
-    log_masses, variance, log_width = np.full(count[0], float(log_mass)), 0.0, jnp.asarray(np.log(3.0))
+    if grow:
+        particles, log_mass, tether = _tethered(next(keys), count, height, log_shape, level, data)
+        log_mass += measure.log_height(offset.size)
+        log_weights = np.where(np.asarray(particles.heights) <= level, np.asarray(particles.log_shapes), -np.inf)
+    else:
+        particles = _population(measure.draws(next(keys), count, offset), height, log_shape, data)
+        log_mass, tether = 0.0, 0.0
+        log_weights = np.asarray(particles.log_shapes - measure.log_shape(particles.offsets + data[1], measure.scale))
+    record.met(particles.heights)
+    log_masses, variance, log_sizes = np.full(count[0], log_mass), 0.0, first_sizes(offset.size)
     while True:
         gained, variance_gained = _mean_weights(log_weights)
         log_masses, variance = log_masses + gained, variance + variance_gained
@@ -134,21 +139,23 @@ def descend(
             record.reach(level, log_masses, variance)
             if level <= bottom:
                 break
-        particles, log_width, diagnostics = moves(
-            next(keys), particles, float(level), float(tether), log_width, options.sweeps, options.renewal, data
+        unmoved = particles
+        particles, log_sizes, diagnostics = moves(
+            next(keys), particles, float(level), float(tether), log_sizes, options.sweeps, options.renewal, data
         )
-        record.moved(diagnostics, options.particles * (ATTEMPTS + grow))
+        record.moved(diagnostics, options.particles * cost(grow))
         record.met(particles.heights)
         if tether > 0:
-            squares = 0.5 * np.asarray((particles.offsets**2).sum(-1))
-            loosened = _loosened(squares, tether)
-            log_weights, tether = (tether - loosened) * squares, loosened
-            continue
-        heights = np.asarray(particles.heights)
-        lower = _next_level(heights, bottom)
-        if lower is None:
-            break
-        log_weights, level = np.where(heights <= lower, 0.0, -np.inf), lower
+            loosened = _loosened(_squares(particles), tether)
+            before, log_weights = ((tether - loosened) * _squares(p) for p in (unmoved, particles))
+            tether = loosened
+        else:
+            lower = _next_level(np.asarray(particles.heights), bottom)
+            if lower is None:
+                break
+            before, log_weights = (np.where(np.asarray(p.heights) <= lower, 0.0, -np.inf) for p in (unmoved, particles))
+            level = lower
+        record.refilled(_mean_weights(before)[0], _mean_weights(log_weights)[0])
     return record.finished(reached=level <= bottom, ancestors=np.asarray(particles.ancestors))
 
 
@@ -160,42 +167,69 @@ def _keys(seed: int) -> Iterator[Any]:
 
 @lru_cache(maxsize=64)
 def _functions(
-    height: Callable, measure: type[Measure], log_prior: Callable | None, unravel: Callable
-) -> tuple[Callable, Callable]:
-    """Height and log-density of the reference as functions of offsets and ``(problem's data, offset, scale)``."""
+    height: Callable, slope: Callable, measure: type[Measure], log_prior: Callable | None, unravel: Callable
+) -> tuple[Callable, Callable, Callable]:
+    """Height, height with gradient, and the reference's log-density, of offsets and ``(data, offset, scale, axes)``."""
+
+    def placed(offsets: Any, axes: Any) -> Any:
+        return offsets @ axes.T if axes.ndim == 2 else offsets * axes
 
     def height_at(offsets: Any, data: Any) -> Any:
-        return height(offsets, data[0])
+        return height(placed(offsets, data[3]), data[0])
+
+    def slope_at(offsets: Any, data: Any) -> tuple[Any, Any]:
+        heights, slopes = slope(placed(offsets, data[3]), data[0])
+        return heights, placed(slopes, data[3].T)
 
     def log_shape(offsets: Any, data: Any) -> Any:
+        offsets = placed(offsets, data[3])
         shape = measure.log_shape(offsets + data[1], data[2])
         if log_prior is None:
             return shape
         flat = (offsets + data[0][0]).reshape(-1, offsets.shape[-1])
         return shape + jax.vmap(lambda w: log_prior(unravel(w)))(flat).reshape(shape.shape)
 
-    return height_at, log_shape
+    return height_at, slope_at, log_shape
 
 
-def _start(
-    problem: Problem, measure: Measure, offset: np.ndarray, top: float, options: Splitting, grow: bool, key: Any
-) -> tuple[Any, Any, float]:
-    """Draws ``[R, N, d]`` with the log of the total mass of what they are drawn from, and its tether."""
-    count = (options.replicas, options.particles // options.replicas)
-    if not grow:
-        return *measure.tethered(key, count, jnp.asarray(offset), 0.0), 0.0
-    height = jax.jit(problem.height)
-    size = measure.scale
-    for _ in range(_HALVINGS):
-        draws, log_mass = measure.tethered(key, count, jnp.asarray(offset), size**-2)
-        inside = np.asarray(height(draws.reshape(-1, draws.shape[-1]), problem.data)) <= top
-        if inside.mean() >= _INSIDE:
-            return draws, log_mass, size**-2
-        size /= 2
-    raise InputError(
-        f"cutoff: however near to the point, most parameters are above the cutoff of {top:.4g}; the height is not "
-        "continuous there. Choose a larger cutoff or another point."
-    )
+def _population(offsets: Any, height: Callable, log_shape: Callable, data: Any) -> Particles:
+    """Particles at ``offsets``, the ancestors of all that follow."""
+    count = offsets.shape[:2]
+    heights = jax.jit(height)(offsets.reshape(-1, offsets.shape[-1]), data).reshape(count)
+    ancestors = jnp.broadcast_to(jnp.arange(count[1]), count)
+    return Particles(offsets, heights, log_shape(offsets, data), ancestors)
+
+
+def _tethered(
+    key: Any, count: tuple[int, int], height: Callable, log_shape: Callable, top: float, data: Any
+) -> tuple[Particles, float, float]:
+    """A round normal population in the coordinates of the axes, the log of its total mass (Lebesgue), and its tether.
+
+    As wide as can be with ``_INSIDE`` of it in the set, and weights under the reference that spread by no more than
+    ``LOOSENED``.
+    """
+    normal = jax.random.normal(key, (*count, data[1].size))
+
+    def of(log_size: float) -> tuple[Particles, bool]:
+        particles = _population(math.exp(log_size) * normal, height, log_shape, data)
+        shapes = np.asarray(particles.log_shapes)
+        inside = (np.asarray(particles.heights) <= top) & np.isfinite(shapes)
+        return particles, bool(inside.mean() >= _INSIDE and shapes[inside].std() <= LOOSENED)
+
+    small = next((-n * math.log(2.0) for n in range(_HALVINGS) if of(-n * math.log(2.0))[1]), None)
+    if small is None:
+        raise InputError(
+            f"cutoff: however near to the point, most parameters are above the cutoff of {top:.4g}; the height is not "
+            "continuous there. Choose a larger cutoff or another point."
+        )
+    large = small + math.log(2.0)
+    for _ in range(_BISECTIONS):
+        middle = (small + large) / 2
+        small, large = (middle, large) if of(middle)[1] else (small, middle)
+    axes, dimension = np.asarray(data[3]), data[1].size
+    log_axes = np.linalg.slogdet(axes)[1] if axes.ndim == 2 else np.log(np.abs(axes)).sum()
+    log_mass = float(log_axes) + dimension * (small + 0.5 * math.log(2 * math.pi))
+    return of(small)[0], log_mass, math.exp(-2 * small)
 
 
 def _mean_weights(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
@@ -221,6 +255,10 @@ def _resampled(particles: Particles, log_weights: np.ndarray, key: Any) -> Parti
         alive = np.flatnonzero(weights.ravel() > 0)
         chosen[lost] = alive[np.arange(lost.sum() * count).reshape(-1, count) % alive.size]
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[chosen], particles)
+
+
+def _squares(particles: Particles) -> np.ndarray:
+    return 0.5 * np.asarray((particles.offsets**2).sum(-1))
 
 
 def _loosened(squares: np.ndarray, tether: float) -> float:
@@ -256,6 +294,7 @@ class _Record:
     variances: list[float] = field(default_factory=list)
     renewals: list[float] = field(default_factory=list)
     stirring: list[float] = field(default_factory=list)
+    restored: list[np.ndarray] = field(default_factory=list)
     acceptances: list[float] = field(default_factory=list)
     lowest: float = math.inf
 
@@ -270,6 +309,10 @@ class _Record:
         self.acceptances.append(float(diagnostics["acceptance"]))
         self.evaluations += int(diagnostics["sweeps"]) * evaluations_a_sweep
 
+    def refilled(self, before: np.ndarray, after: np.ndarray) -> None:
+        alive = np.isfinite(before) & np.isfinite(after)
+        self.restored.append(np.where(alive, after, 0.0) - np.where(alive, before, 0.0))
+
     def met(self, heights: Any) -> None:
         self.evaluations += heights.size
         self.lowest = min(self.lowest, float(heights.min()))
@@ -281,6 +324,7 @@ class _Record:
             variances=np.array(self.variances),
             renewals=np.array(self.renewals),
             stirring=np.array(self.stirring),
+            restored=np.array(self.restored).reshape(-1, len(self.log_masses[0])),
             acceptance=float(np.mean(self.acceptances or [math.nan])),
             evaluations=self.evaluations,
             ancestors=min(np.unique(row).size for row in ancestors),
