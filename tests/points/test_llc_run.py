@@ -10,25 +10,30 @@ import pytest
 
 from allroads import float64
 from allroads.points.llc.chains import Draws, compiled_losses
+from allroads.points.llc.metric import Moments
 from allroads.points.llc.problem import checked_question
-from allroads.points.llc.run import Run
+from allroads.points.llc.run import SMALL, Run
 from allroads.points.llc.schedule import _falling, _measure, _warm
 from allroads.points.llc.survey import survey
 from allroads.points.zoo import quadratic
+from allroads.points.zoo.deep_linear import linear_truth
 
 make_plan = importlib.import_module("allroads.points.llc.llc").make_plan
 
 
-def started(**options):
-    truth = quadratic((4.0, 1.0, 1.0, 1.0), examples=5)
+FEW = quadratic((4.0, 1.0, 1.0, 1.0), examples=5)
+
+
+def started(truth=FEW, chains=12, nbeta=1e4, localisation=1.0, **options):
     question, params, data = checked_question(
         truth.network, truth.params, truth.loss, truth.inputs, truth.labels, None, points=False
     )
     leaves, structure = jax.tree.flatten(jax.tree.map(lambda leaf: leaf[None], params))
     baseline = compiled_losses(question, structure)(leaves, data)
-    plan = make_plan(question, data, chains=12, **options)
+    plan = make_plan(question, data, chains=chains, **options)
     scene = survey(question, structure, leaves, baseline, data, plan.rotate, seed=0)
-    return Run(question, structure, scene, baseline, data, np.full(1, 1e4), np.full(1, 1.0), plan, seed=0)
+    nbeta, localisation = np.full(1, nbeta), np.full(1, localisation)
+    return Run(question, structure, scene, baseline, data, nbeta, localisation, plan, seed=0)
 
 
 def draws(energy):
@@ -88,12 +93,63 @@ def test_tuning_brings_hanging_chains_back():
     assert any((after[1, 2] == before[1, k]).all() for k in (0, 1, 3, 4, 5))
 
 
+def test_a_metric_is_made_of_all_rounds_at_a_posterior_or_of_the_last_where_parameters_are_few():
+    """What was seen before the posterior changed counts as one round, and grows as nβ does."""
+    for dimension in (SMALL, SMALL + 1):
+        with float64():
+            run = started(quadratic((1.0,) * dimension, examples=SMALL + 1), chains=8)
+            rng = np.random.default_rng(0)
+            first, second, third, fourth = (rng.uniform(1e7, 2e7, (2, dimension)) for _ in range(4))
+
+            def tuned(seen, quality=0.75, run=run):
+                moments = (Moments(jnp.asarray(seen), jnp.asarray(seen.sum(1, keepdims=True))),)
+                shape = (2, 4, 50)
+                out = draws(np.ones(shape))._replace(quality=np.broadcast_to(quality, shape), moments=moments)
+                run.tune(out)
+                return np.asarray(run.place.metric[0].masses)[..., 0]
+
+            few = dimension <= SMALL
+            np.testing.assert_allclose(tuned(first), first)
+            np.testing.assert_allclose(tuned(second), second if few else (first + second) / 2)
+            before = np.asarray(run.place.metric[0].masses)[..., 0]
+            np.testing.assert_allclose(tuned(np.full_like(first, np.nan), quality=0.1), before)
+            run.move_to(run.nbeta * 10, np.full(2, 1.0))
+            np.testing.assert_allclose(tuned(third), third if few else (5 * (first + second) + third) / 2)
+            np.testing.assert_allclose(tuned(fourth), fourth if few else (5 * (first + second) + third + fourth) / 3)
+
+
+def test_a_metric_that_stays():
+    with float64():
+        run = started()
+        metric, step = jax.tree.map(np.asarray, run.place.metric), run.step.copy()
+        run.tune(run.round(), metric=False)
+        assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), metric, run.place.metric))
+        assert (run.step != step).all()
+
+
+def test_tuning_does_not_raise_the_energy():
+    """λ = 12·2/2 along 280 parameters; a metric made of each last round's gradients alone reads 4 % more."""
+    rng = np.random.default_rng(0)
+    weights = [rng.uniform(-1, 1, shape) / shape[0] ** 0.5 for shape in ((12, 20), (20, 2))]
+    truth = linear_truth("narrow", weights, 12.0, 1, "aoyagi2024", 60, 0)
+    with float64():
+        run = started(truth, chains=8, nbeta=1e10, localisation=100.0)
+        run.move_to(*run.levels[-1])
+        energy = []
+        for _ in range(40):
+            out = run.round()
+            energy.append(out.energy.mean())
+            run.tune(out, gain=1.0)
+    assert np.mean(energy[10:]) == pytest.approx(12.0, rel=0.025)
+
+
 class Watched:
     """A run that is only watched: every round accepts two thirds, and its energies are white."""
 
-    def __init__(self, **plan):
+    def __init__(self, dimension=SMALL, **plan):
         self.plan = SimpleNamespace(draws=20, step_size=None, **plan)
         self.rule = SimpleNamespace(target=0.75)
+        self.question = SimpleNamespace(dimension=dimension)
         self.done, self.rng = [], np.random.default_rng(0)
 
     def round(self, **options):
@@ -101,8 +157,8 @@ class Watched:
         shape = (2, 4, 20)
         return draws(self.rng.normal(5.0, 1.0, shape))._replace(quality=np.full(shape, 2 / 3))
 
-    def tune(self, out, gain=2.5):
-        self.done.append(("tune", gain))
+    def tune(self, out, gain=2.5, metric=True):
+        self.done.append(("tune" if metric else "settle", round(gain, 3)))
 
     def tune_step(self, quality, gain):
         self.done.append(("step", round(gain, 3)))
@@ -115,6 +171,17 @@ def test_the_last_round_before_measuring_is_not_tuned_after():
     run = Watched(burn_in=60)
     assert len(_warm(run)) == 3
     assert run.done == ["round", ("tune", 1.0), "round", ("tune", 1.0), "round"]
+
+
+def test_where_parameters_are_many_the_metric_stays_for_the_second_half_of_the_warming():
+    run = Watched(dimension=SMALL + 1, burn_in=100)
+    assert len(_warm(run)) == 5
+    learnt = ["round", ("tune", 1.0), "round", ("tune", 1.0), "round"]
+    assert run.done == [*learnt, ("settle", 1.0), "round", ("settle", 0.707), "round"]
+    for dimension, settled in ((SMALL, 0), (SMALL + 1, 6)):
+        run = Watched(dimension=dimension, burn_in=None)
+        assert len(_warm(run)) == 6 + settled
+        assert [step[0] for step in run.done if step != "round"] == ["tune"] * 5 + ["settle"] * settled
 
 
 def test_the_step_is_tuned_by_less_and_less_while_measuring():

@@ -88,7 +88,8 @@ def llc(
         chains: Chains, run as one batch: an even number, at least 4, or with ``ladder=False`` any from 2. Default 8;
             32 up to 100 free parameters, 128 up to 20.
         draws: Draws measured of each chain. Default: until the standard error is as small as ``precision`` asks.
-        burn_in: Draws of tuning at the last localisation. Default 6 rounds.
+        burn_in: Draws of tuning at the last localisation; beyond 100 free parameters, the second half of them in a
+            metric that stays. Default 6 rounds, or 12.
         max_draws: Most draws measured where ``draws`` is absent. Default 40 rounds.
         step_size: The sampler's step, in coordinates in which the stiffest direction of the posterior has width 1.
             Default: tuned to the acceptance; for the Langevin samplers set from the largest curvature so that the bias

@@ -38,7 +38,7 @@ class Plan:
         sampler: Name of a sampler.
         chains: Chains a point.
         draws: Draws a chain and round.
-        burn_in: Draws of tuning at the last localisation; ``None``: 6 rounds.
+        burn_in: Draws of tuning at the last localisation; ``None``: as many rounds as are usual.
         rounds: Most rounds measured.
         fixed: Whether exactly that many rounds are measured.
         batch: Examples a gradient of a stochastic sampler looks at; ``None``: all.
@@ -84,14 +84,15 @@ class Run:
 
         def masses(of: Metric) -> Metric:
             of = jax.tree.map(all_groups, of)
-            axes = (self.sites, *[1] * (of.masses.ndim - 1))
-            return of._replace(masses=of.masses * self.nbeta.reshape(axes) + gamma.reshape(axes))
+            return of._replace(masses=of.masses * _along(self.nbeta, of.masses) + _along(gamma, of.masses))
 
         leaves, baseline = jax.tree.map(all_groups, (scene.leaves, baseline))
         self.place = Place(leaves, baseline, tuple(masses(m) for m in scene.metric), jnp.asarray(gamma))
         self.z = jnp.zeros((self.sites, self.chains, question.dimension))
         self.last: np.ndarray | None = None  # energies at z, [sites, chains]
         self.population = np.ones(self.sites, bool)  # whether all of a site's chains were resampled at every level
+        self.moments: Any = None  # second moments of gradients that the metric is made of, [sites, …]
+        self.heard = np.zeros(self.sites)  # how many rounds they are the mean of
         self.states: Any = None  # begun anew from z after every change of the posterior or of the coordinates
         self.stiffness = np.ones(self.sites)
         self.step = np.full(self.sites, plan.step_size or self._first_step())
@@ -162,10 +163,12 @@ class Run:
         self.place = self.place._replace(localisation=jnp.asarray(localisation))
 
         def masses(of: Metric) -> Metric:
-            axes = (self.sites, *[1] * (of.masses.ndim - 1))
-            return of._replace(masses=jnp.maximum(of.masses * ratio.reshape(axes), localisation.reshape(axes)))
+            grown = of.masses * _along(ratio, of.masses)
+            return of._replace(masses=jnp.maximum(grown, _along(localisation, of.masses)))
 
         self._change(tuple(masses(m) for m in self.place.metric))
+        self.moments = jax.tree.map(lambda x: x * _along(ratio, x), self.moments)
+        self.heard = np.minimum(self.heard, 1)
         self.measure_stiffness()
 
     def _change(self, metric: tuple[Metric, ...]) -> None:
@@ -187,17 +190,12 @@ class Run:
             return np.asarray(sites)[self.points :]
         return np.concatenate(np.split(np.asarray(sites), self.groups), axis=1)
 
-    def tune(self, out: Draws, gain: float = 2.5) -> None:
-        """Take the metric from the gradients of a round, and the step from its acceptance."""
+    def tune(self, out: Draws, gain: float = 2.5, metric: bool = True) -> None:
+        """Take the metric, unless it is to stay, from the gradients of a round, and the step from its acceptance."""
         quality = mean_quality(out)
         lost = ~np.isfinite(np.asarray(self.z)).all((1, 2)) | ~np.isfinite(out.energy).all((1, 2))
-        if self.plan.rotate and self.chains * self.plan.draws >= ENOUGH:
-            good = jnp.asarray((quality > 0.2) & ~lost)
-            fresh = compiled_metric()(out.moments, self.place.localisation)
-            metric = jax.tree.map(
-                lambda new, old: jnp.where(good.reshape(-1, *[1] * (new.ndim - 1)), new, old), fresh, self.place.metric
-            )
-            self._change(metric)
+        if metric and self.plan.rotate and self.chains * self.plan.draws >= ENOUGH:
+            self._learn(out.moments, (quality > 0.2) & ~lost)
         if lost.any():
             self.z = jnp.where(jnp.asarray(lost)[:, None, None], 0.0, self.z)
         self._bring_back(out.energy)
@@ -206,6 +204,27 @@ class Run:
         self.states = None
         self.tune_step(np.where(lost, 0.0, quality), gain)
         self.measure_stiffness()
+
+    def _learn(self, moments: Any, good: np.ndarray) -> None:
+        """Take the metric of good sites from the gradients of a round and of those before it at the same posterior.
+
+        A metric made of the latest gradients alone moves chains least where their energy happens to be high, and while
+        it follows them, their mean energy is some per cent above the equilibrium. So where parameters are many, and
+        gradients few for each, all rounds count alike; those before the posterior changed, together, as one.
+        """
+        self.heard = np.where(good, self.heard * (self.question.dimension > SMALL) + 1, self.heard)
+        share = 1 / np.maximum(self.heard, 1)
+
+        def of_good(new: Any, old: Any) -> Any:
+            return jnp.where(_along(good, new), new, old)
+
+        def mean(new: Any, old: Any) -> Any:
+            return of_good((1 - _along(share, new)) * old + _along(share, new) * new, old)
+
+        before = jax.tree.map(jnp.zeros_like, moments) if self.moments is None else self.moments
+        self.moments = jax.tree.map(mean, moments, before)
+        fresh = compiled_metric()(self.moments, self.place.localisation)
+        self._change(jax.tree.map(of_good, fresh, self.place.metric))
 
     def tune_step(self, quality: np.ndarray, gain: float) -> None:
         """Multiply the step by ``exp(gain (acceptance − target))``."""
@@ -234,6 +253,11 @@ class Run:
             looked = range(0, self.chains, max(1, self.chains // 4))
             found = [np.asarray(stiffness(self.z[:, i], place, self.data, nbeta, self._keys(()))) for i in looked]
             self.stiffness = np.maximum(np.nan_to_num(found, posinf=1.0).max(axis=0), 1.0)
+
+
+def _along(numbers: np.ndarray, array: Any) -> np.ndarray:
+    """A number a site, shaped to go with an array ``[sites, …]``."""
+    return numbers.reshape(-1, *[1] * (array.ndim - 1))
 
 
 def mean_quality(out: Draws) -> np.ndarray:

@@ -22,6 +22,8 @@ from allroads.points.llc.run import SMALL, Run, mean_quality
 
 LEVEL_ROUNDS, SMALL_ROUNDS, FINAL_ROUNDS = 2, 6, 6
 """Rounds at each level on the way, the same where there are few parameters, and of tuning at the last."""
+SETTLING_ROUNDS = 6
+"""Rounds after those, in a metric that stays, where there are many parameters."""
 PATIENCE = 4
 """How many times longer than usual chains that have not settled are tuned."""
 
@@ -119,14 +121,27 @@ def sample(run: Run, observe: Any = None, extra: Any = None) -> list[Record]:
 
 
 def _warm(run: Run) -> list[Draws]:
-    """Rounds of tuning at the last level: those asked for, or 6 and up to four times as many until chains settle."""
+    """Rounds at the last level that are not measured: of tuning, 6 and up to four times as many until chains settle.
+
+    Where parameters are many, 6 more follow in the metric that was found, as one that follows the chains' gradients
+    favours high energies (see ``Run._learn``); of the rounds that a burn-in asks for, the second half are such. The
+    step is tuned on, by less and less.
+    """
     plan = run.plan
-    rounds = FINAL_ROUNDS if plan.burn_in is None else math.ceil(plan.burn_in / plan.draws)
-    most = PATIENCE * rounds if plan.burn_in is None else rounds
+    many = run.question.dimension > SMALL
+    if plan.burn_in is None:
+        tuned, most, settling = FINAL_ROUNDS, PATIENCE * FINAL_ROUNDS, SETTLING_ROUNDS * many
+    else:
+        asked = math.ceil(plan.burn_in / plan.draws)
+        settling = asked // 2 * many
+        tuned = most = asked - settling
     warm: list[Draws] = []
-    while len(warm) < rounds or (len(warm) < most and not _settled(run, warm[-1])):
+    while len(warm) < tuned or (len(warm) < most and not _settled(run, warm[-1])):
         if warm:
             run.tune(warm[-1], gain=1.0)  # not after the last: what has been seen to work is measured with
+        warm.append(run.round())
+    for count in range(settling):
+        run.tune(warm[-1], gain=(count + 1) ** -0.5, metric=False)
         warm.append(run.round())
     return warm
 
