@@ -3,6 +3,7 @@
     python benchmarks/llc.py                     # all cases; an hour and a half on one thread
     python benchmarks/llc.py --shard 0/2 &       # or in parts, side by side; run again without to gather
     python benchmarks/llc.py --family singular   # one family
+    python benchmarks/llc.py --gather            # what is finished
 
 Families of cases, all with λ exactly known:
 
@@ -93,7 +94,7 @@ def cases(families: set[str]) -> Iterator[tuple[str, str, Any, dict[str, Any]]]:
     """``(family, key, how to build the model, options)``."""
     for i in range(30):
         yield "full-rank", f"full-rank {i}", lambda i=i: furman_lau(i), {}
-    for i in range(44):
+    for i in range(50):
         yield "singular", f"singular {i}", lambda i=i: singular(i), {}
     for i in range(12):
         yield "rank-deficient", f"rank-deficient {i}", lambda i=i: rank_deficient(i), {}
@@ -164,6 +165,7 @@ def main() -> None:
     parser.add_argument("--shard", default="0/1", help="i/k: every k-th case from the i-th on")
     parser.add_argument("--family", action="append", help="only these families")
     parser.add_argument("--kept", type=Path, default=Path("llc-cases"), help="folder of finished cases")
+    parser.add_argument("--gather", action="store_true", help="start nothing: a table of what is finished")
     arguments = parser.parse_args()
     part, parts = map(int, arguments.shard.split("/"))
     arguments.kept.mkdir(exist_ok=True)
@@ -171,9 +173,12 @@ def main() -> None:
         arguments.family or ["full-rank", "singular", "rank-deficient", "large", "zoo", "temperature", "samplers"]
     )
     wanted = [case for case in cases(families) if case[0] in families]
-    rows = []
+    rows, missing = [], []
     for family, key, build, options in wanted[part::parts]:
         path = arguments.kept / f"{key.replace(' ', '-')}.json"
+        if arguments.gather and not path.exists():
+            missing.append(key)
+            continue
         if not path.exists():
             path.write_text(json.dumps(measure(family, key, build(), options)))
         row = json.loads(path.read_text())
@@ -186,7 +191,8 @@ def main() -> None:
     summary(rows)
     if parts == 1:
         chosen = "".join(f" --family {family}" for family in arguments.family or [])
-        RESULT.write_text(json.dumps({"command": f"python benchmarks/llc.py{chosen}", "rows": rows}, indent=1) + "\n")
+        found = {"command": f"python benchmarks/llc.py{chosen}", "not run": missing, "rows": rows}
+        RESULT.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import log_ndtr
 
-_ROUNDS, _INNER = 60, 20
+_ROUNDS = 60
+_EACH, _ALONE = 4, 20
+"""Rounds in which outcomes that were cut short are filled in: in each of those, and for one group alone."""
 _BELIEF, _SPREAD = 3.0, 0.05
 """Weight, in groups, and size of the covariance that is assumed before there are any."""
 
@@ -42,7 +44,7 @@ def random_coefficients(
     count, width = len(rows), design.shape[1]
     mean, covariance, noise = np.linalg.lstsq(design, outcomes, rcond=None)[0], np.eye(width) * 0.25, 0.3
     for _ in range(_ROUNDS):
-        found = [_posterior(mean, covariance, noise, design[own], outcomes[own], seen[own]) for own in rows]
+        found = [_posterior(mean, covariance, noise, design[own], outcomes[own], seen[own], _EACH) for own in rows]
         centres, spreads, squares = (list(part) for part in zip(*found, strict=True))
         mean = np.mean(centres, axis=0)
         apart = np.array(centres) - mean
@@ -56,18 +58,24 @@ def conditioned(
     mean: np.ndarray, covariance: np.ndarray, noise: float, design: np.ndarray, outcomes: np.ndarray, seen: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and covariance of one group's w, given outcomes of it."""
-    return _posterior(mean, covariance, noise, design, outcomes, seen)[:2]
+    return _posterior(mean, covariance, noise, design, outcomes, seen, _ALONE)[:2]
 
 
 def _posterior(
-    mean: np.ndarray, covariance: np.ndarray, noise: float, design: np.ndarray, outcomes: np.ndarray, seen: np.ndarray
+    mean: np.ndarray,
+    covariance: np.ndarray,
+    noise: float,
+    design: np.ndarray,
+    outcomes: np.ndarray,
+    seen: np.ndarray,
+    rounds: int,
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Mean and covariance of w, and the expected sum of squares around it."""
     spread = np.linalg.solve(np.eye(len(mean)) + covariance @ (design.T @ design) / noise, covariance)
     gain = spread @ design.T / noise
     filled, cut = outcomes.astype(np.float64), ~seen
     centre, extra = mean + gain @ (filled - design @ mean), 0.0
-    for _ in range(_INNER if cut.any() else 0):
+    for _ in range(rounds if cut.any() else 0):
         expected = design[cut] @ centre
         gap = (outcomes[cut] - expected) / noise**0.5
         hazard = np.exp(-0.5 * gap**2 - 0.5 * np.log(2 * np.pi) - log_ndtr(-gap))
