@@ -38,6 +38,7 @@ SHARE, SIX = 1 / 20, 6
 """Share of the targets that is learned first, one at least; how many else."""
 LINEAR = "deep linear 2x64"
 """The negative control, which can represent hardly any target."""
+TRANSFORMER = "transformer 1x32"
 BASELINES = ("hitting", "energy", "alignment", "degree", "average sensitivity", "leap", "inal")
 
 
@@ -299,6 +300,14 @@ def every_score(rows: dict[str, np.ndarray], found: np.ndarray, scored: np.ndarr
         **{f"explorer {one}": nonlinear & (rows["explorer"] == one) for one in np.unique(rows["explorer"])},
         **{
             f"Boolean, explorer {one}": boolean & nonlinear & (rows["explorer"] == one)
+            for one in np.unique(rows["explorer"])
+        },
+        "Boolean, layered and recurrent maps": boolean & nonlinear & (rows["map"] != TRANSFORMER),
+        **{
+            f"Boolean, layered and recurrent maps, explorer {one}": boolean
+            & nonlinear
+            & (rows["map"] != TRANSFORMER)
+            & (rows["explorer"] == one)
             for one in np.unique(rows["explorer"])
         },
         **{f"map {one}": rows["map"] == one for one in np.unique(rows["map"])},
