@@ -239,7 +239,17 @@ def main():
     rows.append(
         measure(f"sums mod {PRIME} transformer", sums, modular_addition(), 2, epochs=400, rate=2e-3, decay=0.3)[0]
     )
-    args.json.write_text(json.dumps({"command": "python benchmarks/alignment.py --rebasin PYTHON", "rows": rows, "python": sys.version.split()[0], "jax": jax.__version__}, indent=1))
+    args.json.write_text(
+        json.dumps(
+            {
+                "command": "python benchmarks/alignment.py --rebasin PYTHON",
+                "rows": rows,
+                "python": sys.version.split()[0],
+                "jax": jax.__version__,
+            },
+            indent=1,
+        )
+    )
 
 
 if __name__ == "__main__":
