@@ -6,8 +6,9 @@ import numpy as np
 from scipy.special import log_ndtr
 
 _ROUNDS = 60
-_EACH, _ALONE = 4, 20
-"""Rounds in which outcomes that were cut short are filled in: in each of those, and for one group alone."""
+_EACH, _ALONE = 4, 40
+"""Rounds in which outcomes that were cut short are filled in: in each of those, which go on from the last, and for one
+group alone."""
 _BELIEF, _SPREAD = 3.0, 0.05
 """Weight, in groups, and size of the covariance that is assumed before there are any."""
 
@@ -43,8 +44,12 @@ def random_coefficients(
     rows = [np.flatnonzero(groups == group) for group in range(groups.max() + 1)]
     count, width = len(rows), design.shape[1]
     mean, covariance, noise = np.linalg.lstsq(design, outcomes, rcond=None)[0], np.eye(width) * 0.25, 0.3
+    centres = [mean] * count
     for _ in range(_ROUNDS):
-        found = [_posterior(mean, covariance, noise, design[own], outcomes[own], seen[own], _EACH) for own in rows]
+        found = [
+            _posterior(mean, covariance, noise, design[own], outcomes[own], seen[own], _EACH, centre)
+            for own, centre in zip(rows, centres, strict=True)
+        ]
         centres, spreads, squares = (list(part) for part in zip(*found, strict=True))
         mean = np.mean(centres, axis=0)
         apart = np.array(centres) - mean
@@ -58,7 +63,7 @@ def conditioned(
     mean: np.ndarray, covariance: np.ndarray, noise: float, design: np.ndarray, outcomes: np.ndarray, seen: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and covariance of one group's w, given outcomes of it."""
-    return _posterior(mean, covariance, noise, design, outcomes, seen, _ALONE)[:2]
+    return _posterior(mean, covariance, noise, design, outcomes, seen, _ALONE, mean)[:2]
 
 
 def _posterior(
@@ -69,12 +74,15 @@ def _posterior(
     outcomes: np.ndarray,
     seen: np.ndarray,
     rounds: int,
+    centre: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Mean and covariance of w, and the expected sum of squares around it."""
+    """Mean and covariance of w, and the expected sum of squares around it; ``centre`` is a first guess of the mean."""
     spread = np.linalg.solve(np.eye(len(mean)) + covariance @ (design.T @ design) / noise, covariance)
     gain = spread @ design.T / noise
     filled, cut = outcomes.astype(np.float64), ~seen
-    centre, extra = mean + gain @ (filled - design @ mean), 0.0
+    extra = 0.0
+    if not cut.any():
+        centre = mean + gain @ (filled - design @ mean)
     for _ in range(rounds if cut.any() else 0):
         expected = design[cut] @ centre
         gap = (outcomes[cut] - expected) / noise**0.5
