@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from allroads import Status, directness, stages, turning
+from allroads.paths.learnability.reached import reached
 
 from .train import Seen
 
@@ -27,7 +28,7 @@ def measured(seen: Seen, member: int, facts: dict[str, Any]) -> dict[str, Any]:
     learned = bool(below.size)
     length = int(below[0]) + 1 if learned else length
     losses, steps, last = losses[:length], seen.steps[:length], length - 1
-    when = steps_to(losses, steps, facts["threshold"]) if learned else None
+    when = reached(steps, losses, facts["threshold"])
     outcome = {
         "steps_to_learn": when,
         "learned": learned,
@@ -40,14 +41,6 @@ def measured(seen: Seen, member: int, facts: dict[str, Any]) -> dict[str, Any]:
         "losses": losses.astype(float).tolist(),
     }
     return outcome | road(seen.outputs[member, :length])
-
-
-def steps_to(losses: np.ndarray, steps: np.ndarray, threshold: float) -> float:
-    """When the loss fell to the threshold before the last record: log loss is taken as linear in log(1 + step)."""
-    if len(losses) == 1:
-        return float(steps[0])
-    (left, right), (high, low) = np.log1p(steps[-2:]), np.log(losses[-2:])
-    return float(np.expm1(left + (right - left) * (high - np.log(threshold)) / (high - low)))
 
 
 def road(outputs: np.ndarray) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from allroads import InputError, Network, Status, Target, explore
 from allroads.errors import UnknownNameError
@@ -68,6 +69,19 @@ def test_the_starts_are_those_of_explore():
     actual = [run.steps[curve <= 0.1][0] for curve in run.curves["train_loss"]]
     assert np.ptp(actual) > 20  # the starts differ
     assert float(easy.baselines["hitting time"]) == pytest.approx(np.mean(actual), abs=1)
+
+
+def test_the_chance_is_the_mean_over_laws_and_lies_in_its_interval():
+    """Of laws that differ by a factor e, each as sure as a fifth, by simulation."""
+    draws = np.random.default_rng(0).normal(size=200_000)
+    for budget in (20, 100, 500, 5000, 100_000):
+        row = forecast({"parity": CUBE.prod(axis=1)}, calibration=doubting(), budget=budget, seeds=1)["parity"]
+        ahead = np.log(budget / row.steps)
+        assert row.probability == pytest.approx(norm.cdf((ahead + draws) / 0.2).mean(), abs=0.005)
+        low, high = row.probability_interval
+        assert 0 <= low <= row.probability <= high <= 1
+        middle = np.quantile(norm.cdf((ahead + draws) / 0.2), [0.05, 0.95])
+        assert low <= middle[0] + 0.01 and high >= middle[1] - 0.01
 
 
 def doubting():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,10 +78,10 @@ class ForecastJob:
 
     @property
     def hash(self) -> str:
-        """The hash of its entry: of all that decides the predictions."""
+        """The hash of its entry: of all that decides the predictions, the law among it."""
         names = ("fingerprint", "loss", "architecture", "explorer", "seed", "steps", "precision")
         asked = [{name: recipe.identity[name] for name in names} for recipe in self.recipes]
-        return digest({"forecasts of": asked, "goal": GOAL, "schema_version": SCHEMA_VERSION})
+        return digest({"forecasts of": asked, "goal": GOAL, "law": _law(), "schema_version": SCHEMA_VERSION})
 
     @property
     def weight(self) -> float:
@@ -135,6 +137,13 @@ class ForecastJob:
             except _REFUSALS as error:
                 return [_refused(recipe, str(error) or type(error).__name__)] * len(targets)
         return [_row(recipe, targets[row["target"]], row) for row in found]
+
+
+@cache
+def _law() -> str:
+    """A digest of the law that comes with the package; read as a file, so that nothing heavy is imported."""
+    file = resources.files("allroads") / "paths" / "learnability" / "law.json"
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _refused(recipe: Recipe, reason: str) -> dict[str, Any]:
