@@ -269,8 +269,7 @@ def timed(run: Callable[[], Any]) -> float:
 
 def measure(work: Workload, matrix: Any, product: Any, rounds: int) -> dict[str, Any]:
     start = work.network.init(jax.random.key(0))
-    outputs = jax.eval_shape(work.network.apply, start, work.inputs)
-    width = pack_width(start, outputs, len(work.inputs), work.members)
+    width = pack_width(work.network, start, work.inputs, work.members)
     adam = build_explorer("adam", learning_rate=RATE)
 
     def ours(members: int = work.members) -> Any:

@@ -77,8 +77,7 @@ def _width(name: str, domain: str) -> int:
     """Members side by side: as many as fit the cache."""
     network, data = load_map(name, domain), load_domain(domain)
     params = jax.eval_shape(network.init, jax.random.key(0))
-    outputs = jax.eval_shape(network.apply, params, data.inputs[data.train])
-    return pack_width(params, outputs, len(data.train), WIDEST)
+    return pack_width(network, params, data.inputs[data.train], WIDEST)
 
 
 @cache

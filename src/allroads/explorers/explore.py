@@ -18,6 +18,7 @@ from allroads.explorers.pack import Data, Record, Schedule, compiled_pack
 from allroads.explorers.schedule import log_spaced
 from allroads.explorers.trajectory import Cost, Trajectory
 from allroads.measurement import Status
+from allroads.pfmap.intermediates import intermediate_bytes
 from allroads.pfmap.losses import PerExampleLoss, resolve_loss
 from allroads.pfmap.network import Network, Params
 
@@ -102,7 +103,8 @@ def explore(
     slots[kept] = np.arange(len(kept))
     schedule = Schedule(jnp.asarray(recorded), jnp.asarray(slots))
 
-    width = pack_width(shape, outputs, explorer.batch_size or len(data.inputs), pack)
+    batch = explorer.batch_size or len(data.inputs)
+    width = pack_width(network, shape, jax.ShapeDtypeStruct((batch, *data.inputs.shape[1:]), data.inputs.dtype), pack)
     run = compiled_pack(network, explorer, loss, len(kept))
     keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.asarray(indices))
     packs: list[Record] = []
@@ -113,7 +115,6 @@ def explore(
             progress(int(chosen[-1]) + 1)
     record: Record = jax.tree.map(lambda *leaves: np.concatenate(leaves), *packs)
 
-    batch = explorer.batch_size or len(data.inputs)
     return Trajectory(
         members=indices,
         steps=recorded,
@@ -143,25 +144,31 @@ def _run_pack(
     return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chosen)], run(starts, keys[positions], data, schedule))
 
 
-def pack_width(params: Params, outputs: Any, batch: int, most: int = 64) -> int:
-    """How many members run side by side: as many as fit the cache (a power of two), from 1 to ``most``.
+def pack_width(network: Network, params: Params, examples: Any, most: int = 64) -> int:
+    """How many members run side by side: on a CPU as many as fit the cache (a power of two), from 1 to ``most``.
 
     It does not depend on how many members there are, and a pack that is not full is filled up, so a member goes
     through the same compiled arithmetic however many run beside it. The working set of one member is estimated as its
-    parameters four times (point, gradient, two moments) and its batch of activations.
+    parameters four times (point, gradient, two moments) and every array that its forward pass makes.
+
+    Args:
+        network: The network.
+        params: One point, or its shapes.
+        examples: What one step looks at, or its shape.
+        most: Members at most; on an accelerator, which wants many, this is the answer.
 
     Example:
-        Sixteen 7-40-40-1 networks on 128 inputs were measured to be the fastest:
+        Eight 7-40-40-1 networks on 128 inputs; of 2 to 32, eight were measured to be the fastest:
 
-        >>> import numpy as np
-        >>> pack_width({"w": np.zeros(2001, "f4")}, np.zeros((128, 1), "f4"), 128)
-        16
+        >>> from allroads.networks.mlp import mlp
+        >>> network = mlp((7,), 1, widths=(40, 40))
+        >>> pack_width(network, network.init(jax.random.key(0)), jax.ShapeDtypeStruct((128, 7), "float32"))
+        8
     """
+    if jax.default_backend() != "cpu":
+        return most
     weights = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(params))
-    per_example = math.prod(outputs.shape[1:]) * outputs.dtype.itemsize
-    # Activations are not known from outside; the square root of the weights is about the width of one layer.
-    hidden = 4 * math.sqrt(weights)
-    member = 4 * weights + batch * (3 * per_example + hidden)
+    member = 4 * weights + intermediate_bytes(jax.make_jaxpr(network.apply)(params, examples).jaxpr)
     return min(most, 2 ** int(max(0.0, math.log2(CACHE_BYTES / member))))
 
 

@@ -20,10 +20,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import jaxprs_in_params
 
 from allroads.errors import MemoryBudgetError
 from allroads.pfmap.factored import Use, dense_uses, factored_row
+from allroads.pfmap.intermediates import intermediate_bytes
 from allroads.pfmap.network import Network, Params
 
 _HIGHEST = jax.lax.Precision.HIGHEST
@@ -86,7 +86,7 @@ def plan_kernel(
     uses = dense_uses(network, params, own) if apart and factored else ()
     row = jax.make_jaxpr(lambda p: _row(network, p, own, 0, uses))(params)
     held = sum(v.aval.size * v.aval.dtype.itemsize for v in row.jaxpr.outvars)
-    intermediate = _intermediate_bytes(row.jaxpr)
+    intermediate = intermediate_bytes(row.jaxpr)
     result = (5 if uses else 3) * rows * rows * itemsize  # two factors of a share beside the sum of the shares
     # Coupled rows are made one after another, so only one is ever in the making.
     fixed, making = (result, 2 * held + intermediate) if apart else (result + intermediate, 2 * held)
@@ -231,14 +231,3 @@ def _gap(network: Network, params: Params, inputs: Any, cotangent: Any) -> Any:
     apart = sum(jnp.sum(jnp.abs(a - b) ** 2) for a, b in zip(whole, single, strict=True))
     gap = jnp.sqrt(apart) / jnp.sqrt(length)
     return jnp.where(jnp.isfinite(gap), gap, jnp.where(apart == 0, 0.0, jnp.inf))
-
-
-def _intermediate_bytes(jaxpr: Any) -> int:
-    """Bytes of every array that a computation makes, loops counted once a turn."""
-    total = 0
-    for equation in jaxpr.eqns:
-        turns = equation.params.get("length", 1)
-        for inner in jaxprs_in_params(equation.params):
-            total += turns * _intermediate_bytes(inner)
-        total += sum(math.prod(v.aval.shape) * v.aval.dtype.itemsize for v in equation.outvars)
-    return total
