@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -105,12 +106,12 @@ def explore(
 
     batch = explorer.batch_size or len(data.inputs)
     width = pack_width(network, shape, jax.ShapeDtypeStruct((batch, *data.inputs.shape[1:]), data.inputs.dtype), pack)
-    run = compiled_pack(network, explorer, loss, len(kept))
+    ways = [partial(compiled_pack, network, explorer, loss, len(kept), guarded) for guarded in (False, True)]
     keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.asarray(indices))
     packs: list[Record] = []
     for first in range(0, len(indices), width):
         chosen = np.arange(first, min(first + width, len(indices)))
-        packs.append(_run_pack(run, chosen, width, keys, start, data, schedule))
+        packs.append(_run_pack(ways, chosen, width, keys, start, data, schedule))
         if progress is not None:
             progress(int(chosen[-1]) + 1)
     record: Record = jax.tree.map(lambda *leaves: np.concatenate(leaves), *packs)
@@ -130,7 +131,7 @@ def explore(
 
 
 def _run_pack(
-    run: Callable[..., Record],
+    ways: Sequence[Callable[[], Callable[..., Record]]],
     chosen: np.ndarray,
     width: int,
     keys: Any,
@@ -138,10 +139,17 @@ def _run_pack(
     data: Data,
     schedule: Schedule,
 ) -> Record:
-    """Run the members at these positions, filled up with copies of the last: every pack has one compiled shape."""
+    """Run the members at these positions, filled up with copies of the last: every pack has one compiled shape.
+
+    Where one of them diverges the pack is run a second time with a guard, which is dearer and seldom needed.
+    """
     positions = np.pad(chosen, (0, width - len(chosen)), mode="edge")
     starts = None if start is None else jax.tree.map(lambda leaf: jnp.asarray(leaf)[positions], start)
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chosen)], run(starts, keys[positions], data, schedule))
+    for way in ways:
+        record = way()(starts, keys[positions], data, schedule)
+        if np.asarray(record.alive).all():
+            break
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chosen)], record)
 
 
 def pack_width(network: Network, params: Params, examples: Any, most: int = 64) -> int:
