@@ -26,9 +26,11 @@ from allroads.paths.connect import connect
 METHODS = {
     "bezier": {},
     "polygon": {},
+    "short": {},
     "neb": {},
     "geodesic": {},
     "aligned bezier": {"align": "weights"},
+    "aligned short": {"align": "weights"},
     "aligned neb": {"align": "weights"},
     "aligned geodesic": {"align": "weights"},
 }

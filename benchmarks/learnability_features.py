@@ -102,7 +102,11 @@ class Case:
         spectra = plain_spectra(self.network, self.domain.loss, self.start(seed), self.inputs, self.labels)
         start = loader.initial(self.name, self.domain.name, seed)
         diagonal, norm = map(float, compiled_kernel_size(self.network)(start, self.inputs, jax.random.key(seed)))
-        columns = np.stack([columns_of(labels) for labels in self.labels])
+        columns = [columns_of(labels) for labels in self.labels]
+        most = max(
+            one.shape[1] for one in columns
+        )  # not all targets have all classes; a column of zeros aligns with none
+        columns = np.stack([np.pad(one, ((0, 0), (0, most - one.shape[1]))) for one in columns])
         return {
             "energy": np.array([s.energy(REGULARISATION * diagonal) for s in spectra]),
             "alignment": np.array([s.alignment() / norm for s in spectra]),

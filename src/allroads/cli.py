@@ -151,7 +151,7 @@ def connect(
     b: Annotated[Path, typer.Option(help="Weights of the other end.")],
     data: Annotated[Path, typer.Option(help="An .npz file with inputs and labels, held-out ones too if there are.")],
     loss: Annotated[str, typer.Option(help="mse, cross_entropy, bce, or MODULE:FUNCTION.")],
-    method: Annotated[str, typer.Option(help="bezier, polygon, neb or geodesic.")] = "bezier",
+    method: Annotated[str, typer.Option(help="bezier, polygon, short, neb or geodesic.")] = "bezier",
     align: Annotated[str | None, typer.Option(help="Move b near a first: weights, activations or search.")] = None,
     bends: Annotated[int | None, typer.Option(help="Free points of the curve.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of training. Default: 800.")] = None,

@@ -61,6 +61,36 @@ def test_more_free_points_follow_the_circle():
         assert found.distance == pytest.approx(2.0)
 
 
+def test_a_short_curve_on_a_sphere_is_the_great_circle():
+    sphere, angle = Network(lambda key: jnp.ones(3), lambda w, x: x * (w**2).sum()), 2.0
+    a, b = jnp.array([1.0, 0.0, 0.0]), jnp.array([np.cos(angle), np.sin(angle), 0.0])
+    options = {"bends": 7, "steps": 1600}
+    with float64():
+        found, plain = (connect(sphere, a, b, "mse", *ONE, method=m, **options) for m in ("short", "polygon"))
+    assert found.height < 1e-3 * found.straight.height
+    assert found.length == pytest.approx(angle, rel=0.005)
+    assert plain.length > found.length  # nothing makes a polygon short that is on the sphere
+
+
+def test_two_pieces_join_minima_of_linear_networks_and_are_nearly_straight_where_the_network_is_wide():
+    network, rng = Network(lambda key: None, lambda p, x: x @ p["in"] @ p["out"]), np.random.default_rng(0)
+    inputs, product = rng.normal(size=(64, 3)), rng.normal(size=(3, 2))
+
+    def minimum(hidden):
+        first = rng.normal(size=(3, hidden)) / np.sqrt(3)
+        return {"in": jnp.asarray(first), "out": jnp.asarray(np.linalg.pinv(first) @ product)}
+
+    def joined(hidden):
+        options = {"method": "short", "batch_size": None, "steps": 1600}
+        with float64():
+            found = connect(network, minimum(hidden), minimum(hidden), "mse", inputs, inputs @ product, **options)
+        assert len(found.knots) == 3 and found.height < 3e-3 * found.straight.height
+        return found.length / found.distance
+
+    narrow, wide = joined(8), joined(100)
+    assert 1 <= wide < 1.05 < narrow
+
+
 def test_a_band_lies_on_the_circle_and_its_images_apart_as_its_knots_say(ring_band):
     assert ring_band.height < 1e-4 and ring_band.length == pytest.approx(np.pi, rel=0.01)
     control = np.asarray(ring_band.control)

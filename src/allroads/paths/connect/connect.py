@@ -20,6 +20,7 @@ from allroads.paths.connect.geodesic import geodesic
 from allroads.paths.connect.layout import Layout, layout_of
 from allroads.paths.connect.method import Method, Problem
 from allroads.paths.connect.rounds import Plan, train_curves
+from allroads.paths.connect.short import short
 from allroads.paths.connect.star import star
 from allroads.paths.connect.summary import summarised
 from allroads.pfmap.charts import CHARTS
@@ -39,6 +40,7 @@ class Recipe(NamedTuple):
 METHODS = {
     "bezier": Recipe(expected, BEZIER, 1, 4),
     "polygon": Recipe(expected, POLYGON, 1, 4),
+    "short": Recipe(short, POLYGON, 1, 4),
     "neb": Recipe(band, POLYGON, 7, 1),
     "geodesic": Recipe(geodesic, POLYGON, 7, 8),
     "star": Recipe(star, POLYGON, 1, 2),
@@ -71,6 +73,8 @@ def connect(
 
     - ``"bezier"``: Bezier curve with ``bends`` free control points (1: quadratic) that lowers ``∫ L(γ(t)) dt``.
     - ``"polygon"``: the same for a polygon with ``bends`` free corners.
+    - ``"short"``: polygon with ``bends`` free corners that lowers the loss along itself and its length in parameter
+      space: two pieces by default. ``length / distance`` near 1 says that the two lie in one nearly convex valley.
     - ``"neb"``: nudged elastic band of ``bends`` images, each pushed down across the band. Twice by default, further
       images are put where the loss between two rises by more than a tenth of the band's rise over the line between
       them. It goes through the lowest pass that it finds: its top is a saddle.
@@ -92,7 +96,7 @@ def connect(
         method: See above.
         held_out: Inputs and labels on which the profile is taken too.
         align: ``None``, or a method of :func:`~allroads.align` that moves ``b`` near ``a`` first, by ``inputs`` alone.
-        bends: Free points; default 1 for Bezier curves and polygons, 7 for bands and geodesics.
+        bends: Free points; default 1 for Bezier curves, polygons and short ones, 7 for bands and geodesics.
         steps: Steps of training, rounded up to whole eighths; for ``"neb"`` all its rounds together. Default 800.
         learning_rate: Of Adam, in units of the ends' root mean square difference; default 0.02. It is constant and
             falls to zero over the last 30 % of the steps.
@@ -118,7 +122,7 @@ def connect(
     a low curve says little about their relation: compare its length and the straight barrier.
 
     References:
-        [garipov2018] [draxler2018] [henkelman2000] [sonthalia2024]
+        [garipov2018] [draxler2018] [henkelman2000] [sonthalia2024] [lin2024]
 
     Example:
         Two points on the circle where the loss ``(|w|² − 1)²`` is zero; a cubic nearly follows it:
