@@ -70,7 +70,7 @@ def learnability(
         budget: Steps within which a target is to be learned; default 1000.
         learn: Number of targets to learn first; default none. Six of 137 Boolean ones, up to where they were learned,
             were 4.3 % of the cost of learning all, and took the share of predictions within a factor 2 of the steps, on
-            maps that the law had not seen, from 38 % to 94 %. Here they cost about twice as much, as runs that turn out
+            maps that the law had not seen, from 36 % to 94 %. Here they cost about twice as much, as runs that turn out
             too short are begun again.
         threshold: A target is learned when its training loss is this share of that of the best constant (for a
             callable: of outputs that are all zero); default 0.1.
