@@ -35,6 +35,7 @@ _HOME = {
     "bayesian_influence": "allroads.points.influence",
     "loss_kernel": "allroads.points.influence",
     "susceptibilities": "allroads.points.influence",
+    "weight_covariance": "allroads.points.influence",
     "spectrum": "allroads.points.spectrum",
     "kernel_spectrum": "allroads.points.spectrum",
     "top_eigenvalue": "allroads.points.spectrum",
@@ -114,7 +115,7 @@ if TYPE_CHECKING:
         prequential_length,
         quantised_size,
     )
-    from allroads.points.influence import bayesian_influence, loss_kernel, susceptibilities
+    from allroads.points.influence import bayesian_influence, loss_kernel, susceptibilities, weight_covariance
     from allroads.points.llc import llc
     from allroads.points.refined import refined_llc
     from allroads.points.spectrum import kernel_spectrum, spectrum, top_eigenvalue

@@ -7,7 +7,7 @@ import pytest
 
 from allroads import InputError, Measurement, Network, Status
 from allroads.errors import MemoryBudgetError, UnknownNameError
-from allroads.points.influence import bayesian_influence, loss_kernel, susceptibilities
+from allroads.points.influence import bayesian_influence, loss_kernel, susceptibilities, weight_covariance
 from allroads.points.influence.moments import covariance, half_width, largest_r_hat
 from allroads.points.influence.samples import judged
 
@@ -219,3 +219,48 @@ def test_integer_parameters_and_an_infinite_loss_are_refused():
         loss_kernel(LINEAR, np.zeros(3, int), "mse", ROWS, LABELS)
     with pytest.raises(InputError, match="not finite"):
         loss_kernel(LINEAR, BEST, "mse", ROWS, np.full(8, np.inf))
+
+
+@pytest.mark.parametrize("of", [None, np.array([True, False, True])])
+def test_weight_covariance_is_the_closed_form(of):
+    options = {"nbeta": NBETA, "localisation": GAMMA, "precision": 0.005}
+    found = weight_covariance(LINEAR, BEST, "mse", ROWS, LABELS, of=of, **options)
+    exact = posterior() if of is None else posterior()[np.ix_([0, 2], [0, 2])]
+    values, vectors = np.linalg.eigh(exact)
+    assert found.vectors.shape == (len(values), 3)
+    np.testing.assert_allclose(found.value, values[::-1], rtol=TOLERANCE)
+    assert (np.abs(found.value - values[::-1]) <= 1.5 * found.error).all() and (found.error < 0.1 * found.value).all()
+    assert found.trace == pytest.approx(np.trace(exact), rel=TOLERANCE)
+    own = found.vectors if of is None else found.vectors[:, [0, 2]]
+    assert (np.abs((own * vectors.T[::-1]).sum(axis=1)) > 0.99).all()
+    assert np.abs(found.mean).max() < 0.05 * np.sqrt(values.max())
+    if of is not None:
+        assert (found.vectors[:, 1] == 0).all() and found.mean[1] == 0
+
+
+def test_weight_covariance_with_fewer_draws_than_weights_is_that_of_the_draws():
+    wide = Network(lambda key: np.zeros(60), lambda w, x: x @ w[:, None])
+    rows = np.eye(60)
+    options = {"nbeta": 1.0, "localisation": 100.0, "chains": 2, "draws": 20, "burn_in": 0, "ladder": False}
+    found = weight_covariance(wide, np.zeros(60), "mse", rows, np.zeros(60), count=50, **options)
+    assert found.value.shape == (40,) and found.vectors.shape == (40, 60)
+    np.testing.assert_allclose(found.vectors @ found.vectors.T, np.eye(40), atol=1e-8)
+    assert found.value[-1] < 1e-12 * found.value[0]  # 40 draws lie in 39 dimensions around their mean
+    assert found.value.sum() == pytest.approx(found.trace)
+
+
+def test_weight_covariance_refuses_weights_that_are_held():
+    with pytest.raises(InputError, match="mask holds still"):
+        weight_covariance(
+            LINEAR, BEST, "mse", ROWS, LABELS, of=np.array([True, True, False]), mask=np.array([True, False, False])
+        )
+    with pytest.raises(InputError, match="of: it leaves no parameter"):
+        weight_covariance(LINEAR, BEST, "mse", ROWS, LABELS, of=np.zeros(3, bool))
+    with pytest.raises(InputError, match="count: expected a whole number"):
+        weight_covariance(LINEAR, BEST, "mse", ROWS, LABELS, count=0)
+
+
+def test_wbic_is_n_times_the_mean_loss():
+    llc = kernel().llc
+    mean = float(((ROWS @ BEST - LABELS) ** 2).mean()) + llc.value / NBETA
+    assert llc.stats["wbic"] == pytest.approx(COUNT * mean)

@@ -114,8 +114,8 @@ def llc(
         square of ``‖w − w*‖``) and ``prior_distance`` √(d/γ), ``error_parts``, ``loosened`` and ``cooled`` (the levels
         of the two groups on their way), ``trace`` ``[chains, draws]`` and ``warmup`` of nβ(L − L(w*)) (first the
         loosened group's chains, then the cooled one's; with ``population`` the cooled one's alone),
-        ``top_eigenvalue`` and ``curvature`` (the same, or that a little way off where it is larger), ``step_size``,
-        ``gradients``.
+        ``wbic`` (n times the mean loss under the posterior: WBIC at nβ = n / ln n), ``top_eigenvalue`` and
+        ``curvature`` (the same, or that a little way off where it is larger), ``step_size``, ``gradients``.
 
     Raises:
         InputError: For parameters that are not floating-point, a mask or sizes that do not fit, a batch larger than
@@ -213,6 +213,7 @@ def _measurement(
         "loosened": record.loosened,
         "cooled": record.cooled,
         "loss": float(scene.losses[i]),
+        "wbic": float(scene.count * (scene.losses[i] + found.mean / nbeta)),
         "top_eigenvalue": float(scene.top[i]),
         "curvature": float(scene.curvature[i]),
         "step_size": record.step_size,

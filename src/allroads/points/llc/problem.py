@@ -147,7 +147,23 @@ def _blocks(names: list[str], shapes: list[tuple[int, ...]], structure: Any, mas
     return blocks
 
 
-def _free(names: list[str], shapes: list[tuple[int, ...]], structure: Any, mask: Any) -> list[np.ndarray]:
+def free_entries(params: Params, mask: Any, called: str = "mask") -> list[np.ndarray]:
+    """For each array of a point, which of its entries a mask leaves free, as booleans of its shape.
+
+    Raises:
+        InputError: If the mask does not fit or leaves nothing.
+    """
+    leaves, structure = jax.tree.flatten(params)
+    names = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+    free = _free(names, [np.shape(leaf) for leaf in leaves], structure, mask, called)
+    if not any(part.any() for part in free):
+        raise InputError(f"{called}: it leaves no parameter. Mark at least one True.")
+    return free
+
+
+def _free(
+    names: list[str], shapes: list[tuple[int, ...]], structure: Any, mask: Any, called: str = "mask"
+) -> list[np.ndarray]:
     if mask is None:
         return [np.ones(shape, bool) for shape in shapes]
     if isinstance(mask, Callable):
@@ -155,13 +171,13 @@ def _free(names: list[str], shapes: list[tuple[int, ...]], structure: Any, mask:
     else:
         flags, given = jax.tree.flatten(mask)
         if given != structure:
-            raise InputError(f"mask: expected a pytree like params, {structure}; got {given}.")
+            raise InputError(f"{called}: expected a pytree like params, {structure}; got {given}.")
     free = []
     for name, shape, flag in zip(names, shapes, flags, strict=True):
         flag = np.asarray(flag)
         if flag.dtype != bool or flag.shape not in ((), shape):
             raise InputError(
-                f"mask: for the array {name} expected one boolean or booleans of shape {shape}; "
+                f"{called}: for the array {name} expected one boolean or booleans of shape {shape}; "
                 f"got {flag.dtype} of shape {flag.shape}."
             )
         free.append(np.broadcast_to(flag, shape))
