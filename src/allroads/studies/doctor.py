@@ -11,11 +11,16 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from allroads.studies.threads import POOLS, cache_folder, cores
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 """Names under which Chromium is installed."""
+EXACT = 1e-5
+"""Relative error of a product of single precision up to which it is what it says; its rounding gives 1e-7."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Check:
 
 def examine() -> list[Check]:
     """All checks, in the order in which they are shown."""
-    return [_python(), _package("allroads"), _jax(), _torch(), _threads(), _cache(), _chromium()]
+    return [_python(), _package("allroads"), _jax(), _products(), _torch(), _threads(), _cache(), _chromium()]
 
 
 def _python() -> Check:
@@ -58,6 +63,31 @@ def _jax() -> Check:
     except Exception as error:
         return Check("jax", f"{type(error).__name__}: {error}", "JAX does not work.", "Install allroads again.")
     return Check("jax", build, *(() if total == 6 else ("JAX adds wrongly.", "Install jaxlib again.")))
+
+
+def _products() -> Check:
+    """How exactly matrices of single precision are multiplied; some accelerators keep ten bits by default."""
+    left, right = np.random.default_rng(0).normal(size=(2, 128, 128)).astype("f4")
+    exact = left.astype(float) @ right.astype(float)
+    try:
+        error = float(np.abs(_product(left, right) - exact).max() / np.abs(exact).max())
+    except Exception as failure:
+        return Check("products", f"not multiplied ({type(failure).__name__})")  # what is wrong stands beside jax
+    found = f"single precision is off by {error:.0e}"
+    if error < EXACT:
+        return Check("products", found)
+    return Check(
+        "products",
+        found,
+        "Products of single precision are rounded to ten bits or fewer; kernels and gradients inherit that.",
+        "Set JAX_DEFAULT_MATMUL_PRECISION=highest, or work inside allroads.float64().",
+    )
+
+
+def _product(left: Any, right: Any) -> Any:
+    import jax.numpy as jnp
+
+    return np.asarray(jnp.asarray(left) @ jnp.asarray(right))
 
 
 def _torch() -> Check:

@@ -240,10 +240,22 @@ def compiled_chains(
             state, nbeta, key = chain
             return run(state, place, data, nbeta, step, steps, key, extra)
 
-        together = max(1, TOGETHER // question.dimension)
-        states, out = jax.lax.map(one, (states, nbetas, keys), batch_size=together)
+        if alone:
+            states, out = jax.lax.map(one, (states, nbetas, keys))
+        else:
+            states, out = jax.lax.map(one, (states, nbetas, keys), batch_size=TOGETHER // question.dimension)
         return states, out._replace(moments=jax.tree.map(lambda x: x.mean(0), out.moments))
 
+    def run_points(
+        states: Any, place: Place, data: Data, nbetas: Any, step: Any, steps: Any, keys: Any, extra: Any
+    ) -> Any:
+        def of(point: tuple) -> tuple:
+            states, place, nbetas, step, keys = point
+            return run_point(states, place, data, nbetas, step, steps, keys, extra)
+
+        points = (states, place, nbetas, step, keys)
+        return jax.lax.map(of, points) if alone else jax.vmap(of)(points)
+
+    alone = question.dimension > TOGETHER // 2  # one after another: side by side, even one is slower
     start_chains = jax.vmap(jax.vmap(start, in_axes=(0, None, None, 0, 0)), in_axes=(0, 0, None, 0, 0))
-    run_points = jax.vmap(run_point, in_axes=(0, 0, None, 0, 0, None, 0, None))
     return jax.jit(start_chains), jax.jit(run_points)
