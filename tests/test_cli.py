@@ -194,7 +194,9 @@ def test_doctor(tmp_path):
     done = allroads("doctor", "--json", ALLROADS_CACHE=str(tmp_path / "cache"))
     said = json.loads(done.stdout)
     assert done.returncode == 0 and said["problems"] == 0
-    assert {"python", "jax", "products", "torch", "threads", "cache", "chromium"} <= {check["name"] for check in said["checks"]}
+    assert {"python", "jax", "products", "torch", "threads", "cache", "chromium"} <= {
+        check["name"] for check in said["checks"]
+    }
     (tmp_path / "file").touch()
     done = allroads("doctor", ALLROADS_CACHE=str(tmp_path / "file/cache"))
     assert done.returncode == 1
