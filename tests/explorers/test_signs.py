@@ -13,14 +13,52 @@ from allroads.explorers.samplers.protocol import Posterior
 from allroads.explorers.samplers.signs import signs
 
 
-@pytest.mark.parametrize("size", [1, 31, 32, 33, 1000])
-def test_every_entry_is_a_sign_of_its_own(size):
-    noise = np.array([signs(jax.random.key(seed), jnp.zeros(size)) for seed in range(400)])
-    assert noise.shape == (400, size)
+@pytest.mark.parametrize("shape", [(), (1,), (31,), (32,), (33,), (1000,), (40, 7), (5, 33), (3, 4, 64), (0, 50)])
+def test_every_entry_is_a_sign_of_its_own(shape):
+    noise = np.array([signs(jax.random.key(seed), jnp.zeros(shape)) for seed in range(400)])
+    assert noise.shape == (400, *shape)
+    noise = noise.reshape(400, -1)
+    if not noise.size:
+        return
+    size = noise.shape[1]
     assert set(np.unique(noise)) == {-1.0, 1.0}
     assert abs(noise.mean(0)).max() < 5 / 400**0.5
     covariance = noise.T @ noise / 400 - np.eye(size)
     assert abs(covariance).max() < 6 / 400**0.5
+
+
+def test_arrays_of_a_pytree_have_signs_of_their_own():
+    like = {"a": jnp.zeros((8, 64)), "b": jnp.zeros((8, 64), jnp.float16), "c": jnp.zeros(512)}
+    noise = signs(jax.random.key(0), like)
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), noise) == jax.tree.map(lambda x: (x.shape, x.dtype), like)
+    flat = np.stack([np.asarray(x, float).reshape(-1) for x in noise.values()])
+    assert abs(np.corrcoef(flat) - np.eye(3)).max() < 5 / 512**0.5
+
+
+def test_walking_in_parts_is_walking_flat():
+    """The same noise on one array or flat: the parts change nothing but what is joined when."""
+    curvatures = jnp.linspace(0.5, 2.0, 20)
+
+    def energy(parts):
+        return (curvatures * jnp.concatenate([p.reshape(-1) for p in parts]) ** 2).sum() / 2
+
+    flat = Posterior(None, lambda z, key: energy([z]), lambda z: 0.0 * z.sum())
+    parted = Posterior(
+        None,
+        lambda parts, key: energy(parts),
+        lambda parts: 0.0 * parts[0].sum(),
+        lambda z: [z.reshape(4, 5)],
+        lambda parts: parts[0].reshape(-1),
+    )
+    for name in ("sgld", "rmsprop_sgld", "sgnht"):
+        ends = []
+        for law in (flat, parted):
+            state = SAMPLERS[name].init(jnp.ones(20), law, jax.random.key(1))
+            for key in jax.random.split(jax.random.key(2), 3):
+                state, out = SAMPLERS[name].draw(key, state, law, 0.1, 7)
+            ends.append((np.asarray(state.position), float(out.energy)))
+        np.testing.assert_allclose(ends[0][0], ends[1][0], rtol=1e-5)
+        assert ends[0][1] == pytest.approx(ends[1][1], rel=1e-5)
 
 
 def test_a_quadratic_settles_at_the_variance_of_the_discrete_chain_at_any_step():

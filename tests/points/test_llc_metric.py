@@ -9,7 +9,7 @@ import pytest
 from allroads import float64
 from allroads.points.llc.chains import Place, squared_distance
 from allroads.points.llc.metric import Metric, Moments, changed, gradient_metric, joined, split, to_weights
-from allroads.points.llc.problem import Block, Question
+from allroads.points.llc.problem import Block
 
 BLOCKS = (Block(0, 3, 4, None), Block(1, 5, 1, None))
 
@@ -30,7 +30,7 @@ def test_the_distance_is_that_of_the_weights_and_a_change_of_metric_moves_none()
         first, second, z = random_metric(rng), random_metric(rng), jnp.asarray(rng.normal(size=17))
         weights = joined([to_weights(x, m) for x, m in zip(split(z, BLOCKS), first, strict=True)])
         place = Place([], None, first, 1.0)
-        distance = squared_distance(Question(None, None, BLOCKS), place, z)
+        distance = squared_distance(place, split(z, BLOCKS))
         assert float(distance) == pytest.approx(float((weights**2).sum()), rel=1e-12)
         moved = changed(z, first, second, BLOCKS)
         same = joined([to_weights(x, m) for x, m in zip(split(moved, BLOCKS), second, strict=True)])

@@ -68,13 +68,17 @@ def sampler_explorer(
         def energy(z: Any) -> Any:
             return nbeta * problem.loss(unravel(z), problem.inputs, problem.labels)
 
-        def batch_energy(z: Any, key: Any) -> Any:
+        def batch_energy(params: Params, key: Any) -> Any:
             if batch_size is None:
-                return energy(z)
+                return nbeta * problem.loss(params, problem.inputs, problem.labels)
             chosen = jax.random.randint(key, (batch_size,), 0, count)
-            return nbeta * problem.loss(unravel(z), problem.inputs[chosen], problem.labels[chosen])
+            return nbeta * problem.loss(params, problem.inputs[chosen], problem.labels[chosen])
 
-        return Posterior(energy, batch_energy, lambda z: localisation / 2 * jnp.sum((z - start) ** 2))
+        def prior(params: Params) -> Any:
+            squares = jax.tree.map(lambda w, at: jnp.sum((w - at) ** 2), params, unravel(start))
+            return localisation / 2 * sum(jax.tree.leaves(squares))
+
+        return Posterior(energy, batch_energy, prior, unravel, lambda params: ravel_pytree(params)[0])
 
     def init(params: Params, key: Any, examples: int) -> State:
         position, _ = ravel_pytree(params)

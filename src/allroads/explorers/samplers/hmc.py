@@ -28,7 +28,7 @@ def _draw(key: Any, state: Any, posterior: Posterior, step_size: Any, steps: Any
     kernel = blackjax.hmc.build_kernel()
     state, info = kernel(key, state, posterior.log_density, step_size * factor, jnp.ones_like(state.position), steps)
     quality = jnp.where(short, jnp.nan, info.acceptance_rate)
-    return state, Draw(-state.logdensity - posterior.prior(state.position), quality)
+    return state, Draw(-state.logdensity - posterior.prior(posterior.parted(state.position)), quality)
 
 
 HMC = Sampler(

@@ -20,7 +20,7 @@ def _draw(key: Any, state: Any, posterior: Posterior, step_size: Any, steps: Any
         return state, accepted + info.acceptance_rate
 
     state, accepted = jax.lax.fori_loop(0, steps, step, (state, jnp.zeros((), state.position.dtype)))
-    return state, Draw(-state.logdensity - posterior.prior(state.position), accepted / steps)
+    return state, Draw(-state.logdensity - posterior.prior(posterior.parted(state.position)), accepted / steps)
 
 
 MALA = Sampler(

@@ -35,7 +35,7 @@ def _draw(key: Any, state: Any, posterior: Posterior, step_size: Any, steps: Any
     state, squares = jax.lax.fori_loop(0, steps, step, (state, jnp.zeros((), state.position.dtype)))
     variance = squares / steps / dimension
     quality = 1 / (1 + variance / (3 * ENERGY_VARIANCE))
-    return state, Draw(-state.logdensity - posterior.prior(state.position), quality)
+    return state, Draw(-state.logdensity - posterior.prior(posterior.parted(state.position)), quality)
 
 
 MCLMC = Sampler(

@@ -10,30 +10,38 @@ import jax
 
 
 class Posterior(NamedTuple):
-    """The law ``exp(−energy(z) − prior(z))`` of a flat position ``z [d]``.
+    """The law ``exp(−energy − prior)`` of a flat position ``z [d]``, or of its parts, a pytree of arrays.
+
+    A chain whose steps are many and cheap walks in parts: to join the gradients of all arrays at every step, and to
+    part the position again, takes as long as a gradient on a small batch.
 
     Attributes:
-        energy: ``nβ (L(z) − L₀)`` over all examples.
-        batch_energy: ``(z, key)``: the same over a random batch that the key draws; its mean over keys is ``energy``.
-        prior: What localises, ``γ/2 ‖w − w*‖²``.
+        energy: ``(z)``: ``nβ (L(z) − L₀)`` over all examples.
+        batch_energy: ``(parts, key)``: the same over a random batch that the key draws; its mean over keys is
+            ``energy``.
+        prior: ``(parts)``: what localises, ``γ/2 ‖w − w*‖²``.
+        parted: The parts of a flat position.
+        joined: Its inverse.
     """
 
     energy: Callable[[Any], Any]
     batch_energy: Callable[[Any, Any], Any]
     prior: Callable[[Any], Any]
+    parted: Callable[[Any], Any] = lambda z: z
+    joined: Callable[[Any], Any] = lambda parts: parts
 
     def log_density(self, z: Any) -> Any:
-        """``−energy − prior``, unnormalised."""
-        return -self.energy(z) - self.prior(z)
+        """``−energy − prior`` at a flat position, unnormalised."""
+        return -self.energy(z) - self.prior(self.parted(z))
 
-    def batch_slope(self, z: Any, key: Any) -> tuple[Any, Any]:
-        """``batch_energy(z, key)``, and the gradient of that and the prior together."""
+    def batch_slope(self, parts: Any, key: Any) -> tuple[Any, Any]:
+        """``batch_energy(parts, key)``, and the gradient of that and the prior together, in parts."""
 
-        def both(z: Any) -> tuple[Any, Any]:
-            energy = self.batch_energy(z, key)
-            return energy + self.prior(z), energy
+        def both(parts: Any) -> tuple[Any, Any]:
+            energy = self.batch_energy(parts, key)
+            return energy + self.prior(parts), energy
 
-        slope, energy = jax.grad(both, has_aux=True)(z)
+        slope, energy = jax.grad(both, has_aux=True)(parts)
         return energy, slope
 
 

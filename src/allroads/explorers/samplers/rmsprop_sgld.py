@@ -26,14 +26,21 @@ def _draw(key: Any, state: _State, posterior: Posterior, step_size: Any, steps: 
     """``z ← z − ε/2 G ∇U_B(z) + √(ε G) ξ`` with ``G = 1 / (√v + 0.05)``, signs ξ, v the mean of all ``(∇U_B)²``."""
 
     def step(i: Any, carry: tuple) -> tuple:
-        (z, squares, count), total = carry
+        (parts, squares, count), total = carry
         batch_key, noise_key = jax.random.split(jax.random.fold_in(key, i))
-        energy, slope = posterior.batch_slope(z, batch_key)
-        scale = 1 / (jnp.sqrt(squares) + FLOOR)
-        z = z - step_size / 2 * scale * slope + jnp.sqrt(step_size * scale) * signs(noise_key, z)
-        return _State(z, squares + (slope**2 - squares) / count, count + 1), total + energy
+        energy, slope = posterior.batch_slope(parts, batch_key)
 
-    state, total = jax.lax.fori_loop(0, steps, step, (state, jnp.zeros((), state.position.dtype)))
+        def moved(z: Any, slope: Any, square: Any, noise: Any) -> Any:
+            scale = 1 / (jnp.sqrt(square) + FLOOR)
+            return z - step_size / 2 * scale * slope + jnp.sqrt(step_size * scale) * noise
+
+        parts = jax.tree.map(moved, parts, slope, squares, signs(noise_key, parts))
+        squares = jax.tree.map(lambda mean, slope: mean + (slope**2 - mean) / count, squares, slope)
+        return _State(parts, squares, count + 1), total + energy
+
+    begun = _State(posterior.parted(state.position), posterior.parted(state.squares), state.count)
+    ended, total = jax.lax.fori_loop(0, steps, step, (begun, jnp.zeros((), state.position.dtype)))
+    state = _State(posterior.joined(ended.position), posterior.joined(ended.squares), ended.count)
     return state, Draw(total / steps, jnp.ones((), total.dtype))
 
 

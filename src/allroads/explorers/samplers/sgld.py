@@ -19,13 +19,18 @@ def _draw(key: Any, state: _State, posterior: Posterior, step_size: Any, steps: 
     """``z ← z − ε/2 ∇U_B(z) + √ε ξ`` with random signs ξ, ``steps`` times, each on a batch of its own."""
 
     def step(i: Any, carry: tuple) -> tuple:
-        z, total = carry
+        parts, total = carry
         batch_key, noise_key = jax.random.split(jax.random.fold_in(key, i))
-        energy, slope = posterior.batch_slope(z, batch_key)
-        return z - step_size / 2 * slope + jnp.sqrt(step_size) * signs(noise_key, z), total + energy
+        energy, slope = posterior.batch_slope(parts, batch_key)
 
-    z, total = jax.lax.fori_loop(0, steps, step, (state.position, jnp.zeros((), state.position.dtype)))
-    return _State(z), Draw(total / steps, jnp.ones((), z.dtype))
+        def moved(z: Any, slope: Any, noise: Any) -> Any:
+            return z - step_size / 2 * slope + jnp.sqrt(step_size) * noise
+
+        return jax.tree.map(moved, parts, slope, signs(noise_key, parts)), total + energy
+
+    begun = posterior.parted(state.position), jnp.zeros((), state.position.dtype)
+    parts, total = jax.lax.fori_loop(0, steps, step, begun)
+    return _State(posterior.joined(parts)), Draw(total / steps, jnp.ones((), total.dtype))
 
 
 SGLD = Sampler("sgld", lambda z, posterior, key: _State(z), _draw, stochastic=True, target=None, step_size=0.04)

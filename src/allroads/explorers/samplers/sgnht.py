@@ -32,8 +32,8 @@ def _draw(key: Any, state: _State, posterior: Posterior, step_size: Any, steps: 
         state, total = carry
         batch_key, noise_key = jax.random.split(jax.random.fold_in(key, i))
         ahead = state.position + step_size * state.momentum  # where the step goes; a slope taken there does not heat
-        energy, slope = posterior.batch_slope(ahead, batch_key)
-        return _State(*move(noise_key, *state, -slope, step_size)), total + energy
+        energy, slope = posterior.batch_slope(posterior.parted(ahead), batch_key)
+        return _State(*move(noise_key, *state, -posterior.joined(slope), step_size)), total + energy
 
     state, total = jax.lax.fori_loop(0, steps, step, (state, jnp.zeros((), state.position.dtype)))
     return state, Draw(total / steps, jnp.ones((), total.dtype))

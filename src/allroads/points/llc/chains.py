@@ -134,29 +134,34 @@ def law(question: Question, structure: Any, place: Place, data: Data, nbeta: Any
     """
     widths = [m.masses**-0.5 for m in place.metric]  # here, so that it is not done again at every gradient
 
-    def steps(z: Any) -> list[Any]:
-        parts = zip(split(z, question.blocks), place.metric, widths, strict=True)
-        return [turned(x * width, m.left, m.right) for x, m, width in parts]
+    def steps(parts: list[Any]) -> list[Any]:
+        return [turned(x * width, m.left, m.right) for x, m, width in zip(parts, place.metric, widths, strict=True)]
 
-    def energy(z: Any) -> Any:
-        moved = question.displace(place.leaves, steps(z))
+    def over_all(parts: list[Any]) -> Any:
+        moved = question.displace(place.leaves, steps(parts))
         losses = question.losses(moved, structure, data.inputs, data.labels)
         return nbeta * (losses - place.baseline).mean()
 
-    def batch_energy(z: Any, key: Any) -> Any:
+    def over_batch(parts: list[Any], key: Any) -> Any:
         if batch is None:
-            return energy(z)
+            return over_all(parts)
         chosen = jax.random.randint(key, (batch,), 0, data.inputs.shape[0])
-        moved = question.displace(place.leaves, steps(z))
+        moved = question.displace(place.leaves, steps(parts))
         losses = question.losses(moved, structure, data.inputs[chosen], data.labels[chosen])
         return nbeta * (losses - place.baseline[chosen]).mean()
 
-    return Posterior(energy, batch_energy, lambda z: place.localisation / 2 * squared_distance(question, place, z))
+    def parted(z: Any) -> list[Any]:
+        return split(z, question.blocks)
+
+    def prior(parts: list[Any]) -> Any:
+        return place.localisation / 2 * squared_distance(place, parts)
+
+    return Posterior(lambda z: over_all(parted(z)), over_batch, prior, parted, joined)
 
 
-def squared_distance(question: Question, place: Place, z: Any) -> Any:
+def squared_distance(place: Place, parts: list[Any]) -> Any:
     """``‖w − w*‖²``; rotations keep lengths, so the displacement need not be turned."""
-    return sum((x**2 / m.masses).sum() for x, m in zip(split(z, question.blocks), place.metric, strict=True))
+    return sum((x**2 / m.masses).sum() for x, m in zip(parts, place.metric, strict=True))
 
 
 @lru_cache(maxsize=64)
@@ -205,8 +210,8 @@ def compiled_chains(
     def seen(z: Any, place: Place, data: Data, nbeta: Any, key: Any) -> tuple[Moments, ...]:
         """Second moments of the gradient at a draw, in the coordinates of the weights."""
         posterior = law(question, structure, place, data, nbeta, batch)
-        slope = jax.grad(lambda z: posterior.batch_energy(z, key) + posterior.prior(z))(z)
-        parts = [to_weights(g * m.masses, m) for g, m in zip(split(slope, question.blocks), place.metric, strict=True)]
+        _, slope = posterior.batch_slope(posterior.parted(z), key)
+        parts = [to_weights(g * m.masses, m) for g, m in zip(slope, place.metric, strict=True)]
         return tuple(moments(b, g) for b, g in zip(question.blocks, parts, strict=True))
 
     def run(state: Any, place: Place, data: Data, nbeta: Any, step: Any, steps: Any, key: Any, extra: Any) -> Any:
@@ -216,7 +221,7 @@ def compiled_chains(
             state, total = carry
             state, out = rule.draw(key, state, posterior, step, steps)
             z = state.position
-            distance = squared_distance(question, place, z)
+            distance = squared_distance(place, posterior.parted(z))
             if adapt:
                 total = jax.tree.map(jnp.add, total, seen(z, place, data, nbeta, key))
             observed = None
