@@ -1,7 +1,7 @@
 """Gradients a second of Langevin chains beside devinterp 1.3.2, at equal chains, steps, batch, step size and model.
 
     python -m pip install --constraint constraints.txt devinterp==1.3.2
-    python benchmarks/llc_speed.py    # some ten minutes; writes benchmarks/results/llc_speed.json
+    python benchmarks/llc_speed.py    # 25 minutes; writes benchmarks/results/llc_speed.json
 
 Both sample a deep linear network at a known minimum with SGLD in 4 chains, in turn on one thread: batches of 32 and of
 500 from 10,000 examples at 10⁴ parameters; of 8, 32 and 500 from 2,000 at 10⁶. Each run is made at two lengths. What
@@ -139,9 +139,15 @@ def compared(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
-    rows = [row for setting in SETTINGS for row in compared(*setting, rounds)]
-    command = f"python benchmarks/llc_speed.py --rounds {rounds}"
+    parser.add_argument("--only", type=int, nargs="+", help="these settings, by number; other rows stay as they are")
+    arguments = parser.parse_args()
+    asked = arguments.only or range(len(SETTINGS))
+    fresh = [row for index in asked for row in compared(*SETTINGS[index], arguments.rounds)]
+    kept = json.loads(RESULT.read_text())["rows"] if arguments.only else []
+    sizes = {(row["parameters"], row["batch"]) for row in fresh}
+    rows = [row for row in kept if (row["parameters"], row["batch"]) not in sizes] + fresh
+    rows.sort(key=lambda row: (row["parameters"], row["batch"]))  # keeps the order of samplers
+    command = f"python benchmarks/llc_speed.py --rounds {arguments.rounds}"
     RESULT.write_text(json.dumps({"command": command, "rows": rows}, indent=1) + "\n")
 
 
