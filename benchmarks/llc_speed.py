@@ -143,11 +143,14 @@ def main() -> None:
     arguments = parser.parse_args()
     asked = arguments.only or range(len(SETTINGS))
     fresh = [row for index in asked for row in compared(*SETTINGS[index], arguments.rounds)]
-    kept = json.loads(RESULT.read_text())["rows"] if arguments.only else []
-    sizes = {(row["parameters"], row["batch"]) for row in fresh}
-    rows = [row for row in kept if (row["parameters"], row["batch"]) not in sizes] + fresh
-    rows.sort(key=lambda row: (row["parameters"], row["batch"]))  # keeps the order of samplers
     command = f"python benchmarks/llc_speed.py --rounds {arguments.rounds}"
+    kept = []
+    if arguments.only:
+        before = json.loads(RESULT.read_text())
+        sizes = {(row["parameters"], row["batch"]) for row in fresh}
+        kept = [row for row in before["rows"] if (row["parameters"], row["batch"]) not in sizes]
+        command = f"{before['command']}; {command} --only {' '.join(map(str, arguments.only))}"
+    rows = sorted(kept + fresh, key=lambda row: (row["parameters"], row["batch"]))  # keeps the order of samplers
     RESULT.write_text(json.dumps({"command": command, "rows": rows}, indent=1) + "\n")
 
 
