@@ -31,5 +31,5 @@ def test_a_product_that_cannot_be_made_ends_no_examination(monkeypatch):
         raise RuntimeError("no device")
 
     monkeypatch.setattr(doctor, "_product", broken)
-    assert "RuntimeError" in products().found
-    assert not products().problem
+    assert products().found == "RuntimeError: no device"
+    assert products().problem and products().remedy

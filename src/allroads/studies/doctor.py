@@ -72,7 +72,8 @@ def _products() -> Check:
     try:
         error = float(np.abs(_product(left, right) - exact).max() / np.abs(exact).max())
     except Exception as failure:
-        return Check("products", f"not multiplied ({type(failure).__name__})")  # what is wrong stands beside jax
+        told = f"{type(failure).__name__}: {failure}"
+        return Check("products", told, "JAX cannot multiply matrices.", "See jax above; else install jaxlib again.")
     found = f"single precision is off by {error:.0e}"
     if error < EXACT:
         return Check("products", found)

@@ -199,6 +199,7 @@ def compiled_chains(
         observe: ``(params, observed inputs) -> array``, evaluated at every draw, or ``None``.
     """
     rule = SAMPLERS[sampler]
+    alone = question.dimension > TOGETHER // 2  # one after another: side by side, even one is slower
 
     def start(z: Any, place: Place, data: Data, nbeta: Any, key: Any) -> Any:
         return rule.init(z, law(question, structure, place, data, nbeta, batch), key)
@@ -261,6 +262,5 @@ def compiled_chains(
         points = (states, place, nbetas, step, keys)
         return jax.lax.map(of, points) if alone else jax.vmap(of)(points)
 
-    alone = question.dimension > TOGETHER // 2  # one after another: side by side, even one is slower
     start_chains = jax.vmap(jax.vmap(start, in_axes=(0, None, None, 0, 0)), in_axes=(0, 0, None, 0, 0))
     return jax.jit(start_chains), jax.jit(run_points)
