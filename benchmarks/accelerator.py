@@ -2,8 +2,8 @@
 
     python benchmarks/accelerator.py [--json benchmarks/results/accelerator.json]    # eight minutes on a GPU
 
-Right: the kernel of three networks against an explicit Jacobian in both precisions; 200 steps of Adam on the
-device against the same on the processor; `llc` at default options against exact values. Fast: member-steps a second of packed
+Right: the kernel of three networks against an explicit Jacobian in both precisions; 200 steps of Adam on the device
+against the same on the processor; `llc` at default options against exact values. Fast: member-steps a second of packed
 training against the width of the pack, 1,000 steps with 64 records and 16 checkpoints; gradients a second of SGLD
 chains once compiled; seconds for a kernel of 2,000 outputs on a million parameters; with JAX's default products, which
 on NVIDIA's GPUs round single precision to ten bits, and with the highest. A run that compiles comes before each that is
