@@ -16,6 +16,7 @@ import argparse
 import json
 import sys
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from scipy.stats import norm, rankdata, spearmanr
 
 import allroads.paths.learnability as home
 from allroads.paths.learnability.calibration import Calibration, calibrate
-from allroads.paths.learnability.features import FEATURES, features
+from allroads.paths.learnability.features import FEATURES, OF_CUBES, features
 from allroads.paths.learnability.learned_first import spread_out
 
 RESULT = Path(__file__).parent / "results" / "learnability_prediction.json"
@@ -117,35 +118,46 @@ class Predictions:
             self.first[first] = True
             taken = np.minimum(rows["steps"], rows["budget"][:, None])
             self.share[group] = float(taken[first].sum() / taken[own].sum())
+            names = OF_CUBES if np.isfinite(rows["degree"][own]).all() else FEATURES
             for part in np.unique(fold[own]):
-                if (name, explorer, part) not in laws:
+                which = name, explorer, part, names
+                if which not in laws:
                     others = (rows["map"] != name) & (rows["explorer"] != explorer) & (fold != part)
-                    laws[name, explorer, part] = fitted(rows, others)
-                law, of_part = laws[name, explorer, part], own[fold[own] == part]
+                    laws[which] = fitted(rows, others, names)
+                law, of_part = laws[which], own[fold[own] == part]
                 self.start[of_part] = predicted(law, rows, of_part)
                 for family in np.unique(rows["family"][of_part]):
                     runs = first[rows["family"][first] != family]
                     target = of_part[rows["family"][of_part] == family]
-                    self.after[target] = predicted(law.given(*as_runs(rows, runs)), rows, target)
+                    self.after[target] = predicted(law.given(*as_runs(rows, runs, names)), rows, target)
 
 
-def as_runs(rows: dict[str, np.ndarray], chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def known(rows: dict[str, np.ndarray], chosen: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """The features of these names, ``[rows, F]``."""
+    columns = dict(zip(FEATURES, rows["features"][chosen].T, strict=True)) | {"degree": rows["degree"][chosen]}
+    return np.stack([columns[name] for name in names], axis=1)
+
+
+def as_runs(
+    rows: dict[str, np.ndarray], chosen: np.ndarray, names: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Features, steps and whether they were learned, of every seed of some rows."""
     steps, budget = rows["steps"][chosen], rows["budget"][chosen, None]
-    known = np.repeat(rows["features"][chosen], steps.shape[1], axis=0)
-    return known, np.minimum(steps, budget).ravel(), (steps <= budget).ravel()
+    x = np.repeat(known(rows, chosen, names), steps.shape[1], axis=0)
+    return x, np.minimum(steps, budget).ravel(), (steps <= budget).ravel()
 
 
 def predicted(law: Calibration, rows: dict[str, np.ndarray], chosen: np.ndarray) -> np.ndarray:
-    mean, doubt = law.log_steps(rows["features"][chosen])
+    mean, doubt = law.log_steps(known(rows, chosen, law.features))
     return np.column_stack([mean, np.hypot(doubt, law.noise)])
 
 
-def fitted(rows: dict[str, np.ndarray], chosen: np.ndarray, **options: Any) -> Calibration:
-    """A law fitted to the chosen rows, every seed a run."""
-    x, steps, learned = as_runs(rows, chosen)
+def fitted(rows: dict[str, np.ndarray], chosen: np.ndarray, names: tuple[str, ...], **options: Any) -> Calibration:
+    """A law fitted to those of the chosen rows whose features are known, every seed a run."""
+    chosen = chosen & np.isfinite(known(rows, np.ones(len(chosen), bool), names)).all(axis=1)
+    x, steps, learned = as_runs(rows, chosen, names)
     groups = np.repeat(rows["group"][chosen], rows["steps"].shape[1])
-    return calibrate(x, steps, learned, groups, names=FEATURES, **options)
+    return calibrate(x, steps, learned, groups, names=names, **options)
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float | None:
@@ -377,15 +389,18 @@ def costs(found: Predictions) -> dict[str, float]:
 
 
 def ship(rows: dict[str, np.ndarray]) -> None:
-    """The law of the package, fitted to the whole table."""
-    what = {
-        "table": "benchmarks/learnability/data/runs.parquet",
-        "made by": "benchmarks/learnability_prediction.py --ship",
-        "rows": len(rows["target"]),
-        **{key: sorted(set(rows[key].tolist())) for key in ("domain", "map", "explorer")},
-    }
-    law = fitted(rows, np.arange(len(rows["target"])), provenance=what)
-    (Path(home.__file__).parent / "law.json").write_text(law.to_json() + "\n")
+    """The laws of the package, fitted to the whole table."""
+    laws = []
+    for names in (FEATURES, OF_CUBES):
+        chosen = np.isfinite(known(rows, np.ones(len(rows["target"]), bool), names)).all(axis=1)
+        what = {
+            "table": "benchmarks/learnability/data/runs.parquet",
+            "made by": "benchmarks/learnability_prediction.py --ship",
+            "rows": int(chosen.sum()),
+            **{key: sorted(set(rows[key][chosen].tolist())) for key in ("domain", "map", "explorer")},
+        }
+        laws.append(asdict(fitted(rows, chosen, names, provenance=what)))
+    (Path(home.__file__).parent / "laws.json").write_text(json.dumps(laws, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -13,19 +13,19 @@ from allroads.explorers.gd import gd
 from allroads.networks.mlp import mlp
 from allroads.paths.learnability import learnability
 from allroads.paths.learnability.calibration import Calibration, calibrate, shipped
-from allroads.paths.learnability.features import FEATURES
+from allroads.paths.learnability.features import FEATURES, OF_CUBES
 
 CUBE = 1.0 - 2.0 * (np.arange(16)[:, None] >> np.arange(4) & 1)
 NETWORK = mlp((4,), 1, widths=(24,))
 
 
-def believing():
-    """A law that takes the hitting time by the kernel ahead at its word."""
-    zeros, ones = (0.0,) * len(FEATURES), (1.0,) * len(FEATURES)
-    low, high = (-99.0,) * len(FEATURES), (999.0,) * len(FEATURES)
-    mean = (0.0, 1.0, *zeros[1:])
+def believing(**coefficients):
+    """A law that takes the hitting time by the kernel ahead at its word, and further features by their coefficients."""
+    names = (*FEATURES, *coefficients)
+    mean = (0.0, 1.0, 0.0, *coefficients.values())
+    low, high = (-99.0,) * len(names), (999.0,) * len(names)
     nothing = tuple((0.0,) * len(mean) for _ in mean)
-    return Calibration(FEATURES, zeros, ones, low, high, mean, nothing, 0.2, {})
+    return Calibration(names, (0.0,) * len(names), (1.0,) * len(names), low, high, mean, nothing, 0.2, {})
 
 
 def forecast(targets, network=NETWORK, inputs=CUBE, loss="mse", explorer="gd", **options):
@@ -207,6 +207,29 @@ def test_a_law_survives_its_file_and_refuses_what_it_cannot_fit(planted):
             calibrate(*bad, names=("a", "b"))
 
 
-def test_the_law_that_comes_along_knows_where_it_comes_from():
-    law = shipped()
-    assert law.features == FEATURES and law.provenance["rows"] > 500 and 0.05 < law.noise < 1.5
+def test_a_law_may_look_at_the_degree_of_a_target():
+    targets = {"bit": CUBE[:, 0], "pair": CUBE[:, 0] * CUBE[:, 1], "parity": CUBE.prod(axis=1)}
+    plain, slower = (forecast(targets, calibration=law) for law in (believing(), believing(degree=np.log(3.0))))
+    for name, degree in (("bit", 1), ("pair", 2), ("parity", 4)):
+        assert slower[name].steps == pytest.approx(3.0**degree * plain[name].steps, rel=1e-9)
+
+
+def test_a_degree_that_is_not_known_is_named():
+    with pytest.raises(InputError, match=r"asks for degree; known here are ahead, ahead squared.*corners of a cube"):
+        forecast({"most": CUBE[:12, 0]}, inputs=CUBE[:12], calibration=believing(degree=1.0))
+
+
+@pytest.mark.parametrize("names", [FEATURES, OF_CUBES])
+def test_the_laws_that_come_along_know_where_they_come_from(names):
+    law = shipped(names)
+    assert law.features == names and law.provenance["rows"] > 500 and 0.05 < law.noise < 1.5
+    assert law.mean[-1] > 0 or names == FEATURES  # of equal times ahead, higher degrees take longer
+
+
+def test_the_law_of_cubes_is_taken_where_inputs_are_one():
+    targets = {"bit": CUBE[:, 0], "parity": CUBE.prod(axis=1)}
+    for inputs, labels, names in ((CUBE, targets, OF_CUBES), (CUBE[:12], {"bit": CUBE[:12, 0]}, FEATURES)):
+        chosen, given = (
+            forecast(labels, inputs=inputs, calibration=law)["bit"].steps for law in (None, shipped(names))
+        )
+        assert chosen == given

@@ -8,8 +8,8 @@ from typing import Any
 import jax
 from jax.extend import core
 
+from allroads.pfmap.calls import called
 from allroads.pfmap.network import Network, Params
-from allroads.pfmap.symmetries.rules.control import called
 
 Rule = Callable[[Any, Sequence[Any], Sequence[Any], Sequence[Any]], tuple[Sequence[Any], Any]]
 """``rule(equation, operands, notes of them, outputs) -> (outputs, note of them)``."""

@@ -87,7 +87,12 @@ class Calibration:
     @classmethod
     def from_json(cls, text: str) -> Calibration:
         """Read what :meth:`to_json` wrote."""
-        fields = json.loads(text)
+        return cls.from_dict(json.loads(text))
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Calibration:
+        """The law of plain lists and numbers, as JSON has them."""
+        fields = dict(fields)
         single = {name: fields.pop(name) for name in ("noise", "provenance")}
         covariance = tuple(map(tuple, fields.pop("covariance")))
         return cls(**{key: tuple(value) for key, value in fields.items()}, covariance=covariance, **single)
@@ -98,10 +103,16 @@ class Calibration:
 
 
 @cache
-def shipped() -> Calibration:
-    """The law that comes with the package."""
-    path = resources.files("allroads.paths.learnability") / "law.json"
-    return Calibration.from_json(path.read_text(encoding="utf-8"))
+def shipped(features: tuple[str, ...]) -> Calibration:
+    """The law on these features that comes with the package.
+
+    Example:
+        >>> shipped(("ahead", "ahead squared", "degree")).features
+        ('ahead', 'ahead squared', 'degree')
+    """
+    path = resources.files("allroads.paths.learnability") / "laws.json"
+    laws = map(Calibration.from_dict, json.loads(path.read_text(encoding="utf-8")))
+    return next(law for law in laws if law.features == features)
 
 
 def calibrate(

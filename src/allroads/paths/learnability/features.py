@@ -1,4 +1,4 @@
-"""What of the map at the start decides how long a target takes to learn."""
+"""What decides how long a target takes to learn: how the map at the start sees it, and its degree where it has one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import numpy as np
 from allroads.paths.learnability.point import Sight
 
 FEATURES = ("ahead", "ahead squared")
+OF_CUBES = (*FEATURES, "degree")
+"""Where inputs are all corners of a cube."""
 _SHORTEST, _LONGEST = 1e-2, 1e7
 
 
@@ -17,7 +19,9 @@ def features(sight: Sight) -> np.ndarray:
       10⁷;
     - ``ahead squared``: its square, as what takes longest is sped up most by a kernel that moves.
 
-    Both are NaN where the loss is not finite.
+    Both are NaN where the loss is not finite. The third of ``OF_CUBES`` belongs to the target alone: its largest
+    Fourier degree. A kernel that moves learns low degrees sooner than its first rates say, so that of two targets with
+    the same steps ahead the one of higher degree takes longer.
     """
     if not np.isfinite(sight.loss):
         return np.full(len(FEATURES), np.nan)

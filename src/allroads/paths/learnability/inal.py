@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend import core
 
 from allroads.measurement import Measurement, Status
 from allroads.pfmap.network import Network
+from allroads.pfmap.replay import replay
 from allroads.pfmap.symmetries.captured import inside
-from allroads.pfmap.symmetries.rules import control
 
 DRAWS = 64
 """Initialisations drawn."""
@@ -91,19 +91,15 @@ def _compiled(network: Network) -> Any:
 
 def neurons(network: Network, params: Any, example: Any) -> list[int]:
     """Numbers of the equations, as :func:`inside` counts them, that are elementwise nonlinearities."""
-    closed = jax.make_jaxpr(network.apply)(params, example)
     found: list[int] = []
-    _walk(closed.jaxpr, 0, found)
-    return found
+    count = 0
 
-
-def _walk(jaxpr: Any, count: int, found: list[int]) -> int:
-    for equation in jaxpr.eqns:
-        body = control.called(equation)
-        if body is not None:
-            count = _walk(body[0], count, found)
+    def look(equation: Any, operands: Sequence[Any], _: Any, outputs: Sequence[Any]) -> tuple[Sequence[Any], None]:
+        nonlocal count
         count += 1
-        varies = any(not isinstance(var, core.Literal) and var.aval.shape for var in equation.invars)
-        if equation.primitive.name in _NONLINEAR and varies:
+        if equation.primitive.name in _NONLINEAR and any(map(jnp.ndim, operands)):
             found.append(count)
-    return count
+        return outputs, None
+
+    jax.eval_shape(lambda p, x: replay(network, p, x, lambda leaf: None, None, look)[0], params, example)
+    return found

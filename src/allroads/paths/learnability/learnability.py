@@ -18,7 +18,7 @@ from allroads.explorers.explorer import Explorer
 from allroads.measurement import Measurement, Status
 from allroads.paths.learnability.boolean import boolean_baselines, boolean_rows
 from allroads.paths.learnability.calibration import Calibration, shipped
-from allroads.paths.learnability.features import features
+from allroads.paths.learnability.features import FEATURES, OF_CUBES, features
 from allroads.paths.learnability.forecast import BASELINES, Forecast, Learnability
 from allroads.paths.learnability.inal import DRAWS, inal
 from allroads.paths.learnability.kernel_size import compiled_kernel_size
@@ -54,7 +54,8 @@ def learnability(
 
     For every target the residual is split over the rates at which the linearised map would learn it under the explorer
     (whose effective learning rates, and how it goes on as gradients fall, are read off the explorer itself); a law
-    fitted on runs of other targets, maps and explorers takes that to steps. How much faster than its linearisation a
+    fitted on runs of other targets, maps and explorers takes that to steps, with the target's largest Fourier degree
+    where inputs are all corners of a cube. How much faster than its linearisation a
     map learns differs between maps more than between targets. So with ``learn`` that many of the targets, spread over
     the predicted order, are learned first, and the law for the others is what these runs leave of it.
 
@@ -65,8 +66,8 @@ def learnability(
             ``Target`` objects.
         loss: ``"mse"``, ``"cross_entropy"``, ``"bce"`` or ``(outputs, labels) -> per-example losses``.
         explorer: An :class:`~allroads.explorers.explorer.Explorer`, or the name of one with its default options.
-        held_out: ``(inputs, labels)``, a list or mapping of labels: only completes the domain for the Boolean
-            baselines; nothing else looks at it.
+        held_out: ``(inputs, labels)``, a list or mapping of labels: only completes the domain, for the Boolean
+            baselines and the degree that the law knows of; nothing else looks at it.
         budget: Steps within which a target is to be learned; default 1000.
         learn: Number of targets to learn first; default none. Six of 137 Boolean ones, up to where they were learned,
             were 4.3 % of the cost of learning all, and took the share of predictions within a factor 2 of the steps, on
@@ -123,8 +124,9 @@ def learnability(
         seen = [look(network, loss, explorer, one, problem.inputs, labels, goals, seed=seed) for one in points]
         plain = [plain_spectra(network, loss, one, problem.inputs, labels) for one in points]
         kernels = _kernel_sizes(network, problem.inputs, starts, seed)
-        x = np.mean([[features(sight) for sight in sights] for sights in seen], axis=0)
-        law = calibration or shipped()
+        degrees = np.array([baselines[t]["degree"] for t in varied], float)  # NaN where inputs are not all of a cube
+        law = calibration or shipped(FEATURES if np.isnan(degrees).any() else OF_CUBES)
+        x = _known_features(law, seen, degrees)
         if learn:
             expected = np.exp(law.log_steps(x)[0])
             run = partial(learned, network, loss, explorer, problem.inputs, starts=starts, budget=budget, seed=seed)
@@ -142,6 +144,21 @@ def learnability(
     order = np.argsort(np.argsort([row.steps for row in rows], kind="stable"), kind="stable") + 1
     ranked = tuple(replace(row, order=int(rank)) for row, rank in zip(rows, order, strict=True))
     return Learnability(ranked, explorer.name, threshold, budget, len(runs), seeds)
+
+
+def _known_features(law: Calibration, seen: list[list[Sight]], degrees: np.ndarray) -> np.ndarray:
+    """What a law asks for, mean over starts, ``[T, F]``."""
+    of_map = np.mean([[features(sight) for sight in sights] for sights in seen], axis=0)
+    known = dict(zip(FEATURES, of_map.T, strict=True))
+    if not np.isnan(degrees).any():
+        known["degree"] = degrees
+    missing = [name for name in law.features if name not in known]
+    if missing:
+        raise InputError(
+            f"learnability: the calibration asks for {', '.join(missing)}; known here are {', '.join(known)}. Degrees "
+            "are known where inputs and held_out are together all corners of a cube."
+        )
+    return np.stack([known[name] for name in law.features], axis=1)
 
 
 def _check_options(budget: int, learn: int, threshold: float, seeds: int, draws: int) -> None:

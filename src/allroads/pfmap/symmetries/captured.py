@@ -6,46 +6,30 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import jax
-from jax.extend import core
 
 from allroads.pfmap.network import Network, Params
-from allroads.pfmap.symmetries.rules import control
+from allroads.pfmap.replay import replay
 
 
-def inside(network: Network, counts: Collection[int]) -> Callable[[Params, Any], dict[int, Any]]:
+def inside(network: Network, numbers: Collection[int]) -> Callable[[Params, Any], dict[int, Any]]:
     """``run(params, inputs) -> {number: array}``: the arrays that the equations with these numbers give.
 
-    Equations are numbered as :class:`Trace` numbers them: in the order in which they run, calls gone into, loops not.
+    Equations are numbered as :class:`Trace` numbers them: from 1 in the order in which they run; calls are gone into
+    and have no number, loops and branches are one equation each.
     """
 
     def run(params: Params, inputs: Any) -> dict[int, Any]:
-        closed = jax.make_jaxpr(network.apply)(params, inputs)
         seen: dict[int, Any] = {}
-        _run(closed.jaxpr, closed.consts, jax.tree.leaves((params, inputs)), 0, counts, seen)
+        count = 0
+
+        def look(_: Any, __: Any, ___: Any, outputs: Sequence[Any]) -> tuple[Sequence[Any], None]:
+            nonlocal count
+            count += 1
+            if count in numbers:
+                seen[count] = outputs[0]
+            return outputs, None
+
+        replay(network, params, inputs, lambda leaf: None, None, look)
         return seen
 
     return jax.jit(run)
-
-
-def _run(
-    jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], count: int, wanted: Collection[int], seen: dict[int, Any]
-) -> tuple[list[Any], int]:
-    known = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
-
-    def read(var: Any) -> Any:
-        return var.val if isinstance(var, core.Literal) else known[var]
-
-    for equation in jaxpr.eqns:
-        operands = [read(var) for var in equation.invars]
-        body = control.called(equation)
-        if body is not None:
-            outputs, count = _run(*body, operands, count, wanted, seen)
-        else:
-            parameters = equation.primitive.get_bind_params(equation.params)
-            outputs = equation.primitive.bind(*operands, **parameters)
-            outputs = outputs if equation.primitive.multiple_results else [outputs]
-        count += 1
-        if count in wanted:
-            seen[count] = outputs[0]
-        known.update(zip(equation.outvars, outputs, strict=True))
-    return [read(var) for var in jaxpr.outvars], count

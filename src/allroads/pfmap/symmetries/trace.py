@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jax.extend import core
 
+from allroads.pfmap.calls import called
 from allroads.pfmap.symmetries.axes import Atom, compound, cut, find, is_pinned, pin, split, unify
 from allroads.pfmap.symmetries.grades import (
     Grade,
@@ -211,14 +212,14 @@ class Trace:
                 outputs = [self.constant(result) for result in results]
             else:
                 outputs = apply_rule(self, equation, operands, capture)
-            if capture:
-                self._count += 1
+            seen = capture and called(equation) is None  # what a call gives has been seen inside it
+            self._count += seen
             for var, output in zip(equation.outvars, outputs, strict=True):
                 if output.shape != tuple(var.aval.shape):
                     raise AssertionError(f"{equation.primitive}: shape {output.shape}, expected {var.aval.shape}")
                 known[var] = output
                 self.record(output.axes)
-                if capture and len(equation.outvars) == 1 and var.aval.dtype.kind == "f" and output.value is None:
+                if seen and len(equation.outvars) == 1 and var.aval.dtype.kind == "f" and output.value is None:
                     self.captured.append((self._count, output))
         return [read(var) for var in jaxpr.outvars]
 

@@ -5,27 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jax.extend import core
-
+from allroads.pfmap.calls import called
 from allroads.pfmap.symmetries.axes import Atom
 from allroads.pfmap.symmetries.trace import Array, Axis, Trace
-
-CALLS = ("jit", "pjit", "closed_call", "core_call", "checkpoint", "remat", "custom_jvp_call", "custom_vjp_call")
-"""Primitives that run a function on their operands and do nothing else."""
-
-Body = tuple[Any, list[Any]]
-"""A jaxpr and its constants."""
-
-
-def called(equation: Any) -> Body | None:
-    """The function that a call runs, where the primitive is one."""
-    for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if equation.primitive.name in CALLS else ():
-        inner = equation.params.get(key)
-        if isinstance(inner, core.ClosedJaxpr):
-            return inner.jaxpr, list(inner.consts)
-        if isinstance(inner, core.Jaxpr):
-            return inner, []
-    return None
 
 
 def call(trace: Trace, equation: Any, operands: Sequence[Array], capture: bool) -> list[Array]:
