@@ -2,6 +2,8 @@
 
 Every network is trained from scratch here, in pairs of seeds, and every method sees the training data alone. All pairs
 of a network are connected side by side in one call.
+
+    cd benchmarks && python connect.py    # 17 minutes beside other work; writes results/connect.json
 """
 
 from __future__ import annotations
@@ -133,7 +135,10 @@ def main():
         rows += straight_rows(name, network, ends, data)
         rows += curve_rows(name, network, ends, data)
         rows.append(star_row(name, network, ends, data))
-    args.json.write_text(json.dumps({"rows": rows, "python": sys.version.split()[0], "jax": jax.__version__}, indent=1))
+    versions = {"python": sys.version.split()[0], "jax": jax.__version__}
+    args.json.write_text(
+        json.dumps({"command": "cd benchmarks && python connect.py", "rows": rows} | versions, indent=1)
+    )
 
 
 if __name__ == "__main__":
