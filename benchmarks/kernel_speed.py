@@ -1,6 +1,6 @@
 """Time of a kernel against the size of the network, beside the product of matrices that a held Jacobian would take.
 
-    python benchmarks/kernel_speed.py    # five minutes on one thread; writes benchmarks/results/kernel_speed.json
+    python benchmarks/kernel_speed.py    # ten minutes on one thread, 8 GB; writes benchmarks/results/kernel_speed.json
 
 Relu MLPs 64-W-W-1 on 2,000 examples and 64-W-W-10 on 200, so 2,000 outputs each, from 10⁴ to 10⁶ parameters, in single
 precision on one thread. ``plain`` contracts whole rows of the Jacobian and is the check: the largest difference to it,
