@@ -136,9 +136,8 @@ def main():
         rows += curve_rows(name, network, ends, data)
         rows.append(star_row(name, network, ends, data))
     versions = {"python": sys.version.split()[0], "jax": jax.__version__}
-    args.json.write_text(
-        json.dumps({"command": "cd benchmarks && python connect.py", "rows": rows} | versions, indent=1)
-    )
+    command = " ".join(["cd benchmarks && python connect.py", *sys.argv[1:]])
+    args.json.write_text(json.dumps({"command": command, "rows": rows} | versions, indent=1))
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ class Calibration:
 
 @cache
 def shipped(features: tuple[str, ...]) -> Calibration:
-    """The law on these features that comes with the package.
+    """The law that comes with the package, on ``FEATURES`` or ``OF_CUBES``; there are no others.
 
     Example:
         >>> shipped(("ahead", "ahead squared", "degree")).features

@@ -20,8 +20,8 @@ def features(sight: Sight) -> np.ndarray:
     - ``ahead squared``: its square, as what takes longest is sped up most by a kernel that moves.
 
     Both are NaN where the loss is not finite. The third of ``OF_CUBES`` belongs to the target alone: its largest
-    Fourier degree. A kernel that moves learns low degrees sooner than its first rates say, so that of two targets with
-    the same steps ahead the one of higher degree takes longer.
+    Fourier degree. In the table of ``benchmarks/learnability``, of two targets with the same steps ahead the one of
+    higher degree takes longer, as if a kernel that moves turned to low degrees first.
     """
     if not np.isfinite(sight.loss):
         return np.full(len(FEATURES), np.nan)

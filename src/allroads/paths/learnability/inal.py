@@ -12,8 +12,7 @@ import numpy as np
 
 from allroads.measurement import Measurement, Status
 from allroads.pfmap.network import Network
-from allroads.pfmap.replay import replay
-from allroads.pfmap.symmetries.captured import inside
+from allroads.pfmap.symmetries.captured import inside, watch
 
 DRAWS = 64
 """Initialisations drawn."""
@@ -90,16 +89,12 @@ def _compiled(network: Network) -> Any:
 
 
 def neurons(network: Network, params: Any, example: Any) -> list[int]:
-    """Numbers of the equations, as :func:`inside` counts them, that are elementwise nonlinearities."""
+    """Numbers of the equations, as :func:`watch` counts them, that are elementwise nonlinearities."""
     found: list[int] = []
-    count = 0
 
-    def look(equation: Any, operands: Sequence[Any], _: Any, outputs: Sequence[Any]) -> tuple[Sequence[Any], None]:
-        nonlocal count
-        count += 1
+    def see(number: int, equation: Any, operands: Sequence[Any], _: Any) -> None:
         if equation.primitive.name in _NONLINEAR and any(map(jnp.ndim, operands)):
-            found.append(count)
-        return outputs, None
+            found.append(number)
 
-    jax.eval_shape(lambda p, x: replay(network, p, x, lambda leaf: None, None, look)[0], params, example)
+    jax.eval_shape(lambda p, x: watch(network, p, x, see), params, example)
     return found

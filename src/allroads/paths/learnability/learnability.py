@@ -55,9 +55,9 @@ def learnability(
     For every target the residual is split over the rates at which the linearised map would learn it under the explorer
     (whose effective learning rates, and how it goes on as gradients fall, are read off the explorer itself); a law
     fitted on runs of other targets, maps and explorers takes that to steps, with the target's largest Fourier degree
-    where inputs are all corners of a cube. How much faster than its linearisation a
-    map learns differs between maps more than between targets. So with ``learn`` that many of the targets, spread over
-    the predicted order, are learned first, and the law for the others is what these runs leave of it.
+    where inputs are all corners of a cube. How much faster than its linearisation a map learns differs between maps
+    more than between targets. So with ``learn`` that many of the targets, spread over the predicted order, are learned
+    first, and the law for the others is what these runs leave of it.
 
     Args:
         network: The network.
@@ -78,8 +78,8 @@ def learnability(
         seeds: Starts to average over; default 3. They are those of ``explore(…, members=seeds, seed=seed)``.
         seed: Decides starts, and what the explorer draws in the runs of ``learn``.
         draws: Initialisations for INAL; default 64.
-        calibration: A law of your own, of :func:`~allroads.paths.learnability.calibration.calibrate`; default the one
-            that comes with the package.
+        calibration: A law of your own, of :func:`~allroads.paths.learnability.calibration.calibrate`; over ``ahead``,
+            ``ahead squared`` and, where inputs are a cube, ``degree``; default the one that comes with the package.
 
     Returns:
         :class:`Learnability`: for each target predicted ``steps`` with ``interval``, ``probability`` of being learned
@@ -87,7 +87,8 @@ def learnability(
         steps that they took.
 
     Raises:
-        InputError: On NaN in inputs or labels, labels that fit neither inputs nor loss, or options out of range.
+        InputError: On NaN in inputs or labels, labels that fit neither inputs nor loss, options out of range, or a
+            calibration that asks for what is not known of these targets.
         UnknownNameError: If there is no such explorer or loss.
 
     When it fails: where the kernel at the start is blind to a target, as that of a tanh network without biases is to
