@@ -8,7 +8,19 @@ import pytest
 
 from allroads import float64
 from allroads.points.llc.chains import Place, squared_distance
-from allroads.points.llc.metric import Metric, Moments, changed, gradient_metric, joined, split, to_weights
+from allroads.points.llc.metric import (
+    LARGEST,
+    SINGLE,
+    Metric,
+    Moments,
+    changed,
+    gradient_metric,
+    joined,
+    rotated,
+    split,
+    to_coordinates,
+    to_weights,
+)
 from allroads.points.llc.problem import Block
 
 BLOCKS = (Block(0, 3, 4, None), Block(1, 5, 1, None))
@@ -46,3 +58,31 @@ def test_gradients_of_a_kronecker_curvature_become_white():
         columns = [np.asarray(to_weights(jnp.asarray(e.reshape(3, 4)), of)).ravel() for e in np.eye(12)]
         map_ = np.array(columns).T
         np.testing.assert_allclose(map_.T @ np.kron(a, b) @ map_, np.eye(12), atol=1e-10)
+
+
+def test_single_precision_rotations_of_long_sides_leave_the_narrowest_directions_their_energy():
+    """The widths of the coldest default: 10⁻⁶ and 10⁻¹. Energies from the exact directions, in double precision."""
+    side, stiff = SINGLE + 44, 30
+    rng = np.random.default_rng(2)
+    turns = [np.linalg.qr(rng.normal(size=(side, side)))[0] for _ in range(2)]
+    sizes = np.where(np.arange(side) < stiff, 1e6, 1e1)
+    a, b = ((turn * sizes) @ turn.T for turn in turns)
+    with float64():
+        of = gradient_metric(Moments(jnp.asarray(a * np.trace(b)), jnp.asarray(b * np.trace(a))), 0.0)
+        assert of.left.dtype == of.right.dtype == jnp.float32
+        z = rng.normal(size=(side, side))
+        weights = np.asarray(to_weights(jnp.asarray(z), of))
+        assert weights.dtype == float
+        back = np.asarray(to_coordinates(jnp.asarray(weights), of))
+    narrow = turns[0][:, :stiff].T @ weights @ turns[1][:, :stiff]
+    energy = 1e12 * (narrow**2).mean()
+    assert energy == pytest.approx((z[-stiff:, -stiff:] ** 2).mean(), rel=0.005)  # eigenvalues ascend
+    assert np.sqrt(((back - z)[-stiff:, -stiff:] ** 2).mean()) < 0.05
+
+
+@pytest.mark.parametrize(("count", "longest"), [(64, 16), (20, 5), (4, 1)])
+def test_a_side_is_rotated_where_four_vectors_a_row_are_seen(count, longest):
+    assert rotated(7 * longest, 7, count)
+    assert not rotated(7 * longest + 1, 7, count)
+    assert not rotated(1, 7, count)
+    assert not rotated(LARGEST + 1, LARGEST, count)

@@ -15,7 +15,7 @@ from allroads.points.llc.problem import checked_question
 from allroads.points.llc.run import SMALL, Run
 from allroads.points.llc.schedule import _falling, _measure, _warm
 from allroads.points.llc.survey import survey
-from allroads.points.zoo import quadratic
+from allroads.points.zoo import deep_linear, quadratic
 from allroads.points.zoo.deep_linear import linear_truth
 
 make_plan = importlib.import_module("allroads.points.llc.llc").make_plan
@@ -31,7 +31,7 @@ def started(truth=FEW, chains=12, nbeta=1e4, localisation=1.0, **options):
     leaves, structure = jax.tree.flatten(jax.tree.map(lambda leaf: leaf[None], params))
     baseline = compiled_losses(question, structure)(leaves, data)
     plan = make_plan(question, data, chains=chains, **options)
-    scene = survey(question, structure, leaves, baseline, data, plan.rotate, seed=0)
+    scene = survey(question, structure, leaves, baseline, data, plan.gradients, seed=0)
     nbeta, localisation = np.full(1, nbeta), np.full(1, localisation)
     return Run(question, structure, scene, baseline, data, nbeta, localisation, plan, seed=0)
 
@@ -91,6 +91,31 @@ def test_tuning_brings_hanging_chains_back():
         after = np.asarray(run.z)
     assert not (after[1, 2] == before[1, 2]).all()
     assert any((after[1, 2] == before[1, k]).all() for k in (0, 1, 3, 4, 5))
+
+
+@pytest.mark.parametrize(
+    ("examples", "dimension", "sampler", "batch"),
+    [(1024, 10**7, "hmc", None), (1025, 10**6, "sgld", 512), (5000, 10**5, "hmc", None), (5001, 10**5, "sgld", 512)],
+)
+def test_all_examples_are_taken_where_that_costs_no_more_than_two_batches_or_little(
+    examples, dimension, sampler, batch
+):
+    plan = make_plan(SimpleNamespace(dimension=dimension), SimpleNamespace(inputs=range(examples)))
+    assert (plan.sampler, plan.batch) == (sampler, batch)
+
+
+def test_few_gradients_a_round_make_a_metric_too():
+    """As at more than 20,000 parameters, where a group sees 40 gradients a round and fewer."""
+    with float64():
+        run = started(deep_linear((8, 8, 8), 2, examples=16), chains=4, draws=5, nbeta=1e6)
+        assert run.plan.gradients == 20
+        before = [np.asarray(m.masses) for m in run.place.metric]
+        run.tune(run.round()._replace(quality=np.full((2, 2, 5), 0.75)))
+        assert (run.heard == 1).all()
+        for block, masses in zip(run.moments, before, strict=True):
+            assert block.rows.shape == block.columns.shape == (2, 8, 8)
+            assert masses.shape == (2, 8, 8)
+        assert all((np.asarray(m.masses) != b).any() for m, b in zip(run.place.metric, before, strict=True))
 
 
 def test_a_metric_is_made_of_all_rounds_at_a_posterior_or_of_the_last_where_parameters_are_few():

@@ -22,15 +22,16 @@ from allroads.points.llc.metric import LARGEST
 from allroads.points.llc.problem import Data, Question, checked_question
 from allroads.points.llc.run import Plan, Run
 from allroads.points.llc.schedule import Record, sample
-from allroads.points.llc.survey import Scene, coldest, rounding, slope_energy, survey, usual_localisation
+from allroads.points.llc.survey import PROBES, Scene, coldest, rounding, slope_energy, survey, usual_localisation
 from allroads.points.llc.verdict import Evidence, judge
 
 COPIES = 12
 """Arrays of the size of the parameters that a chain holds at once."""
 FLAT = 1e-9
 """Energies below this at all draws are rounding: the loss does not change."""
-CHEAP = 5e8
-"""Examples × parameters up to which every gradient takes all examples by default."""
+CHEAP, BATCH = 5e8, 512
+"""Examples × parameters up to which every gradient takes all examples by default, and the examples of a batch
+otherwise; where all are at most two batches, a gradient of all is worth its cost, as only it can be tested."""
 SIZES = ((20, 128, 50), (100, 32, 50), (1_000, 8, 50), (20_000, 8, 20), (200_000, 8, 10), (math.inf, 4, 5))
 """Chains, and draws a round, by the number of parameters: the fewer there are, the more a given precision takes."""
 
@@ -83,8 +84,8 @@ def llc(
         labels: ``[n, …]``.
         nbeta: nβ. Default: see above.
         localisation: γ. Default: see above.
-        sampler: ``"hmc"`` (default while all examples fit in a gradient cheaply), ``"mala"``, ``"mclmc"``, or on
-            batches ``"sgld"``, ``"rmsprop_sgld"``, ``"sgnht"``.
+        sampler: ``"hmc"`` (default up to 1,024 examples, or 5·10⁸ examples × parameters), ``"mala"``, ``"mclmc"``, or
+            on batches ``"sgld"`` (default beyond), ``"rmsprop_sgld"``, ``"sgnht"``.
         chains: Chains, run as one batch: an even number, at least 4, or with ``ladder=False`` any from 2. Default 8;
             32 up to 100 free parameters, 128 up to 20.
         draws: Draws measured of each chain. Default: until the standard error is as small as ``precision`` asks.
@@ -163,7 +164,7 @@ def estimate(
     leaves, structure = jax.tree.flatten(points)
     baseline = compiled_losses(question, structure)(leaves, data)
     _check_losses(baseline, data)
-    scene = survey(question, structure, leaves, baseline, data, plan.rotate, seed)
+    scene = survey(question, structure, leaves, baseline, data, plan.gradients, seed)
     given = np.ones(len(scene.curvature))
     nbetas = np.array([coldest(scene, i) for i in range(len(given))]) if nbeta is None else nbeta * given
     gammas = usual_localisation(nbetas * scene.curvature) if localisation is None else localisation * given
@@ -249,7 +250,8 @@ def make_plan(
     """
     count, dimension = len(data.inputs), question.dimension
     if sampler is None:
-        sampler = "hmc" if batch_size is None and count * dimension <= CHEAP else "sgld"
+        whole = count * dimension <= CHEAP or count <= 2 * BATCH
+        sampler = "hmc" if batch_size is None and whole else "sgld"
     if sampler not in SAMPLERS:
         raise UnknownNameError("sampler", sampler, SAMPLERS)
     if metric not in ("curvature", "none"):
@@ -276,7 +278,7 @@ def make_plan(
             f"batch_size: sampler {sampler!r} needs the loss of all examples. Leave it out, or take 'sgld'."
         )
     stochastic = SAMPLERS[sampler].stochastic
-    batch = (batch_size or min(count, 512)) if stochastic else None
+    batch = (batch_size or min(count, BATCH)) if stochastic else None
     a_round = next(number for limit, _, number in SIZES if dimension <= limit)
     if draws is not None:
         a_round = min(a_round, draws)
@@ -289,7 +291,7 @@ def make_plan(
         fixed=draws is not None,
         batch=None if batch == count else batch,
         step_size=step_size,
-        rotate=metric == "curvature",
+        gradients=min(2 * chains // (1 + ladder) * a_round, PROBES) if metric == "curvature" else 0,
         precision=precision,
         ladder=ladder,
     )

@@ -24,8 +24,6 @@ STEPS = (5, 40)
 """Fewest and most gradients a draw."""
 FAR = 10
 """Standard deviations above the largest mean energy at which a chain is brought back."""
-ENOUGH = 64
-"""Gradients from which on a metric is made of them."""
 POPULATION = 16
 """Chains in a group from which on, if they could be resampled at every level, they are taken as a population."""
 
@@ -43,7 +41,8 @@ class Plan:
         fixed: Whether exactly that many rounds are measured.
         batch: Examples a gradient of a stochastic sampler looks at; ``None``: all.
         step_size: Of the sampler; ``None``: tuned.
-        rotate: Whether the metric is made from curvature; else it is one number.
+        gradients: How many the metric rests on: of one group and two rounds, the fewest at a level; 0: it is one
+            number.
         precision: Standard error, as a share of the mean or of 1, at which sampling ends.
         ladder: Whether the chains come in two groups from two sides; else all start at the posterior asked for.
     """
@@ -56,7 +55,7 @@ class Plan:
     fixed: bool
     batch: int | None
     step_size: float | None
-    rotate: bool
+    gradients: int
     precision: float
     ladder: bool
 
@@ -118,7 +117,7 @@ class Run:
         """A round of draws of all chains; moments for a metric are always taken, as compiling twice would cost more."""
         plan, chains = self.plan, self.chains
         start, run = compiled_chains(
-            self.question, self.structure, plan.sampler, plan.draws, plan.batch, plan.rotate, observe
+            self.question, self.structure, plan.sampler, plan.draws, plan.batch, plan.gradients, observe
         )
         nbeta = jnp.broadcast_to(jnp.asarray(self.nbeta)[:, None], (self.sites, chains))
         if self.states is None:
@@ -129,7 +128,7 @@ class Run:
         )
         self.z = self.states.position
         self.last = np.asarray(out.energy[..., -1])
-        self.gradients += self.groups * chains * plan.draws * (self.steps + plan.rotate)
+        self.gradients += self.groups * chains * plan.draws * (self.steps + bool(plan.gradients))
         return jax.tree.map(np.asarray, out._replace(moments=None))._replace(moments=out.moments)
 
     def resample(self, ratio: float) -> None:
@@ -194,7 +193,7 @@ class Run:
         """Take the metric, unless it is to stay, from the gradients of a round, and the step from its acceptance."""
         quality = mean_quality(out)
         lost = ~np.isfinite(np.asarray(self.z)).all((1, 2)) | ~np.isfinite(out.energy).all((1, 2))
-        if metric and self.plan.rotate and self.chains * self.plan.draws >= ENOUGH:
+        if metric and self.plan.gradients:
             self._learn(out.moments, (quality > 0.2) & ~lost)
         if lost.any():
             self.z = jnp.where(jnp.asarray(lost)[:, None, None], 0.0, self.z)
