@@ -9,14 +9,12 @@ import pytest
 from allroads import float64
 from allroads.points.llc.chains import Place, squared_distance
 from allroads.points.llc.metric import (
-    LARGEST,
     SINGLE,
     Metric,
     Moments,
     changed,
     gradient_metric,
     joined,
-    rotated,
     split,
     to_coordinates,
     to_weights,
@@ -78,11 +76,3 @@ def test_single_precision_rotations_of_long_sides_leave_the_narrowest_directions
     energy = 1e12 * (narrow**2).mean()
     assert energy == pytest.approx((z[-stiff:, -stiff:] ** 2).mean(), rel=0.005)  # eigenvalues ascend
     assert np.sqrt(((back - z)[-stiff:, -stiff:] ** 2).mean()) < 0.05
-
-
-@pytest.mark.parametrize(("count", "longest"), [(64, 16), (20, 5), (4, 1)])
-def test_a_side_is_rotated_where_four_vectors_a_row_are_seen(count, longest):
-    assert rotated(7 * longest, 7, count)
-    assert not rotated(7 * longest + 1, 7, count)
-    assert not rotated(1, 7, count)
-    assert not rotated(LARGEST + 1, LARGEST, count)

@@ -15,7 +15,7 @@ from allroads.points.llc.problem import checked_question
 from allroads.points.llc.run import SMALL, Run
 from allroads.points.llc.schedule import _falling, _measure, _warm
 from allroads.points.llc.survey import survey
-from allroads.points.zoo import deep_linear, quadratic
+from allroads.points.zoo import quadratic
 from allroads.points.zoo.deep_linear import linear_truth
 
 make_plan = importlib.import_module("allroads.points.llc.llc").make_plan
@@ -31,7 +31,7 @@ def started(truth=FEW, chains=12, nbeta=1e4, localisation=1.0, **options):
     leaves, structure = jax.tree.flatten(jax.tree.map(lambda leaf: leaf[None], params))
     baseline = compiled_losses(question, structure)(leaves, data)
     plan = make_plan(question, data, chains=chains, **options)
-    scene = survey(question, structure, leaves, baseline, data, plan.gradients, seed=0)
+    scene = survey(question, structure, leaves, baseline, data, plan.rotate, seed=0)
     nbeta, localisation = np.full(1, nbeta), np.full(1, localisation)
     return Run(question, structure, scene, baseline, data, nbeta, localisation, plan, seed=0)
 
@@ -104,18 +104,24 @@ def test_all_examples_are_taken_where_that_costs_no_more_than_two_batches_or_lit
     assert (plan.sampler, plan.batch) == (sampler, batch)
 
 
-def test_few_gradients_a_round_make_a_metric_too():
-    """As at more than 20,000 parameters, where a group sees 40 gradients a round and fewer."""
+def test_few_gradients_a_round_make_a_metric_after_some_rounds():
+    """As beyond 20,000 parameters; here a group sees 20 a round, so that four rounds, at any level, bring enough."""
     with float64():
-        run = started(deep_linear((8, 8, 8), 2, examples=16), chains=4, draws=5, nbeta=1e6)
-        assert run.plan.gradients == 20
-        before = [np.asarray(m.masses) for m in run.place.metric]
-        run.tune(run.round()._replace(quality=np.full((2, 2, 5), 0.75)))
-        assert (run.heard == 1).all()
-        for block, masses in zip(run.moments, before, strict=True):
-            assert block.rows.shape == block.columns.shape == (2, 8, 8)
-            assert masses.shape == (2, 8, 8)
-        assert all((np.asarray(m.masses) != b).any() for m, b in zip(run.place.metric, before, strict=True))
+        run = started(quadratic((1.0,) * (SMALL + 1), examples=SMALL + 1), chains=4, draws=10)
+        seen = np.random.default_rng(0).uniform(1e7, 2e7, (6, 2, SMALL + 1))
+
+        def tuned(new):
+            moments = (Moments(jnp.asarray(new), jnp.asarray(new.sum(1, keepdims=True))),)
+            run.tune(draws(np.ones((2, 2, 10)))._replace(quality=np.full((2, 2, 10), 0.75), moments=moments))
+            return np.asarray(run.place.metric[0].masses)[..., 0]
+
+        before = np.asarray(run.place.metric[0].masses)[..., 0]
+        for new in seen[:3]:
+            np.testing.assert_array_equal(tuned(new), before)
+        np.testing.assert_allclose(tuned(seen[3]), seen[:4].mean(0))
+        np.testing.assert_allclose(tuned(seen[4]), seen[:5].mean(0))
+        run.move_to(run.nbeta * 10, np.full(2, 1.0))
+        np.testing.assert_allclose(tuned(seen[5]), (4 * 10 * seen[:5].mean(0) + seen[5]) / 5)
 
 
 def test_a_metric_is_made_of_all_rounds_at_a_posterior_or_of_the_last_where_parameters_are_few():

@@ -77,15 +77,14 @@ def compiled_gradient(question: Question, structure: Any) -> Callable:
 
 
 @lru_cache(maxsize=64)
-def compiled_first_metric(question: Question, structure: Any, count: int, probes: int) -> Callable:
+def compiled_first_metric(question: Question, structure: Any, rotate: bool, probes: int) -> Callable:
     """``(leaves, data, keys, h_max) -> metric`` whose masses are curvatures of the mean loss.
 
-    They come from products of the Hessian with random vectors; with a ``count`` of 0, all are h_max. Sides are rotated
-    as in a metric made of ``count`` gradients.
+    They come from products of the Hessian with random vectors; without ``rotate``, all are h_max.
     """
 
     def one(leaves: Any, data: Data, key: Any, curvature: Any) -> tuple[Metric, ...]:
-        if not count:
+        if not rotate:
             return tuple(uniform(curvature) for _ in question.blocks)
 
         def slope(steps: list[Any]) -> list[Any]:
@@ -101,10 +100,10 @@ def compiled_first_metric(question: Question, structure: Any, count: int, probes
             keys = jax.random.split(key, len(zero))
             noise = [jax.random.normal(k, x.shape) for k, x in zip(keys, zero, strict=True)]
             products = jax.jvp(slope, (zero,), (noise,))[1]
-            seen = tuple(moments(b, p, count) for b, p in zip(question.blocks, products, strict=True))
+            seen = tuple(moments(b, p) for b, p in zip(question.blocks, products, strict=True))
             return jax.tree.map(jnp.add, total, seen), None
 
-        empty = tuple(moments(b, x, count) for b, x in zip(question.blocks, zero, strict=True))
+        empty = tuple(moments(b, x) for b, x in zip(question.blocks, zero, strict=True))
         total, _ = jax.lax.scan(probe, empty, jax.random.split(key, probes))
         return tuple(curvature_metric(jax.tree.map(lambda x: x / probes, m)) for m in total)
 
@@ -186,7 +185,7 @@ def compiled_stiffness(question: Question, structure: Any, iterations: int = 12)
 
 @lru_cache(maxsize=64)
 def compiled_chains(
-    question: Question, structure: Any, sampler: str, draws: int, batch: int | None, count: int, observe: Any
+    question: Question, structure: Any, sampler: str, draws: int, batch: int | None, adapt: bool, observe: Any
 ) -> tuple[Callable, Callable]:
     """``start(z, …) -> states`` and ``run(states, …, step_size, steps, keys) -> (states, Draws)``.
 
@@ -196,7 +195,7 @@ def compiled_chains(
         sampler: Name of a sampler.
         draws: Draws a call.
         batch: Examples a gradient looks at; ``None``: all.
-        count: Gradients that a metric is made of: their moments are taken, unless it is 0.
+        adapt: Whether moments of gradients are taken, for a metric.
         observe: ``(params, observed inputs) -> array``, evaluated at every draw, or ``None``.
     """
     rule = SAMPLERS[sampler]
@@ -214,7 +213,7 @@ def compiled_chains(
         posterior = law(question, structure, place, data, nbeta, batch)
         _, slope = posterior.batch_slope(posterior.parted(z), key)
         parts = [to_weights(g * m.masses, m) for g, m in zip(slope, place.metric, strict=True)]
-        return tuple(moments(b, g, count) for b, g in zip(question.blocks, parts, strict=True))
+        return tuple(moments(b, g) for b, g in zip(question.blocks, parts, strict=True))
 
     def run(state: Any, place: Place, data: Data, nbeta: Any, step: Any, steps: Any, key: Any, extra: Any) -> Any:
         posterior = law(question, structure, place, data, nbeta, batch)
@@ -224,7 +223,7 @@ def compiled_chains(
             state, out = rule.draw(key, state, posterior, step, steps)
             z = state.position
             distance = squared_distance(place, posterior.parted(z))
-            if count:
+            if adapt:
                 total = jax.tree.map(jnp.add, total, seen(z, place, data, nbeta, key))
             observed = None
             if observe is not None:
@@ -232,9 +231,9 @@ def compiled_chains(
             return (state, total), (out.energy, out.quality, distance, observed)
 
         empty = None
-        if count:
+        if adapt:
             zero = [jnp.zeros((b.rows, b.columns)) for b in question.blocks]
-            empty = tuple(moments(b, x, count) for b, x in zip(question.blocks, zero, strict=True))
+            empty = tuple(moments(b, x) for b, x in zip(question.blocks, zero, strict=True))
         (state, total), (energy, quality, distance, observed) = jax.lax.scan(
             draw, (state, empty), jax.random.split(key, draws)
         )

@@ -22,7 +22,7 @@ from allroads.points.llc.metric import LARGEST
 from allroads.points.llc.problem import Data, Question, checked_question
 from allroads.points.llc.run import Plan, Run
 from allroads.points.llc.schedule import Record, sample
-from allroads.points.llc.survey import PROBES, Scene, coldest, rounding, slope_energy, survey, usual_localisation
+from allroads.points.llc.survey import Scene, coldest, rounding, slope_energy, survey, usual_localisation
 from allroads.points.llc.verdict import Evidence, judge
 
 COPIES = 12
@@ -164,7 +164,7 @@ def estimate(
     leaves, structure = jax.tree.flatten(points)
     baseline = compiled_losses(question, structure)(leaves, data)
     _check_losses(baseline, data)
-    scene = survey(question, structure, leaves, baseline, data, plan.gradients, seed)
+    scene = survey(question, structure, leaves, baseline, data, plan.rotate, seed)
     given = np.ones(len(scene.curvature))
     nbetas = np.array([coldest(scene, i) for i in range(len(given))]) if nbeta is None else nbeta * given
     gammas = usual_localisation(nbetas * scene.curvature) if localisation is None else localisation * given
@@ -291,7 +291,7 @@ def make_plan(
         fixed=draws is not None,
         batch=None if batch == count else batch,
         step_size=step_size,
-        gradients=min(2 * chains // (1 + ladder) * a_round, PROBES) if metric == "curvature" else 0,
+        rotate=metric == "curvature",
         precision=precision,
         ladder=ladder,
     )

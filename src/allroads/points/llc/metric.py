@@ -17,8 +17,9 @@ from allroads.points.llc.problem import Block
 
 LARGEST = 1024
 """Sides longer than this are not rotated; decomposing them would cost more than it saves."""
-VECTORS = 4
-"""Vectors a row that the second moment of a rotated side rests on, at least."""
+LONGEST = 16
+"""A side is rotated if it is at most so many times as long as the other: a second moment over some 64 gradients then
+rests on four vectors a row."""
 SINGLE = 256
 """Sides longer than this are rotated in single precision, at less than half the cost. What wide directions then leak
 into narrow ones is a few hundredths of the narrow width where that is 10⁻⁵ of the wide, as ``1/√(nβ h)`` is of ``1/√γ``
@@ -43,17 +44,17 @@ class Moments(NamedTuple):
     columns: Any
 
 
-def rotated(side: int, other: int, count: int) -> bool:
-    """Whether a side is rotated in a metric made of so many gradients."""
-    return 1 < side <= LARGEST and VECTORS * side <= count * other
+def rotated(side: int, other: int) -> bool:
+    """Whether a side is rotated."""
+    return 1 < side <= min(LARGEST, LONGEST * other)
 
 
-def moments(block: Block, gradient: Any, count: int) -> Moments:
-    """Second moments of one gradient of a block, of ``count`` that a metric is made of."""
+def moments(block: Block, gradient: Any) -> Moments:
+    """Second moments of one gradient of a block."""
     rows, columns = block.rows, block.columns
     return Moments(
-        gradient @ gradient.T if rotated(rows, columns, count) else (gradient**2).sum(1),
-        gradient.T @ gradient if rotated(columns, rows, count) else (gradient**2).sum(0),
+        gradient @ gradient.T if rotated(rows, columns) else (gradient**2).sum(1),
+        gradient.T @ gradient if rotated(columns, rows) else (gradient**2).sum(0),
     )
 
 

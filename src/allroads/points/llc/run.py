@@ -24,6 +24,8 @@ STEPS = (5, 40)
 """Fewest and most gradients a draw."""
 FAR = 10
 """Standard deviations above the largest mean energy at which a chain is brought back."""
+ENOUGH = 64
+"""Gradients from which on a metric is made of them: of a round, or of several where parameters are many."""
 POPULATION = 16
 """Chains in a group from which on, if they could be resampled at every level, they are taken as a population."""
 
@@ -41,8 +43,7 @@ class Plan:
         fixed: Whether exactly that many rounds are measured.
         batch: Examples a gradient of a stochastic sampler looks at; ``None``: all.
         step_size: Of the sampler; ``None``: tuned.
-        gradients: How many the metric rests on: of one group and two rounds, the fewest at a level; 0: it is one
-            number.
+        rotate: Whether the metric is made from curvature; else it is one number.
         precision: Standard error, as a share of the mean or of 1, at which sampling ends.
         ladder: Whether the chains come in two groups from two sides; else all start at the posterior asked for.
     """
@@ -55,7 +56,7 @@ class Plan:
     fixed: bool
     batch: int | None
     step_size: float | None
-    gradients: int
+    rotate: bool
     precision: float
     ladder: bool
 
@@ -117,7 +118,7 @@ class Run:
         """A round of draws of all chains; moments for a metric are always taken, as compiling twice would cost more."""
         plan, chains = self.plan, self.chains
         start, run = compiled_chains(
-            self.question, self.structure, plan.sampler, plan.draws, plan.batch, plan.gradients, observe
+            self.question, self.structure, plan.sampler, plan.draws, plan.batch, plan.rotate, observe
         )
         nbeta = jnp.broadcast_to(jnp.asarray(self.nbeta)[:, None], (self.sites, chains))
         if self.states is None:
@@ -128,7 +129,7 @@ class Run:
         )
         self.z = self.states.position
         self.last = np.asarray(out.energy[..., -1])
-        self.gradients += self.groups * chains * plan.draws * (self.steps + bool(plan.gradients))
+        self.gradients += self.groups * chains * plan.draws * (self.steps + plan.rotate)
         return jax.tree.map(np.asarray, out._replace(moments=None))._replace(moments=out.moments)
 
     def resample(self, ratio: float) -> None:
@@ -167,7 +168,7 @@ class Run:
 
         self._change(tuple(masses(m) for m in self.place.metric))
         self.moments = jax.tree.map(lambda x: x * _along(ratio, x), self.moments)
-        self.heard = np.minimum(self.heard, 1)
+        self.heard = np.minimum(self.heard, math.ceil(ENOUGH / (self.chains * self.plan.draws)))
         self.measure_stiffness()
 
     def _change(self, metric: tuple[Metric, ...]) -> None:
@@ -193,7 +194,7 @@ class Run:
         """Take the metric, unless it is to stay, from the gradients of a round, and the step from its acceptance."""
         quality = mean_quality(out)
         lost = ~np.isfinite(np.asarray(self.z)).all((1, 2)) | ~np.isfinite(out.energy).all((1, 2))
-        if metric and self.plan.gradients:
+        if metric and self.plan.rotate:
             self._learn(out.moments, (quality > 0.2) & ~lost)
         if lost.any():
             self.z = jnp.where(jnp.asarray(lost)[:, None, None], 0.0, self.z)
@@ -209,7 +210,8 @@ class Run:
 
         A metric made of the latest gradients alone moves chains least where their energy happens to be high, and while
         it follows them, their mean energy is some per cent above the equilibrium. So where parameters are many, and
-        gradients few for each, all rounds count alike; those before the posterior changed, together, as one.
+        gradients few for each, all rounds count alike; of those before the posterior changed, as many as bring enough
+        gradients, mostly one.
         """
         self.heard = np.where(good, self.heard * (self.question.dimension > SMALL) + 1, self.heard)
         share = 1 / np.maximum(self.heard, 1)
@@ -222,6 +224,9 @@ class Run:
 
         before = jax.tree.map(jnp.zeros_like, moments) if self.moments is None else self.moments
         self.moments = jax.tree.map(mean, moments, before)
+        good = good & (self.heard * self.chains * self.plan.draws >= ENOUGH)
+        if not good.any():
+            return
         fresh = compiled_metric()(self.moments, self.place.localisation)
         self._change(jax.tree.map(of_good, fresh, self.place.metric))
 

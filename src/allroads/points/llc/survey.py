@@ -25,8 +25,6 @@ COLD = 1e12
 far above the rounding of double precision."""
 SLOPE = 0.02
 """Fall of nβL that the gradient at a minimum may allow."""
-PROBES, MANY = 64, 100_000
-"""Products of the Hessian that the first metric is made of, up to so many parameters; beyond, a quarter."""
 NEAR = 0.1
 """Standard deviation of a displacement at which curvature is looked at too, as it vanishes at some singular points."""
 
@@ -55,9 +53,9 @@ class Scene:
 
 
 def survey(
-    question: Question, structure: Any, leaves: list[Any], baseline: Any, data: Data, count: int, seed: int
+    question: Question, structure: Any, leaves: list[Any], baseline: Any, data: Data, rotate: bool, seed: int
 ) -> Scene:
-    """Look at stacked points, for chains whose metric will be made of ``count`` gradients."""
+    """Look at stacked points."""
     points = baseline.shape[0]
     keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), 0), points)
     units = tuple(uniform(jnp.ones(points)) for _ in question.blocks)
@@ -67,7 +65,8 @@ def survey(
     near = NEAR * jax.random.normal(keys[0], here.shape)
     top, beside = (np.asarray(stiffness(z, place, data, ones, keys)) for z in (here, near))
     curvature = np.maximum(np.nan_to_num(top), np.nan_to_num(beside))
-    first = compiled_first_metric(question, structure, count, PROBES if question.dimension <= MANY else PROBES // 4)
+    probes = 64 if question.dimension <= 100_000 else 16
+    first = compiled_first_metric(question, structure, rotate, probes)
     metric = first(leaves, data, keys, jnp.asarray(curvature))
     gradient = compiled_gradient(question, structure)(leaves, data)
     turned = tuple(np.asarray(part) ** 2 for part in compiled_turn(question)(gradient, metric))
