@@ -87,7 +87,7 @@ def rank_deficient(index: int) -> GroundTruth:
 
 
 LARGE = (((50,) * 5, 10, 200), ((100,) * 3, 30, 200), ((200,) * 4, 20, 400), ((250,) * 3, 25, 500))
-LARGE += (((700,) * 3, 50, 1000),)
+LARGE += (((700,) * 3, 50, 750),)
 
 
 def cases(families: set[str]) -> Iterator[tuple[str, str, Any, dict[str, Any]]]:

@@ -27,8 +27,8 @@ def made_up(
     way = [Level(1000.0, 1000.0 / 10**k, value * (1 - 0.5**k), 0.02) for k in range(levels)]
     cold = [Level(10.0 ** (k - levels + 3), 1.0, value * (1 - 0.3**k), 0.02) for k in range(levels)]
     stats = {
-        "nbeta": 1000.0, "localisation": 1.0, "sampler": "hmc", "dimension": 8, "r_hat": 1.01, "ess": 640.0,
-        "standard_error": 0.02, "drift": 0.01, "variance": 1.6, "acceptance": 0.8, "distance": 0.4,
+        "nbeta": 1000.0, "localisation": 1.0, "sampler": "hmc", "dimension": 8, "r_hat": 1.01, "spread": 0.01,
+        "ess": 640.0, "standard_error": 0.02, "drift": 0.01, "variance": 1.6, "acceptance": 0.8, "distance": 0.4,
         "prior_distance": 2.8, "slope": 0.0, "loosened": tuple(way), "cooled": tuple(cold), "loss": 0.25,
         "error_parts": {"sampling": 0.04, "localisation": 0.03, "slope": 0.0}, "top_eigenvalue": 4.0,
         "population": False, "step_size": 0.6,

@@ -57,6 +57,27 @@ def test_a_chain_that_hangs_begins_again_where_another_of_its_site_is():
     np.testing.assert_array_equal(after[1], before[1])
 
 
+def test_among_many_parameters_a_cooled_chain_far_above_another_hangs():
+    """d/2 = 505 says nothing of a chain at 300 where the other chains are at 100 ± 10."""
+    with float64():
+        run = started(quadratic((1.0,) * (10 * SMALL + 10), examples=10 * SMALL + 10), chains=8)
+        run.z = jnp.arange(run.z.size, dtype=float).reshape(run.z.shape)
+        before = np.asarray(run.z)
+        energy = np.full((*before.shape[:2], 7), 105.0)
+        energy[:, 0] = 100.0
+        energy[:, 1] = 199.0  # below ten deviations of the lowest
+        energy[:, 3] = 300.0
+        energy[1, 2] = np.nan
+        run._bring_back(energy)
+        after = np.asarray(run.z)
+        energy[1] = np.array([0.2, 10.0, 0.2, 0.2])[:, None]  # chance, where energies are small
+        run._bring_back(energy)
+    np.testing.assert_array_equal(after[0], before[0])  # the loosened group comes from below
+    np.testing.assert_array_equal(after[1, :2], before[1, :2])
+    assert all(any((after[1, hung] == before[1, k]).all() for k in (0, 1)) for hung in (2, 3))
+    np.testing.assert_array_equal(np.asarray(run.z), after)
+
+
 def test_a_step_follows_the_acceptance_and_stays_where_it_was_given():
     with float64():
         run = started()

@@ -109,12 +109,12 @@ def llc(
 
     Returns:
         A :class:`~allroads.Measurement`: ``value`` λ̂; ``error``, half of a 95 % interval that includes Monte Carlo,
-        discretisation, localisation, temperature and baseline errors; ``status`` ``converged`` (``ok`` without
-        ladder), ``scale-dependent``, ``not equilibrated``, ``diverged``, ``not at a minimum`` or ``prior-dominated``;
-        ``stats``: ``nbeta``, ``localisation``, ``r_hat``, ``ess``, ``drift``, ``acceptance``, ``distance`` (root mean
-        square of ``‖w − w*‖``) and ``prior_distance`` √(d/γ), ``error_parts``, ``loosened`` and ``cooled`` (the levels
-        of the two groups on their way), ``trace`` ``[chains, draws]`` and ``warmup`` of nβ(L − L(w*)) (first the
-        loosened group's chains, then the cooled one's; with ``population`` the cooled one's alone),
+        discretisation, localisation, temperature and baseline errors; ``status`` ``converged`` (``ok`` without ladder),
+        ``scale-dependent``, ``not equilibrated``, ``diverged``, ``not at a minimum`` or ``prior-dominated``; ``stats``:
+        ``nbeta``, ``localisation``, ``r_hat``, ``spread`` (of half chains), ``ess``, ``drift``, ``acceptance``,
+        ``distance`` (root mean square of ``‖w − w*‖``) and ``prior_distance`` √(d/γ), ``error_parts``, ``loosened`` and
+        ``cooled`` (the levels of the two groups on their way), ``trace`` ``[chains, draws]`` and ``warmup`` of nβ(L −
+        L(w*)) (first the loosened group's chains, then the cooled one's; with ``population`` the cooled one's alone),
         ``wbic`` (n times the mean loss under the posterior: WBIC at nβ = n / ln n), ``top_eigenvalue`` and
         ``curvature`` (the same, or that a little way off where it is larger), ``step_size``, ``gradients``.
 
@@ -201,6 +201,7 @@ def _measurement(
         "sampler": plan.sampler,
         "dimension": question.dimension,
         "r_hat": found.r_hat,
+        "spread": found.spread,
         "ess": found.ess,
         "standard_error": found.standard_error,
         "drift": found.drift,

@@ -23,7 +23,7 @@ TRAJECTORY = 2.5
 STEPS = (5, 40)
 """Fewest and most gradients a draw."""
 FAR = 10
-"""Standard deviations above the largest mean energy at which a chain is brought back."""
+"""Standard deviations at which a chain is brought back: above the largest mean energy, or that of another chain."""
 ENOUGH = 64
 """Gradients from which on a metric is made of them: of a round, or of several where parameters are many."""
 POPULATION = 16
@@ -240,10 +240,16 @@ class Run:
         """Chains that no equilibrium explains begin again where another chain of their site is.
 
         The mean of nβ(L − L*) is λ̂ ≤ d/2 around a minimum of a smooth loss, its deviation about √λ̂; far above that, a
-        chain hangs in a bend too narrow for its steps, and its gradients would spoil the metric of the others.
+        chain hangs in a bend too narrow for its steps, and its gradients would spoil the metric of the others. Where
+        parameters are many, one deviation is little beside λ̂, and a cooled chain that stays far above another of its
+        site hangs as well.
         """
-        half = self.question.dimension / 2
-        behind = ~(energy.mean(2) < half + FAR * math.sqrt(half))
+        mean = energy.mean(2)
+        usual = np.full((self.sites, 1), self.question.dimension / 2)
+        if self.groups == 2 and self.question.dimension > SMALL:
+            lowest = np.where(np.isfinite(mean), mean, np.inf).min(1, keepdims=True)[self.points :]
+            usual[self.points :] = np.minimum(usual[self.points :], np.maximum(lowest, 1.0))
+        behind = ~(mean < usual + FAR * np.sqrt(usual))
         generator = np.random.default_rng([self.seed, self.count])
         for site in np.flatnonzero(behind.any(1) & ~behind.all(1)):
             others = generator.choice(np.flatnonzero(~behind[site]), behind[site].sum())

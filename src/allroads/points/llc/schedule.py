@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from allroads.points.llc.chains import Draws
-from allroads.points.llc.diagnostics import Diagnostics, diagnose
+from allroads.points.llc.diagnostics import ESS, Diagnostics, diagnose
 from allroads.points.llc.run import SMALL, Run, mean_quality
 
 LEVEL_ROUNDS, SMALL_ROUNDS, FINAL_ROUNDS = 2, 6, 6
@@ -161,7 +161,7 @@ def _settled(run: Run, out: Draws) -> bool:
     """Whether steps are accepted neither seldom nor nearly always, and the groups have come near each other."""
     quality = mean_quality(out)
     tuned = run.rule.target is None or run.plan.step_size is not None or ((quality > 0.4) & (quality < 0.97)).all()
-    return bool(tuned) and all(diagnose(energy).r_hat < 1.5 for energy in run.merged(out.energy))
+    return bool(tuned) and all(found.r_hat < 1.5 or found.close for found in map(diagnose, run.merged(out.energy)))
 
 
 def _measure(run: Run, observe: Any, extra: Any) -> list[Draws]:
@@ -183,4 +183,5 @@ def _measure(run: Run, observe: Any, extra: Any) -> list[Draws]:
 
 
 def _enough(found: Diagnostics, precision: float) -> bool:
-    return found.standard_error <= precision * max(abs(found.mean), 1.0) and found.r_hat < 1.05
+    agree = found.r_hat < 1.05 or (found.close and found.ess_within >= ESS)
+    return agree and found.standard_error <= precision * max(abs(found.mean), 1.0)

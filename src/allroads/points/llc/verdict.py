@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from allroads.measurement import Status
-from allroads.points.llc.diagnostics import Diagnostics
+from allroads.points.llc.diagnostics import ESS, Diagnostics
 from allroads.points.llc.schedule import Level
 
 R_HAT = 1.1
-"""Above it, chains disagree."""
+"""Above it, chains disagree, unless their means are close."""
 TOLERANCE = 0.05
 """Largest relative error that a converged estimate may state: half of the 10 % that it must never exceed."""
 NORMAL = 1.96
@@ -98,15 +98,17 @@ def _status(seen: Evidence, parts: dict[str, float]) -> Status:
         return Status.PRIOR_DOMINATED
     if (value < 0 and value < -2 * d.standard_error) or seen.slope > max(limit, 0.05):
         return Status.NOT_AT_MINIMUM
-    if not value > 0 or d.r_hat > R_HAT or d.ess < 50 or not seen.quality > 0.2:
+    apart = d.r_hat > R_HAT or d.ess < ESS
+    if not value > 0 or (apart and not (d.close and d.ess_within >= ESS)) or not seen.quality > 0.2:
         return Status.NOT_EQUILIBRATED
     if abs(d.drift) > 3 * d.drift_error + 0.01 * abs(value) or parts["sampling"] > limit:
         return Status.NOT_EQUILIBRATED
     if seen.variance is not None and seen.cooled:
         before = seen.cooled[-1]
+        variance, ess = (d.within, d.ess_within) if apart else (seen.variance, d.ess)
         expected = value - (value - before.mean) / np.log(10.0)
-        noise = 4 * value * np.sqrt(2 / d.ess) + 2 * before.standard_error
-        if abs(seen.variance - expected) > 0.1 * value + noise:
+        noise = 4 * value * np.sqrt(2 / ess) + 2 * before.standard_error
+        if abs(variance - expected) > 0.1 * value + noise:
             return Status.NOT_EQUILIBRATED
     if parts["discretisation"] > limit:
         return Status.NOT_EQUILIBRATED

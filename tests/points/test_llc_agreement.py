@@ -1,0 +1,119 @@
+"""When chains agree: by R-hat, or where the energy hardly varies, by their means."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from allroads.measurement import Status
+from allroads.points.llc.chains import Draws
+from allroads.points.llc.diagnostics import diagnose
+from allroads.points.llc.schedule import Level, _measure, _settled
+from allroads.points.llc.verdict import Evidence, judge
+
+LARGE, SMALL = 15_000.0, 15.0
+
+
+def two_groups(value, apart, chains=4, draws=40, deviation=1.0, seed=0):
+    """Energies of a Gaussian posterior, ``λ ± √λ``, of two groups whose means differ by a share of λ."""
+    rng = np.random.default_rng(seed)
+    shift = np.repeat([-apart / 2, apart / 2], chains // 2)[:, None] * value
+    return value + shift + rng.normal(size=(chains, draws)) * deviation * np.sqrt(value)
+
+
+def judged(energy, *, before=None):
+    found = diagnose(energy)
+    level = Level(1.0, 1.0, found.mean if before is None else before, found.standard_error)
+    return judge(
+        Evidence(
+            diagnostics=found, variance=float(energy.var()), quality=0.8, discretisation=0.0,
+            loosened=(level,) * 3, cooled=(level,) * 3, slope=0.0, baseline_error=0.0, flat=False, ladder=True,
+        )
+    )  # fmt: skip
+
+
+def test_spread_is_that_of_the_means_of_half_chains():
+    assert diagnose(np.array([[1.0, 3.0, 2.0, 4.0], [6.0, 8.0, 7.0, 9.0]])).spread == pytest.approx(
+        np.std([2, 3, 7, 8], ddof=1)
+    )
+
+
+@pytest.mark.parametrize(("apart", "close"), [(0.0, True), (0.018, True), (0.025, False), (0.1, False)])
+def test_means_are_close_within_a_hundredth(apart, close):
+    """Two groups a share apart have a standard deviation of half of it."""
+    found = diagnose(two_groups(LARGE, apart))
+    assert found.close is close
+    assert found.r_hat < 1.1 or apart > 0
+
+
+def test_few_draws_of_small_energies_are_never_close():
+    """Chance makes half chains of 20 draws differ by λ^½/√20: a hundredth of λ would need an energy of 500."""
+    assert not any(diagnose(two_groups(value, 0.0, seed=seed)).close for value in (0.5, 5, 50) for seed in range(20))
+
+
+def test_a_large_energy_is_converged_where_means_agree_though_draws_hardly_vary():
+    energy = two_groups(LARGE, 0.018)
+    assert diagnose(energy).r_hat > 1.3
+    verdict = judged(energy)
+    assert verdict.status is Status.CONVERGED
+    assert abs(energy.mean() - LARGE) < verdict.error < 0.03 * LARGE
+
+
+@pytest.mark.parametrize(
+    "energy",
+    [
+        two_groups(LARGE, 0.03),
+        two_groups(SMALL, 0.6, draws=400),
+        two_groups(LARGE, 0.0) + np.linspace(0, 0.06 * LARGE, 40),
+    ],
+    ids=["groups apart", "as far as R-hat allows a small energy", "drifting"],
+)
+def test_an_energy_whose_means_differ_is_not_equilibrated(energy):
+    assert judged(energy).status is Status.NOT_EQUILIBRATED
+
+
+@pytest.mark.parametrize("deviation", [0.3, 1.5])
+def test_close_means_do_not_excuse_a_variance_that_no_equilibrium_has(deviation):
+    assert judged(two_groups(LARGE, 0.0, draws=400)).status is Status.CONVERGED
+    energy = two_groups(LARGE, 0.015, draws=400, deviation=deviation)
+    assert diagnose(energy).close and diagnose(energy).r_hat > 1.1
+    wrong = judged(energy)
+    assert wrong.status is Status.NOT_EQUILIBRATED
+
+
+@pytest.mark.parametrize("error", [0.06, 0.2])
+def test_close_means_do_not_excuse_an_answer_that_depends_on_the_temperature(error):
+    assert judged(two_groups(LARGE, 0.01), before=LARGE * (1 - error)).status in (
+        Status.SCALE_DEPENDENT, Status.PRIOR_DOMINATED,
+    )  # fmt: skip
+
+
+class Watched:
+    """A run whose two groups come to means a share apart."""
+
+    def __init__(self, value, apart, draws=10, rounds=12):
+        self.plan = SimpleNamespace(step_size=None, fixed=False, precision=0.01, rounds=rounds)
+        self.rule = SimpleNamespace(target=0.75)
+        self.value, self.apart, self.draws, self.count = value, apart, draws, 0
+
+    def round(self, **options):
+        self.count += 1
+        energy = two_groups(self.value, self.apart, draws=self.draws, seed=self.count).reshape(2, 2, -1)
+        return Draws(energy, np.full(energy.shape, 0.7), None, None, None)
+
+    def tune_step(self, quality, gain):
+        pass
+
+    def merged(self, sites):
+        return sites.reshape(1, 4, -1)
+
+
+@pytest.mark.parametrize(("apart", "draws", "rounds"), [(0.015, 10, 4), (0.03, 10, 12), (0.015, 2, 6)])
+def test_measuring_ends_where_means_are_close_and_draws_enough(apart, draws, rounds):
+    assert len(_measure(Watched(LARGE, apart, draws), None, None)) == rounds
+
+
+@pytest.mark.parametrize(("apart", "settled"), [(0.015, True), (0.03, False)])
+def test_tuning_ends_where_means_are_close(apart, settled):
+    run = Watched(LARGE, apart)
+    assert _settled(run, run.round()) is settled
