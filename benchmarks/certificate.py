@@ -244,7 +244,14 @@ def main() -> None:
         f"{seconds:.0f} s"
     )
     print("\n".join(f"{'yes' if held else 'NO '}  {claim}" for claim, held in reached.items()))
-    body = {"trials": trials, "planted": plants, "training": runs, "reached": reached, "seconds": seconds}
+    body = {
+        "command": " ".join(["python benchmarks/certificate.py", *sys.argv[1:]]),
+        "trials": trials,
+        "planted": plants,
+        "training": runs,
+        "reached": reached,
+        "seconds": seconds,
+    }
     path = Path(__file__).parent / "results" / "certificate.json"
     path.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n")
     sys.exit(0 if all(reached.values()) else 1)

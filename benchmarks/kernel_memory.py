@@ -102,7 +102,8 @@ def main() -> None:
         rows.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
         print("".join(f"{rows[-1][column]!s:>14}" for column in COLUMNS), flush=True)
     if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=1) + "\n")
+        command = " ".join(["python benchmarks/kernel_memory.py", *sys.argv[1:]])
+        arguments.json.write_text(json.dumps({"command": command, "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -131,6 +131,7 @@ def main() -> None:
     results = Path(__file__).parent / "results"
     results.mkdir(exist_ok=True)
     body = {
+        "command": " ".join(["python benchmarks/kill.py", *sys.argv[1:]]),
         "kills": wanted,
         "cells": cells,
         "undisturbed_seconds": longest,

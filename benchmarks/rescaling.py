@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -200,7 +201,9 @@ def main() -> None:
         losses = case.runs.curves["train_loss"][:, -1].tolist()
     print(f"train losses of the two runs: {losses[0]:.2g}, {losses[1]:.2g}")
     if len(chosen) == len(ROWS):
-        arguments.json.write_text(json.dumps({"train_losses": losses, "rows": rows}, indent=1) + "\n")
+        command = " ".join(["python benchmarks/rescaling.py", *sys.argv[1:]])
+        body = {"command": command, "train_losses": losses, "rows": rows}
+        arguments.json.write_text(json.dumps(body, indent=1) + "\n")
 
 
 if __name__ == "__main__":

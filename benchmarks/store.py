@@ -134,7 +134,15 @@ def main() -> None:
     results = Path(__file__).parent / "results"
     results.mkdir(exist_ok=True)
     reached = all(seconds[key] < limit for key, limit in LIMITS.items())
-    body = {"cells": cells, "bytes": size, "seconds": seconds, "limits": LIMITS, "reached": reached, "cores": cores()}
+    body = {
+        "command": " ".join(["python benchmarks/store.py", *sys.argv[1:]]),
+        "cells": cells,
+        "bytes": size,
+        "seconds": seconds,
+        "limits": LIMITS,
+        "reached": reached,
+        "cores": cores(),
+    }
     (results / "store.json").write_text(json.dumps(body, indent=1) + "\n")
     sys.exit(0 if reached else 1)
 
