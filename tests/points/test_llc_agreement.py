@@ -81,6 +81,12 @@ def test_close_means_do_not_excuse_a_variance_that_no_equilibrium_has(deviation)
     assert wrong.status is Status.NOT_EQUILIBRATED
 
 
+def test_close_means_of_few_draws_say_too_little():
+    """Of four chains' 40 draws no more than 40 can be independent."""
+    assert diagnose(two_groups(LARGE, 0.015, draws=10)).close
+    assert judged(two_groups(LARGE, 0.015, draws=10)).status is Status.NOT_EQUILIBRATED
+
+
 @pytest.mark.parametrize("error", [0.06, 0.2])
 def test_close_means_do_not_excuse_an_answer_that_depends_on_the_temperature(error):
     assert judged(two_groups(LARGE, 0.01), before=LARGE * (1 - error)).status in (
@@ -108,12 +114,12 @@ class Watched:
         return sites.reshape(1, 4, -1)
 
 
-@pytest.mark.parametrize(("apart", "draws", "rounds"), [(0.015, 10, 4), (0.03, 10, 12), (0.015, 2, 6)])
+@pytest.mark.parametrize(("apart", "draws", "rounds"), [(0.015, 10, 4), (0.03, 10, 12), (0.01, 2, 6)])
 def test_measuring_ends_where_means_are_close_and_draws_enough(apart, draws, rounds):
     assert len(_measure(Watched(LARGE, apart, draws), None, None)) == rounds
 
 
 @pytest.mark.parametrize(("apart", "settled"), [(0.015, True), (0.03, False)])
 def test_tuning_ends_where_means_are_close(apart, settled):
-    run = Watched(LARGE, apart)
+    run = Watched(10 * LARGE, apart)
     assert _settled(run, run.round()) is settled

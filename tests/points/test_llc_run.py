@@ -70,12 +70,12 @@ def test_among_many_parameters_a_cooled_chain_far_above_another_hangs():
         energy[1, 2] = np.nan
         run._bring_back(energy)
         after = np.asarray(run.z)
-        energy[1] = np.array([0.2, 10.0, 0.2, 0.2])[:, None]  # chance, where energies are small
+        run.z, energy[1] = jnp.asarray(before), np.array([0.2, 10.0, 0.2, 0.2])[:, None]
         run._bring_back(energy)
     np.testing.assert_array_equal(after[0], before[0])  # the loosened group comes from below
     np.testing.assert_array_equal(after[1, :2], before[1, :2])
     assert all(any((after[1, hung] == before[1, k]).all() for k in (0, 1)) for hung in (2, 3))
-    np.testing.assert_array_equal(np.asarray(run.z), after)
+    np.testing.assert_array_equal(np.asarray(run.z), before)  # where energies are small, that is chance
 
 
 def test_a_step_follows_the_acceptance_and_stays_where_it_was_given():
