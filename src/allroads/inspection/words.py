@@ -101,7 +101,7 @@ def diagnostics(found: Inspection) -> list[tuple[str, str, str]]:
     by_prior = f"√(d/γ) = {number_of(stats['prior_distance'])} by γ alone"
     rows = [
         ("split R-hat", number_of(stats["r_hat"]), "below 1.1: chains agree"),
-        ("spread of half chains", number_of(stats["spread"]), "within 1 % of λ̂: they agree, whatever R-hat"),
+        ("spread of half chains", number_of(stats["spread"]), "up to 2 % of λ̂: they agree, whatever R-hat"),
         ("effective draws", number_of(stats["ess"]), "50 or more"),
         ("drift", number_of(stats["drift"]), "last third less first: near 0"),
         ("variance of nβ(L − L*)", number_of(stats["variance"]), "near λ̂ in equilibrium"),

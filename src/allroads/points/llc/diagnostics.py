@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-CLOSE = 0.01
+CLOSE = 0.02
 """Spread of the means of half chains, as a share of the mean, at which they agree whatever R-hat says."""
 ESS = 50
 """Effective draws below which chains have said too little."""
@@ -41,7 +41,7 @@ class Diagnostics:
 
     @property
     def close(self) -> bool:
-        """Whether half chains agree on the mean within a hundredth of it, whatever R-hat says.
+        """Whether half chains agree on the mean, with a spread of 2 % of it, whatever R-hat says.
 
         A large energy λ hardly varies, by ``√λ`` from draw to draw, so that R-hat asks of chains to agree far beyond
         what any use of the mean does: within 0.4 % of ``λ = 15,000`` for an R-hat of 1.1.
