@@ -20,10 +20,6 @@ LARGEST = 1024
 LONGEST = 16
 """A side is rotated if it is at most so many times as long as the other: a second moment over some 64 gradients then
 rests on four vectors a row."""
-SINGLE = 256
-"""Sides longer than this are rotated in single precision, at less than half the cost. What wide directions then leak
-into narrow ones is a few hundredths of the narrow width where that is 10⁻⁵ of the wide, as ``1/√(nβ h)`` is of ``1/√γ``
-at the coldest of defaults; the energy of a narrow direction changes by a thousandth."""
 
 
 class Metric(NamedTuple):
@@ -91,8 +87,6 @@ def _eigen(moment: Any) -> tuple[Any, Any]:
     if moment.ndim == 1:
         return None, moment
     values, vectors = jnp.linalg.eigh(moment)
-    if len(values) > SINGLE:
-        vectors = vectors.astype(jnp.float32)
     return vectors, jnp.maximum(values, 0.0)
 
 
@@ -107,15 +101,19 @@ def to_coordinates(displacement: Any, of: Metric) -> Any:
 
 
 def turned(x: Any, left: Any, right: Any) -> Any:
-    """``Q_L x Q_Rᵀ``, in the precision of the rotations."""
-    y = x if left is None else left @ x.astype(left.dtype)
-    return (y if right is None else y.astype(right.dtype) @ right.T).astype(x.dtype)
+    """``Q_L x Q_Rᵀ``.
+
+    In the precision of the chains: rounding a wide direction in a lower one is noise in the energy of the narrow, which
+    no step size takes away.
+    """
+    y = x if left is None else left @ x
+    return y if right is None else y @ right.T
 
 
 def turned_back(x: Any, left: Any, right: Any) -> Any:
-    """``Q_Lᵀ x Q_R``, in the precision of the rotations."""
-    y = x if left is None else left.T @ x.astype(left.dtype)
-    return (y if right is None else y.astype(right.dtype) @ right).astype(x.dtype)
+    """``Q_Lᵀ x Q_R``."""
+    y = x if left is None else left.T @ x
+    return y if right is None else y @ right
 
 
 def split(z: Any, blocks: tuple[Block, ...]) -> list[Any]:
