@@ -12,7 +12,6 @@ timed.
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from command_line import command_line
 
 from allroads import ParameterFunctionMap, explore, float64, llc
 from allroads.networks.convolutional import convolutional
@@ -168,7 +168,7 @@ def main() -> None:
     arguments = parser.parse_args()
     device = jax.devices()[0]
     print(device.device_kind, jax.__version__)
-    found: dict[str, Any] = {"command": " ".join(["python benchmarks/accelerator.py", *sys.argv[1:]])}
+    found: dict[str, Any] = {"command": command_line()}
     found |= {"device": device.device_kind, "jax": jax.__version__}
     found["training, device against processor"] = same_training()
     print(f"200 steps of Adam differ from the processor's by {found['training, device against processor']:.1e}")

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from certificate_losses import CASES, Case
+from command_line import command_line
 
 from allroads.explorers.build import build_explorer
 from allroads.explorers.explore import explore
@@ -245,7 +246,7 @@ def main() -> None:
     )
     print("\n".join(f"{'yes' if held else 'NO '}  {claim}" for claim, held in reached.items()))
     body = {
-        "command": " ".join(["python benchmarks/certificate.py", *sys.argv[1:]]),
+        "command": command_line(),
         "trials": trials,
         "planted": plants,
         "training": runs,

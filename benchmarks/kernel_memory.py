@@ -17,6 +17,8 @@ import sys
 import time
 from pathlib import Path
 
+from command_line import command_line
+
 CASES = (
     (2000, 1, 967, 2048, "separate"),
     (200, 10, 963, 2048, "separate"),
@@ -102,8 +104,7 @@ def main() -> None:
         rows.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
         print("".join(f"{rows[-1][column]!s:>14}" for column in COLUMNS), flush=True)
     if arguments.json:
-        command = " ".join(["python benchmarks/kernel_memory.py", *sys.argv[1:]])
-        arguments.json.write_text(json.dumps({"command": command, "rows": rows}, indent=1) + "\n")
+        arguments.json.write_text(json.dumps({"command": command_line(), "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

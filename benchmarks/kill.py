@@ -21,6 +21,7 @@ from collections import Counter
 from pathlib import Path
 
 import polars as pl
+from command_line import command_line
 
 from allroads.studies.store import Store
 
@@ -131,7 +132,7 @@ def main() -> None:
     results = Path(__file__).parent / "results"
     results.mkdir(exist_ok=True)
     body = {
-        "command": " ".join(["python benchmarks/kill.py", *sys.argv[1:]]),
+        "command": command_line(),
         "kills": wanted,
         "cells": cells,
         "undisturbed_seconds": longest,

@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
 import polars as pl
+from command_line import command_line
 from learnability import loader
 from learnability.scores import calibration, folds, scores, threshold
 from learnability_features import Case, combinations, of, stored
@@ -210,7 +211,7 @@ def main() -> None:
         "realised stages": rows["stage_count"],
     }
     result: dict[str, Any] = {
-        "command": " ".join(["python benchmarks/learnability_prediction.py", *sys.argv[1:]]),
+        "command": command_line(),
         "rows": len(rows["target"]),
         "maps": {d: sorted(set(rows["map"][rows["domain"] == d].tolist())) for d in np.unique(rows["domain"])},
         "cost of those learned first": costs(found),

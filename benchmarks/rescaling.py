@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from command_line import command_line
 
 from allroads import Network, ParameterFunctionMap, barrier, directness, float64, llc, local_volume
 from allroads.explorers.build import build_explorer
@@ -201,8 +201,7 @@ def main() -> None:
         losses = case.runs.curves["train_loss"][:, -1].tolist()
     print(f"train losses of the two runs: {losses[0]:.2g}, {losses[1]:.2g}")
     if len(chosen) == len(ROWS):
-        command = " ".join(["python benchmarks/rescaling.py", *sys.argv[1:]])
-        body = {"command": command, "train_losses": losses, "rows": rows}
+        body = {"command": command_line(), "train_losses": losses, "rows": rows}
         arguments.json.write_text(json.dumps(body, indent=1) + "\n")
 
 

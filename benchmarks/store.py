@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from command_line import command_line
 
 from allroads.studies.plan import make_plan
 from allroads.studies.store import Store, arrays_bytes, table_bytes
@@ -135,7 +136,7 @@ def main() -> None:
     results.mkdir(exist_ok=True)
     reached = all(seconds[key] < limit for key, limit in LIMITS.items())
     body = {
-        "command": " ".join(["python benchmarks/store.py", *sys.argv[1:]]),
+        "command": command_line(),
         "cells": cells,
         "bytes": size,
         "seconds": seconds,

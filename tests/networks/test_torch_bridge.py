@@ -16,22 +16,12 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
+from torch_modules_made_up import Apply  # noqa: E402
 
 import allroads  # noqa: E402
 from allroads.errors import InputError, NotDeterministicError, UnsupportedOperatorError  # noqa: E402
 
 torch.set_num_threads(1)
-
-
-class Apply(nn.Module):
-    def __init__(self, function, **layers):
-        super().__init__()
-        for name, layer in layers.items():
-            setattr(self, name, layer)
-        self.function = function
-
-    def forward(self, *inputs):
-        return self.function(self, *inputs)
 
 
 def mlp():

@@ -76,7 +76,10 @@ def diagnose(chains: np.ndarray) -> Diagnostics:
     if within <= 0:
         constant = between == 0
         error, r_hat = (0.0, 1.0) if constant else (float("inf"), float("inf"))
-        return Diagnostics(mean, error, r_hat, float(np.sqrt(between)), 0.0, 0.0, 0.0, drift=0.0, drift_error=0.0)
+        return Diagnostics(
+            mean=mean, standard_error=error, r_hat=r_hat, spread=float(np.sqrt(between)), ess=0.0,
+            within=0.0, ess_within=0.0, drift=0.0, drift_error=0.0,
+        )  # fmt: skip
     total = (half - 1) / half * within + between
     ess = _effective(split, within, total)
     error = float(np.sqrt(total / ess))
