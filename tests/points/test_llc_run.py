@@ -12,7 +12,7 @@ from allroads import float64
 from allroads.points.llc.chains import Draws, compiled_losses
 from allroads.points.llc.metric import Moments
 from allroads.points.llc.problem import checked_question
-from allroads.points.llc.run import SMALL, Run
+from allroads.points.llc.run import ENOUGH, SMALL, Run
 from allroads.points.llc.schedule import _falling, _measure, _warm
 from allroads.points.llc.survey import survey
 from allroads.points.zoo import quadratic
@@ -89,6 +89,23 @@ def test_a_step_follows_the_acceptance_and_stays_where_it_was_given():
         given = started(step_size=0.1)
         given.tune_step(np.array([0.1, 0.99]), gain=2.5)
         np.testing.assert_array_equal(given.step, 0.1)
+
+
+def test_a_round_of_few_draws_that_are_refused_divides_the_step_by_no_more_than_three():
+    """Where parameters are many, steps go from all accepted to none within a small range."""
+    with float64():
+        run = started(chains=4, draws=5)  # 10 a site
+        assert run.chains * run.plan.draws < ENOUGH
+        for quality, factor in ((0.0, 0.3), (0.1, 0.3), (0.5, np.exp(-2.5 / 4)), (1.0, np.exp(2.5 / 4))):
+            run.step = np.full(2, 0.1)
+            run.tune_step(np.array([quality, 0.75]), gain=2.5)
+            np.testing.assert_allclose(run.step, [0.1 * factor, 0.1])
+        run.tune_step(np.array([0.0, 0.75]), gain=0.5)  # while measuring, by less and less as ever
+        np.testing.assert_allclose(run.step[0], 0.1 * np.exp(2.5 / 4) * 0.3**0.5)
+        many = started(chains=64, draws=5)
+        many.step = np.full(2, 0.1)
+        many.tune_step(np.array([0.0, 0.1]), gain=2.5)
+        np.testing.assert_allclose(many.step, [0.1 * 0.3**2.5, 0.1 * np.exp(-2.5 * 0.65)])
 
 
 @pytest.mark.parametrize(

@@ -231,9 +231,16 @@ class Run:
         self._change(jax.tree.map(of_good, fresh, self.place.metric))
 
     def tune_step(self, quality: np.ndarray, gain: float) -> None:
-        """Multiply the step by ``exp(gain (acceptance − target))``."""
+        """Multiply the step by ``exp(gain (acceptance − target))``; where all are refused, by ``0.3^gain``.
+
+        Where parameters are many, acceptance falls from 1 to 0 within a small range of steps, and a round of few draws
+        that are refused says no more than that the step is beyond it: then by 0.3 at least, as what is lost at once
+        takes many rounds to regain.
+        """
         if self.plan.step_size is None and self.rule.target is not None:
-            factor = np.where(quality < 0.05, 0.3**gain, np.exp(gain * (quality - self.rule.target)))
+            few = self.chains * self.plan.draws < ENOUGH
+            least = 0.3 ** (min(gain, 1.0) if few else gain)
+            factor = np.where(quality < 0.05, least, np.exp(gain * (quality - self.rule.target)).clip(least))
             self.step = np.minimum(self.step * factor, 1.0)
 
     def _bring_back(self, energy: np.ndarray) -> None:
