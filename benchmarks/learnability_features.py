@@ -26,6 +26,7 @@ import polars as pl
 from learnability import loader
 
 from allroads.paths.learnability.boolean import boolean_baselines, boolean_rows
+from allroads.paths.learnability.hops import DEPTH, HOPS, Hop
 from allroads.paths.learnability.inal import inal
 from allroads.paths.learnability.kernel_size import compiled_kernel_size
 from allroads.paths.learnability.learnability import REGULARISATION, columns_of
@@ -124,7 +125,7 @@ class Case:
 
     def seen(self, seed: int) -> list[Sight] | None:
         """The sights at a start, from what is kept; ``None`` where it has not been computed."""
-        arrays = stored("initial", *self.key(), seed)
+        arrays = stored("hops", *self.key(), seed)
         return (
             None
             if arrays is None
@@ -133,39 +134,55 @@ class Case:
 
 
 def packed(seen: list[Sight]) -> dict[str, np.ndarray]:
-    """Sights as arrays; spectra are filled up with modes of no energy."""
+    """Sights as arrays; spectra are filled up with modes of no energy, hops with such as are not counted."""
+    shape = len(seen), HOPS
+    arrays = {
+        **{field: np.zeros((len(seen), KRYLOV)) for field in ResidualSpectrum._fields},
+        **{f"hop {field}": np.zeros((*shape, DEPTH)) for field in ResidualSpectrum._fields},
+        **{f"hop {field}": np.zeros(shape) for field in Hop._fields[1:]},
+        "hops": np.array([len(sight.hops) for sight in seen]),
+        "loss": np.array([sight.loss for sight in seen]),
+        "size": np.array([sight.size for sight in seen]),
+    }
+    for t, sight in enumerate(seen):
+        for field, part in sight.spectrum._asdict().items():
+            arrays[field][t, : len(part)] = part
+        for k, hop in enumerate(sight.hops):
+            for field, part in hop.spectrum._asdict().items():
+                arrays[f"hop {field}"][t, k, : len(part)] = part
+            for field in Hop._fields[1:]:
+                arrays[f"hop {field}"][t, k] = getattr(hop, field)
+    return arrays
 
-    def filled(spectra: list[ResidualSpectrum], field: str) -> np.ndarray:
-        return np.array([np.pad(getattr(s, field), (0, KRYLOV - len(s.nodes))) for s in spectra])
 
-    spectra = {"spectrum": [s.spectrum for s in seen], "ahead": [s.ahead for s in seen]}
-    modes = {f"{key} {field}": filled(s, field) for key, s in spectra.items() for field in ("nodes", "energies")}
-    return modes | {field: np.array([getattr(s, field) for s in seen]) for field in ("loss", "level", "size")}
-
-
-def unpacked(arrays: dict[str, np.ndarray], explorer: Any, params: Any) -> list[Sight]:
-    """The sights that :func:`packed` stored."""
-    here, ahead = (
-        [ResidualSpectrum(*modes) for modes in zip(arrays[f"{key} nodes"], arrays[f"{key} energies"], strict=True)]
-        for key in ("spectrum", "ahead")
-    )
-    return sights(explorer, params, arrays["loss"], arrays["level"], here, ahead, arrays["size"])
+def unpacked(arrays: dict[str, np.ndarray], explorer: Any, params: Any, most: int = HOPS) -> list[Sight]:
+    """The sights that :func:`packed` stored, as if there were so many hops at most."""
+    columns = [arrays[f"hop {field}"] for field in (*ResidualSpectrum._fields, *Hop._fields[1:])]
+    ways = [
+        tuple(
+            Hop(ResidualSpectrum(*hop[:2]), *map(float, hop[2:]))
+            for hop in zip(*(row[:count] for row in rows), strict=True)
+        )
+        for *rows, count in zip(*columns, np.minimum(arrays["hops"], most), strict=True)
+    ]
+    spectra = [ResidualSpectrum(*rows) for rows in zip(*(arrays[f] for f in ResidualSpectrum._fields), strict=True)]
+    return sights(explorer, params, arrays["loss"], spectra, ways, arrays["size"])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--domain", action="append")
-    parser.add_argument("--stage", choices=("initial", "baselines"), action="append")
+    parser.add_argument("--stage", choices=("hops", "baselines"), action="append")
     arguments = parser.parse_args()
     runs = loader.runs()
     everything = [c for c in combinations(runs) if not arguments.domain or c[0] in arguments.domain]
     seeds = sorted(runs["seed"].unique())
-    for stage in arguments.stage or ("initial", "baselines"):
+    for stage in arguments.stage or ("hops", "baselines"):
         for combination in everything:
             case = Case(*combination)
             for seed in seeds:
-                if stage == "initial":
-                    stored("initial", *case.key(), seed, compute=lambda c=case, s=seed: c.initial(s))
+                if stage == "hops":
+                    stored("hops", *case.key(), seed, compute=lambda c=case, s=seed: c.initial(s))
                 else:
                     key = case.domain.name, case.name, case.print, seed
                     stored("baselines", *key, compute=lambda c=case, s=seed: c.baselines(s))

@@ -87,7 +87,9 @@ def rank_deficient(index: int) -> GroundTruth:
 
 
 LARGE = (((50,) * 5, 10, 200), ((100,) * 3, 30, 200), ((200,) * 4, 20, 400), ((250,) * 3, 25, 500))
-LARGE += (((700,) * 3, 50, 750),)
+LARGE += (((400,) * 7, 40, 420),)
+SHORT = {"burn_in": 30, "max_draws": 20}
+"""Of a million parameters: an hour. The defaults tune and measure up to 70 rounds of two minutes at the last level."""
 
 
 def cases(families: set[str]) -> Iterator[tuple[str, str, Any, dict[str, Any]]]:
@@ -100,7 +102,7 @@ def cases(families: set[str]) -> Iterator[tuple[str, str, Any, dict[str, Any]]]:
         yield "rank-deficient", f"rank-deficient {i}", lambda i=i: rank_deficient(i), {}
     for i, (widths, rank, examples) in enumerate(LARGE):
         build = lambda widths=widths, rank=rank, examples=examples: deep_linear(widths, rank, examples=examples)  # noqa: E731
-        yield "large", f"large {i}", build, {}
+        yield "large", f"large {i}", build, SHORT if i == len(LARGE) - 1 else {}
     if "zoo" in families:
         for i, truth in enumerate(t for t in specimens() if t.log_prior is None):
             yield "zoo", f"zoo {i}", lambda truth=truth: truth, {}

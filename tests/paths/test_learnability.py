@@ -13,19 +13,16 @@ from allroads.explorers.gd import gd
 from allroads.networks.mlp import mlp
 from allroads.paths.learnability import learnability
 from allroads.paths.learnability.calibration import Calibration, calibrate, shipped
-from allroads.paths.learnability.features import FEATURES, OF_CUBES
+from allroads.paths.learnability.features import FEATURES
 
 CUBE = 1.0 - 2.0 * (np.arange(16)[:, None] >> np.arange(4) & 1)
 NETWORK = mlp((4,), 1, widths=(24,))
 
 
-def believing(**coefficients):
-    """A law that takes the hitting time by the kernel ahead at its word, and further features by their coefficients."""
-    names = (*FEATURES, *coefficients)
-    mean = (0.0, 1.0, 0.0, *coefficients.values())
-    low, high = (-99.0,) * len(names), (999.0,) * len(names)
-    nothing = tuple((0.0,) * len(mean) for _ in mean)
-    return Calibration(names, (0.0,) * len(names), (1.0,) * len(names), low, high, mean, nothing, 0.2, {})
+def believing():
+    """A law that takes the steps ahead at their word."""
+    nothing = ((0.0, 0.0), (0.0, 0.0))
+    return Calibration(FEATURES, (0.0,), (1.0,), (-99.0,), (999.0,), (0.0, 1.0), nothing, 0.2, {})
 
 
 def forecast(targets, network=NETWORK, inputs=CUBE, loss="mse", explorer="gd", **options):
@@ -125,8 +122,7 @@ def test_what_is_learned_first_corrects_the_law_for_the_others():
 def test_targets_that_take_too_long_are_known_to_take_longer():
     """Runs that were cut short move the law towards more steps, and say nothing of how many."""
     law = doubting()
-    x = np.zeros((2, len(FEATURES)))
-    x[:, 0] = np.log(100.0)
+    x = np.full((2, 1), np.log(100.0))
     later = law.given(x, [1000.0, 1000.0], [False, False])
     exactly = law.given(x, [1000.0, 1000.0], [True, True])
     means = [float(one.log_steps(x[0])[0]) for one in (law, exactly, later)]
@@ -207,29 +203,30 @@ def test_a_law_survives_its_file_and_refuses_what_it_cannot_fit(planted):
             calibrate(*bad, names=("a", "b"))
 
 
-def test_a_law_may_look_at_the_degree_of_a_target():
-    targets = {"bit": CUBE[:, 0], "pair": CUBE[:, 0] * CUBE[:, 1], "parity": CUBE.prod(axis=1)}
-    plain, slower = (forecast(targets, calibration=law) for law in (believing(), believing(degree=np.log(3.0))))
-    for name, degree in (("bit", 1), ("pair", 2), ("parity", 4)):
-        assert slower[name].steps == pytest.approx(3.0**degree * plain[name].steps, rel=1e-9)
+def test_a_law_takes_a_feature_at_its_word(planted):
+    """Its mean is that feature, whatever the runs say; how far they stray from it is the covariance."""
+    x, steps, learned, groups = planted
+    law = calibrate(x, steps, learned, groups, names=("a", "b"), at_its_word="b")
+    for at in ([0.0, 3.0], [2.0, 5.0]):
+        mean, doubt = law.log_steps(at)
+        assert mean == pytest.approx(at[1], abs=1e-9)
+        assert doubt > abs(4 + at[0] - 0.5 * at[1] - at[1]) / 3  # a truth three deviations away at most
+    with pytest.raises(InputError, match="no feature is named 'c'; there are a, b"):
+        calibrate(x, steps, learned, groups, names=("a", "b"), at_its_word="c")
 
 
-def test_a_degree_that_is_not_known_is_named():
-    with pytest.raises(InputError, match=r"asks for degree; known here are ahead, ahead squared.*corners of a cube"):
-        forecast({"most": CUBE[:12, 0]}, inputs=CUBE[:12], calibration=believing(degree=1.0))
+def test_a_law_over_what_is_not_known_of_a_target_is_refused():
+    other = replace(believing(), features=("degree",))
+    with pytest.raises(InputError, match="asks for degree; what is known of a target is ahead"):
+        forecast({"bit": CUBE[:, 0]}, calibration=other)
 
 
-@pytest.mark.parametrize("names", [FEATURES, OF_CUBES])
-def test_the_laws_that_come_along_know_where_they_come_from(names):
-    law = shipped(names)
-    assert law.features == names and law.provenance["rows"] > 500 and 0.05 < law.noise < 1.5
-    assert law.mean[-1] > 0 or names == FEATURES  # of equal times ahead, higher degrees take longer
-
-
-def test_the_law_of_cubes_is_taken_where_inputs_are_one():
+def test_the_law_that_comes_along_takes_the_steps_ahead_at_their_word():
+    law = shipped()
+    assert law.features == FEATURES and law.provenance["rows"] > 7000 and 0.05 < law.noise < 0.5
+    for steps in (10.0, 300.0, 1e5):
+        mean, doubt = law.log_steps([np.log(steps)])
+        assert mean == pytest.approx(np.log(steps), abs=1e-9) and 0.1 < doubt < 1.5
     targets = {"bit": CUBE[:, 0], "parity": CUBE.prod(axis=1)}
-    for inputs, labels, names in ((CUBE, targets, OF_CUBES), (CUBE[:12], {"bit": CUBE[:12, 0]}, FEATURES)):
-        chosen, given = (
-            forecast(labels, inputs=inputs, calibration=law)["bit"].steps for law in (None, shipped(names))
-        )
-        assert chosen == given
+    chosen, given = (forecast(targets, calibration=law) for law in (None, law))
+    assert chosen.table() == given.table()

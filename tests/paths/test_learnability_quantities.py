@@ -18,13 +18,15 @@ from allroads.networks.mlp import mlp
 from allroads.paths.learnability.boolean import boolean_baselines, boolean_rows
 from allroads.paths.learnability.eigenlearning import eigenlearning
 from allroads.paths.learnability.hitting_time import hitting_time
+from allroads.paths.learnability.hops import Hop, slopes_along
 from allroads.paths.learnability.inal import inal
 from allroads.paths.learnability.kernel_size import compiled_kernel_size
 from allroads.paths.learnability.pace import own_steps
 from allroads.paths.learnability.point import look, plain_spectra, repeated
 from allroads.paths.learnability.response import response
-from allroads.paths.learnability.single_mode import compiled_single_mode_time
+from allroads.paths.learnability.single_mode import time_to
 from allroads.paths.learnability.spectrum import ResidualSpectrum
+from allroads.pfmap.losses import resolve_loss
 
 
 def cube(bits):
@@ -81,10 +83,14 @@ def test_kernel_descent_is_followed_to_a_step():
 MODE = ResidualSpectrum(np.array([1e-3]), np.array([3.0]))
 
 
+def one_hop(spectrum, level):
+    return (Hop(spectrum, level, 2.0, 0.0, 1.0, 0.0),)
+
+
 @pytest.mark.parametrize("level", [0.5, 1e-2, 1e-4])
 def test_the_pace_of_gradient_descent_is_the_hitting_time(level):
     for explorer in (gd(learning_rate=0.2), gd(learning_rate=1e-4)):
-        found = own_steps(explorer, {"w": np.zeros((3, 2)), "b": np.zeros(2)}, [MODE], [level])[0]
+        found = own_steps(explorer, {"w": np.zeros((3, 2)), "b": np.zeros(2)}, [one_hop(MODE, level)])[0]
         assert found == pytest.approx(hitting_time(MODE, level), rel=1e-3)
 
 
@@ -93,7 +99,7 @@ def test_the_pace_of_a_step_of_one_length_is_the_way_over_it():
     for level in (0.25, 1e-2):
         flow = hitting_time(MODE, level)
         rate = -math.log(1 - 1e-3)
-        found = own_steps(muon(momentum=0.0, nesterov=False), {"w": np.zeros((3, 2))}, [MODE], [level])[0]
+        found = own_steps(muon(momentum=0.0, nesterov=False), {"w": np.zeros((3, 2))}, [one_hop(MODE, level)])[0]
         assert found == pytest.approx((1 - math.exp(-rate * flow)) / rate, rel=0.02)
 
 
@@ -110,14 +116,72 @@ def test_the_pace_of_adam_is_that_of_adam_on_a_parabola(x64):
             if w <= end:
                 actual.setdefault(end, step)
     with float64() if x64 else contextlib.nullcontext():
-        found = own_steps(adam(learning_rate=1e-3), np.zeros(1), [MODE] * 3, [end**2 for end in actual])
+        found = own_steps(adam(learning_rate=1e-3), np.zeros(1), [one_hop(MODE, end**2) for end in actual])
     assert found == pytest.approx(list(actual.values()), rel=0.01)
     assert found[-1] < 0.6 * hitting_time(MODE, 0.03**2)  # gradient descent would slow down
 
 
 def test_the_pace_of_what_is_never_reached_or_already_there():
     blind = ResidualSpectrum(np.array([0.0, 0.1]), np.array([1.0, 1.0]))
-    assert own_steps(gd(), np.zeros(2), [blind, MODE], [0.1, 1.0]).tolist() == [math.inf, 0.0]
+    assert own_steps(gd(), np.zeros(2), [one_hop(blind, 0.1), one_hop(MODE, 1.0)]).tolist() == [math.inf, 0.0]
+
+
+PRODUCT = Network(lambda key: jnp.array([0.3, 0.1]), lambda w, x: x * w[0] * w[1], name="product")
+"""Two layers of one unit: gradient flow of the product has a sigmoid for a solution."""
+
+
+def steps_of_a_product(a, b, y, rate, share):
+    """Steps of gradient descent on ``(ab − y)²`` until the loss is that share of the first, interpolated."""
+    loss = [(a * b - y) ** 2]
+    while loss[-1] > share * loss[0]:
+        slope = 2 * (a * b - y)
+        a, b = a - rate * slope * b, b - rate * slope * a
+        loss.append((a * b - y) ** 2)
+    past, now = np.log(loss[-2]), np.log(loss[-1])
+    return len(loss) - 2 + (past - np.log(share * loss[0])) / (past - now)
+
+
+def test_hops_follow_a_kernel_that_grows():
+    """From (0.3, 0.1) the kernel grows twentyfold on the way to 1; the first look takes what it sees for all of it."""
+    signs = np.array([[1.0], [-1.0]])
+    with float64():
+        loss = (0.03 - 1) ** 2
+        args = PRODUCT, "mse", gd(learning_rate=1e-3), repeated(jnp.array([0.3, 0.1]), 1), signs, signs[None]
+        seen = {most: look(*args, np.array([0.01 * loss]), hops=most)[0] for most in (1, 2, 24)}
+    actual = steps_of_a_product(0.3, 0.1, 1.0, 1e-3, 0.01)
+    assert all(
+        one.steps == pytest.approx(8.53 * actual, rel=0.01) for one in seen.values()
+    )  # by the first kernel alone
+    assert seen[1].steps_ahead > seen[2].steps_ahead > 1.5 * actual
+    assert seen[24].steps_ahead == pytest.approx(actual, rel=0.1) and len(seen[24].hops) < 8
+    a, b, hops = 0.3, 0.1, seen[24].hops
+    for _ in range(round(sum(hop.true_time(hop.time) for hop in hops[:2]))):
+        slope = 2 * (a * b - 1)
+        a, b = a - 1e-3 * slope * b, b - 1e-3 * slope * a
+    assert hops[2].level == pytest.approx(0.01 * loss / (a * b - 1) ** 2, rel=0.05)
+    slope = slopes_along(hops, np.array([sum(hop.true_time(hop.time) for hop in hops[:2])]))[0]
+    assert slope == pytest.approx(np.hypot(a, b) * (1 - a * b) / (np.hypot(0.3, 0.1) * 0.97), rel=0.05)
+
+
+def test_a_linear_map_is_followed_to_its_end(linear_case):
+    inputs, labels, goals = linear_case
+    with float64():
+        start = LINE.init(jax.random.key(3))
+        seen = look(LINE, "mse", gd(learning_rate=0.3), repeated(start, 4), inputs, labels, goals)
+        actual = [descend(inputs, y, np.asarray(start), 0.3, goal) for y, goal in zip(labels, goals, strict=True)]
+    assert [sight.steps_ahead for sight in seen] == pytest.approx(actual, abs=1)
+
+
+@pytest.mark.parametrize("rate", [0.3, 0.01])
+def test_the_road_of_a_linear_map_is_the_shortest_solution(rate):
+    rng = np.random.default_rng(3)
+    inputs, labels = rng.normal(size=(20, 6)), rng.normal(size=(4, 6))
+    with float64():
+        start = np.asarray(LINE.init(jax.random.key(3)))
+        points, goals = repeated(start, 4), np.full(4, 0.1)
+        seen = look(LINE, "mse", gd(learning_rate=rate), points, inputs, labels @ inputs.T, goals)
+    shortest = np.linalg.norm(labels - start, axis=1) / np.linalg.norm(start)
+    assert [sight.road for sight in seen] == pytest.approx(shortest, rel=0.01)
 
 
 def test_lanczos_agrees_with_the_whole_kernel():
@@ -126,7 +190,8 @@ def test_lanczos_agrees_with_the_whole_kernel():
     labels = np.stack([bits[:, 0], bits[:, :3].prod(axis=1), bits.prod(axis=1), rng.choice([-1.0, 1.0], 32)])
     with float64():
         params = jax.tree.map(jnp.asarray, network.init(jax.random.key(0)))
-        seen = look(network, "mse", gd(learning_rate=0.01), repeated(params, 4), bits, labels, np.full(4, 0.1))
+        points, goals = repeated(params, 4), np.full(4, 0.1)
+        seen = look(network, "mse", gd(learning_rate=0.01), points, bits, labels, goals, krylov=32, hops=1)
         flat = plain_spectra(network, "mse", repeated(params, 4), bits, labels)
         kernel = np.asarray(ParameterFunctionMap(network, bits).kernel(params))
         outputs = np.asarray(network.apply(params, bits))[:, 0]
@@ -161,12 +226,12 @@ def test_losses_on_a_map_whose_kernel_is_the_identity():
     """Squared error falls by e^(−4t/C); the logistic loss solves f' = 1/(1 + e^f), so t = f + e^f − 1."""
     with float64():
         outputs, labels = jnp.zeros((3, 2)), jnp.ones((1, 3, 2))
-        time, first = compiled_single_mode_time("mse")(outputs[None], labels, jnp.array([0.05]))
-        assert float(first[0]) == 1 and float(time[0]) == pytest.approx(math.log(20) / 2, rel=1e-6)
+        time, first = time_to(resolve_loss("mse"))(outputs, labels[0], 0.05)
+        assert float(first) == 1 and float(time) == pytest.approx(math.log(20) / 2, rel=1e-6)
         goal = 0.1 * math.log(2)
-        time, _ = compiled_single_mode_time("bce")(jnp.zeros((1, 4, 1)), jnp.ones((1, 4, 1)), jnp.array([goal]))
+        time, _ = time_to(resolve_loss("bce"))(jnp.zeros((4, 1)), jnp.ones((4, 1)), goal)
     f = -math.log(math.expm1(goal))
-    assert float(time[0]) == pytest.approx(f + math.exp(f) - 1, rel=1e-4)
+    assert float(time) == pytest.approx(f + math.exp(f) - 1, rel=1e-4)
 
 
 def test_learnabilities_sum_to_the_number_of_examples():

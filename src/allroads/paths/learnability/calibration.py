@@ -103,16 +103,16 @@ class Calibration:
 
 
 @cache
-def shipped(features: tuple[str, ...]) -> Calibration:
-    """The law that comes with the package, on ``FEATURES`` or ``OF_CUBES``; there are no others.
+def shipped() -> Calibration:
+    """The law that comes with the package: it takes the steps ahead at their word, and says how far to trust them.
 
     Example:
-        >>> shipped(("ahead", "ahead squared", "degree")).features
-        ('ahead', 'ahead squared', 'degree')
+        >>> law = shipped()
+        >>> law.features, float(law.log_steps(np.log([100.0]))[0].round(6) == np.log(100.0).round(6))
+        (('ahead',), 1.0)
     """
-    path = resources.files("allroads.paths.learnability") / "laws.json"
-    laws = map(Calibration.from_dict, json.loads(path.read_text(encoding="utf-8")))
-    return next(law for law in laws if law.features == features)
+    path = resources.files("allroads.paths.learnability") / "law.json"
+    return Calibration.from_json(path.read_text(encoding="utf-8"))
 
 
 def calibrate(
@@ -122,6 +122,7 @@ def calibrate(
     groups: Sequence[Any],
     *,
     names: Sequence[str],
+    at_its_word: str | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> Calibration:
     """Fit the law to runs, those that were cut short included.
@@ -135,13 +136,16 @@ def calibrate(
         learned: Whether it was, ``[R]``.
         groups: What a run belongs to: its map with its explorer, ``[R]``; at least two.
         names: Of the features.
+        at_its_word: Name of the feature that is log steps already: the mean law is then that feature, and only how far
+            groups stray from it is fitted; default none, and the mean law is fitted as well.
         provenance: What to remember about the fit.
 
     Returns:
         The law of a group that it has not seen; log steps are natural logarithms.
 
     Raises:
-        InputError: If shapes differ, a number is not finite, steps are not positive, or there is one group only.
+        InputError: If shapes differ, a number is not finite, steps are not positive, there is one group only, or no
+            feature has the name ``at_its_word``.
 
     When it fails: few groups say little of how groups differ; a covariance of 0.05 is then assumed with the weight of
     three of them.
@@ -156,6 +160,9 @@ def calibrate(
         >>> law = calibrate(x, maps * np.exp(x[:, 0]), np.ones(100, bool), maps, names=["x"])
         >>> round(float(np.exp(law.log_steps([0.5])[0] - 0.5)), 2)  # between them, √2
         1.41
+        >>> law = calibrate(x, maps * np.exp(x[:, 0]), np.ones(100, bool), maps, names=["x"], at_its_word="x")
+        >>> round(float(np.exp(law.log_steps([0.5])[0] - 0.5)), 2)
+        1.0
     """
     x, y, seen = _checked_runs(features, steps, learned, len(names), "calibrate")
     if len(groups) != len(y):
@@ -165,7 +172,13 @@ def calibrate(
         raise InputError("calibrate: one group only, so nothing says how well the law carries over; give two or more.")
     centre, scale = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-9)
     design = np.column_stack([np.ones(len(x)), (x - centre) / scale])
-    mean, covariance, noise = random_coefficients(design, np.log(y), seen, own)
+    word = None
+    if at_its_word is not None:
+        if at_its_word not in names:
+            raise InputError(f"calibrate: no feature is named {at_its_word!r}; there are {', '.join(names)}.")
+        k = list(names).index(at_its_word)
+        word = np.concatenate([[centre[k]], scale * (np.arange(len(names)) == k)])
+    mean, covariance, noise = random_coefficients(design, np.log(y), seen, own, word)
     return Calibration(
         tuple(names),
         *(tuple(map(float, numbers)) for numbers in (centre, scale, x.min(axis=0), x.max(axis=0), mean)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from allroads.paths.learnability.spectrum import ResidualSpectrum
@@ -35,20 +37,25 @@ def hitting_time(spectrum: ResidualSpectrum, level: float) -> float:
     """
     if level >= 1:
         return 0.0
-    rates = _rates(spectrum)
-    weights = spectrum.energies / spectrum.energies.sum()
-
-    def left(t: np.ndarray) -> np.ndarray:
-        return np.exp(-2 * np.outer(t, rates)) @ weights
-
-    if not left(np.array([LONGEST]))[0] <= level:
+    if not remaining(spectrum, LONGEST) <= level:
         return float("inf")
     low, high = 1e-6, LONGEST
     for _ in range(_ROUNDS):
         ts = np.geomspace(low, high, _SECTIONS)
-        first = int(np.argmax(left(ts) <= level))
+        first = int(np.argmax(remaining(spectrum, ts) <= level))
         low, high = float(ts[max(first - 1, 0)]), float(ts[first])
     return float(high)
+
+
+def remaining(spectrum: ResidualSpectrum, times: Any) -> Any:
+    """Share of ``‖r‖²`` that is left at some times, ``Σ w_i (1−λ_i)^{2t} / Σ w_i``.
+
+    Example:
+        >>> float(remaining(ResidualSpectrum(np.array([0.5]), np.array([1.0])), 2.0))
+        0.0625
+    """
+    left = np.exp(-2 * np.multiply.outer(times, _rates(spectrum))) @ spectrum.energies
+    return left / spectrum.energies.sum()
 
 
 def slopes(spectrum: ResidualSpectrum, times: np.ndarray) -> np.ndarray:

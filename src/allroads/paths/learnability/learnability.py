@@ -18,7 +18,7 @@ from allroads.explorers.explorer import Explorer
 from allroads.measurement import Measurement, Status
 from allroads.paths.learnability.boolean import boolean_baselines, boolean_rows
 from allroads.paths.learnability.calibration import Calibration, shipped
-from allroads.paths.learnability.features import FEATURES, OF_CUBES, features
+from allroads.paths.learnability.features import FEATURES, features
 from allroads.paths.learnability.forecast import BASELINES, Forecast, Learnability
 from allroads.paths.learnability.inal import DRAWS, inal
 from allroads.paths.learnability.kernel_size import compiled_kernel_size
@@ -52,12 +52,11 @@ def learnability(
 ) -> Learnability:
     """Predict which targets are learned, in what order, and how slowly, from the map at initialisation.
 
-    For every target the residual is split over the rates at which the linearised map would learn it under the explorer
-    (whose effective learning rates, and how it goes on as gradients fall, are read off the explorer itself); a law
-    fitted on runs of other targets, maps and explorers takes that to steps, with the target's largest Fourier degree
-    where inputs are all corners of a cube. How much faster than its linearisation a map learns differs between maps
-    more than between targets. So with ``learn`` that many of the targets, spread over the predicted order, are learned
-    first, and the law for the others is what these runs leave of it.
+    For every target the way to its goal is followed in hops: the linearised map is solved as far as it holds, at the
+    learning rates that the explorer effectively has, and linearised anew there. The explorer, shown how the gradient
+    falls on that way, tells its own steps. A law fitted on runs of other targets, maps and explorers says how far to
+    trust them. With ``learn`` that many of the targets, spread over the predicted order, are learned first, and the law
+    for the others is what these runs leave of it.
 
     Args:
         network: The network.
@@ -67,7 +66,7 @@ def learnability(
         loss: ``"mse"``, ``"cross_entropy"``, ``"bce"`` or ``(outputs, labels) -> per-example losses``.
         explorer: An :class:`~allroads.explorers.explorer.Explorer`, or the name of one with its default options.
         held_out: ``(inputs, labels)``, a list or mapping of labels: only completes the domain, for the Boolean
-            baselines and the degree that the law knows of; nothing else looks at it.
+            baselines; nothing else looks at it.
         budget: Steps within which a target is to be learned; default 1000.
         learn: Number of targets to learn first; default none. Six of 137 Boolean ones, up to where they were learned,
             were 4.4 % of the cost of learning all, and took the share of predictions within a factor 2 of the steps, on
@@ -78,8 +77,8 @@ def learnability(
         seeds: Starts to average over; default 3. They are those of ``explore(…, members=seeds, seed=seed)``.
         seed: Decides starts, and what the explorer draws in the runs of ``learn``.
         draws: Initialisations for INAL; default 64.
-        calibration: A law of your own, of :func:`~allroads.paths.learnability.calibration.calibrate`; over ``ahead``,
-            ``ahead squared`` and, where inputs are a cube, ``degree``; default the one that comes with the package.
+        calibration: A law of your own over ``ahead``, of
+            :func:`~allroads.paths.learnability.calibration.calibrate`; default the one that comes with the package.
 
     Returns:
         :class:`Learnability`: for each target predicted ``steps`` with ``interval``, ``probability`` of being learned
@@ -110,7 +109,7 @@ def learnability(
         (1, True, 4.0)
     """
     explorer = build_explorer(explorer) if isinstance(explorer, str) else explorer
-    _check_options(budget, learn, threshold, seeds, draws)
+    _check_options(budget, learn, threshold, seeds, draws, calibration)
     problem = read_problem(network, inputs, targets, loss, held_out)
     starts = _starts(network, seeds, seed)
     baselines = _own_baselines(network, problem, draws, seed)
@@ -125,9 +124,8 @@ def learnability(
         seen = [look(network, loss, explorer, one, problem.inputs, labels, goals, seed=seed) for one in points]
         plain = [plain_spectra(network, loss, one, problem.inputs, labels) for one in points]
         kernels = _kernel_sizes(network, problem.inputs, starts, seed)
-        degrees = np.array([baselines[t]["degree"] for t in varied], float)  # NaN where inputs are not all of a cube
-        law = calibration or shipped(FEATURES if np.isnan(degrees).any() else OF_CUBES)
-        x = _known_features(law, seen, degrees)
+        x = np.mean([[features(sight) for sight in of_start] for of_start in seen], axis=0)
+        law = calibration or shipped()
         if learn:
             expected = np.exp(law.log_steps(x)[0])
             run = partial(learned, network, loss, explorer, problem.inputs, starts=starts, budget=budget, seed=seed)
@@ -147,28 +145,20 @@ def learnability(
     return Learnability(ranked, explorer.name, threshold, budget, len(runs), seeds)
 
 
-def _known_features(law: Calibration, seen: list[list[Sight]], degrees: np.ndarray) -> np.ndarray:
-    """What a law asks for, mean over starts, ``[T, F]``."""
-    of_map = np.mean([[features(sight) for sight in sights] for sights in seen], axis=0)
-    known = dict(zip(FEATURES, of_map.T, strict=True))
-    if not np.isnan(degrees).any():
-        known["degree"] = degrees
-    missing = [name for name in law.features if name not in known]
-    if missing:
-        raise InputError(
-            f"learnability: the calibration asks for {', '.join(missing)}; known here are {', '.join(known)}. Degrees "
-            "are known where inputs and held_out are together all corners of a cube."
-        )
-    return np.stack([known[name] for name in law.features], axis=1)
-
-
-def _check_options(budget: int, learn: int, threshold: float, seeds: int, draws: int) -> None:
+def _check_options(
+    budget: int, learn: int, threshold: float, seeds: int, draws: int, calibration: Calibration | None
+) -> None:
     for name, value, least in (("budget", budget, 1), ("learn", learn, 0), ("seeds", seeds, 1), ("draws", draws, 2)):
         if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
             raise InputError(f"learnability: {name} must be a whole number, at least {least}; got {value!r}.")
     if not 0 < threshold < 1:
         raise InputError(
             f"learnability: threshold is a share of the constant predictor's loss, in (0, 1); got {threshold!r}."
+        )
+    if calibration is not None and calibration.features != FEATURES:
+        raise InputError(
+            f"learnability: the calibration asks for {', '.join(calibration.features)}; what is known of a target is "
+            f"{', '.join(FEATURES)}: fit it on that with calibrate."
         )
 
 

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.explorers.explorer import Explorer, Problem
-from allroads.paths.learnability.hitting_time import hitting_time, slopes
+from allroads.paths.learnability.hops import Hop, slopes_along, way
 from allroads.paths.learnability.response import HORIZON
-from allroads.paths.learnability.spectrum import BATCH, ResidualSpectrum
+from allroads.paths.learnability.spectrum import BATCH
 from allroads.pfmap.network import Params
 
 MOST = 4096
@@ -21,34 +21,32 @@ MOST = 4096
 _GRID = np.concatenate([[0.0], np.geomspace(1e-4, 1.0, 127)])
 
 
-def own_steps(
-    explorer: Explorer, params: Params, spectra: Sequence[ResidualSpectrum], levels: Sequence[float]
-) -> np.ndarray:
-    """Steps of the explorer until ``‖r‖²`` is at its level in the linearised map, ``[T]``.
+def own_steps(explorer: Explorer, params: Params, targets: Sequence[tuple[Hop, ...]]) -> np.ndarray:
+    """Steps of the explorer until the loss is at its goal on the way that hops tell, ``[T]``.
 
-    The linearised hitting time counts steps of the size that the first have. Explorers that rescale gradients do not
-    slow down as the gradient falls, some at once (Muon), some when they forget what it was (Adam). So the explorer is
-    run on a linear loss whose slope falls as the gradient of the linearised map does on the way that it has gone so
-    far: one number a leaf, all leaves alike, weighted by their sizes.
+    A way counts steps of the size that the first have. Explorers that rescale gradients do not slow down as those fall,
+    some at once (Muon), some when they forget what they were (Adam). So the explorer is run on a linear loss whose
+    slope changes as the gradient does on the way that it has gone so far: one number a leaf, all leaves alike, weighted
+    by their sizes.
 
     Args:
         explorer: The explorer; learning-rate schedules count from its first step.
         params: A point, for the shapes of the leaves.
-        spectra: Of the residual, under the explorer's rates at its first steps.
-        levels: One a spectrum; 1 or more: no step is needed.
+        targets: Of each its hops, under the explorer's rates at its first steps.
 
     Returns:
-        Steps, interpolated within one; infinite where the hitting time is.
+        Steps, interpolated within one; infinite where the way is.
 
     Example:
         Gradient descent does not rescale, so that its steps are the hitting time:
 
         >>> from allroads.explorers.gd import gd
+        >>> from allroads.paths.learnability.spectrum import ResidualSpectrum
         >>> half = ResidualSpectrum(np.array([0.5]), np.array([1.0]))
-        >>> own_steps(gd(), {"w": np.zeros((2, 2))}, [half], [1 / 16]).round(3).tolist()
+        >>> own_steps(gd(), {"w": np.zeros((2, 2))}, [(Hop(half, 1 / 16, 2.0, 0.0, 1.0, 0.0),)]).round(3).tolist()
         [2.0]
     """
-    ways = np.array([hitting_time(s, level) for s, level in zip(spectra, levels, strict=True)])
+    ways = np.array([way(hops) for hops in targets])
     found = ways.copy()
     (going,) = np.nonzero((ways > 0) & np.isfinite(ways))
     leaves, structure = jax.tree.flatten(params)
@@ -56,7 +54,7 @@ def own_steps(
     for begin in range(0, len(going), BATCH):
         part = going[begin : begin + BATCH]
         filled = np.resize(part, BATCH)  # one shape for all
-        shares = np.array([slopes(spectra[i], _GRID * ways[i]) for i in filled])
+        shares = np.array([slopes_along(targets[i], _GRID * ways[i]) for i in filled])
         found[part] = np.asarray(run(jnp.asarray(ways[filled], jnp.float32), jnp.asarray(shares, jnp.float32)))[
             : len(part)
         ]

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.explorers.explorer import Explorer
+from allroads.paths.learnability.hops import DEPTH, HOPS, Hop, compiled_hops, hops_of, linearised
 from allroads.paths.learnability.pace import own_steps
 from allroads.paths.learnability.response import compiled_response
-from allroads.paths.learnability.single_mode import compiled_single_mode_time
 from allroads.paths.learnability.spectrum import BATCH, KRYLOV, ResidualSpectrum, compiled_krylov, gauss_rule
 from allroads.pfmap.losses import PerExampleLoss, resolve_loss
 from allroads.pfmap.network import Network, Params
@@ -29,16 +29,16 @@ class Sight:
         loss: The loss there.
         level: Share of the residual's square at which the loss is at its goal; 1 or more where it is already.
         spectrum: Of the residual under the explorer's kernel here: contractions a step.
-        ahead: The same residual under the kernel where the linearised map sees the solution.
-        steps: Steps of the explorer to its goal by the first: the linearised hitting time.
-        steps_ahead: By the second.
+        hops: The way to the goal under the explorer's rates, the first from here.
+        steps: Steps of the explorer to its goal by the kernel here: the linearised hitting time.
+        steps_ahead: Along all hops.
         size: Square of the parameters' length in the explorer's metric, ``Σ_l ‖θ_l‖² / ρ_l``, in units of ``road``.
     """
 
     loss: float
     level: float
     spectrum: ResidualSpectrum
-    ahead: ResidualSpectrum
+    hops: tuple[Hop, ...]
     steps: float
     steps_ahead: float
     size: float
@@ -65,6 +65,7 @@ def look(
     goals: np.ndarray,
     *,
     krylov: int = KRYLOV,
+    hops: int = HOPS,
     seed: int = 0,
 ) -> list[Sight]:
     """Look at every target from a point of its own.
@@ -77,51 +78,51 @@ def look(
         inputs: ``[N, …]``.
         labels: ``[T, N, …]``.
         goals: Mean loss at which a target is learned, ``[T]``.
-        krylov: Lanczos steps.
+        krylov: Lanczos steps of the spectrum.
+        hops: Most of them.
         seed: Of the explorer's key.
     """
     count = len(labels)
     points, labels, goals = _padded((points, np.asarray(labels), np.asarray(goals)))
     inputs, labels = jnp.asarray(inputs), jnp.asarray(labels)
-    outputs, residuals, gradients = compiled_first(network, loss)(points, inputs, labels)
+    residuals, gradients = compiled_first(network, loss)(points, inputs, labels)
     rates = compiled_response(explorer)(points, gradients, jax.random.key(seed))
-    times, losses = compiled_single_mode_time(loss)(outputs, labels, jnp.asarray(goals, residuals.dtype))
-    quadratic = [_quadratic(*map(float, numbers)) for numbers in zip(goals, losses, times, strict=True)]
-    levels, curvatures = np.array(quadratic).T
-    run = compiled_krylov(network, min(krylov, residuals[0].size))
-    rest = residuals, rates, jnp.asarray(curvatures, residuals.dtype)
-    here = run(points, inputs, *rest)
-    ahead = run(here.points, inputs, *rest)
-    here, ahead, rates = jax.tree.map(np.asarray, (here[:2], ahead[:2], rates))
-    squared = _squares(residuals)
-    leaves = np.array([_squares(leaf) for leaf in jax.tree.leaves(points)])
-    rates = np.array(jax.tree.leaves(rates), np.float64)
-    inverse = np.divide(1.0, rates, out=np.zeros_like(rates), where=rates > 0)
-    contraction = curvatures / residuals.shape[1]
-    sizes = (leaves * inverse).sum(axis=0) / (contraction * curvatures)
+    most = residuals[0].size
+    here = compiled_krylov(network, min(krylov, most))(points, inputs, residuals, rates)
+    goals_there = jnp.asarray(goals, residuals.dtype)
+    found = compiled_hops(network, loss, min(DEPTH, most), hops)(points, inputs, labels, goals_there, rates)
+    here, found = jax.tree.map(lambda part: np.asarray(part)[:count], (here, found))
+    ways = hops_of(found, goals[:count], len(inputs))
     spectra = [
-        [gauss_rule(*(part[t] for part in parts), squared[t]).scaled(contraction[t]) for t in range(count)]
-        for parts in (here, ahead)
+        gauss_rule(*row).scaled(hops[0].curvature / len(inputs))
+        for *row, hops in zip(*here, found.squares[:, 0], ways, strict=True)
     ]
+    leaves = np.array([_squares(leaf) for leaf in jax.tree.leaves(points)])[:, :count]
+    rates = np.array(jax.tree.leaves(rates), np.float64)[:, :count]
+    inverse = np.divide(1.0, rates, out=np.zeros_like(rates), where=rates > 0)
+    curvatures = np.array([own[0].curvature for own in ways])
+    sizes = (
+        (leaves * inverse).sum(axis=0) * len(inputs) * curvatures
+    )  # as the spectrum is of A h/N, the solution of r/h
     one = jax.tree.map(lambda leaf: leaf[0], points)
-    return sights(explorer, one, losses[:count], levels[:count], *spectra, sizes[:count])
+    return sights(explorer, one, found.losses[:, 0], spectra, ways, sizes)
 
 
 def sights(
     explorer: Explorer,
     params: Params,
     losses: Any,
-    levels: Any,
-    here: list[ResidualSpectrum],
-    ahead: list[ResidualSpectrum],
+    spectra: list[ResidualSpectrum],
+    ways: list[tuple[Hop, ...]],
     sizes: Any,
 ) -> list[Sight]:
     """Sights of some targets from what was measured; the explorer and the shapes of ``params`` give the steps."""
-    steps = own_steps(explorer, params, [*here, *ahead], [*levels, *levels])
-    columns = losses, levels, here, ahead, *np.split(steps, 2), sizes
+    straight = [(linearised(hops[0], spectrum),) for spectrum, hops in zip(spectra, ways, strict=True)]
+    steps = own_steps(explorer, params, [*straight, *ways])
+    columns = losses, spectra, ways, *np.split(steps, 2), sizes
     return [
-        Sight(float(loss), float(level), a, b, float(own), float(beyond), float(size))
-        for loss, level, a, b, own, beyond, size in zip(*columns, strict=True)
+        Sight(float(loss), hops[0].level, spectrum, hops, float(own), float(beyond), float(size))
+        for loss, spectrum, hops, own, beyond, size in zip(*columns, strict=True)
     ]
 
 
@@ -132,11 +133,10 @@ def plain_spectra(
     count = len(labels)
     points, labels = _padded((points, np.asarray(labels)))
     inputs, labels = jnp.asarray(inputs), jnp.asarray(labels)
-    residuals = compiled_first(network, loss)(points, inputs, labels)[1]
-    ones = jnp.ones(len(labels), residuals.dtype)
-    run = compiled_krylov(network, min(krylov, residuals[0].size))
-    found = run(points, inputs, residuals, jax.tree.map(lambda leaf: ones, points), ones)
-    parts = (np.asarray(part)[:count] for part in found[:2])
+    residuals = compiled_first(network, loss)(points, inputs, labels)[0]
+    ones = jax.tree.map(lambda leaf: jnp.ones(len(labels), leaf.dtype), points)
+    found = compiled_krylov(network, min(krylov, residuals[0].size))(points, inputs, residuals, ones)
+    parts = (np.asarray(part)[:count] for part in found)
     return [gauss_rule(*row) for row in zip(*parts, _squares(residuals)[:count], strict=True)]
 
 
@@ -158,25 +158,17 @@ def _squares(array: Any) -> np.ndarray:
     return np.square(array).reshape(len(array), -1).sum(axis=1)
 
 
-def _quadratic(goal: float, loss: float, time: float) -> tuple[float, float]:
-    """Level of ``‖r‖²`` and curvature h of the quadratic loss that reaches its goal when the true one does."""
-    if loss <= goal:
-        return 1.0, 1.0
-    level = goal / loss
-    return level, -np.log(level) / (2 * time)
-
-
 @lru_cache(maxsize=32)
 def compiled_first(network: Network, loss: str | PerExampleLoss) -> Any:
-    """The compiled ``(points, inputs, labels) -> (outputs, residuals −∂Σℓ/∂f, gradients of the mean loss)``."""
+    """The compiled ``(points, inputs, labels) -> (residuals −∂Σℓ/∂f, gradients of the mean loss)``."""
     per_example = resolve_loss(loss)
 
-    def one(params: Params, inputs: Any, labels: Any) -> tuple[Any, Any, Params]:
+    def one(params: Params, inputs: Any, labels: Any) -> tuple[Any, Params]:
         outputs, pull = jax.vjp(lambda point: network.apply(point, inputs), params)
         residual = -jax.grad(lambda f: per_example(f, labels).sum())(outputs)
-        return outputs, residual, pull(-residual / len(inputs))[0]
+        return residual, pull(-residual / len(inputs))[0]
 
-    def all_targets(points: Params, inputs: Any, labels: Any) -> tuple[Any, Any, Params]:
+    def all_targets(points: Params, inputs: Any, labels: Any) -> tuple[Any, Params]:
         return jax.lax.map(lambda own: one(own[0], inputs, own[1]), (points, labels), batch_size=BATCH)
 
     return jax.jit(all_targets)

@@ -14,7 +14,7 @@ _BELIEF, _SPREAD = 3.0, 0.05
 
 
 def random_coefficients(
-    design: np.ndarray, outcomes: np.ndarray, seen: np.ndarray, groups: np.ndarray
+    design: np.ndarray, outcomes: np.ndarray, seen: np.ndarray, groups: np.ndarray, known: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """``y = w_gᵀ z + σ ε`` with ``w_g ~ N(μ, Σ)``, by expectation and maximisation.
 
@@ -25,9 +25,10 @@ def random_coefficients(
         outcomes: y, or where it was cut, ``[R]``.
         seen: Whether it was not cut, ``[R]``.
         groups: 0 … G − 1, ``[R]``.
+        known: μ, where it is known, ``[K]``.
 
     Returns:
-        μ ``[K]``; the covariance of a new group's w, ``Σ (1 + 1/G)``; σ².
+        μ ``[K]``; the covariance of a new group's w, ``Σ (1 + 1/G)``, or Σ where μ is known; σ².
 
     References: [laird1982] [dempster1977]
 
@@ -44,6 +45,7 @@ def random_coefficients(
     rows = [np.flatnonzero(groups == group) for group in range(groups.max() + 1)]
     count, width = len(rows), design.shape[1]
     mean, covariance, noise = np.linalg.lstsq(design, outcomes, rcond=None)[0], np.eye(width) * 0.25, 0.3
+    mean = mean if known is None else known
     centres = [mean] * count
     for _ in range(_ROUNDS):
         found = [
@@ -51,12 +53,12 @@ def random_coefficients(
             for own, centre in zip(rows, centres, strict=True)
         ]
         centres, spreads, squares = (list(part) for part in zip(*found, strict=True))
-        mean = np.mean(centres, axis=0)
+        mean = np.mean(centres, axis=0) if known is None else known
         apart = np.array(centres) - mean
         assumed = _BELIEF * _SPREAD * np.eye(width)
         covariance = (apart.T @ apart + np.sum(spreads, axis=0) + assumed) / (count + _BELIEF)
         noise = float(np.sum(squares)) / len(outcomes)
-    return mean, covariance * (1 + 1 / count), noise
+    return mean, covariance * (1 + (known is None) / count), noise
 
 
 def conditioned(

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from allroads.pfmap.losses import PerExampleLoss, resolve_loss
+from allroads.pfmap.losses import PerExampleLoss
 
 _STEP = 0.02
 _LONGEST = 1e6
 
 
-@lru_cache(maxsize=32)
-def compiled_single_mode_time(loss: str | PerExampleLoss) -> Any:
-    """The compiled ``(outputs, labels, goal) -> (time, loss)`` over a leading target axis of all three.
+def time_to(per_example: PerExampleLoss) -> Callable:
+    """``(outputs, labels, goal) -> (time, loss)``.
 
     Solves ``df/dt = −∂ Σ_n ℓ_n / ∂f`` from the outputs until the mean loss is ``goal``: the path of a map whose kernel
     is the identity. For squared error of C outputs the loss falls by ``e^{−4t/C}``.
     """
-    per_example = resolve_loss(loss)
 
     def one(outputs: Any, labels: Any, goal: Any) -> tuple[Any, Any]:
         def mean(f: Any) -> Any:
@@ -49,4 +47,4 @@ def compiled_single_mode_time(loss: str | PerExampleLoss) -> Any:
         share = jnp.where(t > 0, jnp.log(last / goal) / jnp.log(last / value), 0.0)
         return before + share * (t - before), first
 
-    return jax.jit(lambda *each: jax.lax.map(lambda own: one(*own), each))
+    return one

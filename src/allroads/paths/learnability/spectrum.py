@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from matfree import decomp
 from scipy.linalg import eigh_tridiagonal
 
 from allroads.pfmap.network import Network, Params
@@ -16,11 +16,6 @@ from allroads.pfmap.network import Network, Params
 KRYLOV = 32
 """Lanczos steps. With 24 the hitting time of 54 Boolean targets, random tables among them, is that of the full
 eigendecomposition to 0.1 %; with 16 to 0.7 %."""
-
-RIDGE = 1e-2
-"""ε of the linear solution, as a share of the largest eigenvalue."""
-LONGEST_STEP = 0.3
-"""Longest step to the linear solution, as a share of the parameters' length."""
 
 BATCH = 8
 """Targets that run side by side."""
@@ -50,57 +45,98 @@ class ResidualSpectrum(NamedTuple):
         return float(self.energies @ self.nodes / self.energies.sum())
 
 
-class Krylov(NamedTuple):
-    """What Lanczos shows of every target: ``[T, k]``, ``[T, k−1]``, and a point a target, leaves ``[T, …]``."""
+class Decomposition(NamedTuple):
+    """``A = J diag(ρ) Jᵀ`` in the Krylov space of the residual; all 0 past where that ends.
 
-    diagonals: Any
-    off_diagonals: Any
-    points: Params
+    Attributes:
+        diagonal: Of the tridiagonal matrix, ``[k]``.
+        off_diagonal: ``[k − 1]``.
+        basis: Outputs, orthonormal, one a row, ``[k, N·C]``.
+        length: ``‖r‖``; the residual is the first row of the basis times this.
+    """
+
+    diagonal: Any
+    off_diagonal: Any
+    basis: Any
+    length: Any
+
+    def eigen(self) -> tuple[Any, Any]:
+        """Eigenvalues and eigenvectors, columns, of the tridiagonal matrix."""
+        return jnp.linalg.eigh(
+            jnp.diag(self.diagonal) + jnp.diag(self.off_diagonal, 1) + jnp.diag(self.off_diagonal, -1)
+        )
+
+
+def lanczos(product: Callable, start: Any, steps: int) -> Decomposition:
+    """Lanczos with full reorthogonalisation of a symmetric ``product`` from a vector, done where its space ends.
+
+    Example:
+        From an eigenvector there is one step:
+
+        >>> found = lanczos(lambda v: jnp.array([3.0, 5.0]) * v, jnp.array([0.0, 2.0]), 2)
+        >>> found.diagonal.tolist(), found.off_diagonal.tolist(), float(found.length)
+        ([5.0, 0.0], [0.0], 2.0)
+    """
+
+    def step(index: Any, carry: tuple) -> tuple:
+        basis, vector, diagonal, couplings = carry
+        basis = basis.at[index].set(vector)
+        image = product(vector)
+        diagonal = diagonal.at[index].set(vector @ image)
+        for _ in range(2):
+            image = image - (basis @ image) @ basis
+        coupling = jnp.linalg.norm(image)
+        goes_on = coupling > 32 * jnp.finfo(image.dtype).eps * jnp.abs(diagonal).max()
+        vector = jnp.where(goes_on, image / jnp.where(goes_on, coupling, 1.0), 0.0)
+        return basis, vector, diagonal, couplings.at[index].set(jnp.where(goes_on, coupling, 0.0))
+
+    length, zeros = jnp.linalg.norm(start), jnp.zeros(steps, start.dtype)
+    first = start / jnp.maximum(length, jnp.finfo(start.dtype).tiny)
+    carry = jnp.zeros((steps, start.size), start.dtype), first, zeros, zeros
+    basis, _, diagonal, couplings = jax.lax.fori_loop(0, steps, step, carry)
+    return Decomposition(diagonal, couplings[:-1], basis, length)
+
+
+def decomposed(
+    network: Network, params: Params, inputs: Any, rates: Params, steps: int, residual_of: Callable
+) -> tuple[Any, Decomposition, Callable]:
+    """Outputs, A in the Krylov space of the residual that belongs to them, and ``v -> ρ Jᵀ v``.
+
+    Args:
+        network: The network.
+        params: The point.
+        inputs: ``[N, …]``.
+        rates: ρ, a scalar a leaf.
+        steps: k, at most as many as there are outputs.
+        residual_of: Of outputs.
+    """
+    outputs, pull = jax.vjp(lambda point: network.apply(point, inputs), params)
+
+    def pulled(v: Any) -> Params:
+        return jax.tree.map(lambda leaf, rate: rate * leaf, pull(v.reshape(outputs.shape))[0], rates)
+
+    def product(v: Any) -> Any:
+        return jax.jvp(lambda point: network.apply(point, inputs), (params,), (pulled(v),))[1].reshape(-1)
+
+    return outputs, lanczos(product, residual_of(outputs).reshape(-1), steps), pulled
 
 
 @lru_cache(maxsize=32)
 def compiled_krylov(network: Network, steps: int) -> Any:
-    """The compiled ``(params, inputs, residuals, rates, curvatures) -> Krylov``; all but inputs lead with the targets.
+    """The compiled ``(points, inputs, residuals, rates) -> (diagonals, off-diagonals)`` of ``J diag(ρ) Jᵀ``.
 
-    Lanczos on ``A = J diag(ρ) Jᵀ`` from each residual ``[N, …]``, with full reorthogonalisation. ``points`` is what the
-    linearised map takes for the solution, ``θ + ρ Jᵀ (A + εI)⁻¹ r / h`` with ε a hundredth of A's largest eigenvalue; a
-    step longer than 0.3 ‖θ‖ is cut to that.
+    In the Krylov space of each residual; all but inputs lead with the targets.
     """
 
-    def one(params: Params, inputs: Any, residual: Any, rates: Params, curvature: Any) -> Krylov:
-        outputs, pull = jax.vjp(lambda point: network.apply(point, inputs), params)
+    def one(params: Params, inputs: Any, residual: Any, rates: Params) -> tuple[Any, Any]:
+        _, found, _ = decomposed(network, params, inputs, rates, steps, lambda _: residual)
+        return found.diagonal, found.off_diagonal
 
-        def pulled(v: Any) -> Params:
-            return jax.tree.map(lambda leaf, rate: rate * leaf, pull(v.reshape(outputs.shape))[0], rates)
-
-        def product(v: Any) -> Any:
-            return jax.jvp(lambda point: network.apply(point, inputs), (params,), (pulled(v),))[1].reshape(-1)
-
-        decompose = decomp.tridiag_sym(steps, materialize=False, reortho="full", custom_vjp=False)
-        found = decompose(product, residual.reshape(-1))
-        diagonal, off_diagonal = found.J_small
-        weights = _solved(diagonal, off_diagonal) * jnp.linalg.norm(residual)
-        basis = jnp.where(weights[:, None] == 0, 0.0, found.Q_tall)
-        step = pulled(weights @ basis / curvature)
-        length, size = (jnp.sqrt(sum(jnp.vdot(a, a) for a in jax.tree.leaves(tree))) for tree in (step, params))
-        share = jnp.minimum(1.0, LONGEST_STEP * size / jnp.maximum(length, 1e-30))
-        return Krylov(diagonal, off_diagonal, jax.tree.map(lambda p, s: p + share * s, params, step))
-
-    def all_targets(params: Params, inputs: Any, *rest: Any) -> Krylov:
-        return jax.lax.map(lambda own: one(own[0], inputs, *own[1:]), (params, *rest), batch_size=BATCH)
+    def all_targets(points: Params, inputs: Any, residuals: Any, rates: Params) -> tuple[Any, Any]:
+        rows = points, residuals, rates
+        return jax.lax.map(lambda own: one(own[0], inputs, *own[1:]), rows, batch_size=BATCH)
 
     return jax.jit(all_targets)
-
-
-def _solved(diagonal: Any, off_diagonal: Any) -> Any:
-    """``(T + εI)⁻¹ e₁`` up to where the Krylov space ends, 0 past it, where nothing stands but rounding."""
-    going = jnp.cumprod(off_diagonal > 32 * jnp.finfo(diagonal.dtype).eps * jnp.abs(diagonal).max())
-    kept = jnp.concatenate([jnp.ones(1, bool), going > 0])
-    coupling = jnp.where(going > 0, off_diagonal, 0.0)
-    small = jnp.diag(jnp.where(kept, diagonal, 0.0)) + jnp.diag(coupling, 1) + jnp.diag(coupling, -1)
-    shift = RIDGE * jnp.linalg.eigvalsh(small)[-1]
-    first = jnp.zeros_like(diagonal).at[0].set(1.0)
-    return jnp.where(kept, jnp.linalg.solve(small + shift * jnp.eye(len(small), dtype=small.dtype), first), 0.0)
 
 
 def gauss_rule(diagonal: np.ndarray, off_diagonal: np.ndarray, squared_norm: float) -> ResidualSpectrum:
