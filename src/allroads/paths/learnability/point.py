@@ -89,8 +89,8 @@ def look(
     rates = compiled_response(explorer)(points, gradients, jax.random.key(seed))
     most = residuals[0].size
     here = compiled_krylov(network, min(krylov, most))(points, inputs, residuals, rates)
-    goals_there = jnp.asarray(goals, residuals.dtype)
-    found = compiled_hops(network, loss, min(DEPTH, most), hops)(points, inputs, labels, goals_there, rates)
+    follow = compiled_hops(network, loss, min(DEPTH, most), hops)
+    found = follow(points, inputs, labels, jnp.asarray(goals, residuals.dtype), rates)
     here, found = jax.tree.map(lambda part: np.asarray(part)[:count], (here, found))
     ways = hops_of(found, goals[:count], len(inputs))
     spectra = [
@@ -101,9 +101,8 @@ def look(
     rates = np.array(jax.tree.leaves(rates), np.float64)[:, :count]
     inverse = np.divide(1.0, rates, out=np.zeros_like(rates), where=rates > 0)
     curvatures = np.array([own[0].curvature for own in ways])
-    sizes = (
-        (leaves * inverse).sum(axis=0) * len(inputs) * curvatures
-    )  # as the spectrum is of A h/N, the solution of r/h
+    # The spectrum is of A h/N, and the linear solution is for r/h.
+    sizes = (leaves * inverse).sum(axis=0) * len(inputs) * curvatures
     one = jax.tree.map(lambda leaf: leaf[0], points)
     return sights(explorer, one, found.losses[:, 0], spectra, ways, sizes)
 
