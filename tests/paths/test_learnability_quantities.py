@@ -163,6 +163,16 @@ def test_hops_follow_a_kernel_that_grows():
     assert slope == pytest.approx(np.hypot(a, b) * (1 - a * b) / (np.hypot(0.3, 0.1) * 0.97), rel=0.05)
 
 
+def test_a_hop_that_gains_speed_takes_less_time():
+    """At a speed that grows from 1 to 2 over ten steps, s of them take 10 log(1 + s/10), and later ones half each."""
+    hop = Hop(MODE, 0.1, 2.0, 10.0, 2.0, 0.5)
+    true = [10 * math.log(1.5), 10 * math.log(2), 10 * math.log(2) + 2]
+    assert [float(hop.true_time(t)) for t in (5, 10, 14)] == pytest.approx(true)
+    assert hop.linear_time(np.array(true)).tolist() == pytest.approx([5, 10, 14])
+    ten = hitting_time(MODE, 0.1)
+    assert hop.to_goal() == pytest.approx(10 * math.log(2) + (ten - 10) / 2)
+
+
 def test_a_linear_map_is_followed_to_its_end(linear_case):
     inputs, labels, goals = linear_case
     with float64():

@@ -202,16 +202,16 @@ def compiled_hops(network: Network, loss: str | PerExampleLoss, krylov: int, mos
             return moved, jnp.linalg.norm(change - expected) / jnp.linalg.norm(expected)
 
         def too_far(carry: tuple) -> Any:
-            halvings, _, error, _ = carry
-            return ~(error <= TOLERANCE) & (halvings < _HALVINGS)
+            tries, _, error, _ = carry
+            return ~(error <= TOLERANCE) & (tries <= _HALVINGS)
 
         def nearer(carry: tuple) -> tuple:
-            halvings, time, _, _ = carry
+            tries, time, _, _ = carry
             moved, error = after(time / 2)
-            return halvings + 1, time / 2, error, moved
+            return tries + 1, time / 2, error, moved
 
-        moved, error = after(hit)
-        _, time, _, moved = jax.lax.while_loop(too_far, nearer, (0, hit, error, moved))
+        unknown = jnp.full((), jnp.inf, nodes.dtype)
+        _, time, _, moved = jax.lax.while_loop(too_far, nearer, (0, 2 * hit, unknown, params))
         end, slope = jax.value_and_grad(mean_loss)(moved)
         pairs = zip(jax.tree.leaves(slope), jax.tree.leaves(rates), strict=True)
         steep = sum(rate * jnp.vdot(leaf, leaf) for leaf, rate in pairs) * len(inputs) ** 2
