@@ -25,7 +25,7 @@ from allroads.paths.learnability.pace import own_steps
 from allroads.paths.learnability.point import look, plain_spectra, repeated
 from allroads.paths.learnability.response import response
 from allroads.paths.learnability.single_mode import time_to
-from allroads.paths.learnability.spectrum import ResidualSpectrum
+from allroads.paths.learnability.spectrum import ResidualSpectrum, lanczos
 from allroads.pfmap.losses import resolve_loss
 
 
@@ -169,8 +169,19 @@ def test_a_hop_that_gains_speed_takes_less_time():
     true = [10 * math.log(1.5), 10 * math.log(2), 10 * math.log(2) + 2]
     assert [float(hop.true_time(t)) for t in (5, 10, 14)] == pytest.approx(true)
     assert hop.linear_time(np.array(true)).tolist() == pytest.approx([5, 10, 14])
+    gradients = [hop.steepness * speed * (1 - 1e-3) ** t for t, speed in ((5, 1.5), (10, 2), (14, 2))]
+    assert hop.slopes(np.array(true)).tolist() == pytest.approx(gradients)
     ten = hitting_time(MODE, 0.1)
     assert hop.to_goal() == pytest.approx(10 * math.log(2) + (ten - 10) / 2)
+
+
+def test_lanczos_ends_where_nothing_but_rounding_is_left():
+    vector = np.random.default_rng(0).normal(size=50)
+    with float64():
+        v = jnp.asarray(vector / np.linalg.norm(vector))
+        found = lanczos(lambda x: 3 * v * (v @ x), 2 * v, 4)
+    assert found.off_diagonal.tolist() == [0, 0, 0] and found.diagonal.tolist() == pytest.approx([3, 0, 0, 0])
+    np.testing.assert_array_equal(found.basis[1:], 0)
 
 
 def test_a_linear_map_is_followed_to_its_end(linear_case):
