@@ -141,7 +141,7 @@ class ForecastJob:
 
 @cache
 def _law() -> str:
-    """A digest of the laws that come with the package; read as a file, so that nothing heavy is imported."""
+    """A digest of the law that comes with the package; read as a file, so that nothing heavy is imported."""
     file = resources.files("allroads") / "paths" / "learnability" / "law.json"
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
