@@ -26,7 +26,8 @@ import polars as pl
 from learnability import loader
 
 from allroads.paths.learnability.boolean import boolean_baselines, boolean_rows
-from allroads.paths.learnability.hops import DEPTH, HOPS, Hop
+from allroads.paths.learnability.hop import Hop
+from allroads.paths.learnability.hops import DEPTH, HOPS
 from allroads.paths.learnability.inal import inal
 from allroads.paths.learnability.kernel_size import compiled_kernel_size
 from allroads.paths.learnability.learnability import REGULARISATION, columns_of

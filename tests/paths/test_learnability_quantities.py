@@ -13,17 +13,15 @@ from allroads import InputError, Network, ParameterFunctionMap, float64
 from allroads.explorers.adam import adam
 from allroads.explorers.gd import gd
 from allroads.explorers.muon import muon
-from allroads.explorers.sgd import sgd
 from allroads.networks.mlp import mlp
 from allroads.paths.learnability.boolean import boolean_baselines, boolean_rows
 from allroads.paths.learnability.eigenlearning import eigenlearning
 from allroads.paths.learnability.hitting_time import hitting_time
-from allroads.paths.learnability.hops import Hop, slopes_along
+from allroads.paths.learnability.hop import Hop, slopes_along
 from allroads.paths.learnability.inal import inal
 from allroads.paths.learnability.kernel_size import compiled_kernel_size
 from allroads.paths.learnability.pace import own_steps
 from allroads.paths.learnability.point import look, plain_spectra, repeated
-from allroads.paths.learnability.response import response
 from allroads.paths.learnability.single_mode import time_to
 from allroads.paths.learnability.spectrum import ResidualSpectrum, lanczos
 from allroads.pfmap.losses import resolve_loss
@@ -227,19 +225,6 @@ def test_lanczos_agrees_with_the_whole_kernel():
         assert plain.alignment() == pytest.approx(energies @ values / energies.sum(), rel=1e-6)
     assert diagonal == pytest.approx(np.trace(kernel) / 32, rel=0.2)
     assert frobenius == pytest.approx(np.linalg.norm(kernel), rel=0.2)
-
-
-def test_explorers_are_read_off_their_steps():
-    params = {"a": jnp.zeros((3, 2)), "b": jnp.zeros(4)}
-    slope = {"a": jnp.arange(1.0, 7.0).reshape(3, 2), "b": jnp.array([1.0, -1.0, 2.0, 5.0])}
-    key = jax.random.key(0)
-    assert float(response(gd(learning_rate=0.2), params, slope, key)["a"]) == pytest.approx(0.2, rel=1e-4)
-    heavy = response(sgd(learning_rate=0.01, momentum=0.9, batch_size=4), params, slope, key)
-    assert float(heavy["b"]) == pytest.approx(0.1, rel=0.1)
-    signs = response(adam(learning_rate=0.003), params, slope, key)
-    for leaf in ("a", "b"):
-        g = np.asarray(slope[leaf])
-        assert float(signs[leaf]) == pytest.approx(0.003 * np.abs(g).sum() / (g**2).sum(), rel=1e-3)
 
 
 def test_losses_on_a_map_whose_kernel_is_the_identity():

@@ -9,9 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.paths.learnability.hitting_time import hitting_time, remaining, slopes
+from allroads.explorers.explorer import Explorer
+from allroads.paths.learnability.hop import Hop
+from allroads.paths.learnability.reading import compiled_reading, rescales
 from allroads.paths.learnability.single_mode import time_to
-from allroads.paths.learnability.spectrum import BATCH, ResidualSpectrum, decomposed, gauss_rule
+from allroads.paths.learnability.spectrum import BATCH, decomposed, gauss_rule
 from allroads.pfmap.losses import PerExampleLoss, resolve_loss
 from allroads.pfmap.network import Network, Params
 
@@ -22,100 +24,13 @@ TOLERANCE = 0.3
 DEPTH = 8
 """Lanczos steps a hop. What they do not resolve is left for the next hop to see: with 16, hops are no nearer to the
 truth and cost twice as much; with 5, there are more of them, at the same cost in all."""
+LEAST = 0.5
+"""Share of the residual's square that a hop leaves at least, where the explorer's rates turn with the gradient."""
 NEAREST, FARTHEST = 1e-6, 1e6
 """Steps of a hop; from the hitting time they are halved until it holds, or ``_HALVINGS`` times."""
 SPEEDS = 1e-6, 1e6
 """Bounds of the speed at the end of a hop."""
 _HALVINGS, _BISECTIONS = 20, 48
-
-
-class Hop(NamedTuple):
-    """Where a hop begins, and what it finds on its way.
-
-    Attributes:
-        spectrum: Of the residual under the explorer's kernel at its begin: contractions a step.
-        level: Share of the residual's square at which the loss is at its goal; 1 or more where it is already.
-        curvature: h of the quadratic loss that stands for the true one.
-        time: Steps that it goes, at the pace of gradient descent in the linearised map.
-        speed: Length of the gradient at its end over that in the linearised map.
-        left: Level at its end: what is left to the goal there.
-    """
-
-    spectrum: ResidualSpectrum
-    level: float
-    curvature: float
-    time: float
-    speed: float
-    left: float
-
-    def true_time(self, time: Any) -> Any:
-        """Steps for what takes so many in the linearised map: the speed changes in proportion to them up to the end.
-
-        From there on it stays. ``t log(1 + (q − 1) s/t) / (q − 1)``; exact to second order in t.
-        """
-        within = np.minimum(time, self.time)
-        growth = self.speed - 1
-        if self.time <= 0 or abs(growth) < 1e-9:
-            return np.asarray(time, np.float64)
-        return self.time * np.log1p(growth * within / self.time) / growth + (time - within) / self.speed
-
-    def linear_time(self, true: Any) -> Any:
-        """The inverse of :meth:`true_time`."""
-        growth, end = self.speed - 1, self.true_time(self.time)
-        if self.time <= 0 or abs(growth) < 1e-9:
-            return np.asarray(true, np.float64)
-        within = np.minimum(true, end)
-        return self.time * np.expm1(growth * within / self.time) / growth + (true - within) * self.speed
-
-    def slopes(self, true: Any) -> Any:
-        """Length of the gradient after so many true steps, up to what is the same for all hops."""
-        time = self.linear_time(true)
-        speed = 1 + (self.speed - 1) * np.minimum(time / self.time, 1.0) if self.time > 0 else 1.0
-        return self.steepness * speed * slopes(self.spectrum, time)
-
-    @property
-    def steepness(self) -> float:
-        """Length of the gradient at its begin, ``√(rᵀ A r)`` up to what is the same for all hops."""
-        return float(np.sqrt(self.spectrum.energies @ self.spectrum.nodes / self.curvature))
-
-    def to_goal(self) -> float:
-        """True steps to the goal: from the end on, where it is not reached there, at the speed there."""
-        time = hitting_time(self.spectrum, self.level)
-        if self.level < 1 <= self.left and self.time > 0:  # reached on the way, at which part the logarithms tell
-            linear = remaining(self.spectrum, self.time)
-            share = np.log(self.level) / np.log(self.level / self.left)
-            time = min(self.time, hitting_time(self.spectrum, float(linear**share)))
-        return float(self.true_time(time))
-
-
-def linearised(hop: Hop, spectrum: ResidualSpectrum) -> Hop:
-    """All of the way from where a hop begins, as a finer spectrum there has it."""
-    return hop._replace(spectrum=spectrum, time=0.0, speed=1.0, left=0.0)
-
-
-def way(hops: tuple[Hop, ...]) -> float:
-    """Steps to the goal along all hops, at the pace of gradient descent."""
-    return sum(float(hop.true_time(hop.time)) for hop in hops[:-1]) + hops[-1].to_goal()
-
-
-def slopes_along(hops: tuple[Hop, ...], times: np.ndarray) -> np.ndarray:
-    """Length of the gradient, as a share of the first, at some times from the start of the first hop, ``[G]``.
-
-    Example:
-        Two hops along one mode are one:
-
-        >>> mode = ResidualSpectrum(np.array([0.5]), np.array([1.0]))
-        >>> later = mode._replace(energies=np.array([1 / 16]))
-        >>> hops = Hop(mode, 0.01, 2.0, 2.0, 1.0, 0.16), Hop(later, 0.16, 2.0, 9.0, 1.0, 2.0)
-        >>> slopes_along(hops, np.array([0.0, 2.0, 3.0])).tolist()
-        [1.0, 0.25, 0.125]
-    """
-    begins = np.cumsum([0.0, *(float(hop.true_time(hop.time)) for hop in hops[:-1])])
-    which = np.clip(np.searchsorted(begins, times, side="right") - 1, 0, None)
-    found = np.empty(len(times))
-    for k in np.unique(which):
-        found[which == k] = hops[k].slopes(times[which == k] - begins[k])
-    return found / hops[0].steepness
 
 
 class Hops(NamedTuple):
@@ -158,18 +73,79 @@ def _quadratic(goal: float, loss: float, time: float) -> tuple[float, float]:
     return level, -np.log(level) / (2 * time)
 
 
-@lru_cache(maxsize=32)
-def compiled_hops(network: Network, loss: str | PerExampleLoss, krylov: int, most: int) -> Any:
-    """The compiled ``(points, inputs, labels, goals, rates) -> Hops``; all but inputs lead with the targets.
+def followed(
+    network: Network,
+    loss: str | PerExampleLoss,
+    explorer: Explorer,
+    points: Params,
+    inputs: Any,
+    labels: Any,
+    goals: Any,
+    first: tuple[Params, Params],
+    key: Any,
+    krylov: int = DEPTH,
+    most: int = HOPS,
+) -> Hops:
+    """Follow every target until the loss is at its goal, it is not finite, or there are so many hops.
 
-    At each hop the loss is taken for the quadratic one that falls as long on its own, see :mod:`.single_mode`, and the
-    map for its linearisation: ``θ(t) = θ + ρ Jᵀ (1 − e^{−tμ}) / (h A) r`` with ``A = J diag(ρ) Jᵀ``, μ its rates a
-    step. From t, the hitting time, it is halved until the outputs end where the linearisation has them.
+    Args:
+        network: The network.
+        loss: Name or callable.
+        explorer: Whose learning rates turn the kernel into rates a step, anew at every hop.
+        points: Starts, one a target, leaves ``[T, …]``, T a multiple of ``BATCH``; like all but inputs.
+        inputs: ``[N, …]``.
+        labels: ``[T, N, …]``.
+        goals: Mean loss at which a target is learned, ``[T]``.
+        first: Gradients there, and the explorer's rates of their leaves.
+        key: The explorer's.
+        krylov: Lanczos steps a hop.
+        most: Hops.
+    """
+    reads = rescales(explorer, jax.tree.map(lambda leaf: leaf[0], points), key)
+    hop, (begin, turn) = compiled_hop(network, loss, krylov, LEAST if reads else 0.0), compiled_reading(explorer)
+    found = []
+    for start in range(0, len(labels), BATCH):
+        rows = slice(start, start + BATCH)
+        own, own_labels, own_goals, gradients, leafwise = jax.tree.map(
+            lambda leaf, rows=rows: leaf[rows], (points, labels, goals, *first)
+        )
+        rates = jax.tree.map(_spread, leafwise, gradients)
+        reading = begin(own, gradients, leafwise, key) if reads else None
+        seen, count, going = [], np.zeros(BATCH, int), np.ones(BATCH, bool)
+        while going.any() and len(seen) < most:
+            own, gradients, now = hop(own, inputs, own_labels, own_goals, rates)
+            if reads:
+                reading, rates = turn(reading, gradients)
+            seen.append(jax.tree.map(np.asarray, now))
+            count += going
+            going &= seen[-1][-1] > np.asarray(own_goals)  # not where it is NaN
+        found.append(Hops(*(_filled(np.stack(part, axis=1), most) for part in zip(*seen, strict=True)), count))
+    return Hops(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
+def _spread(rates: Any, leaf: Any) -> Any:
+    """Rates ``[T]`` of a leaf ``[T, …]`` as those of its elements."""
+    return jnp.broadcast_to(rates.reshape(-1, *[1] * (leaf.ndim - 1)), leaf.shape)
+
+
+def _filled(rows: np.ndarray, most: int) -> np.ndarray:
+    """``[T, k, …]`` as ``[T, most, …]``."""
+    return np.pad(rows, [(0, 0), (0, most - rows.shape[1]), *[(0, 0)] * (rows.ndim - 2)])
+
+
+@lru_cache(maxsize=32)
+def compiled_hop(network: Network, loss: str | PerExampleLoss, krylov: int, least: float) -> Any:
+    """The compiled ``(points, inputs, labels, goals, rates) -> (next points, gradients there, what was seen)``.
+
+    All but inputs lead with the targets. The loss is taken for the quadratic one that falls as long on its own, see
+    :mod:`.single_mode`, and the map for its linearisation: ``θ(t) = θ + ρ Jᵀ (1 − e^{−tμ}) / (h A) r`` with
+    ``A = J diag(ρ) Jᵀ``, μ its rates a step. From t, the hitting time (or where ``least`` of the residual's square is
+    left), it is halved until the outputs end where the linearisation has them.
     """
     per_example = resolve_loss(loss)
     flow = time_to(per_example)
 
-    def hop(params: Params, inputs: Any, labels: Any, goal: Any, rates: Params) -> tuple[Params, tuple]:
+    def hop(params: Params, inputs: Any, labels: Any, goal: Any, rates: Params) -> tuple[Params, Params, tuple]:
         def mean_loss(point: Params) -> Any:
             return per_example(network.apply(point, inputs), labels).mean()
 
@@ -186,7 +162,7 @@ def compiled_hops(network: Network, loss: str | PerExampleLoss, krylov: int, mos
 
         def bisect(_: Any, ends: tuple) -> tuple:
             middle = jnp.sqrt(ends[0] * ends[1])
-            before = shares**2 @ jnp.exp(-2 * rate * middle) > level
+            before = shares**2 @ jnp.exp(-2 * rate * middle) > jnp.maximum(level, least)
             return jnp.where(before, middle, ends[0]), jnp.where(before, ends[1], middle)
 
         nearest, farthest = jnp.asarray(NEAREST, nodes.dtype), jnp.asarray(FARTHEST, nodes.dtype)
@@ -214,32 +190,12 @@ def compiled_hops(network: Network, loss: str | PerExampleLoss, krylov: int, mos
         _, time, _, moved = jax.lax.while_loop(too_far, nearer, (0, 2 * hit, unknown, params))
         end, slope = jax.value_and_grad(mean_loss)(moved)
         pairs = zip(jax.tree.leaves(slope), jax.tree.leaves(rates), strict=True)
-        steep = sum(rate * jnp.vdot(leaf, leaf) for leaf, rate in pairs) * len(inputs) ** 2
+        steep = sum(jnp.vdot(rate * leaf, leaf) for leaf, rate in pairs) * len(inputs) ** 2
         expected = square * (shares**2 * jnp.exp(-2 * rate * time)) @ nodes
         speed = jnp.sqrt(steep / jnp.maximum(expected, 1e-30))
-        return moved, (found.diagonal, found.off_diagonal, square, value, flow_time, time, speed, end)
+        return moved, slope, (found.diagonal, found.off_diagonal, square, value, flow_time, time, speed, end)
 
-    def one(params: Params, inputs: Any, labels: Any, goal: Any, rates: Params) -> Hops:
-        def going(carry: tuple) -> Any:
-            count, _, value, _ = carry
-            return (count == 0) | ((count < most) & (value > goal))  # not where it is NaN
-
-        def go(carry: tuple) -> tuple:
-            count, params, _, seen = carry
-            moved, now = hop(params, inputs, labels, goal, rates)
-            seen = jax.tree.map(lambda rows, row: rows.at[count].set(row), seen, now)
-            return count + 1, moved, now[-1], seen
-
-        shapes = jax.eval_shape(lambda: hop(params, inputs, labels, goal, rates)[1])
-        empty = jax.tree.map(lambda of: jnp.zeros((most, *of.shape), of.dtype), shapes)
-        count, _, _, seen = jax.lax.while_loop(going, go, (0, params, goal, empty))
-        return Hops(*seen, count)
-
-    def all_targets(points: Params, inputs: Any, labels: Any, goals: Any, rates: Params) -> Hops:
-        rows = points, labels, goals, rates
-        return jax.lax.map(lambda own: one(own[0], inputs, *own[1:]), rows, batch_size=BATCH)
-
-    return jax.jit(all_targets)
+    return jax.jit(jax.vmap(hop, in_axes=(0, None, 0, 0, 0)))
 
 
 def _residual(per_example: PerExampleLoss, labels: Any) -> Any:

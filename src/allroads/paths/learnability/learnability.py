@@ -53,10 +53,10 @@ def learnability(
     """Predict which targets are learned, in what order, and how slowly, from the map at initialisation.
 
     For every target the way to its goal is followed in hops: the linearised map is solved as far as it holds, at the
-    learning rates that the explorer effectively has, and linearised anew there. The explorer, shown how the gradient
-    falls on that way, tells its own steps. A law fitted on runs of other targets, maps and explorers says how far to
-    trust them. With ``learn`` that many of the targets, spread over the predicted order, are learned first, and the law
-    for the others is what these runs leave of it.
+    learning rates that the explorer effectively has, and linearised anew there, with rates as they are after the
+    gradients seen so far. The explorer, shown how the gradient falls on that way, tells its own steps. A law fitted on
+    runs of other targets, maps and explorers says how far to trust them. With ``learn`` that many of the targets,
+    spread over the predicted order, are learned first, and the law for the others is what these runs leave of it.
 
     Args:
         network: The network.

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.explorers.explorer import Explorer, Problem
-from allroads.paths.learnability.hops import Hop, slopes_along, way
+from allroads.paths.learnability.hop import Hop, slopes_along, way
 from allroads.paths.learnability.response import HORIZON
 from allroads.paths.learnability.spectrum import BATCH
 from allroads.pfmap.network import Params

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.explorers.explorer import Explorer
-from allroads.paths.learnability.hops import DEPTH, HOPS, Hop, compiled_hops, hops_of, linearised
+from allroads.paths.learnability.hop import Hop, linearised
+from allroads.paths.learnability.hops import DEPTH, HOPS, followed, hops_of
 from allroads.paths.learnability.pace import own_steps
 from allroads.paths.learnability.response import compiled_response
 from allroads.paths.learnability.spectrum import BATCH, KRYLOV, ResidualSpectrum, compiled_krylov, gauss_rule
@@ -84,13 +85,14 @@ def look(
     """
     count = len(labels)
     points, labels, goals = _padded((points, np.asarray(labels), np.asarray(goals)))
-    inputs, labels = jnp.asarray(inputs), jnp.asarray(labels)
+    points, inputs, labels = jax.tree.map(jnp.asarray, (points, inputs, labels))
     residuals, gradients = compiled_first(network, loss)(points, inputs, labels)
-    rates = compiled_response(explorer)(points, gradients, jax.random.key(seed))
+    key = jax.random.key(seed)
+    rates = compiled_response(explorer)(points, gradients, key)
     most = residuals[0].size
     here = compiled_krylov(network, min(krylov, most))(points, inputs, residuals, rates)
-    follow = compiled_hops(network, loss, min(DEPTH, most), hops)
-    found = follow(points, inputs, labels, jnp.asarray(goals, residuals.dtype), rates)
+    args = points, inputs, labels, jnp.asarray(goals, residuals.dtype), (gradients, rates), key
+    found = followed(network, loss, explorer, *args, min(DEPTH, most), hops)
     here, found = jax.tree.map(lambda part: np.asarray(part)[:count], (here, found))
     ways = hops_of(found, goals[:count], len(inputs))
     spectra = [

@@ -1,26 +1,74 @@
-"""What an explorer makes of a gradient: its effective learning rates, read off the explorer itself."""
+"""What an explorer makes of gradients: its effective learning rates, read off the explorer itself."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from allroads.explorers.explorer import Explorer, Problem
+from allroads.explorers.explorer import Explorer, Problem, State
 from allroads.pfmap.network import Params
 
 HORIZON = 64
 """Steps for which a gradient is held: longer than the memory of usual momenta, 1/(1 − 0.95) = 20 steps."""
 
 
+class Moves(NamedTuple):
+    """Sums over some steps with gradients g and moves u, each like the parameters: ``−ug``, ``g²``, ``u²``."""
+
+    along: Params
+    squares: Params
+    moved: Params
+
+
+def moves(
+    explorer: Explorer, state: State, before: Params, after: Params, index: Any, steps: int
+) -> tuple[State, Moves]:
+    """Run an explorer on a linear loss whose gradient goes from one to another: its state, and how it moved.
+
+    Nothing is asked of it but its step, so one that nobody has seen before is read as any other is. It costs no
+    evaluation of a network.
+
+    Args:
+        explorer: The explorer.
+        state: Its state.
+        before: Gradient half a step before the first.
+        after: Half a step after the last.
+        index: Of the first step.
+        steps: Their number.
+    """
+    # An explorer that draws batches has something to draw; the loss does not look at it.
+    nothing = jnp.zeros((explorer.batch_size or 1, 1))
+
+    def step(k: Any, carry: tuple) -> tuple:
+        state, sums = carry
+        share = (k + 0.5) / steps
+        gradient = jax.tree.map(lambda a, b: (1 - share) * a + share * b, before, after)
+
+        def linear(point: Params, inputs: Any, labels: Any) -> Any:
+            pairs = zip(jax.tree.leaves(gradient), jax.tree.leaves(point), strict=True)
+            return sum(jnp.vdot(slope, leaf) for slope, leaf in pairs)
+
+        new = explorer.step(state, Problem(linear, nothing, nothing), index + k)
+        move = jax.tree.map(jnp.subtract, new.params, state.params)
+        parts = Moves(
+            jax.tree.map(lambda u, g: -u * g, move, gradient),
+            jax.tree.map(jnp.square, gradient),
+            jax.tree.map(jnp.square, move),
+        )
+        return new, jax.tree.map(jnp.add, sums, parts)
+
+    zeros = jax.tree.map(jnp.zeros_like, before)
+    return jax.lax.fori_loop(0, steps, step, (state, Moves(zeros, zeros, zeros)))
+
+
 def response(explorer: Explorer, params: Params, gradient: Params, key: Any) -> Params:
     """Effective learning rate of each leaf, ``ρ_l = −⟨g_l, v_l⟩ / ‖g_l‖²`` with v the mean move a step.
 
-    The explorer runs on a linear loss; the mean is over the second half of 64 steps. Nothing is asked of it but its
-    step, so one that nobody has seen before is read as any other is. It costs no evaluation of a network. How it goes
-    on when gradients fall is told by :func:`~allroads.paths.learnability.pace.own_steps`.
+    The gradient is held; the mean is over the second half of 64 steps. How the explorer goes on when gradients turn is
+    told by :mod:`.reading`, when they fall by :func:`~allroads.paths.learnability.pace.own_steps`.
 
     Args:
         explorer: The explorer.
@@ -29,7 +77,7 @@ def response(explorer: Explorer, params: Params, gradient: Params, key: Any) -> 
         key: Its random key.
 
     Returns:
-        A pytree of scalars, 0 where the gradient vanishes.
+        A pytree of scalars. A leaf without a gradient is shown ones.
 
     When it fails: what depends on the gradient's noise is not seen.
 
@@ -40,25 +88,12 @@ def response(explorer: Explorer, params: Params, gradient: Params, key: Any) -> 
         >>> round(float(response(gd(learning_rate=0.25), jnp.zeros(2), jnp.array([1.0, 3.0]), jax.random.key(0))), 4)
         0.25
     """
-    # An explorer that draws batches has something to draw; the loss does not look at it.
-    examples = explorer.batch_size or 1
-    nothing = jnp.zeros((examples, 1))
-
-    def linear(point: Params, inputs: Any, labels: Any) -> Any:
-        pairs = zip(jax.tree.leaves(gradient), jax.tree.leaves(point), strict=True)
-        return sum(jnp.vdot(slope, leaf) for slope, leaf in pairs)
-
-    problem = Problem(linear, nothing, nothing)
-
-    def phase(state: Any, begin: Any) -> tuple[Any, Params]:
-        end = begin + HORIZON // 2
-        state = jax.lax.fori_loop(begin, end, lambda index, s: explorer.step(s, problem, index), state)
-        return state, state.params
-
-    _, points = jax.lax.scan(phase, explorer.init(params, key, examples), jnp.arange(2) * (HORIZON // 2))
-    moves = jax.tree.map(lambda p: (p[1] - p[0]) / (HORIZON // 2), points)
-    rates = jax.tree.map(lambda g, v: -jnp.vdot(g, v) / jnp.maximum(jnp.vdot(g, g), 1e-30), gradient, moves)
-    return jax.tree.map(lambda r: jnp.maximum(r, 0.0), rates)
+    half = HORIZON // 2
+    gradient = jax.tree.map(lambda leaf: jnp.where((leaf != 0).any(), leaf, 1.0), gradient)
+    start = explorer.init(params, key, explorer.batch_size or 1)
+    state, _ = moves(explorer, start, gradient, gradient, 0, half)
+    _, seen = moves(explorer, state, gradient, gradient, half, HORIZON - half)
+    return jax.tree.map(lambda a, b: ratio(a.sum(), b.sum()), seen.along, seen.squares)
 
 
 @lru_cache(maxsize=32)
@@ -66,3 +101,8 @@ def compiled_response(explorer: Explorer) -> Any:
     """The compiled ``response(params, gradients, key)`` over a leading axis of the first two."""
     run = jax.vmap(lambda params, slope, key: response(explorer, params, slope, key), in_axes=(0, 0, None))
     return jax.jit(run)
+
+
+def ratio(along: Any, squares: Any) -> Any:
+    """Σ −ug / Σ g², at least 0."""
+    return jnp.maximum(along / jnp.maximum(squares, 1e-30), 0.0)

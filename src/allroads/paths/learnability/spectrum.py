@@ -106,7 +106,7 @@ def decomposed(
         network: The network.
         params: The point.
         inputs: ``[N, …]``.
-        rates: ρ, a scalar a leaf.
+        rates: ρ, a scalar a leaf, or one an element.
         steps: k, at most as many as there are outputs.
         residual_of: Of outputs.
     """
