@@ -37,10 +37,11 @@ def partial(a: np.ndarray, b: np.ndarray, given: list[np.ndarray]) -> float | No
     return float(np.corrcoef(*left)[0, 1])
 
 
-def within(groups: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
-    """Mean rank correlation over the groups."""
+def within(groups: np.ndarray, a: np.ndarray, b: np.ndarray) -> float | None:
+    """Mean rank correlation over the groups; ``None`` where all are too small to tell."""
     each = [rank_correlation(a[groups == group], b[groups == group]) for group in np.unique(groups)]
-    return float(np.mean([one for one in each if one is not None]))
+    known = [one for one in each if one is not None]
+    return float(np.mean(known)) if known else None
 
 
 def scores(rows: dict[str, np.ndarray], predicted: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:

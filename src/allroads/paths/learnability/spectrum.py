@@ -140,11 +140,14 @@ def compiled_krylov(network: Network, steps: int) -> Any:
 
 
 def gauss_rule(diagonal: np.ndarray, off_diagonal: np.ndarray, squared_norm: float) -> ResidualSpectrum:
-    """Nodes and energies of a tridiagonal matrix, up to where the Krylov space ends: there its coupling is rounding."""
+    """Nodes and energies of a tridiagonal matrix, up to where the Krylov space ends: there its coupling is rounding.
+
+    So is a node below the precision of the largest, which counts as 0.
+    """
     eps = np.finfo(diagonal.dtype).eps
     diagonal, off_diagonal = np.nan_to_num(np.float64(diagonal)), np.nan_to_num(np.float64(off_diagonal))
     scale = np.abs(diagonal).max() + np.abs(off_diagonal).max(initial=0.0)
     end = np.flatnonzero(~(off_diagonal > 32 * eps * scale))
     steps = end[0] + 1 if end.size else len(diagonal)
     nodes, vectors = eigh_tridiagonal(diagonal[:steps], off_diagonal[: steps - 1])
-    return ResidualSpectrum(np.maximum(nodes, 0.0), squared_norm * vectors[0] ** 2)
+    return ResidualSpectrum(np.where(nodes < eps * nodes.max(), 0.0, nodes), squared_norm * vectors[0] ** 2)
