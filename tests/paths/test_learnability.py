@@ -19,6 +19,7 @@ from allroads.paths.learnability.features import FEATURES
 gd = partial(build_explorer, "gd")  # equal options give one object, and what was compiled for it
 CUBE = 1.0 - 2.0 * (np.arange(16)[:, None] >> np.arange(4) & 1)
 NETWORK = mlp((4,), 1, widths=(24,))
+LINE = mlp((4,), 1, widths=())
 
 
 def believing():
@@ -62,9 +63,8 @@ def test_half_of_the_chance_lies_at_the_predicted_steps(found):
 
 def test_the_starts_are_those_of_explore():
     """A map that is linear is predicted to the step, from the very starts that explore draws."""
-    line = mlp((4,), 1, widths=())
-    easy = forecast({"bit": CUBE[:, 0]}, line, explorer=gd(learning_rate=0.003), seeds=3)["bit"]
-    run = explore(line, "mse", CUBE, CUBE[:, :1], gd(learning_rate=0.003), 3, steps=1000, records=1000)
+    easy = forecast({"bit": CUBE[:, 0]}, LINE, explorer=gd(learning_rate=0.003), seeds=3)["bit"]
+    run = explore(LINE, "mse", CUBE, CUBE[:, :1], gd(learning_rate=0.003), 3, steps=1000, records=1000)
     actual = [run.steps[curve <= 0.1][0] for curve in run.curves["train_loss"]]
     assert np.ptp(actual) > 20  # the starts differ
     assert float(easy.baselines["hitting time"]) == pytest.approx(np.mean(actual), abs=1)
@@ -73,7 +73,7 @@ def test_the_starts_are_those_of_explore():
 def test_the_chance_is_the_mean_over_laws_and_lies_in_its_interval():
     """Of laws that differ by a factor e, each as sure as a fifth, by simulation."""
     draws = np.random.default_rng(0).normal(size=200_000)
-    for budget in (20, 100, 500, 5000, 100_000):
+    for budget in (20, 500, 100_000):
         row = forecast({"parity": CUBE.prod(axis=1)}, calibration=doubting(), budget=budget, seeds=1)["parity"]
         ahead = np.log(budget / row.steps)
         assert row.probability == pytest.approx(norm.cdf((ahead + draws) / 0.2).mean(), abs=0.005)
@@ -92,10 +92,9 @@ def doubting():
 
 
 def test_what_is_learned_first_is_not_predicted_but_known():
-    line = mlp((4,), 1, widths=())
     targets = {"bit": CUBE[:, 0], "parity": CUBE.prod(axis=1)}
-    found = forecast(targets, line, explorer=gd(learning_rate=0.1), learn=2, budget=40)
-    run = explore(line, "mse", CUBE, CUBE[:, :1], gd(learning_rate=0.1), 2, steps=40, records=41)
+    found = forecast(targets, LINE, explorer=gd(learning_rate=0.1), learn=2, budget=40)
+    run = explore(LINE, "mse", CUBE, CUBE[:, :1], gd(learning_rate=0.1), 2, steps=40, records=41)
     actual = [run.steps[curve <= 0.1][0] for curve in run.curves["train_loss"]]
     assert found.learned_first == 2 and found["bit"].probability == 1
     assert found["bit"].interval == pytest.approx((min(actual), max(actual)), abs=1)
@@ -104,13 +103,12 @@ def test_what_is_learned_first_is_not_predicted_but_known():
 
 def test_what_is_learned_first_corrects_the_law_for_the_others():
     """A law that is wrong by a factor 3 for every map is mended by one target of a linear map."""
-    line = mlp((4,), 1, widths=())
     law = doubting()
     wrong = replace(law, mean=(np.log(3.0), *law.mean[1:]))
     targets = {"one": CUBE[:, 0], "two": CUBE[:, 1], "sum": (CUBE[:, 0] + CUBE[:, 2]) / 2**0.5}
     options = {"explorer": gd(learning_rate=0.003), "seeds": 2, "calibration": wrong}
-    before = forecast(targets, line, **options)
-    after = forecast(targets, line, **options, learn=1)
+    before = forecast(targets, LINE, **options)
+    after = forecast(targets, LINE, **options, learn=1)
     (known,) = [row.name for row in after if row.interval[1] < 1.3 * row.interval[0]]  # of two starts
     for row in after:
         right = before[row.name].steps / 3  # linear maps take the hitting time

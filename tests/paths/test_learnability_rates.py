@@ -87,7 +87,7 @@ def test_moves_that_are_mostly_noise_have_one_rate():
      (adam(), True), (muon(), True)],
 )  # fmt: skip
 def test_who_rescales_gradients(explorer, does):
-    assert rescales(explorer, {"w": jnp.zeros((3, 2)), "b": jnp.zeros(2)}, jax.random.key(0)) is does
+    assert rescales(explorer, {"w": jnp.zeros((3, 2)), "b": jnp.zeros(2)}) is does
 
 
 DIAGONAL = Network(

@@ -101,7 +101,7 @@ def followed(
         krylov: Lanczos steps a hop.
         most: Hops.
     """
-    reads = rescales(explorer, jax.tree.map(lambda leaf: leaf[0], points), key)
+    reads = rescales(explorer, jax.tree.map(lambda leaf: leaf[0], points))
     hop, (begin, turn) = compiled_hop(network, loss, krylov, LEAST if reads else 0.0), compiled_reading(explorer)
     found = []
     for start in range(0, len(labels), BATCH):

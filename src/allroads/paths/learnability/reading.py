@@ -22,7 +22,7 @@ EXPLAINED = 0.5
 """Share of the moves of a leaf that elements' own rates must explain; noise does not follow a gradient."""
 
 
-def rescales(explorer: Explorer, params: Params, key: Any) -> bool:
+def rescales(explorer: Explorer, params: Params) -> bool:
     """Whether moves are not linear in gradients, up to what they are without any.
 
     Where they are (gradient descent, with momentum or without), the rates of the leaves stay what they are at the first
@@ -31,19 +31,25 @@ def rescales(explorer: Explorer, params: Params, key: Any) -> bool:
     Example:
         >>> from allroads.explorers.adam import adam
         >>> from allroads.explorers.sgd import sgd
-        >>> params, key = {"w": jnp.zeros((3, 2))}, jax.random.key(0)
-        >>> rescales(sgd(momentum=0.9), params, key), rescales(adam(), params, key)
+        >>> params = {"w": jnp.zeros((3, 2))}
+        >>> rescales(sgd(momentum=0.9), params), rescales(adam(), params)
         (False, True)
     """
-    numbers = _numbers(params)
+    leaves, structure = jax.tree.flatten(_numbers(params))
+    return _rescales(explorer, structure, tuple((leaf.ndim, leaf.dtype) for leaf in leaves))
 
-    def gone(size: float) -> Params:
+
+@lru_cache(maxsize=32)
+def _rescales(explorer: Explorer, structure: Any, kinds: tuple[tuple[int, Any], ...]) -> bool:
+    numbers = jax.tree.unflatten(structure, [jnp.zeros((1,) * axes, dtype) for axes, dtype in kinds])
+
+    def gone(size: Any) -> Params:
         slope = jax.tree.map(lambda leaf: jnp.full_like(leaf, size), numbers)
-        start = explorer.init(numbers, key, explorer.batch_size or 1)
+        start = explorer.init(numbers, jax.random.key(0), explorer.batch_size or 1)
         return moves(explorer, start, slope, slope, 0, HORIZON)[0].params
 
-    none, one, two = jax.jit(lambda: tuple(gone(size) for size in (0.0, 1.0, 2.0)))()
-    off = jax.tree.map(lambda a, b, c: abs(c - 2 * b + a) > LINEAR * abs(b - a), none, one, two)
+    moved = jax.jit(jax.vmap(gone))(jnp.arange(3.0))
+    off = jax.tree.map(lambda m: abs(m[2] - 2 * m[1] + m[0]) > LINEAR * abs(m[1] - m[0]), moved)
     return any(bool(leaf.any()) for leaf in jax.tree.leaves(off))
 
 
