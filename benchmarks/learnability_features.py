@@ -2,8 +2,8 @@
 
     python benchmarks/learnability_features.py          # resumable; one file a map, domain, explorer, seed and point
 
-The files lie in ``benchmarks/learnability/work/features``. What is kept does not depend on how an explorer goes on
-after its first steps; ``Case.seen`` adds that.
+The files lie in ``benchmarks/learnability/work/features``. What is kept does not depend on what an explorer does
+as gradients fall; ``Case.seen`` adds that.
 """
 
 from __future__ import annotations

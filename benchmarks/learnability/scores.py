@@ -54,7 +54,8 @@ def scores(rows: dict[str, np.ndarray], predicted: np.ndarray, chosen: np.ndarra
     mean, learned = logs.mean(axis=1), (steps <= budget[:, None])
     whole = learned.all(axis=1)
     capped = np.minimum(predicted, np.log(budget))
-    off = np.abs(predicted[:, None] - logs)[learned]
+    over = (logs - predicted[:, None])[learned]
+    off = np.abs(over)
     return {
         "rows": len(steps),
         "cut short": float(1 - learned.mean()),
@@ -70,6 +71,7 @@ def scores(rows: dict[str, np.ndarray], predicted: np.ndarray, chosen: np.ndarra
         "partial, given all baselines": partial(predicted, mean, [rows[key][chosen] for key in BASELINES]),
         "within a factor 2": float((off <= np.log(2)).mean()) if off.size else None,
         "median factor": float(np.exp(np.median(off))) if off.size else None,
+        "median of steps over predicted": float(np.exp(np.median(over))) if off.size else None,
     }
 
 

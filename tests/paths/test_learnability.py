@@ -73,7 +73,7 @@ def test_the_starts_are_those_of_explore():
 def test_the_chance_is_the_mean_over_laws_and_lies_in_its_interval():
     """Of laws that differ by a factor e, each as sure as a fifth, by simulation."""
     draws = np.random.default_rng(0).normal(size=200_000)
-    for budget in (20, 500, 100_000):
+    for budget in (20, 100, 500, 5000, 100_000):
         row = forecast({"parity": CUBE.prod(axis=1)}, calibration=doubting(), budget=budget, seeds=1)["parity"]
         ahead = np.log(budget / row.steps)
         assert row.probability == pytest.approx(norm.cdf((ahead + draws) / 0.2).mean(), abs=0.005)

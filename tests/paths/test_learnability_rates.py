@@ -15,7 +15,7 @@ from allroads.explorers.muon import muon
 from allroads.explorers.sgd import sgd
 from allroads.paths.learnability.point import look, repeated
 from allroads.paths.learnability.reading import begun, rescales, turned
-from allroads.paths.learnability.response import response
+from allroads.paths.learnability.response import Moves, mean_rate, response
 
 
 def test_explorers_are_read_off_their_steps():
@@ -71,6 +71,11 @@ def test_rates_within_a_leaf_as_the_gradient_turns():
 def test_what_the_length_of_a_gradient_does_is_left_to_the_pace():
     slope = np.array([1.0, 4.0])
     assert read(0.01, slope, slope / 10)[1].tolist() == pytest.approx([0.01, 0.0025], rel=1e-3)
+
+
+def test_the_mean_rate_weighs_leaves_by_their_sizes():
+    along, squares = [jnp.array([[1.2]]), jnp.array([0.4])], [jnp.array([[2.0]]), jnp.array([4.0])]
+    assert float(mean_rate(Moves(along, squares, squares), [6, 2])) == pytest.approx((6 * 1.2 + 2 * 0.4) / (12 + 8))
 
 
 def test_moves_that_are_mostly_noise_have_one_rate():

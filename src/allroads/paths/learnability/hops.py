@@ -100,6 +100,9 @@ def followed(
         key: The explorer's.
         krylov: Lanczos steps a hop.
         most: Hops.
+
+    Returns:
+        :class:`Hops`, arrays of numpy; past a target's count they say nothing.
     """
     reads = rescales(explorer, jax.tree.map(lambda leaf: leaf[0], points))
     hop, (begin, turn) = compiled_hop(network, loss, krylov, LEAST if reads else 0.0), compiled_reading(explorer)
@@ -118,7 +121,8 @@ def followed(
                 reading, rates = turn(reading, gradients)
             seen.append(jax.tree.map(np.asarray, now))
             count += going
-            going &= seen[-1][-1] > np.asarray(own_goals)  # not where it is NaN
+            *_, ends = seen[-1]
+            going &= ends > np.asarray(own_goals)  # not where it is NaN
         found.append(Hops(*(_filled(np.stack(part, axis=1), most) for part in zip(*seen, strict=True)), count))
     return Hops(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.explorers.explorer import Explorer, Problem
+from allroads.explorers.explorer import Explorer
 from allroads.paths.learnability.hop import Hop, slopes_along, way
-from allroads.paths.learnability.response import HORIZON
+from allroads.paths.learnability.response import filled, held, mean_rate, moves
 from allroads.paths.learnability.spectrum import BATCH
 from allroads.pfmap.network import Params
 
@@ -32,7 +32,7 @@ def own_steps(explorer: Explorer, params: Params, targets: Sequence[tuple[Hop, .
     Args:
         explorer: The explorer; learning-rate schedules count from its first step.
         params: A point, for the shapes of the leaves.
-        targets: Of each its hops, under the explorer's rates at its first steps.
+        targets: Of each its hops, at rates from which what the gradient's length does to them is left out.
 
     Returns:
         Steps, interpolated within one; infinite where the way is.
@@ -53,38 +53,23 @@ def own_steps(explorer: Explorer, params: Params, targets: Sequence[tuple[Hop, .
     run = compiled_pace(explorer, structure, tuple(np.shape(leaf) for leaf in leaves))
     for begin in range(0, len(going), BATCH):
         part = going[begin : begin + BATCH]
-        filled = np.resize(part, BATCH)  # one shape for all
-        shares = np.array([slopes_along(targets[i], _GRID * ways[i]) for i in filled])
-        found[part] = np.asarray(run(jnp.asarray(ways[filled], jnp.float32), jnp.asarray(shares, jnp.float32)))[
-            : len(part)
-        ]
+        rows = np.resize(part, BATCH)  # one shape for all
+        shares = np.array([slopes_along(targets[i], _GRID * ways[i]) for i in rows])
+        steps = run(jnp.asarray(ways[rows], jnp.float32), jnp.asarray(shares, jnp.float32))
+        found[part] = np.asarray(steps)[: len(part)]
     return found
 
 
 @lru_cache(maxsize=32)
 def compiled_pace(explorer: Explorer, structure: Any, shapes: tuple[tuple[int, ...], ...]) -> Any:
     """The compiled ``(ways [T], shares of the first slope on the grid of each [T, G]) -> steps [T]``."""
-    sizes = [float(np.prod(shape)) for shape in shapes]
+    sizes = [int(np.prod(shape)) for shape in shapes]
     start = jax.tree.unflatten(structure, [jnp.zeros((1,) * len(shape), jnp.float32) for shape in shapes])
-    examples = explorer.batch_size or 1
-    nothing = jnp.zeros((examples, 1), jnp.float32)
     grid = jnp.asarray(_GRID, jnp.float32)
 
-    def step(state: Any, share: Any, index: Any) -> Any:
-        def linear(point: Params, inputs: Any, labels: Any) -> Any:
-            return share * sum(leaf.sum() for leaf in jax.tree.leaves(point))
-
-        return explorer.step(state, Problem(linear, nothing, nothing), index)
-
-    def gone(before: Any, after: Any) -> Any:
-        pairs = zip(jax.tree.leaves(before.params), jax.tree.leaves(after.params), sizes, strict=True)
-        return sum(size * (a - b).sum() for a, b, size in pairs)
-
     def one(way: Any, shares: Any) -> Any:
-        first = explorer.init(start, jax.random.key(0), examples)
-        half = jax.lax.fori_loop(0, HORIZON // 2, lambda i, s: step(s, 1.0, i), first)
-        whole = jax.lax.fori_loop(HORIZON // 2, HORIZON, lambda i, s: step(s, 1.0, i), half)
-        unit = gone(half, whole) / (HORIZON // 2)
+        first = explorer.init(start, jax.random.key(0), explorer.batch_size or 1)
+        unit = mean_rate(held(explorer, first, filled(start, 1.0)), sizes)
 
         def going(carry: tuple) -> Any:
             _, index, covered, _ = carry
@@ -93,8 +78,9 @@ def compiled_pace(explorer: Explorer, structure: Any, shapes: tuple[tuple[int, .
         def go(carry: tuple) -> tuple:
             state, index, covered, _ = carry
             share = jnp.maximum(jnp.interp(covered / way, grid, shares), 1e-12)
-            after = step(state, share, index)
-            return after, index + 1, covered + gone(state, after) / (share * unit), covered
+            slope = filled(start, share)
+            state, seen = moves(explorer, state, slope, slope, index, 1)
+            return state, index + 1, covered + mean_rate(seen, sizes) / unit, covered
 
         _, taken, covered, before = jax.lax.while_loop(going, go, (first, jnp.int32(0), *[jnp.zeros_like(way)] * 2))
         within = taken - 1 + (way - before) / jnp.maximum(covered - before, 1e-30)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from allroads.explorers.explorer import Explorer, State
-from allroads.paths.learnability.response import HORIZON, Moves, moves, ratio
+from allroads.paths.learnability.response import HORIZON, filled, held, mean_rate, moves, numbers, ratio
 from allroads.pfmap.network import Params
 
 STRIDE = 16
@@ -35,17 +35,17 @@ def rescales(explorer: Explorer, params: Params) -> bool:
         >>> rescales(sgd(momentum=0.9), params), rescales(adam(), params)
         (False, True)
     """
-    leaves, structure = jax.tree.flatten(_numbers(params))
+    leaves, structure = jax.tree.flatten(numbers(params))
     return _rescales(explorer, structure, tuple((leaf.ndim, leaf.dtype) for leaf in leaves))
 
 
 @lru_cache(maxsize=32)
 def _rescales(explorer: Explorer, structure: Any, kinds: tuple[tuple[int, Any], ...]) -> bool:
-    numbers = jax.tree.unflatten(structure, [jnp.zeros((1,) * axes, dtype) for axes, dtype in kinds])
+    origin = jax.tree.unflatten(structure, [jnp.zeros((1,) * axes, dtype) for axes, dtype in kinds])
 
     def gone(size: Any) -> Params:
-        slope = jax.tree.map(lambda leaf: jnp.full_like(leaf, size), numbers)
-        start = explorer.init(numbers, jax.random.key(0), explorer.batch_size or 1)
+        slope = filled(origin, size)
+        start = explorer.init(origin, jax.random.key(0), explorer.batch_size or 1)
         return moves(explorer, start, slope, slope, 0, HORIZON)[0].params
 
     moved = jax.jit(jax.vmap(gone))(jnp.arange(3.0))
@@ -76,15 +76,19 @@ class Reading(NamedTuple):
 
 
 def begun(explorer: Explorer, params: Params, gradient: Params, rates: Params, key: Any) -> Reading:
-    """A reading at a point, from the gradient there and the rates of the leaves under it."""
-    examples, half = explorer.batch_size or 1, HORIZON // 2
-    numbers = _numbers(params)
-    ones = jax.tree.map(jnp.ones_like, numbers)
-    alone = explorer.init(numbers, key, examples)
-    later, _ = moves(explorer, alone, ones, ones, 0, half)
-    _, seen = moves(explorer, later, ones, ones, half, HORIZON - half)
-    state, steps = explorer.init(params, key, examples), jnp.zeros((), jnp.int32)
-    return Reading(gradient, rates, _length(gradient, rates), state, alone, _mean_rate(seen, params), steps)
+    """A reading at the start of a way.
+
+    Args:
+        explorer: The explorer.
+        params: The start.
+        gradient: Of the mean loss there, a pytree like ``params``.
+        rates: Of the leaves under it, scalars, of :func:`~allroads.paths.learnability.response.response`.
+        key: The explorer's.
+    """
+    examples, origin = explorer.batch_size or 1, numbers(params)
+    state, alone = explorer.init(params, key, examples), explorer.init(origin, key, examples)
+    unit = mean_rate(held(explorer, alone, filled(origin, 1.0)), _sizes(params))
+    return Reading(gradient, rates, _length(gradient, rates), state, alone, unit, jnp.zeros((), jnp.int32))
 
 
 def turned(explorer: Explorer, reading: Reading, gradient: Params) -> tuple[Reading, Params]:
@@ -93,7 +97,7 @@ def turned(explorer: Explorer, reading: Reading, gradient: Params) -> tuple[Read
     ``ρ_i = −Σ u_i g_i / Σ g_i²`` over 16 steps on the way between them, drawn to the leaf's own where the gradient is
     below a hundredth of the leaf's. What its length alone changes is taken out, by the same explorer on one number a
     leaf, as :func:`~allroads.paths.learnability.pace.own_steps` counts it: left is how rates differ within a leaf, and
-    how they change as the gradient turns. A leaf whose moves are not explained so by half, as a sampler's, has one.
+    how they change as the gradient turns. A leaf whose moves are not explained so by half, as noise is not, has one.
 
     Args:
         explorer: The explorer.
@@ -101,7 +105,11 @@ def turned(explorer: Explorer, reading: Reading, gradient: Params) -> tuple[Read
         gradient: The next gradient.
 
     Returns:
-        The next reading, and a pytree of rates like the gradients.
+        The next reading, and a pytree of rates like the gradients, each ≥ 0. Where the gradient's length vanishes or is
+        not finite, those of the leaves at the first.
+
+    When it fails: a move that is no multiple of the gradient, element by element, is known by its part along it: Muon's
+    is the gradient's orthogonal factor.
 
     Example:
         Adam moves each element by its learning rate, however steep it is there:
@@ -116,9 +124,8 @@ def turned(explorer: Explorer, reading: Reading, gradient: Params) -> tuple[Read
     args = reading.steps, STRIDE
     state, seen = moves(explorer, reading.state, reading.gradient, gradient, *args)
     ends = (_length(one, reading.rates) / reading.length for one in (reading.gradient, gradient))
-    lengths = (jax.tree.map(lambda leaf, to=end: jnp.full_like(leaf, to), reading.alone.params) for end in ends)
-    alone, told = moves(explorer, reading.alone, *lengths, *args)
-    pace = _mean_rate(told, gradient) / reading.unit
+    alone, told = moves(explorer, reading.alone, *(filled(reading.alone.params, end) for end in ends), *args)
+    pace = mean_rate(told, _sizes(gradient)) / reading.unit
 
     def own(along: Any, squares: Any, moved: Any, first: Any) -> Any:
         whole = ratio(along.sum(), squares.sum())
@@ -139,18 +146,11 @@ def compiled_reading(explorer: Explorer) -> tuple[Any, Any]:
     return jax.jit(begin), jax.jit(jax.vmap(lambda *args: turned(explorer, *args)))
 
 
-def _numbers(params: Params) -> Params:
-    """One number a leaf, of as many axes: explorers may tell matrices from vectors."""
-    return jax.tree.map(lambda leaf: jnp.zeros((1,) * leaf.ndim, leaf.dtype), params)
+def _sizes(params: Params) -> list[int]:
+    return [leaf.size for leaf in jax.tree.leaves(params)]
 
 
 def _length(gradient: Params, rates: Params) -> Any:
+    """``√(Σ_l ρ_l ‖g_l‖²)``: in the explorer's metric."""
     pairs = zip(jax.tree.leaves(gradient), jax.tree.leaves(rates), strict=True)
     return jnp.sqrt(sum(rate * jnp.vdot(leaf, leaf) for leaf, rate in pairs))
-
-
-def _mean_rate(seen: Moves, params: Params) -> Any:
-    """Over all elements of ``params``, from sums of one number a leaf."""
-    sizes = [leaf.size for leaf in jax.tree.leaves(params)]
-    sums = (sum(n * leaf.sum() for n, leaf in zip(sizes, jax.tree.leaves(part), strict=True)) for part in seen[:2])
-    return ratio(*sums)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -64,6 +65,13 @@ def moves(
     return jax.lax.fori_loop(0, steps, step, (state, Moves(zeros, zeros, zeros)))
 
 
+def held(explorer: Explorer, start: State, gradient: Params) -> Moves:
+    """How an explorer moves over the second half of 64 steps on one gradient, from its first step on."""
+    half = HORIZON // 2
+    state, _ = moves(explorer, start, gradient, gradient, 0, half)
+    return moves(explorer, state, gradient, gradient, half, HORIZON - half)[1]
+
+
 def response(explorer: Explorer, params: Params, gradient: Params, key: Any) -> Params:
     """Effective learning rate of each leaf, ``ρ_l = −⟨g_l, v_l⟩ / ‖g_l‖²`` with v the mean move a step.
 
@@ -88,11 +96,9 @@ def response(explorer: Explorer, params: Params, gradient: Params, key: Any) -> 
         >>> round(float(response(gd(learning_rate=0.25), jnp.zeros(2), jnp.array([1.0, 3.0]), jax.random.key(0))), 4)
         0.25
     """
-    half = HORIZON // 2
     gradient = jax.tree.map(lambda leaf: jnp.where((leaf != 0).any(), leaf, 1.0), gradient)
     start = explorer.init(params, key, explorer.batch_size or 1)
-    state, _ = moves(explorer, start, gradient, gradient, 0, half)
-    _, seen = moves(explorer, state, gradient, gradient, half, HORIZON - half)
+    seen = held(explorer, start, gradient)
     return jax.tree.map(lambda a, b: ratio(a.sum(), b.sum()), seen.along, seen.squares)
 
 
@@ -106,3 +112,21 @@ def compiled_response(explorer: Explorer) -> Any:
 def ratio(along: Any, squares: Any) -> Any:
     """Σ −ug / Σ g², at least 0."""
     return jnp.maximum(along / jnp.maximum(squares, 1e-30), 0.0)
+
+
+def numbers(params: Params) -> Params:
+    """A zero for every leaf, of as many axes: explorers may tell matrices from vectors."""
+    return jax.tree.map(lambda leaf: jnp.zeros((1,) * leaf.ndim, leaf.dtype), params)
+
+
+def filled(params: Params, value: Any) -> Params:
+    """One value everywhere."""
+    return jax.tree.map(lambda leaf: jnp.full_like(leaf, value), params)
+
+
+def mean_rate(seen: Moves, sizes: Sequence[int]) -> Any:
+    """Effective learning rate over all elements of leaves of some sizes, each told by one number."""
+    along, squares = (
+        sum(n * leaf.sum() for n, leaf in zip(sizes, jax.tree.leaves(part), strict=True)) for part in seen[:2]
+    )
+    return ratio(along, squares)
