@@ -15,6 +15,7 @@ _HOME = {
     "Cell": "allroads.pfmap.network",
     "Network": "allroads.pfmap.network",
     "ParameterFunctionMap": "allroads.pfmap.map",
+    "Problem": "allroads.pfmap.problem",
     "float64": "allroads.pfmap.precision",
     "symmetries": "allroads.pfmap.symmetries",
     "canonical": "allroads.pfmap.symmetries.canonical",
@@ -70,19 +71,19 @@ _HOME = {
     # studies
     "run_study": "allroads.studies.run",
     # results and errors
-    "Measurement": "allroads.measurement",
-    "Status": "allroads.measurement",
+    "Measurement": "allroads.results",
+    "Status": "allroads.status",
     "AllroadsError": "allroads.errors",
     "InputError": "allroads.errors",
+    "MeasurementError": "allroads.errors",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]
 
 if TYPE_CHECKING:
-    from allroads.errors import AllroadsError, InputError
+    from allroads.errors import AllroadsError, InputError, MeasurementError
     from allroads.explorers.explore import explore
     from allroads.explorers.trajectory import Trajectory
-    from allroads.measurement import Measurement, Status
     from allroads.networks.from_equinox import from_equinox
     from allroads.networks.torch import from_torch, to_torch_state
     from allroads.paths.agreement import agreement
@@ -104,6 +105,7 @@ if TYPE_CHECKING:
     from allroads.pfmap.map import ParameterFunctionMap
     from allroads.pfmap.network import Cell, Network
     from allroads.pfmap.precision import float64
+    from allroads.pfmap.problem import Problem
     from allroads.pfmap.symmetries import symmetries
     from allroads.pfmap.symmetries.canonical import canonical
     from allroads.points.complexity import complexity
@@ -120,6 +122,8 @@ if TYPE_CHECKING:
     from allroads.points.refined import refined_llc
     from allroads.points.spectrum import kernel_spectrum, spectrum, top_eigenvalue
     from allroads.points.volume import function_log_probability, local_volume, volume_scaling
+    from allroads.results import Measurement
+    from allroads.status import Status
     from allroads.studies.run import run_study
     from allroads.targets.target import Target
 

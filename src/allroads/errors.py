@@ -9,6 +9,7 @@ Every message names the thing, says what was expected and what to do::
     ├── NotDeterministicError a network that answers the same question in two ways
     ├── UnsupportedOperatorError  a PyTorch operator without a rule
     ├── MemoryBudgetError     a result that does not fit the budget; says how much it needs
+    ├── MeasurementError      a measurement whose status is not sound, where throw=True asked for an error
     ├── StoreError            a run directory that cannot be read or written
     └── WorkerError           a task that failed in a worker; carries the task's name
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class AllroadsError(Exception):
@@ -46,6 +48,9 @@ class UnknownNameError(InputError, KeyError):
         hint = f"did you mean {self.nearest!r}? " if self.nearest else ""
         super().__init__(f"unknown {what} {name!r}: {hint}Known: {', '.join(self.known)}.")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.what, self.name, self.known)
+
     def __str__(self) -> str:
         return str(self.args[0])
 
@@ -72,6 +77,22 @@ class StoreError(AllroadsError):
 
 class WorkerError(AllroadsError):
     """A task failed in a worker; what had finished before is kept."""
+
+
+class MeasurementError(AllroadsError):
+    """A measurement whose status is not sound, raised in its place with ``throw=True``.
+
+    Args:
+        result: The result, kept as the attribute of that name.
+    """
+
+    def __init__(self, result: Any):
+        self.result = result
+        self.status = result.status
+        status = result.status
+        super().__init__(
+            f"{status.value}: {status.meaning} Likely causes: {status.causes} What to try: {status.remedy}"
+        )
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:

@@ -9,9 +9,9 @@ from scipy.integrate import quad
 from allroads import Network, ParameterFunctionMap, explore, float64
 from allroads.errors import InputError, MemoryBudgetError, UnknownNameError
 from allroads.explorers.gd import gd
-from allroads.measurement import Status
 from allroads.networks.mlp import mlp
 from allroads.paths.road import path_cost, road
+from allroads.status import RoadStatus
 
 ONE = np.ones((1, 1))
 LINE = Network(lambda key: jnp.zeros(15), lambda w, x: (x @ w)[:, None])
@@ -54,7 +54,7 @@ def test_a_linear_map_is_followed_along_its_pseudo_inverse(dense):
     way = np.linalg.pinv(X) @ (y - X @ start)
     assert found.cost == pytest.approx(np.linalg.norm(way), abs=1e-8)
     np.testing.assert_allclose(found.params, start + way, atol=1e-8)
-    assert found.status is Status.OK and found.reached == 1.0 and found.reason == ""
+    assert found.status == RoadStatus.OK and found.reached == 1.0 and found.reason == ""
     assert found.stats["method"] == ("dense" if dense else "matrix-free")
     np.testing.assert_allclose(found.gains, found.stats["chord"] / np.linalg.norm(way), rtol=1e-8)
 
@@ -180,7 +180,7 @@ def test_in_the_chart_of_probabilities_a_logit_is_moved():
 
 def test_a_target_that_is_there_already_costs_nothing():
     found = road(SCORE, jnp.ones(1), ONE, [[1.0]], loss="mse", labels=[[1.0]])
-    assert (found.cost, found.reached, found.status) == (0.0, 1.0, Status.DEGENERATE)
+    assert (found.cost, found.reached, found.status) == (0.0, 1.0, RoadStatus.DEGENERATE)
     assert "present function" in found.reason and found.losses["train_loss"].tolist() == [0.0]
 
 
@@ -188,8 +188,8 @@ def test_values_that_stop_being_finite_end_it():
     with float64():
         found = road(ROOT, jnp.ones(1), ONE, [[-1.0]])
         short = road(SQUARE, jnp.ones(1), ONE, [[4.0]], most_steps=3)
-    assert found.status is Status.DIVERGED and found.reached == pytest.approx(0.5, abs=1e-3)
-    assert short.status is Status.NOT_CONVERGED and 0 < short.reached < 1 and "most_steps" in short.reason
+    assert found.status == RoadStatus.DIVERGED and found.reached == pytest.approx(0.5, abs=1e-3)
+    assert short.status == RoadStatus.NOT_CONVERGED and 0 < short.reached < 1 and "most_steps" in short.reason
 
 
 def test_gradient_flow_is_horizontal_and_longer_than_the_road(bent):
@@ -223,7 +223,7 @@ def test_motion_along_the_fibre_costs_nothing():
         along = path_cost(PRODUCT, jnp.stack([jnp.exp(turn), jnp.exp(-turn)], axis=1), ONE)
         still = path_cost(LINE, jnp.stack([jnp.zeros(15), jnp.ones(15)]), np.zeros((1, 15)))
     assert along.cost < 5e-3 < along.parameter_length
-    assert still.status is Status.DEGENERATE and still.cost == 0
+    assert still.status == RoadStatus.DEGENERATE and still.cost == 0
 
 
 X, W = np.ones((3, 15)), np.zeros(15)

@@ -13,7 +13,6 @@ import pytest
 
 from allroads import Network, float64
 from allroads.errors import InputError, UnknownNameError
-from allroads.measurement import Status
 from allroads.networks.mlp import mlp
 from allroads.points.description import (
     NETWORK_MEASURES,
@@ -24,6 +23,7 @@ from allroads.points.description import (
 )
 from allroads.points.description.compressed_length import entropy_bits
 from allroads.points.description.grids import WIDTHS, codes, decoded, per_row_and_column
+from allroads.status import DescriptionStatus
 
 MEASURES = {"quantised": quantised_size, "compressed": compressed_length, "factorised": factorised_size}
 RNG = np.random.default_rng(7)
@@ -94,7 +94,7 @@ def test_the_width_and_size_of_an_exhaustive_search(seed, delta, scales):
         found = quantised_size(NETWORK, point, "mse", INPUTS, labels, delta=delta, scales=scales, draws=0)
     bits, width, losses = slow_size(point, labels, delta, scales)
     assert (found.value, found.stats["width"]) == (bits, width)
-    assert found.status is Status.OK and found.error is None
+    assert found.status == DescriptionStatus.OK and found.error is None
     tried = [found.stats["losses"][b] for b in [0, *range(2, 9)]]
     np.testing.assert_allclose(tried, losses, rtol=1e-9, atol=1e-12)
 
@@ -139,7 +139,7 @@ def test_a_constant_network_takes_no_bits():
     for name, measure in NETWORK_MEASURES.items():
         found = measure(constant, jnp.array([1.0, -0.3, 0.2]), "mse", INPUTS, np.ones(20))
         vectors_are_kept = name in ("factorised_size", "quantised_size_row_column")
-        assert found.value == (3 * 32 if vectors_are_kept else 0) and found.status is Status.OK
+        assert found.value == (3 * 32 if vectors_are_kept else 0) and found.status == DescriptionStatus.OK
 
 
 def test_where_no_width_serves_the_point_is_as_it_is_stored():
@@ -364,7 +364,9 @@ def test_a_loss_that_is_not_finite_has_a_status(measure):
     root = Network(lambda key: jnp.zeros(2), lambda w, x: jnp.log(w * x))
     for point in (jnp.array([-1.0, 1.0]), jnp.zeros(2)):
         found = measure(root, point, "mse", ONE, ONE)
-        assert found.status is Status.DIVERGED and math.isnan(found) and not math.isfinite(found.stats["loss"])
+        assert (
+            found.status == DescriptionStatus.DIVERGED and math.isnan(found) and not math.isfinite(found.stats["loss"])
+        )
 
 
 @pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)

@@ -11,10 +11,10 @@ import pytest
 from allroads import Network, float64
 from allroads.errors import InputError, UnknownNameError
 from allroads.explorers.build import build_explorer
-from allroads.measurement import Status
 from allroads.networks.mlp import mlp
 from allroads.points.description import prequential_length
 from allroads.points.description.prequential_length import block_ends
+from allroads.status import DescriptionStatus
 
 RNG = np.random.default_rng(0)
 
@@ -37,7 +37,7 @@ def test_a_uniform_predictor_costs_log_c_a_label(classes, code):
         )
     assert found.value == pytest.approx(21 * math.log2(classes), rel=1e-13)
     assert found.stats["uniform"] == pytest.approx(21 * math.log2(classes), rel=1e-13)
-    assert found.error == pytest.approx(0, abs=1e-12) and found.status is Status.OK
+    assert found.error == pytest.approx(0, abs=1e-12) and found.status == DescriptionStatus.OK
     assert found.stats["ends"] == (5, 10, 21)
     np.testing.assert_allclose(found.stats["block_bits"], np.array([5, 5, 11]) * math.log2(classes))
 
@@ -139,14 +139,14 @@ def test_a_run_that_diverges_says_so_and_still_has_a_length():
     inputs = RNG.normal(size=(16, 3)).astype(np.float32) * 1e10
     line = Network(lambda key: jax.random.normal(key, (3,)), lambda w, x: (x @ w)[:, None])
     found = prequential_length(line, "bce", inputs, RNG.integers(0, 2, 16), wild, 2, steps=5, blocks=2, orders=2)
-    assert found.status is Status.DIVERGED and found.stats["diverged"] > 0 and math.isfinite(found)
+    assert found.status == DescriptionStatus.DIVERGED and found.stats["diverged"] > 0 and math.isfinite(found)
 
 
 def test_a_length_without_bound_is_infinite_and_not_ok():
     cliff = Network(lambda key: jnp.zeros(1), lambda w, x: jnp.where(x > 0, jnp.inf, 0.0) + 0 * w)
     inputs, labels = np.repeat([[0.0], [1.0]], [4, 4], axis=0), np.zeros(8, int)
     found = prequential_length(cliff, "bce", inputs, labels, "gd", 1, steps=0, blocks=[1, 8], code="last")
-    assert found.status is Status.DIVERGED and math.isinf(found) and found.error is None
+    assert found.status == DescriptionStatus.DIVERGED and math.isinf(found) and found.error is None
 
 
 # --- blocks and bad input

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from allroads.measurement import Status
 from allroads.points.llc.chains import Draws
 from allroads.points.llc.diagnostics import diagnose
 from allroads.points.llc.schedule import Level, _measure, _settled
 from allroads.points.llc.verdict import Evidence, judge
+from allroads.status import LLCStatus
 
 LARGE, SMALL = 15_000.0, 15.0
 
@@ -56,7 +56,7 @@ def test_a_large_energy_is_converged_where_means_agree_though_draws_hardly_vary(
     energy = two_groups(LARGE, 0.03)
     assert diagnose(energy).r_hat > 1.3
     verdict = judged(energy)
-    assert verdict.status is Status.CONVERGED
+    assert verdict.status == LLCStatus.CONVERGED
     assert abs(energy.mean() - LARGE) < verdict.error < 0.03 * LARGE
 
 
@@ -70,28 +70,28 @@ def test_a_large_energy_is_converged_where_means_agree_though_draws_hardly_vary(
     ids=["groups apart", "groups of a small energy apart", "drifting"],
 )
 def test_an_energy_whose_means_differ_is_not_equilibrated(energy):
-    assert judged(energy).status is Status.NOT_EQUILIBRATED
+    assert judged(energy).status == LLCStatus.NOT_EQUILIBRATED
 
 
 @pytest.mark.parametrize("deviation", [0.3, 1.5])
 def test_close_means_do_not_excuse_a_variance_that_no_equilibrium_has(deviation):
-    assert judged(two_groups(LARGE, 0.0, draws=400)).status is Status.CONVERGED
+    assert judged(two_groups(LARGE, 0.0, draws=400)).status == LLCStatus.CONVERGED
     energy = two_groups(LARGE, 0.015, draws=400, deviation=deviation)
     assert diagnose(energy).close and diagnose(energy).r_hat > 1.1
     wrong = judged(energy)
-    assert wrong.status is Status.NOT_EQUILIBRATED
+    assert wrong.status == LLCStatus.NOT_EQUILIBRATED
 
 
 def test_close_means_of_few_draws_say_too_little():
     """Of four chains' 40 draws no more than 40 can be independent."""
     assert diagnose(two_groups(LARGE, 0.015, draws=10)).close
-    assert judged(two_groups(LARGE, 0.015, draws=10)).status is Status.NOT_EQUILIBRATED
+    assert judged(two_groups(LARGE, 0.015, draws=10)).status == LLCStatus.NOT_EQUILIBRATED
 
 
 @pytest.mark.parametrize("lower", [0.06, 0.2])
 def test_close_means_do_not_excuse_an_answer_that_depends_on_the_temperature(lower):
     verdict = judged(two_groups(LARGE, 0.01), hotter=LARGE * (1 - lower))
-    assert verdict.status is Status.SCALE_DEPENDENT
+    assert verdict.status == LLCStatus.SCALE_DEPENDENT
 
 
 class Watched:

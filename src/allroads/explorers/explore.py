@@ -18,10 +18,10 @@ from allroads.explorers.explorer import Explorer
 from allroads.explorers.pack import Data, Record, Schedule, compiled_pack
 from allroads.explorers.schedule import log_spaced
 from allroads.explorers.trajectory import Cost, Trajectory
-from allroads.measurement import Status
 from allroads.pfmap.intermediates import intermediate_bytes
 from allroads.pfmap.losses import PerExampleLoss, resolve_loss
 from allroads.pfmap.network import Network, Params
+from allroads.status import RunStatus
 
 CACHE_BYTES = 2**21
 """Working set that one pack aims at: the second-level cache of one core is 1 to 2 MiB on present machines."""
@@ -123,7 +123,7 @@ def explore(
         checkpoint_steps=recorded[kept],
         params=record.params,
         curves=record.curves,
-        status=tuple(Status.OK if alive else Status.DIVERGED for alive in record.alive),
+        status=tuple(RunStatus.OK if alive else RunStatus.DIVERGED for alive in record.alive),
         last_step=record.last_step,
         cost=Cost(record.gradients, record.forwards, (record.gradients.astype(np.int64) + record.forwards) * batch),
         seconds=time.perf_counter() - began,

@@ -9,8 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from allroads.measurement import Status
 from allroads.pfmap.network import Params
+from allroads.status import Status
 
 
 @dataclass(frozen=True)

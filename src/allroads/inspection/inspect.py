@@ -9,13 +9,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from allroads.measurement import Measurement
 from allroads.pfmap.losses import PerExampleLoss, resolve_loss
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.precision import float64
 from allroads.points.description import network_complexity
 from allroads.points.llc import llc
 from allroads.points.spectrum import Spectrum, spectrum
+from allroads.results import Measurement
 
 
 @dataclass(frozen=True, eq=False)

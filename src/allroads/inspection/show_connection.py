@@ -10,22 +10,22 @@ from rich.markup import escape
 from rich.table import Table
 
 from allroads.inspection.words import number_of
-from allroads.measurement import Status
 from allroads.paths.barrier import Barrier
 from allroads.paths.connect import Connection
+from allroads.status import PathStatus
 
 
 def verdict(found: Connection) -> str:
     """What may be said of the curve, in one or two sentences."""
-    if found.status is Status.DEGENERATE:
+    if found.status == PathStatus.DEGENERATE:
         return "Both ends are the same point."
-    if found.status is Status.DIVERGED:
+    if found.status == PathStatus.DIVERGED:
         return "No curve can be given: the loss or a step was not finite."
     text = (
         f"On the curve the loss rises {number_of(found.height)} over the line between its ends, on the straight "
         f"segment {number_of(found.straight.height)}. The curve is {found.length / found.distance:.2f} times as long."
     )
-    return text + (" Its top was still falling: more steps." if found.status is Status.NOT_CONVERGED else "")
+    return text + (" Its top was still falling: more steps." if found.status == PathStatus.NOT_CONVERGED else "")
 
 
 def show_connection(found: Connection, origin: list[tuple[str, str]], console: Console) -> None:
@@ -51,7 +51,7 @@ def show_connection(found: Connection, origin: list[tuple[str, str]], console: C
         if own.errors is not None and straight.errors is not None:
             barriers.append((f"{name} error", number_of(own.error_height), number_of(straight.error_height)))
     _print(console, "Barriers", barriers)
-    if found.status is not Status.OK:
+    if found.status != PathStatus.OK:
         status = found.status
         lines = [("meaning", status.meaning), ("causes", status.causes), ("remedy", status.remedy)]
         _print(console, "What to do", [line for line in lines if line[1]])

@@ -6,13 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from allroads.measurement import Measurement, Status
+from allroads.results import Measurement
+from allroads.status import LLCStatus
 
 if TYPE_CHECKING:
     from allroads.inspection.inspect import Inspection
 
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-FINE = (Status.OK, Status.CONVERGED)
+FINE = (LLCStatus.OK, LLCStatus.CONVERGED)
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,9 @@ def verdict(found: Inspection) -> str:
     """What may be said of the point, in one or two sentences."""
     coefficient = found.llc
     number, at = _with_error(coefficient), f"nβ = {number_of(coefficient.stats['nbeta'])}"
-    if coefficient.status is Status.CONVERGED:
+    if coefficient.status == LLCStatus.CONVERGED:
         return f"The local learning coefficient here is {number}, converged at {at}. {_degeneracy(found)}"
-    if coefficient.status is Status.SCALE_DEPENDENT:
+    if coefficient.status == LLCStatus.SCALE_DEPENDENT:
         return (
             f"The local learning coefficient at {at} is {number}. It depends on the scale: at nβ/10 it is another, so "
             "compare it only with numbers at the same nβ."

@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.errors import InputError
-from allroads.measurement import Status
 from allroads.paths.align import align as moved_near
 from allroads.paths.repair import mender
 from allroads.pfmap.losses import PerExampleLoss, bce, correct, cross_entropy, resolve_loss
 from allroads.pfmap.network import Network, Params
+from allroads.status import PathStatus, Status
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def barrier(
     changed = mender(network, a, calibration, repair).changed
     readings = _repaired_readings(network, loss, repair)
     losses, errors = readings(a, b, jnp.asarray(ts), inputs, labels, calibration)
-    return read_barrier(ts, losses, errors, Status.OK if changed else Status.NOT_APPLICABLE)
+    return read_barrier(ts, losses, errors, PathStatus.OK if changed else PathStatus.NOT_APPLICABLE)
 
 
 def as_arrays(inputs: Any) -> Any:
@@ -132,12 +132,12 @@ def above_line(ts: np.ndarray, values: np.ndarray) -> float:
     return float((values - (1 - ts) * values[0] - ts * values[-1]).max())
 
 
-def read_barrier(ts: np.ndarray, losses: Any, errors: Any | None, status: Status = Status.OK) -> Barrier:
+def read_barrier(ts: np.ndarray, losses: Any, errors: Any | None, status: Status = PathStatus.OK) -> Barrier:
     """A barrier from a profile."""
     losses = np.asarray(losses, np.float64)
     errors = None if errors is None else np.asarray(errors, np.float64)
     height = above_line(ts, losses)
-    return Barrier(height, ts, losses, status if np.isfinite(height) else Status.DIVERGED, errors)
+    return Barrier(height, ts, losses, status if np.isfinite(height) else PathStatus.DIVERGED, errors)
 
 
 def reader(network: Network, loss: str | PerExampleLoss) -> Any:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from allroads.measurement import Status
 from allroads.paths.angles import angles, corner_angles
 from allroads.paths.convexity import convexity
 from allroads.paths.resample import image, segment_lengths
 from allroads.pfmap.losses import PerExampleLoss
+from allroads.status import PathStatus, Status
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Certificate:
     falls: np.ndarray
     share: float
     chart: str
-    status: Status = Status.OK
+    status: Status = PathStatus.OK
     reason: str = ""
 
     @property
@@ -138,10 +138,10 @@ def certify(
     falls = np.zeros(len(lengths), dtype=bool) if pull.polygon is None else _falling(polygon, pull.kappas)
     if lengths.sum() == 0:
         reason = "the path does not move; record more steps."
-        return Certificate(False, np.nan, bound, pull.kappa, falls, 0.0, chart, Status.DEGENERATE, reason)
+        return Certificate(False, np.nan, bound, pull.kappa, falls, 0.0, chart, PathStatus.DEGENERATE, reason)
     turned = float(corner_angles(polygon).sum())
     share = float(lengths[falls].sum() / lengths.sum())
-    status = Status.OK if pull.kappa > 0 else Status.NOT_APPLICABLE
+    status = PathStatus.OK if pull.kappa > 0 else PathStatus.NOT_APPLICABLE
     return Certificate(turned < bound, turned, bound, pull.kappa, falls, share, chart, status, pull.reason)
 
 

@@ -6,8 +6,9 @@ import jax
 import numpy as np
 
 from allroads.errors import InputError
-from allroads.measurement import Measurement, Status
 from allroads.pfmap.network import Params
+from allroads.results import Measurement
+from allroads.status import PathStatus
 
 
 def directional_similarity(params: Params, origin: int | None = None) -> Measurement:
@@ -50,7 +51,7 @@ def directional_similarity(params: Params, origin: int | None = None) -> Measure
         points = np.delete(points - points[origin], origin, axis=0)
     lengths = np.linalg.norm(points, axis=1)
     if len(points) == 0 or (lengths == 0).any():
-        return Measurement(np.nan, status=Status.DEGENERATE, stats={"origin": origin})
+        return Measurement(np.nan, status=PathStatus.DEGENERATE, stats={"origin": origin})
     units = points / lengths[:, None]
     cosines = np.clip(units @ units.T, -1.0, 1.0)
     return Measurement(float(cosines.mean()), stats={"origin": origin, "cosines": cosines})

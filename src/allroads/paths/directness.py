@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from allroads.measurement import Measurement, Status
 from allroads.paths.resample import POINTS, image, resample, segment_lengths
+from allroads.results import Measurement
+from allroads.status import PathStatus
 
 
 def directness(values: Any, chart: str = "outputs", points: int | None = POINTS) -> Measurement:
@@ -48,7 +49,7 @@ def directness(values: Any, chart: str = "outputs", points: int | None = POINTS)
     arc = float(segment_lengths(polygon).sum())
     stats = {"chord": chord, "arc": arc, "chart": chart, "points": points}
     if arc == 0.0:
-        return Measurement(np.nan, status=Status.DEGENERATE, stats=stats)
+        return Measurement(np.nan, status=PathStatus.DEGENERATE, stats=stats)
     if points is not None and len(polygon) > points:
         arc = stats["arc"] = float(segment_lengths(resample(polygon, points)).sum())
     return Measurement(min(1.0, chord / arc), stats=stats)

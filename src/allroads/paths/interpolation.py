@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.errors import InputError
-from allroads.measurement import Status
 from allroads.paths.barrier import compiled_profile
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
+from allroads.status import PathStatus, Status
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def interpolation(
     rises = np.array([_rise(np.asarray(profile(_noise_like(a, rng), b, *data))) for _ in range(controls)])
     rise = _rise(losses)
     p_value = (1 + int((rises <= rise).sum())) / (1 + controls)
-    status = Status.OK if np.isfinite(rise) else Status.DIVERGED
+    status = PathStatus.OK if np.isfinite(rise) else PathStatus.DIVERGED
     return Interpolation(rise, ts, losses.astype(np.float64), rises, p_value, status)
 
 

@@ -9,11 +9,11 @@ import jax
 import numpy as np
 
 from allroads.errors import InputError
-from allroads.measurement import Status
 from allroads.paths.angles import angles
 from allroads.paths.resample import POINTS, image, resample, segment_lengths
 from allroads.pfmap.map import ParameterFunctionMap
 from allroads.pfmap.network import Params
+from allroads.status import PathStatus, Status
 
 PLATEAU = 0.05
 """Width of the band of a plateau, as a share of the range of the loss."""
@@ -121,7 +121,7 @@ def stages(
     kernels = _kernel_reader(pfmap, params, len(polygon))
     lengths = segment_lengths(polygon)
     if lengths.sum() == 0:
-        return Stages(0, np.zeros(0), np.zeros(0), (), chart, straight, Status.DEGENERATE)
+        return Stages(0, np.zeros(0), np.zeros(0), (), chart, straight, PathStatus.DEGENERATE)
     even = resample(_in_its_span(polygon), points)
     cuts = _fewest_pieces(even, straight)
     chords = np.diff(even[cuts], axis=0)
@@ -139,7 +139,7 @@ def stages(
         plateau, loss = (None, None) if curve is None else (_plateau(curve, record), float(curve[record]))
         joints.append(Joint(record, float(position), float(turns[k]), plateau, loss, change, growth))
     directness = np.minimum(1.0, np.linalg.norm(chords, axis=1) / pieces)
-    return Stages(len(pieces), directness, pieces / pieces.sum(), tuple(joints), chart, straight, Status.OK)
+    return Stages(len(pieces), directness, pieces / pieces.sum(), tuple(joints), chart, straight, PathStatus.OK)
 
 
 def _in_its_span(polygon: np.ndarray) -> np.ndarray:

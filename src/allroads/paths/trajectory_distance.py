@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from allroads.errors import InputError
-from allroads.measurement import Measurement, Status
 from allroads.paths.inpca import bhattacharyya
 from allroads.paths.progress import geodesic_progress
 from allroads.paths.resample import image, resample, segment_lengths
 from allroads.pfmap.charts import to_chart
+from allroads.results import Measurement
+from allroads.status import PathStatus
 
 
 def trajectory_distance(a: Any, b: Any, target: Any, start: Any = None, points: int = 100) -> Measurement:
@@ -49,7 +50,7 @@ def trajectory_distance(a: Any, b: Any, target: Any, start: Any = None, points: 
     runs = [_by_progress(run, target, start) for run in (a, b)]
     low, high = max(progress[0] for progress, _ in runs), min(progress[-1] for progress, _ in runs)
     if not high > low:
-        return Measurement(np.nan, status=Status.DEGENERATE, stats={"progress": (low, high), "points": points})
+        return Measurement(np.nan, status=PathStatus.DEGENERATE, stats={"progress": (low, high), "points": points})
     grid = np.linspace(low, high, points)
     at = [_interpolated(progress, roots, grid) ** 2 for progress, roots in runs]
     apart = [float(bhattacharyya(p[None], q[None])[0, 0]) for p, q in zip(*at, strict=True)]

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from allroads.measurement import Measurement, Status
 from allroads.paths.angles import corner_angles
 from allroads.paths.resample import POINTS, image, resample, segment_lengths
+from allroads.results import Measurement
+from allroads.status import PathStatus
 
 
 def turning(values: Any, chart: str = "outputs", points: int | None = POINTS) -> Measurement:
@@ -46,7 +47,7 @@ def turning(values: Any, chart: str = "outputs", points: int | None = POINTS) ->
     polygon = image(values, chart)
     stats = {"chart": chart, "points": points}
     if segment_lengths(polygon).sum() == 0.0:
-        return Measurement(np.nan, status=Status.DEGENERATE, stats=stats)
+        return Measurement(np.nan, status=PathStatus.DEGENERATE, stats=stats)
     if points is not None:
         polygon = resample(polygon, points)
     return Measurement(float(corner_angles(polygon).sum()), stats=stats)

@@ -35,6 +35,8 @@ class Network:
             ``outputs``: ``[N, C]``, or ``[N, T, C]`` for one output a position.
         cell: The step and state of a recurrent network, ``None`` for others.
         name: How reports call it.
+        check: Raises an ``InputError`` for inputs that the network cannot take, such as tokens out of range; it is
+            called on NumPy arrays, before anything is compiled.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -47,3 +49,4 @@ class Network:
     apply: Callable[[Params, Any], Any]
     cell: Cell | None = None
     name: str = "network"
+    check: Callable[[Any], None] | None = None

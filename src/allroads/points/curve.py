@@ -10,7 +10,6 @@ import numpy as np
 
 from allroads.errors import InputError, UnknownNameError
 from allroads.explorers.trajectory import Trajectory
-from allroads.measurement import Measurement, Status
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.precision import float64
@@ -19,6 +18,8 @@ from allroads.points.llc.chains import compiled_losses
 from allroads.points.llc.llc import check_memory, check_positive, estimate, make_plan
 from allroads.points.llc.problem import Data, Question, checked_question
 from allroads.points.llc.survey import survey, usual_localisation, usual_nbeta
+from allroads.results import Measurement
+from allroads.status import Status
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from allroads.errors import InputError
-from allroads.measurement import Measurement
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.precision import float64
 from allroads.points.llc.llc import llc
 from allroads.points.llc.problem import checked_question
 from allroads.points.llc.survey import usual_nbeta
+from allroads.results import Measurement
 
 ALL = "all"
 """Name of the row of all parameters and of the column of all examples."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from allroads.measurement import Status
 from allroads.report.grids import Grid
+from allroads.status import Status
 
 RAN = "The run took all its steps with finite numbers."
 NAMED = 8  # runs named one by one in a sentence before it counts the rest

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allroads.errors import AllroadsError
-from allroads.measurement import Status
+from allroads.status import ForecastStatus
 from allroads.studies.built import build_target, precision
 from allroads.studies.canonical import digest
 from allroads.studies.store import SCHEMA_VERSION, Store, table_bytes
@@ -147,7 +147,7 @@ def _law() -> str:
 
 
 def _refused(recipe: Recipe, reason: str) -> dict[str, Any]:
-    return {"budget": recipe.steps, "status": Status.NOT_APPLICABLE.value, "reason": reason}
+    return {"budget": recipe.steps, "status": ForecastStatus.NOT_APPLICABLE.value, "reason": reason}
 
 
 def _row(recipe: Recipe, target: Target, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,7 +162,7 @@ def _row(recipe: Recipe, target: Target, found: Mapping[str, Any]) -> dict[str, 
         **{column: found[name] for column, name in BASELINES.items()},
         "outside": found["outside"],
         "status": found["status"],
-        "reason": "" if found["status"] == Status.OK else "what the network gives at the start is not finite",
+        "reason": "" if found["status"] == ForecastStatus.OK else "what the network gives at the start is not finite",
     }
 
 

@@ -50,20 +50,20 @@ def measure_stretches(values: Any, target: Target, recipe: Recipe) -> tuple[dict
     """
     import polars as pl
 
-    from allroads.measurement import Status
     from allroads.paths.certify import certify
     from allroads.paths.stages import stages
+    from allroads.status import PathStatus
     from allroads.studies.probes import road_probes
 
     found = certify(values, road_probes(target, recipe.probes).labels, recipe.loss, chart=recipe.chart)
     pieces = stages(values, chart=recipe.chart)
     # The whole may have no κ, and its stretches one.
-    known = found.status is Status.OK or (found.status is Status.NOT_APPLICABLE and found.falls.any())
+    known = found.status == PathStatus.OK or (found.status == PathStatus.NOT_APPLICABLE and found.falls.any())
     joints = np.isin(np.arange(len(values)), [joint.record for joint in pieces.joints])
     falls = found.falls.tolist() if known else [None] * len(found.falls)
     scalars = {
         "certified_share": found.share if known else None,
-        "certified_status": Status.OK.value if known else found.status.value,
+        "certified_status": PathStatus.OK.value if known else found.status.value,
         "stages": pieces.count or None,
     }
     return scalars, {

@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.errors import InputError, UnknownNameError
-from allroads.measurement import Status
 from allroads.paths.align.activations import activation_terms
 from allroads.paths.align.matching import fitted_signs, from_outside, match, scattered
 from allroads.paths.align.search import middle, refine, tuned_scales
@@ -22,6 +21,7 @@ from allroads.pfmap.symmetries import Element, Symmetries, symmetries
 from allroads.pfmap.symmetries.group import named_leaves
 from allroads.pfmap.symmetries.scales import balanced_scales
 from allroads.pfmap.symmetries.symmetries import EXAMPLES, examples
+from allroads.status import PathStatus, Status
 
 METHODS = ("weights", "activations", "search")
 
@@ -121,7 +121,7 @@ def align(
     goal, start = found.flatten(a), found.flatten(b)
     before = float(np.linalg.norm(goal - start))
     if not found.movable:
-        return Alignment(b, Element(), found, before, before, Status.NOT_APPLICABLE)
+        return Alignment(b, Element(), found, before, before, PathStatus.NOT_APPLICABLE)
     rng = np.random.default_rng(seed)
     (even_goal, goal_scales), (even, own_scales) = balanced_scales(found, goal), balanced_scales(found, start)
     gauge = found.gather(Element(scales={key: 1 / s for key, s in goal_scales.scales.items()}))[1]
@@ -144,7 +144,7 @@ def align(
         scales = {key: scale * tuned[key] for key, scale in scales.items()}
     element = replace(element, scales=scales)
     params = found.act(element, b)
-    return Alignment(params, element, found, float(np.linalg.norm(goal - found.flatten(params))), before, Status.OK)
+    return Alignment(params, element, found, float(np.linalg.norm(goal - found.flatten(params))), before, PathStatus.OK)
 
 
 def _by_weights(found: Symmetries, terms: list[Term], rng: np.random.Generator, restarts: int) -> Element:

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.errors import InputError
-from allroads.measurement import Status
 from allroads.paths.barrier import Barrier
 from allroads.paths.connect.curves import weights
 from allroads.pfmap.network import Params
+from allroads.status import Status
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.measurement import Status
 from allroads.paths.barrier import Barrier
 from allroads.paths.connect.connection import Connection
 from allroads.paths.connect.curves import POLYGON, arc_length, even_knots, joined
@@ -14,6 +13,7 @@ from allroads.paths.connect.data import Data
 from allroads.paths.connect.measure import profile
 from allroads.paths.connect.method import Problem
 from allroads.paths.connect.rounds import Curves
+from allroads.status import PathStatus, Status
 
 FALLING = 0.1
 """Training has not converged where its last quarter brought more than this share of the whole fall of the top …"""
@@ -64,9 +64,9 @@ def summarised(
 
 def _status(distance: float, peaks: np.ndarray, broken: bool, measured: list[Barrier]) -> Status:
     if distance == 0.0:
-        return Status.DEGENERATE
-    if broken or any(barrier.status is Status.DIVERGED for barrier in measured):
-        return Status.DIVERGED
+        return PathStatus.DEGENERATE
+    if broken or any(barrier.status == PathStatus.DIVERGED for barrier in measured):
+        return PathStatus.DIVERGED
     late = peaks[-1 - len(peaks) // 4] - peaks[-1]
     still_falling = late > FALLING * (peaks[0] - peaks[-1]) and late > FALL * abs(peaks[0])
-    return Status.NOT_CONVERGED if still_falling else Status.OK
+    return PathStatus.NOT_CONVERGED if still_falling else PathStatus.OK

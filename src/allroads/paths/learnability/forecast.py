@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from allroads.measurement import Measurement, Status
+from allroads.results import Measurement
+from allroads.status import ForecastStatus, Status
 
 BASELINES = (
     "yᵀK⁻¹y",
@@ -88,7 +89,7 @@ class Learnability:
         head = f"{'':>4} {'target':<28} {'steps':>9} {'90 %':>19} {'P(learned)':>10}"
         lines = [head]
         for row in sorted(self.rows, key=lambda row: row.order):
-            if row.status is not Status.OK:
+            if row.status != ForecastStatus.OK:
                 lines.append(f"{row.order:>4} {row.name[:28]:<28} {row.status.value}")
                 continue
             between = f"{row.interval[0]:.0f} … {row.interval[1]:.0f}"

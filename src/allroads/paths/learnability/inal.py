@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.measurement import Measurement, Status
 from allroads.pfmap.network import Network
 from allroads.pfmap.symmetries.captured import inside, watch
+from allroads.results import Measurement
+from allroads.status import ForecastStatus
 
 DRAWS = 64
 """Initialisations drawn."""
@@ -63,8 +64,8 @@ def inal(network: Network, inputs: Any, targets: Any, *, draws: int = DRAWS, see
     found = []
     for mean, error in zip(means, errors, strict=True):
         best = int(mean.argmax())
-        bad = not np.isfinite(mean[best])
-        found.append(Measurement(mean[best], float(error[best]), Status.DIVERGED if bad else Status.OK, stats))
+        status = ForecastStatus.OK if np.isfinite(mean[best]) else ForecastStatus.DIVERGED
+        found.append(Measurement(mean[best], float(error[best]), status, stats))
     return found
 
 

@@ -15,7 +15,6 @@ from scipy.stats import norm
 from allroads.errors import InputError
 from allroads.explorers.build import build_explorer
 from allroads.explorers.explorer import Explorer
-from allroads.measurement import Measurement, Status
 from allroads.paths.learnability.boolean import boolean_baselines, boolean_rows
 from allroads.paths.learnability.calibration import Calibration, shipped
 from allroads.paths.learnability.features import FEATURES, features
@@ -28,6 +27,8 @@ from allroads.paths.learnability.problem import Problem, read_problem
 from allroads.paths.learnability.spectrum import ResidualSpectrum
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
+from allroads.results import Measurement
+from allroads.status import ForecastStatus, Status
 
 REGULARISATION = 1e-3
 """ε of ``yᵀ(K + εI)⁻¹y``, as a share of the mean of K's diagonal."""
@@ -116,7 +117,7 @@ def learnability(
     baselines = _own_baselines(network, problem, draws, seed)
     varied = np.flatnonzero(problem.constant > 0)
     rows: list[Forecast] = [
-        _unknown(name, Status.DEGENERATE, known) for name, known in zip(problem.names, baselines, strict=True)
+        _unknown(name, ForecastStatus.DEGENERATE, known) for name, known in zip(problem.names, baselines, strict=True)
     ]
     runs: dict[int, np.ndarray] = {}
     if varied.size:
@@ -136,7 +137,7 @@ def learnability(
     for k, t in enumerate(varied):
         name, sights = problem.names[t], [of_start[k] for of_start in seen]
         if not np.isfinite(x[k]).all():
-            rows[t] = _unknown(name, Status.DIVERGED, baselines[t])
+            rows[t] = _unknown(name, ForecastStatus.DIVERGED, baselines[t])
             continue
         known = baselines[t] | _kernel_baselines(sights, [of_start[k] for of_start in plain], kernels)
         row = _forecast(name, law, x[k], sights, known, budget)
@@ -191,7 +192,7 @@ def _own_baselines(network: Network, problem: Problem, draws: int, seed: int) ->
     return found
 
 
-_NOT_APPLICABLE = Measurement(float("nan"), status=Status.NOT_APPLICABLE)
+_NOT_APPLICABLE = Measurement(float("nan"), status=ForecastStatus.NOT_APPLICABLE)
 
 
 def columns_of(labels: np.ndarray) -> np.ndarray:
@@ -246,7 +247,7 @@ def _forecast(
         {key: baselines[key] for key in BASELINES},
         float(np.mean([s.road for s in sights])),
         law.outside(x),
-        Status.OK,
+        ForecastStatus.OK,
     )
 
 

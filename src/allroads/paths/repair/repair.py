@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.errors import InputError, UnknownNameError
-from allroads.measurement import Status
 from allroads.paths.repair.statistics import normalisations, reset
 from allroads.paths.repair.units import corrected_network, corrections, unit_statistics, with_layers
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.symmetries.group import named_leaves
+from allroads.status import PathStatus, Status
 
 METHODS = ("units", "statistics")
 
@@ -120,7 +120,7 @@ def repair(network: Network, a: Params, b: Params, inputs: Any, t: float = 0.5, 
         return found.mend(point, t, found.prepare(a, b, inputs), inputs)
 
     params = mended(*jax.tree.map(jnp.asarray, (a, b)), jnp.asarray(t))
-    status = Status.OK if found.changed else Status.NOT_APPLICABLE
+    status = PathStatus.OK if found.changed else PathStatus.NOT_APPLICABLE
     return Repaired(found.network, params, found.changed, found.skipped, status)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from allroads.measurement import Status
 from allroads.paths.directness import directness
 from allroads.paths.resample import image, segment_lengths
 from allroads.paths.road.behaviour import labelled, path_losses, path_values
@@ -19,6 +18,7 @@ from allroads.paths.stages import stages
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.map import ParameterFunctionMap
 from allroads.pfmap.network import Network, Params
+from allroads.status import RoadStatus
 
 
 def path_cost(
@@ -101,7 +101,7 @@ def path_cost(
     return Road(
         cost=float(lengths[-1]),
         error=float(abs(before.sum() - after.sum()) / 2),
-        status=Status.DEGENERATE if still else Status.OK,
+        status=RoadStatus.DEGENERATE if still else RoadStatus.OK,
         reason="the function does not move along this path." if still else "",
         reached=1.0,
         deviation=_deviation(polygon),

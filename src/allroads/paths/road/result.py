@@ -10,9 +10,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from allroads.measurement import Measurement, Status
 from allroads.paths.stages import Stages
 from allroads.pfmap.network import Params
+from allroads.results import Measurement
+from allroads.status import Status
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import jax
 import numpy as np
 
 from allroads.errors import InputError
-from allroads.measurement import Status
 from allroads.paths.directness import directness
 from allroads.paths.road.behaviour import labelled, path_losses, path_values
 from allroads.paths.road.checks import (
@@ -26,6 +25,7 @@ from allroads.paths.stages import stages
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.map import ParameterFunctionMap
 from allroads.pfmap.network import Network, Params
+from allroads.status import RoadStatus, Status
 
 
 def road(
@@ -170,21 +170,21 @@ def _outcome(lifter: Lifter, followed: Followed, chord: float, tolerance: float)
     """What happened, as a status and a sentence."""
     last = followed.kept[-1]
     if chord == 0:
-        return Status.DEGENERATE, "the target is the present function: there is nothing to cover."
+        return RoadStatus.DEGENERATE, "the target is the present function: there is nothing to cover."
     if followed.end is End.REACHED:
-        return Status.OK, ""
+        return RoadStatus.OK, ""
     if followed.end is End.NOT_FINITE:
-        return Status.DIVERGED, f"at t = {last.t:.4g} values or kernel stopped being finite."
+        return RoadStatus.DIVERGED, f"at t = {last.t:.4g} values or kernel stopped being finite."
     if followed.end is End.STEPS:
-        return Status.NOT_CONVERGED, f"the steps were used up at t = {last.t:.4g}; raise most_steps or tolerance."
+        return RoadStatus.NOT_CONVERGED, f"the steps were used up at t = {last.t:.4g}; raise most_steps or tolerance."
     if lifter.largest == 0:
         return (
-            Status.RANK_LOSS,
+            RoadStatus.RANK_LOSS,
             "the kernel is zero at the start: no motion of the parameters moves the function there.",
         )
     gains = _gains(chord, followed)
     smallest = "" if last.smallest is None else f" and the kernel's smallest eigenvalue is {last.smallest:.3g}"
-    return Status.RANK_LOSS, (
+    return RoadStatus.RANK_LOSS, (
         f"at t = {last.t:.4g} no step brings the image within {tolerance:g} of the segment: {last.outside:.1%} of the "
         f"direction's square lies outside the kernel's range; the motion of the function for a unit of motion of the "
         f"parameters went from {gains[0]:.3g} to {gains[-1]:.3g}{smallest}."

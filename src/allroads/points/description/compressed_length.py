@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from allroads.errors import UnknownNameError
-from allroads.measurement import Measurement
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
 from allroads.points.description.point import Point, checked_point, not_finite
 from allroads.points.description.rounding import Rounding, find_roundings, spread
+from allroads.results import Measurement
 
 CODERS = ("lzma", "zlib", "entropy")
 _LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]

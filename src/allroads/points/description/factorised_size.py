@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.measurement import Measurement
 from allroads.pfmap.losses import PerExampleLoss, resolve_loss
 from allroads.pfmap.network import Network, Params
 from allroads.points.description.point import checked_point, not_finite
+from allroads.results import Measurement
 
 
 def factorised_size(

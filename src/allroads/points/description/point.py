@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.errors import InputError
-from allroads.measurement import Measurement, Status
 from allroads.pfmap.losses import PerExampleLoss, resolve_loss
 from allroads.pfmap.map import ParameterFunctionMap
 from allroads.pfmap.network import Network, Params
+from allroads.results import Measurement
+from allroads.status import DescriptionStatus
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def checked_point(
 
 def not_finite(point: Point, stats: dict[str, Any]) -> Measurement:
     """The result where the loss at the point itself is not finite."""
-    return Measurement(np.nan, status=Status.DIVERGED, stats={**stats, "loss": point.loss})
+    return Measurement(np.nan, status=DescriptionStatus.DIVERGED, stats={**stats, "loss": point.loss})
 
 
 @lru_cache(maxsize=64)

@@ -16,9 +16,10 @@ from allroads.errors import InputError, UnknownNameError
 from allroads.explorers.build import build_explorer
 from allroads.explorers.explore import explore
 from allroads.explorers.explorer import Explorer
-from allroads.measurement import Measurement, Status
 from allroads.pfmap.losses import bce, cross_entropy
 from allroads.pfmap.network import Network
+from allroads.results import Measurement
+from allroads.status import DescriptionStatus
 
 CODES = ("mixture", "last")
 
@@ -134,7 +135,7 @@ def prequential_length(
             size = (following - end) * per_example
             losses = np.asarray(run.curves["held_out_loss"], np.float64) * size
             nats[index, :, block] = _block(losses, size * math.log(classes), code)
-            diverged += sum(status is not Status.OK for status in run.status)
+            diverged += sum(status != DescriptionStatus.OK for status in run.status)
     bits = nats / math.log(2)
     totals = bits.sum(axis=2)
     finite = np.isfinite(totals).all()
@@ -150,7 +151,7 @@ def prequential_length(
         "code": code,
         "convention": f"bits of the labels given the inputs, block by block, by the {code} of the steps trained",
     }
-    status = Status.OK if finite and not diverged else Status.DIVERGED
+    status = DescriptionStatus.OK if finite and not diverged else DescriptionStatus.DIVERGED
     return Measurement(float(totals.mean()), error, status, stats)
 
 

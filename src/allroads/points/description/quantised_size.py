@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from allroads.measurement import Measurement
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
 from allroads.points.description.grids import WIDTHS
 from allroads.points.description.point import checked_point, not_finite
 from allroads.points.description.rounding import find_roundings, spread
+from allroads.results import Measurement
 
 
 def quantised_size(

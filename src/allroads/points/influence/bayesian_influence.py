@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from allroads.errors import InputError
-from allroads.measurement import Measurement, Status
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
 from allroads.points.influence.moments import covariance
 from allroads.points.influence.samples import checked_examples, chosen_examples, draw_samples
+from allroads.results import Measurement
+from allroads.status import Status
 
 
 @dataclass(frozen=True)

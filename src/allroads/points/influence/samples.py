@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.errors import InputError, MemoryBudgetError
-from allroads.measurement import Measurement, Status
 from allroads.pfmap.losses import PerExampleLoss, resolve_loss
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.precision import float64
@@ -23,6 +22,8 @@ from allroads.points.llc.run import Plan
 from allroads.points.llc.schedule import Record
 from allroads.points.llc.survey import usual_nbeta
 from allroads.points.llc.verdict import R_HAT
+from allroads.results import Measurement
+from allroads.status import LLCStatus, Status
 
 COPIES = 3
 """How often what was observed is held at once."""
@@ -171,7 +172,7 @@ def _width(observe: Callable, point: Params, watched: dict[str, Examples], scala
 def judged(found: Measurement, seen: dict[str, np.ndarray]) -> Status:
     """The status of the chains' learning coefficient, unless what was seen is not finite or not in equilibrium."""
     if not all(np.isfinite(part).all() for part in seen.values()):
-        return Status.DIVERGED
-    if found.status is Status.DIVERGED or max(largest_r_hat(part) for part in seen.values()) <= R_HAT:
+        return LLCStatus.DIVERGED
+    if found.status == LLCStatus.DIVERGED or max(largest_r_hat(part) for part in seen.values()) <= R_HAT:
         return found.status
-    return Status.NOT_EQUILIBRATED
+    return LLCStatus.NOT_EQUILIBRATED

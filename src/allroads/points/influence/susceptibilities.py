@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from allroads.errors import InputError, UnknownNameError
-from allroads.measurement import Measurement, Status
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
 from allroads.points.influence.moments import Estimate, half_width
 from allroads.points.influence.samples import Samples, checked_examples, draw_samples
+from allroads.results import Measurement
+from allroads.status import LLCStatus, Status
 
 CENTRES = ("full", "group")
 
@@ -160,6 +161,6 @@ def _response(phi: np.ndarray, change: np.ndarray, full: np.ndarray | None) -> E
 
 def _worse(status: Status, whole: Samples | None) -> Status:
     """The status of a group, unless the chains of all parameters went wrong."""
-    if whole is not None and whole.status in (Status.DIVERGED, Status.NOT_EQUILIBRATED):
+    if whole is not None and whole.status in (LLCStatus.DIVERGED, LLCStatus.NOT_EQUILIBRATED):
         return whole.status
     return status

@@ -10,12 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.errors import InputError
-from allroads.measurement import Measurement, Status
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
 from allroads.points.influence.moments import half_width
 from allroads.points.influence.samples import draw_samples
 from allroads.points.llc.problem import free_entries
+from allroads.results import Measurement
+from allroads.status import Status
 
 
 @dataclass(frozen=True)

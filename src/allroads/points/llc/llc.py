@@ -12,7 +12,6 @@ import numpy as np
 
 from allroads.errors import InputError, MemoryBudgetError, UnknownNameError
 from allroads.explorers.samplers import SAMPLERS
-from allroads.measurement import Measurement
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.precision import float64
@@ -24,6 +23,7 @@ from allroads.points.llc.run import Plan, Run
 from allroads.points.llc.schedule import Record, sample
 from allroads.points.llc.survey import Scene, coldest, rounding, slope_energy, survey, usual_localisation
 from allroads.points.llc.verdict import Evidence, judge
+from allroads.results import Measurement
 
 COPIES = 12
 """Arrays of the size of the parameters that a chain holds at once."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from allroads.measurement import Status
 from allroads.points.llc.diagnostics import ESS, Diagnostics
 from allroads.points.llc.schedule import Level
+from allroads.status import LLCStatus, Status
 
 R_HAT = 1.1
 """Above it, chains disagree, unless their means are close."""
@@ -68,7 +68,7 @@ def judge(seen: Evidence) -> Verdict:
     """
     d = seen.diagnostics
     if not np.isfinite(d.mean):
-        return Verdict(float("inf"), {}, Status.DIVERGED)
+        return Verdict(float("inf"), {}, LLCStatus.DIVERGED)
     value = d.mean
     parts = {
         "sampling": NORMAL * d.standard_error,
@@ -95,25 +95,25 @@ def _status(seen: Evidence, parts: dict[str, float]) -> Status:
     d, value = seen.diagnostics, seen.diagnostics.mean
     limit = TOLERANCE * abs(value)
     if seen.flat:
-        return Status.PRIOR_DOMINATED
+        return LLCStatus.PRIOR_DOMINATED
     if (value < 0 and value < -2 * d.standard_error) or seen.slope > max(limit, 0.05):
-        return Status.NOT_AT_MINIMUM
+        return LLCStatus.NOT_AT_MINIMUM
     apart = d.r_hat > R_HAT or d.ess < ESS
     if not value > 0 or (apart and not (d.close and d.ess_within >= ESS)) or not seen.quality > 0.2:
-        return Status.NOT_EQUILIBRATED
+        return LLCStatus.NOT_EQUILIBRATED
     if abs(d.drift) > 3 * d.drift_error + 0.01 * abs(value) or parts["sampling"] > limit:
-        return Status.NOT_EQUILIBRATED
+        return LLCStatus.NOT_EQUILIBRATED
     if seen.variance is not None and seen.cooled:
         before = seen.cooled[-1]
         variance, ess = (d.within, d.ess_within) if apart else (seen.variance, d.ess)
         expected = value - (value - before.mean) / np.log(10.0)
         noise = 4 * value * np.sqrt(2 / ess) + 2 * before.standard_error
         if abs(variance - expected) > 0.1 * value + noise:
-            return Status.NOT_EQUILIBRATED
+            return LLCStatus.NOT_EQUILIBRATED
     if parts["discretisation"] > limit:
-        return Status.NOT_EQUILIBRATED
+        return LLCStatus.NOT_EQUILIBRATED
     if parts["localisation"] > limit / 2:
-        return Status.PRIOR_DOMINATED
+        return LLCStatus.PRIOR_DOMINATED
     if parts["temperature"] > limit:
-        return Status.SCALE_DEPENDENT
-    return Status.CONVERGED if seen.ladder else Status.OK
+        return LLCStatus.SCALE_DEPENDENT
+    return LLCStatus.CONVERGED if seen.ladder else LLCStatus.OK

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from allroads.measurement import Measurement, Status
 from allroads.points.spectrum.quadrature import Function, Quadrature
+from allroads.results import Measurement
+from allroads.status import SpectrumStatus, Status
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def effective_dimension(quadrature: Quadrature, shift: float, extent: Extent) ->
 def _shifted(function: Function, quadrature: Quadrature, shift: float, extent: Extent) -> Measurement:
     stats = {"shift": shift, "lowest": extent.lowest}
     status = _status(shift, extent)
-    if status not in (Status.OK, Status.FLAT):
+    if status not in (SpectrumStatus.OK, SpectrumStatus.FLAT):
         nodes, weights = quadrature.nodes()
         positive = nodes > extent.resolution
         part = quadrature.size * float(weights[positive] @ function(nodes[positive]))
@@ -81,9 +82,9 @@ def _shifted(function: Function, quadrature: Quadrature, shift: float, extent: E
 
 def _status(shift: float, extent: Extent) -> Status:
     if extent.norm == 0.0:
-        return Status.FLAT if shift > 0 else Status.UNRESOLVED
+        return SpectrumStatus.FLAT if shift > 0 else SpectrumStatus.UNRESOLVED
     if extent.lowest + shift < -extent.resolution:
-        return Status.INDEFINITE
+        return SpectrumStatus.INDEFINITE
     if extent.lowest - extent.slack + shift <= extent.resolution:
-        return Status.UNRESOLVED
-    return Status.OK
+        return SpectrumStatus.UNRESOLVED
+    return SpectrumStatus.OK

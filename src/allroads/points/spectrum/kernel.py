@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.errors import InputError
-from allroads.measurement import Measurement, Status
 from allroads.pfmap.map import ParameterFunctionMap
 from allroads.pfmap.network import Network, Params
 from allroads.points.spectrum.eigenpairs import Eigenpairs, dense_eigenpairs, extreme_eigenpairs
@@ -28,6 +27,8 @@ from allroads.points.spectrum.options import (
 from allroads.points.spectrum.quadrature import Quadrature, lanczos_quadrature
 from allroads.points.spectrum.results import Density, KernelSpectrum
 from allroads.points.spectrum.spectrum import pairs_status
+from allroads.results import Measurement
+from allroads.status import SpectrumStatus
 
 
 def kernel_spectrum(
@@ -159,7 +160,7 @@ def _applied(network: Network) -> Apply:
 
 def _diverged(shape: tuple[int, ...], method: str) -> KernelSpectrum:
     """No kernel: a derivative of an output is not finite."""
-    none, unknown = np.zeros(0), Measurement(np.nan, status=Status.DIVERGED)
+    none, unknown = np.zeros(0), Measurement(np.nan, status=SpectrumStatus.DIVERGED)
     return KernelSpectrum(
-        none, np.zeros((0, *shape)), none, unknown, Density(none, none), np.nan, method, Status.DIVERGED
+        none, np.zeros((0, *shape)), none, unknown, Density(none, none), np.nan, method, SpectrumStatus.DIVERGED
     )

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from allroads.measurement import Measurement, Status
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
 from allroads.points.spectrum.eigenpairs import extreme_eigenpairs, vectors_held
 from allroads.points.spectrum.loss_matrix import loss_matrix, mean_loss, parameter_count
 from allroads.points.spectrum.products import fisher_product, flat_product, gauss_newton_product, hessian_product
+from allroads.results import Measurement
+from allroads.status import SpectrumStatus
 
 __all__ = ["fisher_product", "flat_product", "gauss_newton_product", "hessian_product", "top_eigenvalue"]
 
@@ -64,8 +65,8 @@ def top_eigenvalue(
     operator = loss_matrix(network, params, loss, inputs, labels, matrix, held=held, memory=memory)
     start = operator.product(np.random.default_rng(seed).standard_normal(size))
     if not (np.isfinite(mean_loss(network, loss, operator)) and np.isfinite(start).all()):
-        return Measurement(np.nan, status=Status.DIVERGED)
+        return Measurement(np.nan, status=SpectrumStatus.DIVERGED)
     pairs = extreme_eigenpairs(operator.product, size, 1, tolerance=tolerance, seed=seed, check=False)
     value, residual = float(pairs.values[0]), float(pairs.residuals[0])
-    status = Status.OK if residual <= 2 * tolerance * pairs.norm else Status.NOT_CONVERGED
-    return Measurement(value, residual, Status.FLAT if pairs.norm == 0.0 else status, {"matrix": matrix})
+    status = SpectrumStatus.OK if residual <= 2 * tolerance * pairs.norm else SpectrumStatus.NOT_CONVERGED
+    return Measurement(value, residual, SpectrumStatus.FLAT if pairs.norm == 0.0 else status, {"matrix": matrix})

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from allroads.measurement import Measurement, Status
 from allroads.pfmap.network import Params
+from allroads.results import Measurement
+from allroads.status import Status
 
 
 @dataclass(frozen=True, eq=False)

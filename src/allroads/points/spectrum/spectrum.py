@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.measurement import Measurement, Status
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
 from allroads.points.spectrum.eigenpairs import Eigenpairs, dense_eigenpairs, extreme_eigenpairs
@@ -26,6 +25,8 @@ from allroads.points.spectrum.options import (
 )
 from allroads.points.spectrum.quadrature import Quadrature, lanczos_quadrature
 from allroads.points.spectrum.results import Density, Spectrum
+from allroads.results import Measurement
+from allroads.status import SpectrumStatus, Status
 
 
 def spectrum(
@@ -154,9 +155,9 @@ def spectrum(
 def pairs_status(ends: tuple[Eigenpairs, ...], tolerance: float, method: str) -> Status:
     """Whether the eigenpairs of both ends are what they should be."""
     if ends[0].norm == 0.0:
-        return Status.FLAT
+        return SpectrumStatus.FLAT
     small = all((end.residuals <= 2 * tolerance * end.norm).all() and end.complete for end in ends)
-    return Status.OK if small or method == "dense" else Status.NOT_CONVERGED
+    return SpectrumStatus.OK if small or method == "dense" else SpectrumStatus.NOT_CONVERGED
 
 
 def _extent(
@@ -197,9 +198,9 @@ def _reversed(pairs: Eigenpairs, count: int) -> Eigenpairs:
 def _diverged(params: Params, usual: dict[str, Any]) -> Spectrum:
     """No curvature: the loss or its derivatives are not finite."""
     none = np.zeros(0)
-    unknown = Measurement(np.nan, status=Status.DIVERGED)
+    unknown = Measurement(np.nan, status=SpectrumStatus.DIVERGED)
     vectors = unflatten(params, np.zeros((0, parameter_count(params))))
     return Spectrum(
         none, vectors, none, none, vectors, none, unknown, unknown, unknown, Density(none, none), np.nan,
-        status=Status.DIVERGED, **usual,
+        status=SpectrumStatus.DIVERGED, **usual,
     )  # fmt: skip

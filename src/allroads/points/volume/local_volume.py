@@ -13,7 +13,6 @@ from scipy.special import logsumexp
 from scipy.stats import t as student
 
 from allroads.errors import InputError, UnknownNameError
-from allroads.measurement import Status
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.precision import float64
@@ -21,6 +20,7 @@ from allroads.points.volume.measures import Box, Gaussian, Measure, checked_meas
 from allroads.points.volume.problem import Problem, make_problem
 from allroads.points.volume.ray import cast_rays, preconditioning_matrix, starting_axes
 from allroads.points.volume.splitting import Descent, Splitting, descend
+from allroads.status import Status, VolumeStatus
 
 METHODS = ("splitting", "ray")
 SCOPES = ("basin", "everywhere")
@@ -159,7 +159,7 @@ def local_volume(
                 raise InputError(f"rays: expected at least 2, got {rays}.")
             matrix = preconditioning_matrix(problem, measure, cutoff, preconditioner)
             found = cast_rays(problem, measure, offset, cutoff, matrix, rays, seed)
-            status = Status.OK if found.effective >= _EFFECTIVE * rays else Status.LOWER_BOUND
+            status = VolumeStatus.OK if found.effective >= _EFFECTIVE * rays else VolumeStatus.LOWER_BOUND
             stats = {"rays": rays, "effective_rays": found.effective, "radii": found.radii}
             return Volume(
                 value=found.log_mass,
@@ -246,13 +246,13 @@ def mixing(descent: Descent) -> Status:
     """
     last = descent.log_masses[:, -1]
     if not descent.reached or not np.isfinite(last).all() or descent.stirring.min(initial=1.0) < STIRRED:
-        return Status.NOT_EQUILIBRATED
+        return VolumeStatus.NOT_EQUILIBRATED
     expected = math.sqrt(descent.variances[-1])
     if last.std(ddof=1) > INFLATION * max(expected, 1e-3):
-        return Status.NOT_EQUILIBRATED
+        return VolumeStatus.NOT_EQUILIBRATED
     restored = descent.restored.sum(0)
     doubt = student.ppf(0.975, last.size - 1) * restored.std(ddof=1) / math.sqrt(last.size)
-    return Status.NOT_EQUILIBRATED if restored.mean() > max(doubt, _error(descent)) else Status.OK
+    return VolumeStatus.NOT_EQUILIBRATED if restored.mean() > max(doubt, _error(descent)) else VolumeStatus.OK
 
 
 def _error(descent: Descent) -> float:

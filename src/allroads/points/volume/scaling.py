@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from allroads.errors import InputError, UnknownNameError
-from allroads.measurement import Status
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.precision import float64
@@ -19,6 +18,7 @@ from allroads.points.volume.measures import Gaussian, Measure, checked_measure
 from allroads.points.volume.problem import make_problem
 from allroads.points.volume.ray import starting_axes
 from allroads.points.volume.splitting import Splitting, descend
+from allroads.status import Status, VolumeStatus
 
 _HIGHEST = 5
 """Highest multiplicity that is tried by itself; m is at most the number of parameters."""
@@ -141,7 +141,7 @@ def volume_scaling(
     levels, log_masses = descent.cutoffs[chosen], descent.log_masses[:, chosen]
     status = mixing(descent)
     if descent.lowest < -max(10 * problem.resolution, 1e-3 * bottom):
-        status = Status.NOT_AT_MINIMUM
+        status = VolumeStatus.NOT_AT_MINIMUM
     stats = {
         "evaluations": descent.evaluations,
         "stirring": float(descent.stirring.min(initial=1.0)),

@@ -1,0 +1,93 @@
+"""The objective: a loss of a network's outputs plus a penalty of its parameters, as a function of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from allroads.pfmap.losses import TERMS, PerExampleLoss, correct_terms, mean_per_example, resolve_loss
+from allroads.pfmap.network import Network, Params
+
+Regulariser = float | Callable[[Params], Any]
+
+
+class Examples(NamedTuple):
+    """Examples as arrays that lead with the example axis, so that one index picks a batch from all of them.
+
+    Attributes:
+        inputs: ``[N, …]``, or a tuple of such arrays.
+        labels: ``[N, …]``.
+        weights: ``[N]``, or one weight per label, with a mean of 1 over all examples; ``None``: all count alike.
+    """
+
+    inputs: Any
+    labels: Any
+    weights: Any = None
+
+    def batch(self, chosen: Any) -> Examples:
+        """The examples at these indices."""
+        found: Examples = jax.tree.map(lambda array: array[chosen], self)
+        return found
+
+
+@dataclass(frozen=True)
+class Objective:
+    """``L(θ) = (1/N) Σ_i w_i ℓ(F(θ)_i, y_i) + R(θ)``: hashable, so that what is compiled for it is used again.
+
+    Args:
+        network: The network.
+        loss: Name or ``(outputs, labels) -> per-example losses``.
+        regulariser: A weight decay λ, which stands for ``R(θ) = λ/2 ‖θ‖²``, or a function of the parameters.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> line = Network(lambda key: jnp.zeros(1), lambda w, x: x * w)
+        >>> data = Examples(jnp.ones((2, 1)), jnp.zeros((2, 1)))
+        >>> float(Objective(line, "mse", 0.5).mean(jnp.array([2.0]), data))  # 2² + 0.5/2 · 2²
+        5.0
+    """
+
+    network: Network
+    loss: str | PerExampleLoss
+    regulariser: Regulariser = 0.0
+
+    def losses(self, params: Params, data: Examples) -> Any:
+        """``w_i ℓ_i + R``, ``[N]``: the penalty stands in every example, so that means over batches estimate L."""
+        losses = self.from_outputs(self.network.apply(params, data.inputs), data)
+        return losses if self.regulariser == 0.0 else losses + self.penalty(params).astype(losses.dtype)
+
+    def mean(self, params: Params, data: Examples) -> Any:
+        """L(θ) over these examples."""
+        return self.losses(params, data).mean()
+
+    def from_outputs(self, outputs: Any, data: Examples) -> Any:
+        """``w_i ℓ_i`` from the outputs, ``[N]``, without the penalty."""
+        per_example = resolve_loss(self.loss)
+        if data.weights is None:
+            return per_example(outputs, data.labels)
+        if data.weights.ndim == 1 or per_example not in TERMS:
+            return per_example(outputs, data.labels) * data.weights
+        return mean_per_example(TERMS[per_example](outputs, data.labels) * data.weights)
+
+    def penalty(self, params: Params) -> Any:
+        """R(θ)."""
+        if callable(self.regulariser):
+            return jnp.asarray(self.regulariser(params))
+        squares = [jnp.sum(jnp.asarray(leaf) ** 2) for leaf in jax.tree.leaves(params)]
+        return jnp.asarray(self.regulariser / 2 * sum(squares))
+
+    def correct(self, outputs: Any, data: Examples) -> Any:
+        """Share of each example's outputs that are right, ``[N]``; its mean is the accuracy, labels of weight 0 apart.
+
+        Weights other than 0 do not count: accuracy is a share of labels.
+        """
+        right = correct_terms(outputs, data.labels, self.loss)
+        if data.weights is None:
+            return mean_per_example(right)
+        counted = (data.weights > 0).astype(right.dtype)
+        counted = jnp.broadcast_to(counted.reshape(counted.shape + (1,) * (right.ndim - counted.ndim)), right.shape)
+        return mean_per_example(right * counted / counted.mean())

@@ -1,0 +1,281 @@
+"""A problem: a network, a loss and the data that it is taken over, checked once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from allroads.checks import check_number
+from allroads.errors import InputError
+from allroads.pfmap.arrays import as_array, as_point
+from allroads.pfmap.labels import check_labels, check_weights
+from allroads.pfmap.losses import PerExampleLoss, loss_name, resolve_loss
+from allroads.pfmap.network import Network, Params
+from allroads.pfmap.objective import Examples, Objective, Regulariser
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What is to be minimised: ``L(θ) = (1/N) Σ_i w_i ℓ(F(θ)_i, y_i) + R(θ)``. Most functions take it first.
+
+    It is checked here, before anything is compiled, frozen, and equal to another of the same network, loss and data.
+
+    Args:
+        network: The network.
+        loss: ``"mse"``, ``"cross_entropy"``, ``"bce"``, PyTorch's module or function of that kind, or
+            ``(outputs, labels) -> per-example losses``.
+        inputs: ``[N, …]``, NumPy, JAX or PyTorch; a tuple of such arrays for a network that takes several.
+        labels: What the loss takes. ``cross_entropy``: integer classes ``[N]`` or ``[N, T]``, or one-hot; ``bce``:
+            numbers in ``[0, 1]``; ``mse``: numbers shaped like the outputs (``[N]`` where there is one).
+        weights: One per example, ``[N]``, or for a loss of ours one per label; the loss is then the weighted mean.
+        class_weights: One per class, for ``cross_entropy``, as ``weight`` of PyTorch's loss.
+        ignore: A class whose labels do not count, such as PyTorch's −100; the loss is the mean over the others.
+        weight_decay: λ of the penalty ``λ/2 ‖θ‖²``.
+        regulariser: Any other penalty: a function of the parameters, in the unit of the loss.
+
+    Raises:
+        InputError: On data that are empty, not numbers, NaN or infinite, or of different lengths; labels that the loss
+            cannot take or that do not fit the outputs; tokens out of range; weights that are negative or all 0.
+        UnknownNameError: If no loss has that name.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> line = Network(lambda key: jnp.zeros(1), lambda w, x: x * w)
+        >>> problem = Problem(line, "mse", np.ones((2, 1)), [1.0, 3.0])
+        >>> float(problem.mean(jnp.array([2.0])))
+        1.0
+        >>> problem == Problem(line, "mse", np.ones((2, 1)), [1.0, 3.0])
+        True
+        >>> Problem(line, "mse", np.ones((2, 1)), [1.0, float("nan")])
+        Traceback (most recent call last):
+        allroads.errors.InputError: labels: NaN or infinite in 1 of 2 examples, the first at index 1; drop or fix them.
+    """
+
+    network: Network
+    loss: str | PerExampleLoss
+    inputs: Any
+    labels: Any
+    weights: Any = None
+    class_weights: Any = None
+    ignore: int | None = None
+    weight_decay: float = 0.0
+    regulariser: Callable[[Params], Any] | None = None
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        per_example = resolve_loss(self.loss)
+        set_(self, "loss", loss_name(per_example) or per_example)
+        check_number("weight_decay", self.weight_decay, 0)
+        if self.regulariser is not None and self.weight_decay:
+            raise InputError("weight_decay and regulariser: give one of them; a regulariser may add the decay itself.")
+        inputs = self.inputs if isinstance(self.inputs, tuple) else (self.inputs,)
+        arrays = tuple(_checked(given, "inputs") for given in inputs)
+        set_(self, "inputs", arrays if isinstance(self.inputs, tuple) else arrays[0])
+        labels = _checked(self.labels, "labels", self.ignore)
+        sizes = {len(array) for array in (*arrays, labels)}
+        if len(sizes) > 1:
+            raise InputError(
+                f"inputs and labels: got {len(arrays[0])} inputs and {len(labels)} labels; expected one label per "
+                "input."
+            )
+        if self.network.check is not None:
+            self.network.check(self.inputs)
+        labels, weights = check_labels(self.loss, labels, self.outputs, self.network.name, self.ignore)
+        set_(self, "labels", labels)
+        weights = check_weights(self.loss, labels, weights, self.weights, self.class_weights, self.outputs)
+        set_(self, "weights", weights)
+        self._check_losses(self.outputs)
+
+    @cached_property
+    def objective(self) -> Objective:
+        """The loss and its penalty as functions of parameters and examples: what compiled code is kept for."""
+        return Objective(self.network, self.loss, self._regulariser)
+
+    @property
+    def data(self) -> Examples:
+        """The examples as JAX arrays in the present precision: float32, or float64 inside :func:`allroads.float64`."""
+        found: Examples = jax.tree.map(_present, self._leaves)
+        return found
+
+    @cached_property
+    def outputs(self) -> jax.ShapeDtypeStruct | None:
+        """Shape of the network's outputs on the inputs; ``None`` where the network cannot draw a point."""
+        try:
+            drawn = jax.eval_shape(self.network.init, jax.random.key(0))
+        except Exception:  # a user's init may do anything; the outputs are then known once a point is given
+            return None
+        return self._outputs(drawn)
+
+    def __len__(self) -> int:
+        """Number of examples N."""
+        return len(self.labels)
+
+    def losses(self, params: Params) -> Any:
+        """The loss of every example, penalty included, ``[N]``."""
+        return self.objective.losses(params, self.data)
+
+    def mean(self, params: Params) -> Any:
+        """L(θ)."""
+        return self.objective.mean(params, self.data)
+
+    def on(self, inputs: Any, labels: Any, weights: Any = None) -> Problem:
+        """The same problem over other examples, such as held-out ones."""
+        return replace(self, inputs=inputs, labels=labels, weights=weights)
+
+    def point(self, params: Params, what: str = "params") -> Params:
+        """A point as JAX arrays, tried on the problem without computing anything.
+
+        Args:
+            params: A pytree of floating-point arrays, or a PyTorch state dict of them.
+            what: How errors call it.
+
+        Raises:
+            InputError: If it is not a point of this network, or the loss does not give one number per example.
+        """
+        params = as_point(params, what)
+        self._check_outputs(self._outputs(params, what))
+        return params
+
+    def points(self, a: Params, b: Params) -> tuple[Params, Params]:
+        """Two points of one architecture, checked as :meth:`point`.
+
+        Raises:
+            InputError: If one is no point, or their names or shapes differ.
+        """
+        a, b = as_point(a, "a"), as_point(b, "b")
+        shapes = [jax.tree.map(jnp.shape, point) for point in (a, b)]
+        if shapes[0] != shapes[1]:
+            raise InputError(
+                f"the two points are not of one architecture: {shapes[0]} against {shapes[1]}. Give two points of the "
+                "same network."
+            )
+        self._check_outputs(self._outputs(a, "a"))
+        return a, b
+
+    def population(self, params: Params, what: str = "params") -> Params:
+        """Points along a leading member axis, as JAX arrays, checked as :meth:`point`.
+
+        Raises:
+            InputError: As :meth:`point`, or if the arrays do not share their leading axis.
+        """
+        params = as_point(params, what)
+        sizes = {leaf.shape[:1] for leaf in jax.tree.leaves(params)}
+        if len(sizes) != 1 or sizes == {()} or sizes == {(0,)}:
+            raise InputError(
+                f"{what}: expected points along one leading axis of every array; the arrays lead with "
+                f"{sorted(size[0] if size else 'nothing' for size in sizes)}."
+            )
+        one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), params)
+        self._check_outputs(self._outputs(one, what))
+        return params
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the data, in hex."""
+        found = hashlib.sha256()
+        for array in jax.tree.leaves((self.inputs, self.labels, self.weights)):
+            found.update(f"{array.dtype}{array.shape}".encode())
+            found.update(np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Problem):
+            return NotImplemented
+        return self.objective == other.objective and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash((self.objective, self.fingerprint))
+
+    def __repr__(self) -> str:
+        loss = self.loss if isinstance(self.loss, str) else getattr(self.loss, "__name__", "a loss of its own")
+        shape = jax.tree.map(np.shape, self.inputs, is_leaf=lambda given: isinstance(given, np.ndarray))
+        return f"Problem({self.network.name}, {loss}, inputs {shape}, labels {self.labels.shape})"
+
+    @property
+    def _regulariser(self) -> Regulariser:
+        return self.weight_decay if self.regulariser is None else self.regulariser
+
+    def _outputs(self, params: Params, what: str = "params") -> jax.ShapeDtypeStruct:
+        """The shape of the outputs at a point, without computing them."""
+        inputs = jax.tree.map(_present, self.inputs)
+        try:
+            found = jax.eval_shape(self.network.apply, params, inputs)
+        except InputError:
+            raise
+        except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+            raise InputError(
+                f"network {self.network.name!r} cannot be applied to {what} and the inputs "
+                f"({type(error).__name__}: {error}). Give a point of this network and inputs as it expects them."
+            ) from error
+        if not hasattr(found, "shape") or found.shape[:1] != (len(jax.tree.leaves(inputs)[0]),):
+            raise InputError(
+                f"network {self.network.name!r} gives outputs of shape {getattr(found, 'shape', found)} for "
+                f"{len(jax.tree.leaves(inputs)[0])} examples; expected [N, C] or [N, T, C]. Give apply(params, inputs) "
+                "outputs that lead with the examples."
+            )
+        return found
+
+    def _check_outputs(self, outputs: jax.ShapeDtypeStruct) -> None:
+        """Refuse labels that do not fit these outputs, where the network could not draw a point before."""
+        if self.outputs is None:
+            labels, _ = check_labels(self.loss, self.labels, outputs, self.network.name, None)
+            if labels.shape != self.labels.shape:
+                raise InputError(
+                    "labels: one-hot labels need a network that can draw a point (network.init); give classes."
+                )
+        self._check_losses(outputs)
+
+    def _check_losses(self, outputs: jax.ShapeDtypeStruct | None) -> None:
+        """Refuse a loss that does not give one number per example."""
+        if outputs is None:
+            return
+        data = jax.tree.map(lambda array: jax.ShapeDtypeStruct(array.shape, _present(array).dtype), self._leaves)
+        try:
+            losses = jax.eval_shape(self.objective.from_outputs, outputs, data)
+        except InputError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"the loss cannot be taken of outputs {outputs.shape} and labels {self.labels.shape} ({error})."
+            ) from error
+        if losses.shape != (len(self),):
+            raise InputError(
+                f"the loss gives shape {losses.shape}; expected one number per example, {(len(self),)}. Give "
+                "(outputs, labels) -> per-example losses."
+            )
+
+    @property
+    def _leaves(self) -> Examples:
+        return Examples(self.inputs, self.labels, self.weights)
+
+
+def _checked(given: Any, what: str, ignore: int | None = None) -> np.ndarray:
+    """Data as a NumPy array that leads with at least one example; refuses what is not finite numbers."""
+    try:
+        array = as_array(given)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what}: expected an array of numbers that leads with the examples ({error}).") from error
+    if array.ndim == 0 or array.size == 0:
+        raise InputError(f"{what} have shape {array.shape}; expected [N, …] with at least one example.")
+    if not (np.issubdtype(array.dtype, np.number) or array.dtype == bool or jnp.issubdtype(array.dtype, jnp.floating)):
+        raise InputError(f"{what} have dtype {array.dtype}; expected numbers. Encode them as numbers.")
+    if not np.issubdtype(array.dtype, np.integer) and array.dtype != bool:
+        bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
+        if bad.size:
+            raise InputError(
+                f"{what}: NaN or infinite in {bad.size} of {len(array)} examples, the first at index {bad[0]}; drop or "
+                "fix them."
+            )
+    return array
+
+
+def _present(array: Any) -> Any:
+    """An array on the device; floating-point numbers in the present precision."""
+    return jnp.asarray(array, float if jnp.issubdtype(array.dtype, jnp.floating) else None)

@@ -1,0 +1,272 @@
+"""What became of a measurement or a run: one enumeration per family of measures."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """A word that says what happened, with its meaning, likely causes and what to try.
+
+    Each family of measures has its own enumeration below, so that a remedy always speaks of that measure.
+
+    Attributes:
+        meaning: What it says of the number.
+        causes: Likely causes.
+        remedy: What to try.
+        sound: Whether the number may be used as it is defined; ``throw=True`` raises where not.
+
+    Example:
+        >>> RunStatus.DIVERGED.remedy
+        'Lower the learning rate (or step size) or the initialisation scale, or clip gradients.'
+        >>> RunStatus.DIVERGED == "diverged", RunStatus.DIVERGED.sound
+        (True, False)
+    """
+
+    meaning: str
+    causes: str
+    remedy: str
+    sound: bool
+
+    def __new__(cls, value: str, meaning: str = "", causes: str = "", remedy: str = "", sound: bool = False) -> Status:
+        """Attach the sentences to the word."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning, member.causes, member.remedy, member.sound = meaning, causes, remedy, sound
+        return member
+
+
+_OK = ("ok", "The quantity was computed as defined.", "", "", True)
+_NOT_FINITE = (
+    "diverged",
+    "A loss or an output is not finite where it was looked at.",
+    "A point whose run diverged, scores that overflow, or labels far out of scale.",
+    "Look at the loss of the point itself; take an earlier checkpoint, or compute inside allroads.float64().",
+)
+_NOT_APPLICABLE = (
+    "not applicable",
+    "The quantity has no meaning for this kind of output or network.",
+    "A chart of probabilities asked of outputs that are not class scores; nothing in the network to repair.",
+    "Choose the chart 'outputs', a loss that makes the outputs class scores, or leave the repair out.",
+)
+_NOT_EQUILIBRATED = (
+    "not equilibrated",
+    "The samples had not spread over what they should cover; the number can be off by more than its error.",
+)
+
+
+class RunStatus(Status):
+    """Of a run of an explorer."""
+
+    OK = ("ok", "The run took all its steps.", "", "", True)
+    DIVERGED = (
+        "diverged",
+        "The loss or a parameter stopped being finite; the run was frozen at its last finite step.",
+        "A step size above 2 / (top Hessian eigenvalue), a very large initialisation, or labels far out of scale.",
+        "Lower the learning rate (or step size) or the initialisation scale, or clip gradients.",
+    )
+
+
+class PathStatus(Status):
+    """Of what is measured along or between: directness, turning, certificate, barrier, curve."""
+
+    OK = _OK
+    DIVERGED = _NOT_FINITE
+    DEGENERATE = (
+        "degenerate",
+        "The quantity is not defined for this input.",
+        "A path of zero length, or two points that are the same.",
+        "Record more steps, or measure a path that moves.",
+    )
+    NOT_APPLICABLE = _NOT_APPLICABLE
+    NOT_CONVERGED = (
+        "not converged",
+        "An iterative method stopped while its answer was still changing.",
+        "Too few steps or iterations, or a small rate.",
+        "Allow more steps or iterations, or loosen the tolerance.",
+    )
+
+
+class RoadStatus(Status):
+    """Of a path lifted through the map."""
+
+    OK = _OK
+    DIVERGED = _NOT_FINITE
+    DEGENERATE = (
+        "degenerate",
+        "The start already gives the target, so the segment has no length.",
+        "A start that has learned the target, or a target read off the start itself.",
+        "Choose another start or another target.",
+    )
+    RANK_LOSS = (
+        "rank loss",
+        "The map cannot follow the segment any further.",
+        "The direction left the kernel's range, a fold of the map, more outputs than parameters, or a zero kernel.",
+        "Read reached and outside; choose another target, start or chart, a wider network, or a larger tolerance.",
+    )
+    NOT_CONVERGED = (
+        "not converged",
+        "The steps ran out before the end of the segment.",
+        "A segment that the map follows in very small steps, or a small tolerance.",
+        "Allow more steps, or loosen the tolerance.",
+    )
+    NOT_APPLICABLE = _NOT_APPLICABLE
+
+
+class ForecastStatus(Status):
+    """Of a prediction of what will be learned."""
+
+    OK = _OK
+    NOTHING_TO_LEARN = (
+        "nothing to learn",
+        "The best constant answer already has the loss that was asked for.",
+        "A constant target, or a goal above the loss of the best constant.",
+        "Leave the target out, or ask for a lower loss.",
+    )
+    DIVERGED = _NOT_FINITE
+    DEGENERATE = (
+        "degenerate",
+        "The linearised map does not move towards this target at all.",
+        "A kernel that is zero on the target, dead units, or an output layer of zeros that nothing feeds.",
+        "Choose another start, a wider network or another initialisation.",
+    )
+    NOT_APPLICABLE = (
+        "not applicable",
+        "The prediction has no meaning for this explorer, loss or start.",
+        "A sampler that has no goal to arrive at, or a loss without a constant to compare with.",
+        "Ask for an explorer that follows gradients.",
+    )
+
+
+class LLCStatus(Status):
+    """Of a learning coefficient, and of chains around a point."""
+
+    OK = _OK
+    CONVERGED = (
+        "converged",
+        "The chains are in equilibrium, and neither the temperature nor the localisation changes the answer by more "
+        "than the stated error.",
+        "",
+        "",
+        True,
+    )
+    SCALE_DEPENDENT = (
+        "scale-dependent",
+        "The chains are in equilibrium, but the answer at nβ/10 is another: the number belongs to its nβ and is not "
+        "yet the asymptotic coefficient.",
+        "Curvatures on all scales, as in most trained networks; or multiplicity m > 1, which is felt as 1/log nβ.",
+        "Compare only numbers at equal nβ; or give a larger nbeta, if the point is a minimum that precisely.",
+        True,
+    )
+    NOT_EQUILIBRATED = (
+        *_NOT_EQUILIBRATED,
+        "Flat, thin or curved directions that are still being filled, several parts, steps too small, too few draws.",
+        "Allow more draws or burn-in; take the HMC sampler; localise more.",
+    )
+    NOT_AT_MINIMUM = (
+        "not at a minimum",
+        "Lower loss was found near the point than at it, so the loss excess is not one over a minimum.",
+        "Training that stopped early, a saddle, a loss with noise that the data do not have; or a penalty, such as "
+        "weight decay, that the point was trained with and the problem leaves out.",
+        "Train on to a small gradient, give the problem its weight decay, or ask at a smaller nbeta, at which the "
+        "slope does not show.",
+    )
+    PRIOR_DOMINATED = (
+        "prior-dominated",
+        "The answer depends on how strongly the chains are held to the point: localisation, not the loss, decides it.",
+        "A γ that is large beside nβ times the smallest curvatures; a loss that is constant or flat around the point.",
+        "Lower localisation, or raise nbeta.",
+    )
+    DIVERGED = (
+        "diverged",
+        "A chain left the finite numbers.",
+        "A step size that is too large, or a loss that is not finite near the point.",
+        "Lower the sampler's step size, or localise more.",
+    )
+
+
+class SpectrumStatus(Status):
+    """Of eigenvalues, traces and log-determinants."""
+
+    OK = _OK
+    NOT_CONVERGED = (
+        "not converged",
+        "An iterative method stopped while its answer was still changing.",
+        "Too few iterations, or eigenvalues that lie close together.",
+        "Allow more iterations, loosen the tolerance, use double precision, or a dense method.",
+    )
+    INDEFINITE = (
+        "indefinite",
+        "The matrix plus its shift has a negative eigenvalue, so the quantity has no meaning as a volume.",
+        "A point that is not a minimum: a saddle, or training that has not ended.",
+        "Train on, use the Gauss–Newton matrix, raise the localisation, or read the positive part in stats.",
+    )
+    FLAT = (
+        "flat",
+        "Every curvature is zero.",
+        "A loss that does not depend on the parameters: dead units, zero inputs, or a saturated output.",
+        "Check that the loss changes with the parameters; a flat point has no scale of its own.",
+    )
+    UNRESOLVED = (
+        "unresolved",
+        "The number is smaller than the rounding error of the eigenvalues, so zero and small cannot be told apart.",
+        "Single precision, or a localisation near zero.",
+        "Compute inside allroads.float64(), or raise the localisation.",
+    )
+    DIVERGED = _NOT_FINITE
+    DEGENERATE = (
+        "degenerate",
+        "The quantity is not defined for this matrix.",
+        "A matrix of size zero, or a density of a single value.",
+        "Free more parameters.",
+    )
+
+
+class VolumeStatus(Status):
+    """Of a volume of parameters."""
+
+    OK = _OK
+    NOT_EQUILIBRATED = (
+        *_NOT_EQUILIBRATED,
+        "Thin, curved or disconnected parts of the set that the particles have not reached.",
+        "Allow more particles or sweeps.",
+    )
+    LOWER_BOUND = (
+        "lower bound",
+        "The number is a lower bound, in high dimension one that may be exponentially far below.",
+        "A few of the rays carry nearly all of the weight: the basin is much longer in some directions than in others.",
+        "Use method='splitting', or a preconditioner that makes the basin round, such as 'hessian'.",
+        True,
+    )
+    DIVERGED = _NOT_FINITE
+    DEGENERATE = (
+        "degenerate",
+        "The set has no volume in this measure.",
+        "A level that no draw reaches, or a set of lower dimension.",
+        "Raise the cutoff, or choose another measure.",
+    )
+    NOT_AT_MINIMUM = (
+        "not at a minimum",
+        "Lower loss was found near the point than at it, so the set is not a basin around it.",
+        "Training that stopped early, or a saddle.",
+        "Train on to a small gradient, or raise the smallest cutoff.",
+    )
+
+
+class DescriptionStatus(Status):
+    """Of a description length."""
+
+    OK = _OK
+    DIVERGED = _NOT_FINITE
+    NOT_CONVERGED = (
+        "not converged",
+        "The code was not found: the search ended at its bound.",
+        "A loss that rises with any rounding, or too few steps of training.",
+        "Raise delta, or allow more bits or steps.",
+    )
+    NOT_APPLICABLE = (
+        "not applicable",
+        "The quantity has no meaning for this network or loss.",
+        "A code of labels asked of outputs that are not class scores; no matrix to factorise.",
+        "Use 'cross_entropy' or 'bce', or another code.",
+    )
