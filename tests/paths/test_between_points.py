@@ -1,10 +1,12 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from spelled_out import barrier_of
 
-from allroads import InputError, Network, Status, agreement, barrier, float64, inpca
+from allroads import InputError, Network, agreement, float64, inpca
 from allroads.paths.agreement import answers
 from allroads.paths.inpca import bhattacharyya
+from allroads.status import PathStatus
 
 RNG = np.random.default_rng(0)
 
@@ -16,8 +18,8 @@ def linear():
 def test_barrier_of_a_convex_problem_is_zero():
     x, y = RNG.normal(size=(10, 3)), RNG.normal(size=(10, 2))
     with float64():
-        found = barrier(linear(), RNG.normal(size=(3, 2)), RNG.normal(size=(3, 2)), "mse", x, y)
-    assert found.height == pytest.approx(0.0, abs=1e-12) and found.status is Status.OK
+        found = barrier_of(linear(), RNG.normal(size=(3, 2)), RNG.normal(size=(3, 2)), "mse", x, y)
+    assert found.height == pytest.approx(0.0, abs=1e-12) and found.status == PathStatus.OK
     assert (found.losses <= (1 - found.ts) * found.losses[0] + found.ts * found.losses[-1] + 1e-12).all()
 
 
@@ -26,7 +28,7 @@ def test_barrier_between_swapped_hidden_units_has_its_closed_form():
     network = Network(lambda key: None, lambda p, x: x * (p["v"] * p["w"]).sum())
     a = {"v": jnp.array([2.0, 0.0]), "w": jnp.array([2.0, 0.0])}
     b = {"v": jnp.array([0.0, 2.0]), "w": jnp.array([0.0, 2.0])}
-    found = barrier(network, a, b, "mse", jnp.ones((1, 1)), jnp.full((1, 1), 4.0))
+    found = barrier_of(network, a, b, "mse", jnp.ones((1, 1)), jnp.full((1, 1), 4.0))
     # f(t) = 4[(1−t)² + t²]: loss (8t − 8t²)² has its top, 4, at t = ½.
     assert found.height == pytest.approx(4.0, rel=1e-6)
     np.testing.assert_allclose(found.losses, (8 * found.ts - 8 * found.ts**2) ** 2, atol=1e-5)
@@ -34,7 +36,7 @@ def test_barrier_between_swapped_hidden_units_has_its_closed_form():
 
 def test_barrier_counts_above_the_line_between_the_ends():
     network = Network(lambda key: None, lambda p, x: x * p)
-    found = barrier(
+    found = barrier_of(
         network, jnp.zeros(1), jnp.full(1, np.pi), lambda f, y: (f + jnp.sin(f))[:, 0], jnp.ones((1, 1)), jnp.zeros(1)
     )
     assert found.height == pytest.approx(1.0, abs=1e-6)
@@ -42,15 +44,17 @@ def test_barrier_counts_above_the_line_between_the_ends():
 
 def test_infinite_loss_on_the_segment_is_a_status():
     network = Network(lambda key: None, lambda p, x: x * p)
-    found = barrier(network, -jnp.ones(1), jnp.ones(1), lambda f, y: 1 / f[:, 0] ** 2, jnp.ones((1, 1)), jnp.zeros(1))
-    assert found.status is Status.DIVERGED and found.height == float("inf")
+    found = barrier_of(
+        network, -jnp.ones(1), jnp.ones(1), lambda f, y: 1 / f[:, 0] ** 2, jnp.ones((1, 1)), jnp.zeros(1)
+    )
+    assert found.status == PathStatus.DIVERGED and found.height == float("inf")
 
 
 def test_ends_of_two_architectures_are_refused():
     with pytest.raises(InputError, match="one architecture"):
-        barrier(linear(), jnp.zeros((3, 2)), jnp.zeros((2, 2)), "mse", np.ones((1, 3)), np.ones((1, 2)))
-    with pytest.raises(InputError, match="at least 2"):
-        barrier(linear(), jnp.zeros((3, 2)), jnp.zeros((3, 2)), "mse", np.ones((1, 3)), np.ones((1, 2)), points=1)
+        barrier_of(linear(), jnp.zeros((3, 2)), jnp.zeros((2, 2)), "mse", np.ones((1, 3)), np.ones((1, 2)))
+    with pytest.raises(InputError, match="points: expected a whole number of 2 or more"):
+        barrier_of(linear(), jnp.zeros((3, 2)), jnp.zeros((3, 2)), "mse", np.ones((1, 3)), np.ones((1, 2)), points=1)
 
 
 def test_agreement_counts_whole_examples():

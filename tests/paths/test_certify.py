@@ -6,10 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from allroads import InputError, Status, float64, turning
+from allroads import InputError, float64, turning
 from allroads.errors import UnknownNameError
 from allroads.paths.certify import certify, turning_bound
 from allroads.paths.convexity import convexity
+from allroads.status import PathStatus
 
 KAPPAS = [1.0, 1 / 4, 1 / 25, 1 / 400]
 
@@ -236,14 +237,14 @@ def test_where_the_theorem_is_silent_the_status_says_why():
     rng = np.random.default_rng(6)
     path = rng.normal(size=(5, 4, 3))
     sure = certify(path, [0, 1, 2, 0], "cross_entropy")
-    assert sure.status is Status.NOT_APPLICABLE and "sphere" in sure.reason and not sure
+    assert sure.status == PathStatus.NOT_APPLICABLE and "sphere" in sure.reason and not sure
     assert sure.bound == 0 and sure.margin == -sure.turning < 0 and not sure.falls.any()
     assert "outputs" in certify(path, np.zeros((4, 3)), "mse", chart="sphere").reason
     assert "zero" in certify(path, [0, 1, 2, 0], "cross_entropy", chart="probabilities").reason
     quartic = certify(path, np.zeros((4, 3)), lambda f, y: ((f - y) ** 2 + (f - y) ** 4).sum(-1))
-    assert quartic.status is Status.NOT_APPLICABLE and "give kappa" in quartic.reason
+    assert quartic.status == PathStatus.NOT_APPLICABLE and "give kappa" in quartic.reason
     flat = certify(path, np.zeros((4, 3)), lambda f, y: (f[:, 0] - y[:, 0]) ** 2)
-    assert flat.status is Status.NOT_APPLICABLE and "strongly convex" in flat.reason
+    assert flat.status == PathStatus.NOT_APPLICABLE and "strongly convex" in flat.reason
     assert "kappa" in certify(path, [0, 1, 2, 0], lambda f, y: f.sum(-1), chart="sphere").reason
     gone = np.array([[[0.0, 2000.0]], [[0.0, 1.0]]])
     assert "right answer" in certify(gone, [0], "cross_entropy", chart="sphere").reason
@@ -252,7 +253,7 @@ def test_where_the_theorem_is_silent_the_status_says_why():
 def test_a_path_that_does_not_move_is_degenerate():
     for still in (np.ones((4, 2, 3)), np.ones((1, 2, 3))):
         found = certify(still, np.zeros((2, 3)), "mse")
-        assert found.status is Status.DEGENERATE and not found.certified and math.isnan(found.turning)
+        assert found.status == PathStatus.DEGENERATE and not found.certified and math.isnan(found.turning)
         assert "does not move" in found.reason and found.falls.shape == (len(still) - 1,)
 
 

@@ -4,10 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from spelled_out import connection_of
 
-from allroads import InputError, Network, Status, float64
+from allroads import InputError, Network, float64
 from allroads.networks.mlp import mlp
-from allroads.paths.connect import connect
+from allroads.status import PathStatus
 
 RNG = np.random.default_rng(0)
 RING = Network(lambda key: jnp.ones(2), lambda w, x: x * (w**2).sum())
@@ -19,13 +20,13 @@ INPUTS, LABELS = RNG.normal(size=(20, 3)), RNG.normal(size=(20, 2))
 def test_the_centre_of_points_in_a_convex_bowl_has_no_barrier():
     with float64():
         a, b = jnp.asarray(RNG.normal(size=(3, 2))), jnp.asarray(RNG.normal(size=(4, 3, 2)))
-        found = connect(LINEAR, a, b, "mse", INPUTS, LABELS, method="star")
+        found = connection_of(LINEAR, a, b, "mse", INPUTS, LABELS, method="star")
         centre, last = np.asarray(found[0].params_at(0.5)), [np.asarray(c.params_at(1.0)) for c in found]
 
     def risk(w):
         return float(((INPUTS @ w - LABELS) ** 2).mean())
 
-    assert len(found) == 4 and all(c.height < 1e-9 and c.status is Status.OK for c in found)
+    assert len(found) == 4 and all(c.height < 1e-9 and c.status == PathStatus.OK for c in found)
     for member, c, end in zip(np.asarray(b), found, last, strict=True):
         np.testing.assert_array_equal(c.control[1], centre)  # one centre for all
         np.testing.assert_array_equal(end, member)
@@ -45,7 +46,7 @@ def test_a_star_finds_the_middle_of_a_ring_of_valleys():
     )
     angles = 2 * np.pi * np.arange(5) / 5
     points = jnp.asarray(np.stack([np.cos(angles), np.sin(angles), 0 * angles], axis=1))
-    found = connect(hole, points[0], points[1:], lambda o, y: o[:, 0], *ONE, method="star", steps=1600)
+    found = connection_of(hole, points[0], points[1:], lambda o, y: o[:, 0], *ONE, method="star", steps=1600)
     assert min(c.straight.height for c in found) > 0.1
     assert max(c.height for c in found) < 0.05
 
@@ -58,9 +59,9 @@ def test_a_pair_comes_out_in_a_population_as_it_does_alone(method):
     with float64():
         points = jax.vmap(network.init)(keys)
         a, b = (jax.tree.map(lambda leaf, side=side: leaf[side], points) for side in (slice(0, 3), slice(3, 6)))
-        many = connect(network, a, b, "mse", INPUTS, LABELS, population=True, **options)
+        many = connection_of(network, a, b, "mse", INPUTS, LABELS, population=True, **options)
         second = (jax.tree.map(lambda leaf: leaf[1:2], side) for side in (a, b))
-        alone = connect(
+        alone = connection_of(
             network, *(jax.tree.map(lambda leaf: leaf[0], p) for p in second), "mse", INPUTS, LABELS, **options
         )
     assert len(many) == 3
@@ -74,7 +75,7 @@ def test_a_pair_comes_out_in_a_population_as_it_does_alone(method):
 
 def test_a_population_of_one_is_a_list_of_one():
     a, b = jnp.array([[-1.0, 0.0]]), jnp.array([[1.0, 0.0]])
-    found = connect(RING, a, b, "mse", *ONE, population=True, bends=2)
+    found = connection_of(RING, a, b, "mse", *ONE, population=True, bends=2)
     assert len(found) == 1 and found[0].height < 1e-2 and found[0].control.shape == (4, 2)
 
 
@@ -91,7 +92,9 @@ def test_alignment_takes_a_shuffle_away_first():
             ]
         }
         labels = network.apply(a, INPUTS)
-        plain, moved = (connect(network, a, b, "mse", INPUTS, labels, steps=8, align=how) for how in (None, "weights"))
+        plain, moved = (
+            connection_of(network, a, b, "mse", INPUTS, labels, steps=8, align=how) for how in (None, "weights")
+        )
     assert plain.distance > 0.5 and plain.straight.height > 1e-3
     assert moved.distance < 1e-6 and moved.straight.height < 1e-6
 
@@ -100,7 +103,7 @@ def test_a_geodesic_is_shorter_in_function_space_than_the_segment():
     network = mlp((3,), 2, widths=(16,), activation="tanh")
     with float64():
         a, b = (network.init(jax.random.key(seed)) for seed in (0, 1))
-        found = connect(network, a, b, "mse", INPUTS, LABELS, method="geodesic", batch_size=None)
+        found = connection_of(network, a, b, "mse", INPUTS, LABELS, method="geodesic", batch_size=None)
 
         def length(at):
             images = np.array([network.apply(at(t), INPUTS) for t in np.linspace(0, 1, 65)])
@@ -119,27 +122,27 @@ A, B = jnp.array([-1.0, 0.0]), jnp.array([1.0, 0.0])
     [
         ({"b": jnp.zeros(3)}, "not of one architecture"),
         ({"b": {"w": jnp.zeros(2)}}, "not of one architecture"),
-        ({"b": jnp.array([jnp.nan, 0.0])}, "b: parameter params is NaN"),
-        ({"b": jnp.array([1, 0])}, "expected floats"),
-        ({"a": {}, "b": {}}, "no parameters"),
+        ({"b": jnp.array([jnp.nan, 0.0])}, "b holds NaN"),
+        ({"b": jnp.array([1, 0])}, "b is int32, not a floating-point"),
+        ({"a": {}, "b": {}}, "no array in it"),
         ({"method": "bezir"}, "did you mean 'bezier'"),
         ({"loss": "mes"}, "did you mean 'mse'"),
-        ({"chart": "plane"}, "unknown chart"),
+        ({"method": "geodesic", "chart": "plane"}, "unknown chart"),
         ({"align": "weight"}, "did you mean 'weights'"),
-        ({"points": 1}, "points must be a whole number ≥ 2"),
-        ({"bends": 0}, "bends must be a whole number ≥ 1"),
-        ({"steps": 0}, "steps must be a whole number ≥ 1"),
-        ({"steps": 2.5}, "steps must be a whole number"),
-        ({"batch_size": -1}, "batch_size must be"),
-        ({"batch_size": 0}, "batch_size must be"),
+        ({"points": 1}, "points: expected a whole number of 2 or more"),
+        ({"bends": 0}, "bends: expected a whole number of 1 or more"),
+        ({"steps": 0}, "steps: expected a whole number of 1 or more"),
+        ({"steps": 2.5}, "steps: expected a whole number"),
+        ({"batch_size": -1}, "batch_size: expected"),
+        ({"batch_size": 0}, "batch_size: expected"),
         ({"learning_rate": float("nan")}, "learning_rate"),
-        ({"held_out": (np.ones((1, 2)), np.ones((1, 1)))}, "one held-out example"),
-        ({"held_out": (np.ones((2, 1)), np.ones((3, 1)))}, "held-out data have 2 and 3 examples"),
-        ({"held_out": np.ones((1, 1))}, r"\(inputs, labels\)"),
+        ({"held_out": (np.ones((1, 2)), np.ones((1, 1)))}, "labels have shape|outputs of shape|cannot be applied"),
+        ({"held_out": (np.ones((2, 1)), np.ones((3, 1)))}, "2 inputs and 3 labels"),
+        ({"held_out": np.ones((1, 1))}, "held_out: expected a problem"),
         ({"inputs": np.zeros((0, 1)), "labels": np.zeros((0, 1))}, "at least one example"),
-        ({"labels": np.array([[np.nan]])}, "training labels are NaN"),
-        ({"labels": np.ones((1, 3))}, "same shape"),
-        ({"loss": lambda o, y: o.sum()}, "one number an example"),
+        ({"labels": np.array([[np.nan]])}, "labels: NaN"),
+        ({"labels": np.ones((1, 3))}, "one number per output"),
+        ({"loss": lambda o, y: o.sum()}, "one number per example"),
         ({"method": "star"}, "b has"),
         ({"method": "star", "b": jnp.zeros((2, 2)), "bends": 3}, "one free point"),
         ({"population": True, "a": jnp.zeros((2, 2)), "b": jnp.zeros((3, 2))}, "expected pairs"),
@@ -149,9 +152,9 @@ A, B = jnp.array([-1.0, 0.0]), jnp.array([1.0, 0.0])
 def test_what_cannot_be_used_is_named(change, message):
     given = {"a": A, "b": B, "loss": "mse", "inputs": ONE[0], "labels": ONE[1], "steps": 8} | change
     with pytest.raises(InputError, match=message):
-        connect(RING, **given)
+        connection_of(RING, **given)
 
 
 def test_inputs_that_the_network_cannot_take_are_named():
-    with pytest.raises(InputError, match="cannot take the training data"):
-        connect(LINEAR, jnp.zeros((3, 2)), jnp.ones((3, 2)), "mse", np.ones((4, 5)), np.ones((4, 2)))
+    with pytest.raises(InputError, match="cannot be applied to"):
+        connection_of(LINEAR, jnp.zeros((3, 2)), jnp.ones((3, 2)), "mse", np.ones((4, 5)), np.ones((4, 2)))

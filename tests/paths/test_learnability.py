@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from allroads import InputError, Network, Status, Target, explore
+from allroads import InputError, Network, Target, explore
 from allroads.errors import UnknownNameError
 from allroads.explorers.build import build_explorer
 from allroads.networks.mlp import mlp
 from allroads.paths.learnability import learnability
 from allroads.paths.learnability.calibration import Calibration, calibrate, shipped
 from allroads.paths.learnability.features import FEATURES
+from allroads.status import ForecastStatus
 
 gd = partial(build_explorer, "gd")  # equal options give one object, and what was compiled for it
 CUBE = 1.0 - 2.0 * (np.arange(16)[:, None] >> np.arange(4) & 1)
@@ -46,12 +47,12 @@ def test_every_row_has_all_that_was_promised(found):
     assert bit.interval[0] < bit.steps < bit.interval[1]
     for row in (parity, bit):
         low, high = row.probability_interval
-        assert row.status is Status.OK and 0 <= low <= row.probability <= high <= 1 and row.road > 0
+        assert row.status == ForecastStatus.OK and 0 <= low <= row.probability <= high <= 1 and row.road > 0
         assert all(np.isfinite(value) for value in row.baselines.values()) and len(row.baselines) == 7
     assert parity.baselines["leap"] == parity.baselines["degree"] == 4
     assert bit.baselines["kernel alignment"] > parity.baselines["kernel alignment"]
     assert bit.baselines["yᵀK⁻¹y"] < parity.baselines["yᵀK⁻¹y"]
-    assert flat.status is Status.DEGENERATE and flat.order == 3 and np.isnan(flat.probability)
+    assert flat.status == ForecastStatus.DEGENERATE and flat.order == 3 and np.isnan(flat.probability)
     assert "degenerate" in str(found) and found.table()[2]["steps"] is None
 
 
@@ -135,15 +136,15 @@ def test_targets_may_be_objects_and_complete_the_cube():
         "and", inputs=bits, function=lambda x: int(x[0] * x[1]), train_fraction=0.75, complete=True, loss="bce"
     )
     found = forecast(target, inputs=None, loss="bce")
-    assert found["and"].baselines["degree"] == 2 and found["and"].status is Status.OK
+    assert found["and"].baselines["degree"] == 2 and found["and"].status == ForecastStatus.OK
     alone = forecast({"and": target.train.labels}, inputs=target.train.inputs, loss="bce")
-    assert alone["and"].baselines["degree"].status is Status.NOT_APPLICABLE
+    assert alone["and"].baselines["degree"].status == ForecastStatus.NOT_APPLICABLE
     assert alone["and"].steps == found["and"].steps
 
 
 def test_a_network_that_is_not_finite_is_said_to_be():
     broken = Network(lambda key: jnp.ones(4), lambda w, x: (x @ w)[:, None] / 0.0)
-    assert forecast(CUBE[:, 0], broken)["target 0"].status is Status.DIVERGED
+    assert forecast(CUBE[:, 0], broken)["target 0"].status == ForecastStatus.DIVERGED
 
 
 @pytest.mark.parametrize(

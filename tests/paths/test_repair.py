@@ -4,12 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from spelled_out import barrier_of
 
-from allroads import InputError, Network, Status, barrier, float64, from_torch
+from allroads import InputError, Network, float64, from_torch
 from allroads.errors import UnknownNameError
 from allroads.networks.convolutional import convolutional
 from allroads.networks.mlp import mlp
 from allroads.paths.repair import repair
+from allroads.status import PathStatus
 
 RNG = np.random.default_rng(0)
 INPUTS = RNG.normal(size=(256, 6))
@@ -66,7 +68,7 @@ def test_units_get_the_statistics_between_the_ends(pair, t):
     expected, seen = repaired_by_hand(a, b, t, INPUTS)
     np.testing.assert_allclose(outputs, expected, atol=1e-9)
     np.testing.assert_allclose(few, expected[:5], atol=1e-9)
-    assert found.changed == 2 and found.skipped == () and found.status is Status.OK
+    assert found.changed == 2 and found.skipped == () and found.status == PathStatus.OK
     ends = [hidden_of(end, INPUTS, 2) for end in (a, b)]
     for layer, x in enumerate(seen):
         np.testing.assert_allclose(_deviation(x), (1 - t) * _deviation(ends[0][layer]) + t * _deviation(ends[1][layer]))
@@ -90,7 +92,7 @@ def test_a_point_between_a_point_and_itself_is_that_point(pair, method):
     with float64():
         found = repair(network, a, a, INPUTS, 0.3, method=method)
         np.testing.assert_allclose(found.network.apply(found.params, INPUTS), network.apply(a, INPUTS), atol=1e-10)
-        flat = barrier(network, a, a, "mse", INPUTS, np.zeros((256, 3)), points=3, repair=method)
+        flat = barrier_of(network, a, a, "mse", INPUTS, np.zeros((256, 3)), points=3, repair=method)
     assert flat.height == pytest.approx(0, abs=1e-10)
 
 
@@ -102,7 +104,7 @@ def test_a_barrier_that_comes_from_collapsed_variance_alone_is_gone():
 
     def measured(**options):
         a, b = ({"in": jnp.eye(2)[:, k : k + 1], "out": jnp.ones((1, 1))} for k in (0, 1))
-        return barrier(network, a, b, lambda o, y: -(o[:, 0] ** 2), inputs, np.zeros(4), points=5, **options)
+        return barrier_of(network, a, b, lambda o, y: -(o[:, 0] ** 2), inputs, np.zeros(4), points=5, **options)
 
     with float64():
         plain, fixed = measured(), measured(repair="units")
@@ -167,7 +169,7 @@ def test_running_statistics_are_taken_anew_layer_after_layer():
         a, b = (network.init(jax.random.key(seed)) for seed in (0, 1))
         found = repair(network, a, b, INPUTS, 0.5, method="statistics")
         again = repair(network, found.params, found.params, INPUTS, 0.5, method="statistics")
-        same = barrier(network, found.params, found.params, "mse", INPUTS, np.ones((256, 2)), 3, repair="statistics")
+        same = barrier_of(network, found.params, found.params, "mse", INPUTS, np.ones((256, 2)), 3, repair="statistics")
     assert set(found.changed) == {"one/mean", "one/var", "two/mean", "two/var"} and found.network is network
     p = jax.tree.map(np.asarray, found.params)
     x = INPUTS @ (np.asarray(a["in"]) + np.asarray(b["in"])) / 2
@@ -216,20 +218,20 @@ def test_a_pytorch_module_with_its_statistics_as_parameters():
 def test_what_cannot_be_repaired_is_said(pair):
     network, a, b = (part if isinstance(part, Network) else jax.tree.map(np.float32, part) for part in pair)
     with pytest.raises(InputError, match="no running statistics of a batch norm"):
-        barrier(network, a, b, "mse", INPUTS, np.zeros((256, 3)), repair="statistics")
+        barrier_of(network, a, b, "mse", INPUTS, np.zeros((256, 3)), repair="statistics")
     with pytest.raises(UnknownNameError, match="did you mean 'units'"):
-        barrier(network, a, b, "mse", INPUTS, np.zeros((256, 3)), repair="unit")
+        barrier_of(network, a, b, "mse", INPUTS, np.zeros((256, 3)), repair="unit")
     with pytest.raises(InputError, match="between 0 and 1"):
         repair(network, a, b, INPUTS, 1.5)
     with pytest.raises(InputError, match="not of one architecture"):
         repair(network, a, {"layers": a["layers"][:2]}, INPUTS)
     line = Network(lambda key: None, lambda w, x: x @ w)
-    flat = barrier(line, jnp.zeros((6, 1)), jnp.ones((6, 1)), "mse", INPUTS, np.zeros((256, 1)), repair="units")
-    assert flat.status is Status.NOT_APPLICABLE
+    flat = barrier_of(line, jnp.zeros((6, 1)), jnp.ones((6, 1)), "mse", INPUTS, np.zeros((256, 1)), repair="units")
+    assert flat.status == PathStatus.NOT_APPLICABLE
 
     def looped(w, x):
         return jax.lax.scan(lambda h, _: (jnp.tanh(h @ w["again"]), None), x, None, length=2)[0] @ w["out"]
 
     w = {"again": jnp.eye(6), "out": jnp.ones((6, 1))}
     found = repair(Network(lambda key: None, looped), w, w, INPUTS)
-    assert found.skipped == ("scan",) and found.status is Status.NOT_APPLICABLE and found.changed == 0
+    assert found.skipped == ("scan",) and found.status == PathStatus.NOT_APPLICABLE and found.changed == 0

@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from spelled_out import path_cost_of, road_of
 
 from allroads import Network, ParameterFunctionMap, explore, float64
 from allroads.errors import InputError, MemoryBudgetError, UnknownNameError
 from allroads.explorers.gd import gd
 from allroads.networks.mlp import mlp
-from allroads.paths.road import path_cost, road
 from allroads.status import RoadStatus
 
 ONE = np.ones((1, 1))
@@ -41,7 +41,7 @@ def bent():
     target = rng.standard_normal((16, 2))
     with float64():
         params = TANH.init(jax.random.key(1))
-        found = road(TANH, params, BITS, target, loss="mse", labels=target, held_out=(BITS[:8], target[:8]), **FINE)
+        found = road_of(TANH, params, BITS, target, loss="mse", labels=target, held_out=(BITS[:8], target[:8]), **FINE)
     return params, target, found
 
 
@@ -50,7 +50,7 @@ def test_a_linear_map_is_followed_along_its_pseudo_inverse(dense):
     rng = np.random.default_rng(0)
     X, y, start = rng.standard_normal((6, 15)), rng.standard_normal(6), rng.standard_normal(15)
     with float64():
-        found = road(LINE, start, X, y, dense=dense)
+        found = road_of(LINE, start, X, y, dense=dense)
     way = np.linalg.pinv(X) @ (y - X @ start)
     assert found.cost == pytest.approx(np.linalg.norm(way), abs=1e-8)
     np.testing.assert_allclose(found.params, start + way, atol=1e-8)
@@ -62,7 +62,7 @@ def test_a_linear_map_is_followed_along_its_pseudo_inverse(dense):
 def test_a_product_is_followed_along_its_hyperbola():
     a, b, target = 1.5, 0.5, 4.0
     with float64():
-        found = road(PRODUCT, jnp.array([a, b]), ONE, [[target]], tolerance=1e-4)
+        found = road_of(PRODUCT, jnp.array([a, b]), ONE, [[target]], tolerance=1e-4)
     gap = a**2 - b**2  # the lift is orthogonal to the fibre, which is tangent to (a, −b)
     last = np.sqrt((-gap + np.sqrt(gap**2 + 4 * target**2)) / 2)
     truth = quad(lambda y: np.sqrt(1 + y**2 / (y**2 + gap)), b, last)[0]
@@ -74,7 +74,7 @@ def test_a_product_is_followed_along_its_hyperbola():
 
 def test_a_square_cannot_be_followed_through_zero():
     with float64():
-        found = road(SQUARE, jnp.ones(1), ONE, [[-1.0]])
+        found = road_of(SQUARE, jnp.ones(1), ONE, [[-1.0]])
     assert found.status == "rank loss" and "t = 0.5 " in found.reason
     assert found.reached == pytest.approx(0.5, abs=1e-3)
     assert found.cost == pytest.approx(1.0, abs=5e-3)  # from w = 1 to w = 0
@@ -87,7 +87,7 @@ def test_the_share_outside_the_range_is_that_of_the_projection():
     rng = np.random.default_rng(5)
     X, y = rng.standard_normal((6, 2)) @ rng.standard_normal((2, 15)), rng.standard_normal(6)
     with float64():
-        found = road(LINE, np.zeros(15), X, y)
+        found = road_of(LINE, np.zeros(15), X, y)
     outside = np.linalg.norm(y - X @ np.linalg.pinv(X) @ y) ** 2 / np.linalg.norm(y) ** 2
     # Zero eigenvalues come out as some 1e-15 of the largest, against an r of 1e-12.
     np.testing.assert_allclose(found.outside, outside, rtol=1e-3)
@@ -98,7 +98,7 @@ def test_the_share_outside_the_range_is_that_of_the_projection():
 
 def test_a_constant_network_has_no_road():
     network = Network(lambda key: jnp.zeros(1), lambda w, x: x + 0 * w)
-    found = road(network, jnp.zeros(1), ONE, [[0.0]])
+    found = road_of(network, jnp.zeros(1), ONE, [[0.0]])
     assert found.status == "rank loss" and "kernel is zero" in found.reason and found.cost == 0
 
 
@@ -125,7 +125,7 @@ def test_the_image_follows_the_segment(bent):
 def test_forming_the_kernel_or_not_gives_the_same_road(bent):
     params, target, found = bent
     with float64():
-        free = road(TANH, params, BITS, target, dense=0, **FINE)
+        free = road_of(TANH, params, BITS, target, dense=0, **FINE)
     assert free.smallest is None and free.stats["method"] == "matrix-free"
     assert free.cost == pytest.approx(found.cost, rel=1e-6)
     assert rms(free.params, found.params) < 1e-5
@@ -136,10 +136,10 @@ def test_the_same_road_backward_and_in_parts(bent):
     with float64():
         F = ParameterFunctionMap(TANH, BITS)
         start = np.asarray(F.values(params))
-        back = road(TANH, found.params, BITS, start, **FINE)
-        first = road(TANH, params, BITS, 0.7 * start + 0.3 * target, **FINE)
-        second = road(TANH, first.params, BITS, target, **FINE)
-        between = road(TANH, params, BITS, target_params=found.params, **FINE)
+        back = road_of(TANH, found.params, BITS, start, **FINE)
+        first = road_of(TANH, params, BITS, 0.7 * start + 0.3 * target, **FINE)
+        second = road_of(TANH, first.params, BITS, target, **FINE)
+        between = road_of(TANH, params, BITS, target_params=found.params, **FINE)
     assert back.cost == pytest.approx(found.cost, rel=1e-3)
     assert rms(back.params, params) < 1e-2 * found.cost
     assert first.cost + second.cost == pytest.approx(found.cost, rel=1e-3)
@@ -153,8 +153,8 @@ def test_a_road_through_switching_units_is_steered_and_says_so():
     target = rng.permutation(np.repeat([-1.0, 1.0], 8))
     with float64():
         params = RELU.init(jax.random.key(0))
-        coarse = road(RELU, params, BITS, target, tolerance=1e-2)
-        fine = road(RELU, params, BITS, target, tolerance=1e-3)
+        coarse = road_of(RELU, params, BITS, target, tolerance=1e-2)
+        fine = road_of(RELU, params, BITS, target, tolerance=1e-3)
     assert coarse.reached == fine.reached == 1.0 and fine.deviation <= 1e-3
     assert fine.cost == pytest.approx(coarse.cost, rel=0.03)
     assert fine.stats["lifted"] < fine.parameter_length
@@ -162,15 +162,15 @@ def test_a_road_through_switching_units_is_steered_and_says_so():
 
 def test_single_precision_is_enough_for_the_default_tolerance(bent):
     params, target, found = bent
-    single = road(TANH, jax.tree.map(jnp.float32, params), BITS, target)
+    single = road_of(TANH, jax.tree.map(jnp.float32, params), BITS, target)
     assert jax.tree.leaves(single.path)[0].dtype == np.float32
     assert single.reached == 1.0 and single.cost == pytest.approx(found.cost, rel=1e-3)
 
 
 def test_in_the_chart_of_probabilities_a_logit_is_moved():
     with float64():
-        found = road(SCORE, jnp.zeros(1), ONE, [[0.1, 0.9]], chart="probabilities")
-        sure = road(SCORE, jnp.zeros(1), ONE, [[0.0, 1.0]], chart="probabilities")
+        found = road_of(SCORE, jnp.zeros(1), ONE, [[0.1, 0.9]], chart="probabilities")
+        sure = road_of(SCORE, jnp.zeros(1), ONE, [[0.0, 1.0]], chart="probabilities")
     assert found.cost == pytest.approx(np.log(9), rel=2e-3)  # the tolerance at the end
     assert found.values.shape == (len(found.ts), 1, 1) and found.chart == "probabilities"
     shares = 1 / (1 + np.exp(-found.values[:, 0, 0]))
@@ -179,15 +179,15 @@ def test_in_the_chart_of_probabilities_a_logit_is_moved():
 
 
 def test_a_target_that_is_there_already_costs_nothing():
-    found = road(SCORE, jnp.ones(1), ONE, [[1.0]], loss="mse", labels=[[1.0]])
+    found = road_of(SCORE, jnp.ones(1), ONE, [[1.0]], loss="mse", labels=[[1.0]])
     assert (found.cost, found.reached, found.status) == (0.0, 1.0, RoadStatus.DEGENERATE)
     assert "present function" in found.reason and found.losses["train_loss"].tolist() == [0.0]
 
 
 def test_values_that_stop_being_finite_end_it():
     with float64():
-        found = road(ROOT, jnp.ones(1), ONE, [[-1.0]])
-        short = road(SQUARE, jnp.ones(1), ONE, [[4.0]], most_steps=3)
+        found = road_of(ROOT, jnp.ones(1), ONE, [[-1.0]])
+        short = road_of(SQUARE, jnp.ones(1), ONE, [[4.0]], most_steps=3)
     assert found.status == RoadStatus.DIVERGED and found.reached == pytest.approx(0.5, abs=1e-3)
     assert short.status == RoadStatus.NOT_CONVERGED and 0 < short.reached < 1 and "most_steps" in short.reason
 
@@ -200,7 +200,7 @@ def test_gradient_flow_is_horizontal_and_longer_than_the_road(bent):
             TANH, "mse", BITS, target, gd(learning_rate=0.05), 1, steps=20_000, start=start, records=120,
             checkpoints=120,
         )  # fmt: skip
-        taken = path_cost(TANH, run.member(0)["params"], BITS, loss="mse", labels=target)
+        taken = path_cost_of(TANH, run.member(0)["params"], BITS, loss="mse", labels=target)
     assert taken.cost == pytest.approx(taken.parameter_length, rel=2e-3) and taken.cost <= taken.parameter_length
     assert len(taken.lengths) == len(taken.ts) == len(run.checkpoint_steps) > 90
     assert taken.directness < found.directness and taken.deviation > found.deviation
@@ -212,7 +212,7 @@ def test_gradient_flow_is_horizontal_and_longer_than_the_road(bent):
 def test_a_road_costs_as_a_path_what_it_costs_as_a_road(bent, dense):
     _, _, found = bent
     with float64():
-        again = path_cost(TANH, found.path, BITS, dense=dense)
+        again = path_cost_of(TANH, found.path, BITS, dense=dense)
     assert again.cost == pytest.approx(found.cost, rel=2e-3)
     assert again.deviation <= 1e-3 and again.directness > 0.9999
 
@@ -220,8 +220,8 @@ def test_a_road_costs_as_a_path_what_it_costs_as_a_road(bent, dense):
 def test_motion_along_the_fibre_costs_nothing():
     turn = np.linspace(0.0, 1.0, 200)
     with float64():
-        along = path_cost(PRODUCT, jnp.stack([jnp.exp(turn), jnp.exp(-turn)], axis=1), ONE)
-        still = path_cost(LINE, jnp.stack([jnp.zeros(15), jnp.ones(15)]), np.zeros((1, 15)))
+        along = path_cost_of(PRODUCT, jnp.stack([jnp.exp(turn), jnp.exp(-turn)], axis=1), ONE)
+        still = path_cost_of(LINE, jnp.stack([jnp.zeros(15), jnp.ones(15)]), np.zeros((1, 15)))
     assert along.cost < 5e-3 < along.parameter_length
     assert still.status == RoadStatus.DEGENERATE and still.cost == 0
 
@@ -234,27 +234,25 @@ SCORED = np.zeros((15, 4))
 @pytest.mark.parametrize(
     ("ask", "says"),
     [
-        (lambda: road(LINE, W, X), "exactly one of target"),
-        (lambda: road(LINE, W, X, np.zeros(3), target_params=W), "exactly one of target"),
-        (lambda: road(LINE, W, X, np.zeros(4)), r"shape \(4,\); expected \(3, 1\)"),
-        (lambda: road(LINE, W, X, [0.0, np.nan, 0.0]), "NaN or infinite at example 1"),
-        (lambda: road(LINE, W * np.nan, X, np.zeros(3)), "params has a NaN"),
-        (lambda: road(LINE, np.zeros(15, int), X, np.zeros(3)), "floating-point"),
-        (lambda: road(LINE, W, X, target_params=np.zeros(14)), "not of one architecture"),
-        (lambda: road(SCORES, SCORED, X, [0, 1, 2]), r"class labels.*np.eye\(4\)"),
-        (lambda: road(SCORES, SCORED, X, np.full((3, 4), 0.3), chart="probabilities"), "outside the chart.*1.2"),
-        (lambda: road(SCORES, SCORED, X, [[-0.5, 0.5, 0.5, 0.5]] * 3, chart="probabilities"), "least entry -0.5"),
-        (lambda: road(LINE, W, X, np.zeros(3), chart="sphere"), "leaves it"),
-        (lambda: road(LINE, W, X, np.ones(3), loss="mse"), "both a loss and data"),
-        (lambda: road(LINE, W, X, np.ones(3), labels=np.ones(3)), "both a loss and data"),
-        (lambda: road(LINE, W, X, np.ones(3), loss="mse", held_out=(X, np.ones(2))), "held_out"),
-        (lambda: road(LINE, W, X, np.ones(3), regularisation=0.0), "regularisation"),
-        (lambda: road(LINE, W, X, np.ones(3), dense=-1), "dense"),
-        (lambda: road(LINE, W, X, np.ones(3), tolerance=0.0), "tolerance"),
-        (lambda: road(LINE, W, X * np.nan, np.ones(3)), "inputs are NaN"),
-        (lambda: road(ROOT, jnp.zeros(1), ONE, [[1.0]]), "derivative at the start is not finite"),
-        (lambda: path_cost(LINE, W[None], X), "K ≥ 2"),
-        (lambda: path_cost(LINE, np.stack([W, W + np.nan]), X), "path has a NaN"),
+        (lambda: road_of(LINE, W, X), "exactly one of target"),
+        (lambda: road_of(LINE, W, X, np.zeros(3), target_params=W), "exactly one of target"),
+        (lambda: road_of(LINE, W, X, np.zeros(4)), r"shape \(4,\); expected \(3, 1\)"),
+        (lambda: road_of(LINE, W, X, [0.0, np.nan, 0.0]), "NaN or infinite at example 1"),
+        (lambda: road_of(LINE, W * np.nan, X, np.zeros(3)), "params holds NaN"),
+        (lambda: road_of(LINE, np.zeros(15, int), X, np.zeros(3)), "floating-point"),
+        (lambda: road_of(LINE, W, X, target_params=np.zeros(14)), "not of one architecture"),
+        (lambda: road_of(SCORES, SCORED, X, [0, 1, 2]), r"class labels.*np.eye\(4\)"),
+        (lambda: road_of(SCORES, SCORED, X, np.full((3, 4), 0.3), chart="probabilities"), "outside the chart.*1.2"),
+        (lambda: road_of(SCORES, SCORED, X, [[-0.5, 0.5, 0.5, 0.5]] * 3, chart="probabilities"), "least entry -0.5"),
+        (lambda: road_of(LINE, W, X, np.zeros(3), chart="sphere"), "leaves it"),
+        (lambda: road_of(LINE, W, X, np.ones(3), held_out=(X, np.ones(2))), "3 inputs and 2 labels"),
+        (lambda: road_of(LINE, W, X, np.ones(3), regularisation=0.0), "regularisation"),
+        (lambda: road_of(LINE, W, X, np.ones(3), dense=-1), "dense"),
+        (lambda: road_of(LINE, W, X, np.ones(3), tolerance=0.0), "tolerance"),
+        (lambda: road_of(LINE, W, X * np.nan, np.ones(3)), "inputs: NaN or infinite in 3 of 3"),
+        (lambda: road_of(ROOT, jnp.zeros(1), ONE, [[1.0]]), "derivative at the start is not finite"),
+        (lambda: path_cost_of(LINE, W[None], X), "K ≥ 2"),
+        (lambda: path_cost_of(LINE, np.stack([W, W + np.nan]), X), "path holds NaN"),
     ],
 )
 def test_what_cannot_be_used_is_refused(ask, says):
@@ -264,8 +262,8 @@ def test_what_cannot_be_used_is_refused(ask, says):
 
 def test_other_refusals():
     with pytest.raises(UnknownNameError, match="probabilities"):
-        road(LINE, W, X, np.ones(3), chart="probability")
+        road_of(LINE, W, X, np.ones(3), chart="probability")
     with pytest.raises(MemoryBudgetError, match="records"):
-        road(LINE, W, X, np.ones(3), memory=1000)
+        road_of(LINE, W, X, np.ones(3), memory=1000)
     with pytest.raises(MemoryBudgetError, match="kernel"):
-        road(LINE, W, np.ones((300, 15)), np.ones(300), memory=200_000, records=1)
+        road_of(LINE, W, np.ones((300, 15)), np.ones(300), memory=200_000, records=1)

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from allroads import InputError, Network, ParameterFunctionMap, Status, directness, float64
+from allroads import InputError, Network, ParameterFunctionMap, directness, float64
 from allroads.paths.resample import segment_lengths
 from allroads.paths.stages import _fewest_pieces, stages
+from allroads.status import PathStatus
 
 
 def saxe(s, start, horizon=60, count=20_000):
@@ -112,7 +113,7 @@ def test_the_kernel_changes_by_what_it_does_in_closed_form():
 def test_what_does_not_move_has_no_stages():
     for still in (np.ones((4, 2, 3)), np.ones((1, 2, 3))):
         found = stages(still)
-        assert found.count == 0 and found.status is Status.DEGENERATE and found.joints == ()
+        assert found.count == 0 and found.status == PathStatus.DEGENERATE and found.joints == ()
 
 
 def test_bad_input_of_stages_is_named():

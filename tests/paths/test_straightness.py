@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allroads import InputError, Status, directness, turning
+from allroads import InputError, directness, turning
 from allroads.errors import UnknownNameError
 from allroads.paths.resample import resample
+from allroads.status import PathStatus
 
 
 def arc_of_circle(angle, points):
@@ -79,7 +80,7 @@ def test_charts_disagree_where_they_should():
 def test_a_path_that_does_not_move_is_degenerate_and_says_so():
     still = np.ones((5, 3, 2))
     for measured in (directness(still), turning(still), directness(still[:1]), turning(still[:1])):
-        assert math.isnan(measured) and measured.status is Status.DEGENERATE
+        assert math.isnan(measured) and measured.status == PathStatus.DEGENERATE
         assert measured.status.remedy
 
 

@@ -5,16 +5,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from spelled_out import interpolation_of
 
-from allroads import InputError, Network, Status, explore, inpca
+from allroads import InputError, Network, explore, inpca
 from allroads.explorers.gd import gd
 from allroads.networks.mlp import mlp
 from allroads.paths.directional_similarity import directional_similarity
 from allroads.paths.inpca import bhattacharyya
-from allroads.paths.interpolation import interpolation
 from allroads.paths.progress import geodesic, geodesic_progress
 from allroads.paths.resample import image, resample, segment_lengths
 from allroads.paths.trajectory_distance import frechet, trajectory_distance
+from allroads.status import PathStatus
 
 RNG = np.random.default_rng(0)
 
@@ -117,7 +118,7 @@ def test_runs_that_share_no_progress_have_no_distance():
     y = [0, 1]
     early, late = run_to(y, 1)[:10], run_to(y, 1)[40:]
     found = trajectory_distance(early, late, y)
-    assert found.status is Status.DEGENERATE and math.isnan(found)
+    assert found.status == PathStatus.DEGENERATE and math.isnan(found)
 
 
 def test_frechet_in_closed_form_and_by_recursion():
@@ -172,8 +173,8 @@ def test_directional_similarity_in_closed_form():
 
 
 def test_bad_trajectories_of_parameters_are_named():
-    assert directional_similarity(np.zeros((3, 2))).status is Status.DEGENERATE
-    assert directional_similarity(np.ones((1, 2)), origin=0).status is Status.DEGENERATE
+    assert directional_similarity(np.zeros((3, 2))).status == PathStatus.DEGENERATE
+    assert directional_similarity(np.ones((1, 2)), origin=0).status == PathStatus.DEGENERATE
     with pytest.raises(InputError, match="one T"):
         directional_similarity({"a": np.ones((3, 2)), "b": np.ones((4, 2))})
     with pytest.raises(InputError, match="checkpoint 1"):
@@ -188,7 +189,7 @@ def test_interpolation_from_noise_is_monotone_too_and_no_evidence():
     y = x[:, :1] + 0.5 * x[:, 1:2]
     run = explore(network, "mse", x, y, gd(learning_rate=0.01), 1, steps=500)
     start, end = jax.tree.map(lambda leaf: leaf[0, 0], run.params), run.end(0)
-    found = interpolation(network, start, end, "mse", x, y)
+    found = interpolation_of(network, start, end, "mse", x, y)
     assert found.monotone and found.losses[0] > found.losses[-1]
     assert (found.control_rises == 0).mean() > 0.5, "from noise it is monotone as well"
     assert not found.evidence
@@ -199,17 +200,17 @@ def test_interpolation_that_noise_does_not_repeat_is_evidence():
     wave = Network(lambda key: jnp.zeros(1), lambda w, x: x * (1 + jnp.cos(w)))
     data = (jnp.ones((1, 1)), jnp.zeros((1, 1)))
     a, b = jnp.full(1, 30 * np.pi + 0.1), jnp.full(1, 31 * np.pi)
-    found = interpolation(wave, a, b, "mse", *data, points=400)
+    found = interpolation_of(wave, a, b, "mse", *data, points=400)
     assert found.monotone and found.p_value <= 0.05 and found.evidence
-    rugged = interpolation(wave, jnp.full(1, 25 * np.pi), b, "mse", *data, points=400)
+    rugged = interpolation_of(wave, jnp.full(1, 25 * np.pi), b, "mse", *data, points=400)
     assert rugged.rise == pytest.approx(4, rel=1e-3) and not rugged.monotone and not rugged.evidence
-    again = interpolation(wave, a, b, "mse", *data, points=400)
+    again = interpolation_of(wave, a, b, "mse", *data, points=400)
     np.testing.assert_array_equal(found.control_rises, again.control_rises)
 
 
 def test_controls_are_noise_of_the_size_of_the_start():
     network = Network(lambda key: jnp.zeros(200), lambda w, x: x * (w**2).mean())
-    found = interpolation(
+    found = interpolation_of(
         network, jnp.full(200, 3.0), jnp.zeros(200), lambda f, y: -f[:, 0], jnp.ones((1, 1)), jnp.zeros(1)
     )
     assert found.rise == pytest.approx(9)  # the loss −mean w² rises from −9 to 0
@@ -220,9 +221,9 @@ def test_controls_are_noise_of_the_size_of_the_start():
 def test_interpolation_names_what_is_wrong():
     pole = Network(lambda key: jnp.zeros(1), lambda w, x: x / w)
     data = (jnp.ones((1, 1)), jnp.zeros((1, 1)))
-    found = interpolation(pole, -jnp.ones(1), jnp.ones(1), "mse", *data)
-    assert found.status is Status.DIVERGED and found.rise == float("inf") and not found.evidence
+    found = interpolation_of(pole, -jnp.ones(1), jnp.ones(1), "mse", *data)
+    assert found.status == PathStatus.DIVERGED and found.rise == float("inf") and not found.evidence
     with pytest.raises(InputError, match="one architecture"):
-        interpolation(pole, jnp.ones(1), jnp.ones(2), "mse", *data)
-    with pytest.raises(InputError, match="points ≥ 2"):
-        interpolation(pole, jnp.ones(1), jnp.ones(1), "mse", *data, controls=0)
+        interpolation_of(pole, jnp.ones(1), jnp.ones(2), "mse", *data)
+    with pytest.raises(InputError, match="controls: expected"):
+        interpolation_of(pole, jnp.ones(1), jnp.ones(1), "mse", *data, controls=0)

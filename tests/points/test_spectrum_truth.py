@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from allroads import Network, ParameterFunctionMap, Status, float64
+from allroads import Network, ParameterFunctionMap, float64
 from allroads.networks.mlp import mlp
 from allroads.pfmap.losses import resolve_loss
 from allroads.points.spectrum import kernel_spectrum, spectrum, top_eigenvalue
 from allroads.points.zoo import deep_linear, localised_learning_coefficient, quadratic
+from allroads.status import SpectrumStatus
 
 METHODS = pytest.mark.parametrize("method", ["dense", "matrix_free"])
 RNG = np.random.default_rng(7)
@@ -70,7 +71,7 @@ def test_eigenpairs_are_those_of_the_explicit_matrices(method):
             truth = np.linalg.eigvalsh(matrix)[::-1]
             bottom = 2 if kind == "hessian" else 0  # those of the others are 0 with many near it
             found = spectrum(NET, params, loss, INPUTS, labels, matrix=kind, method=method, top=6, bottom=bottom)
-            assert found.status is Status.OK and (found.method, found.matrix) == (method, kind)
+            assert found.status == SpectrumStatus.OK and (found.method, found.matrix) == (method, kind)
             np.testing.assert_allclose(found.eigenvalues, truth[:6], rtol=1e-8)
             np.testing.assert_allclose(found.smallest_eigenvalues, truth[::-1][:bottom], atol=1e-8 * truth[0])
             vectors = jax.vmap(lambda tree: ravel_pytree(tree)[0])(found.eigenvectors)
@@ -108,7 +109,7 @@ def test_linear_regression(method):
         weights = jnp.asarray(RNG.normal(size=(40, 2)))
         for kind in ("hessian", "gauss_newton"):
             found = spectrum(net, weights, "mse", inputs, RNG.normal(size=(50, 2)), matrix=kind, method=method, top=9)
-            assert found.status is Status.OK
+            assert found.status == SpectrumStatus.OK
             np.testing.assert_allclose(found.eigenvalues, curvatures[:9], rtol=1e-8)
             assert found.eigenvectors.shape == (9, 40, 2)
 
@@ -125,7 +126,7 @@ def test_two_layer_linear_network_at_zero(method):
         np.testing.assert_allclose(found.eigenvalues, curvatures[:20], rtol=1e-8)
         np.testing.assert_allclose(found.smallest_eigenvalues, -curvatures[:12], rtol=1e-8)
         for quantity in (found.log_determinant, found.effective_dimension):
-            assert np.isnan(quantity) and quantity.status is Status.INDEFINITE
+            assert np.isnan(quantity) and quantity.status == SpectrumStatus.INDEFINITE
         assert abs(found.trace) <= max(1e-10, 3 * (found.trace.error or 0.0))
 
 
@@ -138,7 +139,7 @@ def test_deep_linear_network_with_orthogonal_layers(method):
     with float64():
         arguments = (truth.network, truth.params, truth.loss, truth.inputs, truth.labels)
         found = spectrum(*arguments, method=method, nbeta=nbeta, top=14)
-        assert found.status is Status.OK
+        assert found.status == SpectrumStatus.OK
         np.testing.assert_allclose(found.eigenvalues, np.full(14, stiff), rtol=1e-8)
         assert float(top_eigenvalue(*arguments)) == pytest.approx(stiff, rel=1e-6)
         curvatures = np.repeat([stiff, 0.0], [width**2, (layers - 1) * width**2])
@@ -148,7 +149,7 @@ def test_deep_linear_network_with_orthogonal_layers(method):
             (found.log_determinant, np.log(curvatures + shift).sum()),
             (found.effective_dimension, localised_learning_coefficient(curvatures, nbeta, 1.0)),
         ):
-            assert quantity.status is Status.OK
+            assert quantity.status == SpectrumStatus.OK
             assert abs(quantity - exact) <= (1e-8 * abs(exact) if method == "dense" else 3 * quantity.error)
             assert abs(quantity - exact) <= 0.05 * abs(exact)
         assert found.density.below(stiff / 2) == pytest.approx(1 - 1 / layers, abs=1e-6 if method == "dense" else 0.03)
@@ -202,7 +203,7 @@ def test_kernel_has_the_nonzero_eigenvalues_of_the_gauss_newton_matrix(method):
         params = point()
         kernel = kernel_spectrum(NET, params, INPUTS, method=method, top=20)
         curvature = spectrum(NET, params, "mse", INPUTS, LABELS["mse"], matrix="gauss_newton", top=20)
-        assert kernel.status is Status.OK and kernel.method == method
+        assert kernel.status == SpectrumStatus.OK and kernel.method == method
         np.testing.assert_allclose(kernel.eigenvalues, curvature.eigenvalues * 40 * 3 / 2, rtol=1e-8)
         explicit_kernel = np.asarray(ParameterFunctionMap(NET, INPUTS).kernel(params))
         vectors = kernel.eigenvectors.reshape(20, -1)
@@ -220,7 +221,7 @@ def test_single_precision_is_right_to_single_precision():
         double = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), jnp.float64), params)
         truth = np.linalg.eigvalsh(explicit(double, "mse", INPUTS, LABELS["mse"])["hessian"])
     found = spectrum(NET, params, "mse", INPUTS, LABELS["mse"], method="matrix_free", top=3)
-    assert found.status is Status.OK
+    assert found.status == SpectrumStatus.OK
     np.testing.assert_allclose(found.eigenvalues, truth[:-4:-1], rtol=1e-5)
     assert jax.tree.leaves(found.eigenvectors)[0].dtype == np.float32
 
@@ -232,7 +233,9 @@ def test_top_eigenvalue_is_the_largest_with_its_sign(kind):
             params = point(seed)
             truth = np.linalg.eigvalsh(explicit(params, "mse", INPUTS, LABELS["mse"])[kind])[-1]
             found = top_eigenvalue(NET, params, "mse", INPUTS, LABELS["mse"], matrix=kind)
-            assert abs(found - truth) <= 1e-4 * truth and found.error <= 2e-3 * truth and found.status is Status.OK
+            assert (
+                abs(found - truth) <= 1e-4 * truth and found.error <= 2e-3 * truth and found.status == SpectrumStatus.OK
+            )
 
 
 def test_top_eigenvalue_of_a_maximum_is_negative():

@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from scipy.special import gammainc, gammaln
 from scipy.stats import ncx2
 
-from allroads import Network, Status
+from allroads import Network
 from allroads.errors import InputError, UnknownNameError
 from allroads.points.volume import (
     Box,
@@ -20,6 +20,7 @@ from allroads.points.volume import (
     volume_scaling,
 )
 from allroads.points.zoo import normal_crossings, quadratic, sum_of_powers
+from allroads.status import VolumeStatus
 
 SMALL = {"particles": 1024, "replicas": 8, "sweeps": 20}
 ONE = np.ones((1, 1))
@@ -53,7 +54,7 @@ def test_splitting_of_an_ellipsoid(scope):
     exact = log_ellipsoid(curvatures, 1e-3)
     agrees(found, exact - 3 * math.log(2))
     assert found.log_volume == pytest.approx(found.value + 3 * math.log(2), abs=1e-12)
-    assert found.status is Status.OK and found.cutoffs[-1] == 1e-3
+    assert found.status == VolumeStatus.OK and found.cutoffs[-1] == 1e-3
     again = local_volume(*given(truth), cutoff=1e-3, measure=Box(1.0), scope=scope, **SMALL)
     assert again.value == found.value
     other = local_volume(*given(truth), cutoff=1e-3, measure=Box(1.0), scope=scope, seed=1, **SMALL)
@@ -65,7 +66,7 @@ def test_splitting_of_an_ellipsoid_with_a_thousandfold_range_of_axes():
     truth = quadratic(curvatures, examples=6)
     found = local_volume(*given(truth), cutoff=1e-4, measure=Box(1.0), particles=512)
     agrees(found, log_ellipsoid(curvatures, 1e-4) - 6 * math.log(2), particles=512)
-    assert found.status is Status.OK
+    assert found.status == VolumeStatus.OK
 
 
 def test_volumes_of_normal_crossings_at_all_levels():
@@ -122,7 +123,7 @@ def test_exactly_preconditioned_rays_of_a_stretched_ellipsoid(form):
     matrix = np.diag(axes) if form == "matrix" else axes
     found = local_volume(*given(truth), cutoff=1e-4, measure=Box(1.0), method="ray", rays=20, preconditioner=matrix)
     assert found.log_volume == pytest.approx(log_ellipsoid(curvatures, 1e-4), abs=1e-6)
-    assert found.status is Status.OK and found.error < 1e-6
+    assert found.status == VolumeStatus.OK and found.error < 1e-6
 
 
 def test_rays_preconditioned_by_the_hessian():
@@ -130,7 +131,7 @@ def test_rays_preconditioned_by_the_hessian():
     truth = quadratic(curvatures, examples=30)
     found = local_volume(*given(truth), cutoff=1e-4, measure=Box(3.0), method="ray", rays=400, preconditioner="hessian")
     assert found.log_volume == pytest.approx(log_ellipsoid(curvatures, 1e-4), abs=0.1)
-    assert found.status is Status.OK
+    assert found.status == VolumeStatus.OK
 
 
 def test_plain_rays_of_a_stretched_ellipsoid_are_called_a_lower_bound():
@@ -138,7 +139,7 @@ def test_plain_rays_of_a_stretched_ellipsoid_are_called_a_lower_bound():
     truth = quadratic(curvatures, examples=100)
     found = local_volume(*given(truth), cutoff=1e-4, measure=Box(1.0), method="ray", rays=200)
     assert found.log_volume < log_ellipsoid(curvatures, 1e-4) - 100
-    assert found.status is Status.LOWER_BOUND
+    assert found.status == VolumeStatus.LOWER_BOUND
     assert found.status.remedy and found.stats["effective_rays"] < 20
 
 
@@ -208,7 +209,7 @@ def test_functions_of_independent_outputs_have_probability_two_to_the_minus_n():
     network = Network(lambda key: jnp.zeros(8), lambda w, x: (x @ w)[:, None])
     found = function_log_probability(network, np.eye(8), np.array([0, 1, 1, 0, 1, 0, 0, 0]))
     assert found.value == pytest.approx(-8 * math.log(2), abs=0.1)
-    assert found.status is Status.OK
+    assert found.status == VolumeStatus.OK
     classes = Network(lambda key: jnp.zeros((3, 4)), lambda w, x: x @ w)
     found = function_log_probability(classes, np.eye(3), np.array([2, 0, 3]), loss="cross_entropy")
     assert found.value == pytest.approx(-3 * math.log(4), abs=0.1)
@@ -218,7 +219,7 @@ def test_a_function_out_of_reach_is_not_equilibrated():
     line = Network(lambda key: jnp.zeros(3), lambda w, x: (x @ w[:2] + w[2])[:, None])
     corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]) * 1.0
     found = function_log_probability(line, corners, np.array([0, 1, 1, 0]), particles=512, sweeps=5)
-    assert found.status is Status.NOT_EQUILIBRATED
+    assert found.status == VolumeStatus.NOT_EQUILIBRATED
     assert not math.isnan(found.value)
 
 
@@ -247,7 +248,7 @@ def test_exponent_of_shrinking_volumes(build, multiplicity, within):
     )
     assert found.value == pytest.approx(truth.learning_coefficient, abs=within)
     assert abs(found.value - truth.learning_coefficient) < 2 * found.error
-    assert found.multiplicity == multiplicity and found.status is Status.OK
+    assert found.multiplicity == multiplicity and found.status == VolumeStatus.OK
 
 
 def test_multiplicity_is_selected_or_its_doubt_is_in_the_error():
@@ -273,7 +274,7 @@ def test_a_point_that_is_not_a_minimum_is_noticed():
         measure=Box(1.0),
         particles=512,
     )
-    assert found.status is Status.NOT_AT_MINIMUM
+    assert found.status == VolumeStatus.NOT_AT_MINIMUM
 
 
 DISC = (plane(2), np.zeros(2), "mse", ONE, np.zeros((1, 2)))

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from allroads import Network, Status, float64
+from allroads import Network, float64
 from allroads.points.volume import Box, glides, local_volume
 from allroads.points.volume.local_volume import mixing
 from allroads.points.volume.splitting import Descent
+from allroads.status import VolumeStatus
 
 ONE = np.ones((1, 1))
 
@@ -49,7 +50,7 @@ def test_rotated_ellipsoid_in_sixty_parameters():
     found = volume(stretched(60, curvatures), 60, half_square, 1e-4)
     assert found.log_volume == pytest.approx(exact, abs=0.2)
     assert abs(found.log_volume - exact) < 2 * found.error
-    assert found.status is Status.OK and abs(found.stats["restored"]) < 0.2
+    assert found.status == VolumeStatus.OK and abs(found.stats["restored"]) < 0.2
     assert found.stats["levels"] < 25  # the Hessian's shape is where it starts, so little is left to do
 
 
@@ -60,7 +61,7 @@ def test_fourth_powers_where_the_hessian_says_nothing():
     found = volume(network, 8, fourth_powers, 1e-4)
     assert found.log_volume == pytest.approx(exact, abs=0.4)
     assert abs(found.log_volume - exact) < 2 * found.error
-    assert found.status is Status.OK
+    assert found.status == VolumeStatus.OK
 
 
 def test_moves_too_few_for_a_long_way_are_not_vouched_for():
@@ -69,7 +70,7 @@ def test_moves_too_few_for_a_long_way_are_not_vouched_for():
     exact = log_body(2, 30, 2e-4) - 0.5 * np.log(curvatures).sum()
     found = volume(network, 30, half_square, 1e-4, sweeps=1, particles=512, preconditioner=np.ones(30))
     assert found.log_volume < exact - 5  # far too low, and all replicas alike
-    assert found.status is Status.NOT_EQUILIBRATED
+    assert found.status == VolumeStatus.NOT_EQUILIBRATED
     assert found.stats["restored"] > 1
 
 
@@ -102,14 +103,14 @@ DOUBTFUL = {
 
 
 def test_what_is_as_it_should_be_is_ok():
-    assert mixing(descent()) is Status.OK
+    assert mixing(descent()) == VolumeStatus.OK
     noisy = np.random.default_rng(0).standard_normal((30, 4))
-    assert mixing(descent(restored=noisy - noisy.mean())) is Status.OK
+    assert mixing(descent(restored=noisy - noisy.mean())) == VolumeStatus.OK
 
 
 @pytest.mark.parametrize("name", DOUBTFUL)
 def test_each_doubt_is_enough(name):
-    assert mixing(descent(**DOUBTFUL[name])) is Status.NOT_EQUILIBRATED
+    assert mixing(descent(**DOUBTFUL[name])) == VolumeStatus.NOT_EQUILIBRATED
 
 
 @pytest.fixture(scope="module")

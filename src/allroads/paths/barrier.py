@@ -10,20 +10,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.errors import InputError
+from allroads.checks import check_count
 from allroads.paths.align import align as moved_near
 from allroads.paths.repair import mender
-from allroads.pfmap.losses import PerExampleLoss, bce, correct, cross_entropy, resolve_loss
-from allroads.pfmap.network import Network, Params
+from allroads.pfmap.losses import bce, cross_entropy, resolve_loss
+from allroads.pfmap.network import Params
+from allroads.pfmap.objective import Examples, Objective
+from allroads.pfmap.problem import Problem
+from allroads.results import Result, finish
 from allroads.status import PathStatus, Status
 
 
-@dataclass(frozen=True)
-class Barrier:
+@dataclass(frozen=True, repr=False)
+class Barrier(Result):
     """A barrier and the profile that it was read from.
 
     Args:
-        height: ``max_t L(t) − [(1−t) L(0) + t L(1)]``, ≥ 0, in the unit of the loss.
+        height: ``max_t L(t) − [(1−t) L(0) + t L(1)]``, ≥ 0, in the unit of the loss; also ``value``.
         ts: Where the loss was evaluated, from 0 to 1.
         losses: The loss there; the mean over the examples.
         status: ``ok``; ``diverged`` where a loss on the segment is not finite (height is then infinite); ``not
@@ -38,25 +41,37 @@ class Barrier:
     errors: np.ndarray | None = None
 
     @property
+    def value(self) -> float:
+        """The height."""
+        return self.height
+
+    @property
+    def error(self) -> None:
+        """``None``: the height is exact on the grid of ``ts``."""
+        return None
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """``evaluations`` of the loss, and ``top``: the t of the highest of them over the line between the ends."""
+        above = self.losses - (1 - self.ts) * self.losses[0] - self.ts * self.losses[-1]
+        return {"evaluations": len(self.ts), "top": float(self.ts[np.nan_to_num(above, nan=np.inf).argmax()])}
+
+    @property
     def error_height(self) -> float | None:
         """The barrier of the error, ``max_t E(t) − [(1−t) E(0) + t E(1)]``, a share of the examples."""
         return None if self.errors is None else above_line(self.ts, self.errors)
 
-    def __float__(self) -> float:
-        return self.height
-
 
 def barrier(
-    network: Network,
+    problem: Problem,
     a: Params,
     b: Params,
-    loss: str | PerExampleLoss,
-    inputs: Any,
-    labels: Any,
+    *,
     points: int = 25,
     align: str | None = None,
     repair: str | None = None,
     calibration: Any | None = None,
+    throw: bool = False,
 ) -> Barrier:
     """Loss barrier ``max_t L((1−t)a + t b) − [(1−t)L(a) + t L(b)]`` on the straight segment between two points.
 
@@ -64,27 +79,25 @@ def barrier(
     most often with a far lower barrier.
 
     Args:
-        network: The network of both.
+        problem: Network, loss and the examples over which the loss is taken.
         a: One point.
         b: The other, with the same names and shapes.
-        loss: Name or ``(outputs, labels) -> per-example losses``; its mean over the examples is used.
-        inputs: ``[N, …]``.
-        labels: ``[N, …]``.
         points: Evaluations of the loss, evenly in t, both ends included; default 25, as is usual. The maximum between
             them is missed; doubling them shows by how much.
         align: ``None``, or a method of :func:`~allroads.align`: ``"weights"``, ``"activations"`` or ``"search"``. The
-            last two look at ``inputs``: to measure on held-out data, call ``align`` with the training data and give
-            its ``params`` as ``b``.
+            last two look at the problem's inputs: to measure on held-out data, call ``align`` with the training data
+            and give its ``params`` as ``b``.
         repair: ``None``, or a method of :func:`~allroads.paths.repair.repair`, applied between the ends: ``"units"``,
             or ``"statistics"`` for batch norms whose running statistics are parameters.
-        calibration: Inputs on which the repair takes its statistics; default ``inputs``. On held-out data, give the
+        calibration: Inputs on which the repair takes its statistics; default the problem's. On held-out data, give the
             training inputs.
+        throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
         A :class:`Barrier`.
 
     Raises:
-        InputError: If the points are not of one architecture; with ``align`` also if they are not finite.
+        InputError: If the points are not finite points of one architecture.
         UnknownNameError: If there is no such method of alignment or repair.
 
     References:
@@ -94,35 +107,25 @@ def barrier(
         The double well ``(w² − 1)²`` has a barrier of 1 between its minima:
 
         >>> import jax.numpy as jnp
-        >>> from allroads import Network
+        >>> from allroads import Network, Problem
         >>> well = Network(lambda key: jnp.ones(1), lambda w, x: x * (w**2 - 1))
-        >>> barrier(well, -jnp.ones(1), jnp.ones(1), "mse", jnp.ones((1, 1)), jnp.zeros((1, 1))).height
+        >>> barrier(Problem(well, "mse", jnp.ones((1, 1)), jnp.zeros((1, 1))), -jnp.ones(1), jnp.ones(1)).height
         1.0
     """
-    shapes = [jax.tree.map(jnp.shape, point) for point in (a, b)]
-    if shapes[0] != shapes[1]:
-        raise InputError(
-            f"barrier: the two points are not of one architecture: {shapes[0]} against {shapes[1]}. "
-            "Compare ends of the same network."
-        )
-    if points < 2:
-        raise InputError(f"barrier: points must be at least 2, the two ends; got {points}.")
+    a, b = problem.points(a, b)
+    check_count("points", points, 2)
+    data = problem.data
     if align is not None:
-        b = moved_near(network, a, b, inputs, method=align, loss=loss).params
+        b = moved_near(problem.network, a, b, data.inputs, method=align, loss=problem.loss).params
     ts = np.linspace(0.0, 1.0, points)
-    (a, b), inputs, labels = jax.tree.map(jnp.asarray, (a, b)), as_arrays(inputs), jnp.asarray(labels)
     if repair is None:
-        return read_barrier(ts, *compiled_readings(network, loss)(a, b, jnp.asarray(ts), inputs, labels))
-    calibration = inputs if calibration is None else as_arrays(calibration)
-    changed = mender(network, a, calibration, repair).changed
-    readings = _repaired_readings(network, loss, repair)
-    losses, errors = readings(a, b, jnp.asarray(ts), inputs, labels, calibration)
-    return read_barrier(ts, losses, errors, PathStatus.OK if changed else PathStatus.NOT_APPLICABLE)
-
-
-def as_arrays(inputs: Any) -> Any:
-    """Inputs as an array, or as a tuple of arrays where the network takes several."""
-    return tuple(map(jnp.asarray, inputs)) if isinstance(inputs, tuple) else jnp.asarray(inputs)
+        losses, errors = compiled_profile(problem.objective)(a, b, jnp.asarray(ts), data)
+        return finish(read_barrier(ts, losses, errors), throw)
+    calibration = data.inputs if calibration is None else jax.tree.map(jnp.asarray, calibration)
+    changed = mender(problem.network, a, calibration, repair).changed
+    profile = _compiled_repaired_profile(problem.objective, repair)
+    losses, errors = profile(a, b, jnp.asarray(ts), data, calibration)
+    return finish(read_barrier(ts, losses, errors, PathStatus.OK if changed else PathStatus.NOT_APPLICABLE), throw)
 
 
 def above_line(ts: np.ndarray, values: np.ndarray) -> float:
@@ -140,51 +143,53 @@ def read_barrier(ts: np.ndarray, losses: Any, errors: Any | None, status: Status
     return Barrier(height, ts, losses, status if np.isfinite(height) else PathStatus.DIVERGED, errors)
 
 
-def reader(network: Network, loss: str | PerExampleLoss) -> Any:
-    """``read(params, inputs, labels) -> (loss, error)``, means over the examples; no error without classes."""
-    per_example = resolve_loss(loss)
-    classes = per_example in (cross_entropy, bce)
+def reader(objective: Objective, apply: Any = None) -> Any:
+    """``read(params, data) -> (loss, error)``, means over the examples; no error without classes.
 
-    def read(params: Params, inputs: Any, labels: Any) -> tuple[Any, Any]:
-        outputs = network.apply(params, inputs)
-        error = 1 - correct(outputs, labels, loss).mean() if classes else None
-        return per_example(outputs, labels).mean(), error
+    Args:
+        objective: The loss and its penalty.
+        apply: Outputs of points that are not the network's own, such as repaired ones; default the network's.
+    """
+    classes = resolve_loss(objective.loss) in (cross_entropy, bce)
+
+    def read(params: Params, data: Examples) -> tuple[Any, Any]:
+        outputs = (apply or objective.network.apply)(params, data.inputs)
+        loss = objective.from_outputs(outputs, data).mean()
+        if apply is None and objective.regulariser != 0.0:
+            loss = loss + objective.penalty(params)
+        return loss, 1 - objective.correct(outputs, data).mean() if classes else None
 
     return read
 
 
 @lru_cache(maxsize=64)
-def compiled_readings(network: Network, loss: str | PerExampleLoss) -> Any:
-    """``readings(a, b, ts, inputs, labels) -> (losses, errors)``, one point after another to bound memory."""
-    read = reader(network, loss)
+def compiled_profile(objective: Objective) -> Any:
+    """``profile(a, b, ts, data) -> (losses, errors)``, one point after another to bound memory."""
+    read = reader(objective)
 
-    def readings(a: Params, b: Params, ts: Any, inputs: Any, labels: Any) -> Any:
-        return jax.lax.map(lambda t: read(between(a, b, t), inputs, labels), ts)
+    def profile(a: Params, b: Params, ts: Any, data: Examples) -> Any:
+        return jax.lax.map(lambda t: read(between(a, b, t), data), ts)
 
-    return jax.jit(readings)
+    return jax.jit(profile)
 
 
 @lru_cache(maxsize=64)
-def _repaired_readings(network: Network, loss: str | PerExampleLoss, repair: str) -> Any:
-    """As :func:`compiled_readings`, of the repaired points."""
+def _compiled_repaired_profile(objective: Objective, repair: str) -> Any:
+    """As :func:`compiled_profile`, of the repaired points; the penalty is that of the points as they were."""
 
     @jax.jit
-    def readings(a: Params, b: Params, ts: Any, inputs: Any, labels: Any, calibration: Any) -> Any:
-        how = mender(network, a, calibration, repair)
-        read, known = reader(how.network, loss), how.prepare(a, b, calibration)
+    def profile(a: Params, b: Params, ts: Any, data: Examples, calibration: Any) -> Any:
+        how = mender(objective.network, a, calibration, repair)
+        read, known = reader(objective, how.network.apply), how.prepare(a, b, calibration)
 
         def at(t: Any) -> Any:
-            return read(how.mend(between(a, b, t), t, known, calibration), inputs, labels)
+            point = between(a, b, t)
+            loss, error = read(how.mend(point, t, known, calibration), data)
+            return loss + objective.penalty(point), error
 
         return jax.lax.map(at, ts)
 
-    return readings
-
-
-def compiled_profile(network: Network, loss: str | PerExampleLoss) -> Any:
-    """``profile(a, b, ts, inputs, labels) -> losses``."""
-    readings = compiled_readings(network, loss)
-    return lambda *given: readings(*given)[0]
+    return profile
 
 
 def between(a: Params, b: Params, t: Any) -> Params:

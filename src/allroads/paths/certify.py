@@ -11,11 +11,12 @@ from allroads.paths.angles import angles, corner_angles
 from allroads.paths.convexity import convexity
 from allroads.paths.resample import image, segment_lengths
 from allroads.pfmap.losses import PerExampleLoss
+from allroads.results import Result, finish
 from allroads.status import PathStatus, Status
 
 
-@dataclass(frozen=True)
-class Certificate:
+@dataclass(frozen=True, repr=False)
+class Certificate(Result):
     """Whether a theorem says that the loss falls along a path; where it is silent, nothing is said about barriers.
 
     Args:
@@ -44,6 +45,21 @@ class Certificate:
     reason: str = ""
 
     @property
+    def value(self) -> float:
+        """The margin, ``bound − turning``: certified where it is positive."""
+        return self.margin
+
+    @property
+    def error(self) -> None:
+        """``None``: exact for the polygon of the given points."""
+        return None
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """``bound``, ``turning``, ``kappa``, ``share`` and ``chart``."""
+        return {name: getattr(self, name) for name in ("bound", "turning", "kappa", "share", "chart")}
+
+    @property
     def margin(self) -> float:
         """``bound − turning`` in radians; above 0 where certified."""
         return self.bound - self.turning
@@ -70,6 +86,7 @@ def certify(
     *,
     chart: str = "outputs",
     kappa: float | None = None,
+    throw: bool = False,
 ) -> Certificate:
     """Certify that the loss falls along a path: Γ < arcsin(2√κ/(1+κ)).
 
@@ -102,6 +119,7 @@ def certify(
         chart: ``"outputs"`` (default), ``"probabilities"`` or ``"sphere"``. Sure labels need ``"sphere"``: in scores
             their minimiser is at infinity.
         kappa: A proved lower bound of μ/L for a callable on the hull of path and target, in the chart.
+        throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
         A :class:`Certificate`. *Not certified* is not a barrier.
@@ -138,11 +156,15 @@ def certify(
     falls = np.zeros(len(lengths), dtype=bool) if pull.polygon is None else _falling(polygon, pull.kappas)
     if lengths.sum() == 0:
         reason = "the path does not move; record more steps."
-        return Certificate(False, np.nan, bound, pull.kappa, falls, 0.0, chart, PathStatus.DEGENERATE, reason)
+        return finish(
+            Certificate(False, np.nan, bound, pull.kappa, falls, 0.0, chart, PathStatus.DEGENERATE, reason), throw
+        )
     turned = float(corner_angles(polygon).sum())
     share = float(lengths[falls].sum() / lengths.sum())
     status = PathStatus.OK if pull.kappa > 0 else PathStatus.NOT_APPLICABLE
-    return Certificate(turned < bound, turned, bound, pull.kappa, falls, share, chart, status, pull.reason)
+    return finish(
+        Certificate(turned < bound, turned, bound, pull.kappa, falls, share, chart, status, pull.reason), throw
+    )
 
 
 def _falling(polygon: np.ndarray, kappas: np.ndarray) -> np.ndarray:

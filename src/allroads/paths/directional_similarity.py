@@ -7,11 +7,11 @@ import numpy as np
 
 from allroads.errors import InputError
 from allroads.pfmap.network import Params
-from allroads.results import Measurement
+from allroads.results import Measurement, finish
 from allroads.status import PathStatus
 
 
-def directional_similarity(params: Params, origin: int | None = None) -> Measurement:
+def directional_similarity(params: Params, origin: int | None = None, *, throw: bool = False) -> Measurement:
     """Mean directional similarity ω: mean cosine between all pairs of checkpoints θ_t, each with itself too.
 
     ω = 1 where all checkpoints lie on one ray; 1/T where they are orthogonal.
@@ -20,6 +20,7 @@ def directional_similarity(params: Params, origin: int | None = None) -> Measure
         params: A trajectory, a pytree whose leaves are ``[T, …]``.
         origin: Index of the checkpoint that is taken off all others, which are then compared as displacements;
             default: directions from the origin of parameter space. A long common θ₀ makes those alike.
+        throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
         A :class:`~allroads.Measurement` from 0 to 1; ``stats["cosines"]`` is the matrix ``[T, T]`` of the checkpoints
@@ -51,7 +52,7 @@ def directional_similarity(params: Params, origin: int | None = None) -> Measure
         points = np.delete(points - points[origin], origin, axis=0)
     lengths = np.linalg.norm(points, axis=1)
     if len(points) == 0 or (lengths == 0).any():
-        return Measurement(np.nan, status=PathStatus.DEGENERATE, stats={"origin": origin})
+        return finish(Measurement(np.nan, status=PathStatus.DEGENERATE, stats={"origin": origin}), throw)
     units = points / lengths[:, None]
     cosines = np.clip(units @ units.T, -1.0, 1.0)
-    return Measurement(float(cosines.mean()), stats={"origin": origin, "cosines": cosines})
+    return finish(Measurement(float(cosines.mean()), stats={"origin": origin, "cosines": cosines}), throw)

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from allroads.paths.resample import POINTS, image, resample, segment_lengths
-from allroads.results import Measurement
+from allroads.results import Measurement, finish
 from allroads.status import PathStatus
 
 
-def directness(values: Any, chart: str = "outputs", points: int | None = POINTS) -> Measurement:
+def directness(values: Any, chart: str = "outputs", points: int | None = POINTS, *, throw: bool = False) -> Measurement:
     """Directness ``‖F(1) − F(0)‖ / ∫‖dF‖``: chord over arc length of a path's image, 1 where it is straight.
 
     Conventions: Euclidean length in the chart over all probes and outputs together; a path with more points than
@@ -22,6 +22,7 @@ def directness(values: Any, chart: str = "outputs", points: int | None = POINTS)
         values: Outputs along the path, ``[T, N, C]``.
         chart: ``"outputs"``, ``"probabilities"`` or ``"sphere"`` (√p); straight means another thing in each.
         points: Resolution; default 256. ``None``: every point as given.
+        throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
         A :class:`~allroads.Measurement` in (0, 1]; ``stats`` has ``chord``, ``arc``, ``chart`` and ``points``. Status
@@ -49,7 +50,7 @@ def directness(values: Any, chart: str = "outputs", points: int | None = POINTS)
     arc = float(segment_lengths(polygon).sum())
     stats = {"chord": chord, "arc": arc, "chart": chart, "points": points}
     if arc == 0.0:
-        return Measurement(np.nan, status=PathStatus.DEGENERATE, stats=stats)
+        return finish(Measurement(np.nan, status=PathStatus.DEGENERATE, stats=stats), throw)
     if points is not None and len(polygon) > points:
         arc = stats["arc"] = float(segment_lengths(resample(polygon, points)).sum())
-    return Measurement(min(1.0, chord / arc), stats=stats)
+    return finish(Measurement(min(1.0, chord / arc), stats=stats), throw)

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from allroads.errors import InputError
+from allroads.results import Result
+from allroads.status import PathStatus, Status
 
 
-@dataclass(frozen=True)
-class Embedding:
+@dataclass(frozen=True, repr=False)
+class Embedding(Result):
     """Points in the space that keeps their distances best.
 
     Args:
@@ -19,11 +21,28 @@ class Embedding:
         eigenvalues: All of them in that order, ``[m]``; a negative one is a time-like axis, along which squared
             distance counts down.
         explained_stress: ``χ_k = 1 − √(1 − Σ_{i≤k} λ_i² / Σ λ_i²)`` for k = 1 … dimensions.
+        status: ``ok``.
     """
 
     coordinates: np.ndarray
     eigenvalues: np.ndarray
     explained_stress: np.ndarray
+    status: Status = PathStatus.OK
+
+    @property
+    def value(self) -> np.ndarray:
+        """The coordinates."""
+        return self.coordinates
+
+    @property
+    def error(self) -> None:
+        """``None``: the embedding is exact."""
+        return None
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """``explained_stress``."""
+        return {"explained_stress": self.explained_stress}
 
 
 def bhattacharyya(p: Any, q: Any) -> np.ndarray:

@@ -9,19 +9,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.errors import InputError
+from allroads.checks import check_count
 from allroads.paths.barrier import compiled_profile
-from allroads.pfmap.losses import PerExampleLoss
-from allroads.pfmap.network import Network, Params
+from allroads.pfmap.network import Params
+from allroads.pfmap.problem import Problem
+from allroads.results import Result, finish
 from allroads.status import PathStatus, Status
 
 
-@dataclass(frozen=True)
-class Interpolation:
+@dataclass(frozen=True, repr=False)
+class Interpolation(Result):
     """The largest rise of the loss on a segment of weights, and that on segments from noise to the same end.
 
     Args:
-        rise: ``max_{s<t} L(t) − L(s)``, 0 where the loss is monotone up to rounding; infinite where it is not finite.
+        rise: ``max_{s<t} L(t) − L(s)``, 0 where the loss is monotone up to rounding; infinite where it is not finite;
+            also ``value``.
         ts: Where the loss was evaluated, from 0 to 1.
         losses: The loss there.
         control_rises: The same rise for starts that are noise of the same size, ``[controls]``.
@@ -37,6 +39,21 @@ class Interpolation:
     status: Status
 
     @property
+    def value(self) -> float:
+        """The rise."""
+        return self.rise
+
+    @property
+    def error(self) -> None:
+        """``None``: the rise is exact on the grid of ``ts``."""
+        return None
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """``p_value`` and the number of ``controls``."""
+        return {"p_value": self.p_value, "controls": len(self.control_rises)}
+
+    @property
     def monotone(self) -> bool:
         """Whether the loss does not rise between any two points that were looked at."""
         return self.rise == 0.0
@@ -48,16 +65,14 @@ class Interpolation:
 
 
 def interpolation(
-    network: Network,
+    problem: Problem,
     a: Params,
     b: Params,
-    loss: str | PerExampleLoss,
-    inputs: Any,
-    labels: Any,
     *,
     points: int = 25,
     controls: int = 19,
     seed: int = 0,
+    throw: bool = False,
 ) -> Interpolation:
     """Largest rise of the loss on ``(1−t) a + t b``, with its negative control.
 
@@ -66,15 +81,13 @@ def interpolation(
     square of that leaf of ``a``, and a monotone segment counts as evidence about the path only where few of those are.
 
     Args:
-        network: The network of both.
+        problem: Network, loss and the examples over which the loss is taken.
         a: Start.
         b: End.
-        loss: Name or ``(outputs, labels) -> per-example losses``; its mean over the examples is used.
-        inputs: ``[N, …]``.
-        labels: ``[N, …]``.
         points: Evaluations of the loss on a segment, evenly in t; default 25. Rises between them are missed.
         controls: Noise starts; default 19, the least at which ``p_value`` can be 0.05.
         seed: Of the noise.
+        throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
         An :class:`Interpolation`.
@@ -88,29 +101,29 @@ def interpolation(
         A convex loss falls on every segment that ends at its minimum, so that it does so on this one says nothing:
 
         >>> import jax.numpy as jnp
-        >>> from allroads import Network
+        >>> from allroads import Network, Problem
         >>> line = Network(lambda key: jnp.ones(1), lambda w, x: x * w)
-        >>> found = interpolation(line, jnp.ones(1), jnp.zeros(1), "mse", jnp.ones((1, 1)), jnp.zeros((1, 1)))
+        >>> problem = Problem(line, "mse", jnp.ones((1, 1)), jnp.zeros((1, 1)))
+        >>> found = interpolation(problem, jnp.ones(1), jnp.zeros(1))
         >>> found.monotone, found.p_value, found.evidence
         (True, 1.0, False)
     """
-    shapes = [jax.tree.map(jnp.shape, point) for point in (a, b)]
-    if shapes[0] != shapes[1]:
-        raise InputError(
-            f"interpolation: the two points are not of one architecture: {shapes[0]} against {shapes[1]}. "
-            "Compare ends of the same network."
-        )
-    if points < 2 or controls < 1:
-        raise InputError(f"interpolation: expected points ≥ 2 and controls ≥ 1; got {points} and {controls}.")
+    a, b = problem.points(a, b)
+    check_count("points", points, 2)
+    check_count("controls", controls)
     ts = np.linspace(0.0, 1.0, points)
-    profile, data = compiled_profile(network, loss), (jnp.asarray(ts), jnp.asarray(inputs), jnp.asarray(labels))
-    losses = np.asarray(profile(a, b, *data))
+    profile, data = compiled_profile(problem.objective), problem.data
+
+    def losses_from(start: Params) -> np.ndarray:
+        return np.asarray(profile(start, b, jnp.asarray(ts), data)[0])
+
+    losses = losses_from(a)
     rng = np.random.default_rng(seed)
-    rises = np.array([_rise(np.asarray(profile(_noise_like(a, rng), b, *data))) for _ in range(controls)])
+    rises = np.array([_rise(losses_from(_noise_like(a, rng))) for _ in range(controls)])
     rise = _rise(losses)
     p_value = (1 + int((rises <= rise).sum())) / (1 + controls)
     status = PathStatus.OK if np.isfinite(rise) else PathStatus.DIVERGED
-    return Interpolation(rise, ts, losses.astype(np.float64), rises, p_value, status)
+    return finish(Interpolation(rise, ts, losses.astype(np.float64), rises, p_value, status), throw)
 
 
 def _rise(losses: np.ndarray) -> float:

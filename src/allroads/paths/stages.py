@@ -13,6 +13,7 @@ from allroads.paths.angles import angles
 from allroads.paths.resample import POINTS, image, resample, segment_lengths
 from allroads.pfmap.map import ParameterFunctionMap
 from allroads.pfmap.network import Params
+from allroads.results import Result, finish
 from allroads.status import PathStatus, Status
 
 PLATEAU = 0.05
@@ -44,8 +45,8 @@ class Joint:
     kernel_growth: float | None
 
 
-@dataclass(frozen=True)
-class Stages:
+@dataclass(frozen=True, repr=False)
+class Stages(Result):
     """A road as a sequence of direct pieces.
 
     Args:
@@ -66,6 +67,21 @@ class Stages:
     straight: float
     status: Status
 
+    @property
+    def value(self) -> int:
+        """How many stages there are."""
+        return self.count
+
+    @property
+    def error(self) -> None:
+        """``None``: the count is exact for the resampled path."""
+        return None
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """``chart``, ``straight`` and the ``records`` at the joints."""
+        return {"chart": self.chart, "straight": self.straight, "records": [joint.record for joint in self.joints]}
+
 
 def stages(
     values: Any,
@@ -76,6 +92,7 @@ def stages(
     pfmap: ParameterFunctionMap | None = None,
     params: Params | None = None,
     points: int = POINTS,
+    throw: bool = False,
 ) -> Stages:
     """Split a path into the fewest pieces that each have a directness of at least ``straight``.
 
@@ -91,6 +108,7 @@ def stages(
         pfmap: Map whose kernel is compared across each joint, together with ``params``.
         params: The trajectory of parameters, leaves ``[T, …]``, one a record.
         points: Resolution by arc length; default 256.
+        throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
         :class:`Stages`.
@@ -121,7 +139,7 @@ def stages(
     kernels = _kernel_reader(pfmap, params, len(polygon))
     lengths = segment_lengths(polygon)
     if lengths.sum() == 0:
-        return Stages(0, np.zeros(0), np.zeros(0), (), chart, straight, PathStatus.DEGENERATE)
+        return finish(Stages(0, np.zeros(0), np.zeros(0), (), chart, straight, PathStatus.DEGENERATE), throw)
     even = resample(_in_its_span(polygon), points)
     cuts = _fewest_pieces(even, straight)
     chords = np.diff(even[cuts], axis=0)
@@ -139,7 +157,9 @@ def stages(
         plateau, loss = (None, None) if curve is None else (_plateau(curve, record), float(curve[record]))
         joints.append(Joint(record, float(position), float(turns[k]), plateau, loss, change, growth))
     directness = np.minimum(1.0, np.linalg.norm(chords, axis=1) / pieces)
-    return Stages(len(pieces), directness, pieces / pieces.sum(), tuple(joints), chart, straight, PathStatus.OK)
+    return finish(
+        Stages(len(pieces), directness, pieces / pieces.sum(), tuple(joints), chart, straight, PathStatus.OK), throw
+    )
 
 
 def _in_its_span(polygon: np.ndarray) -> np.ndarray:

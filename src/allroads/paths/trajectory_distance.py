@@ -11,11 +11,13 @@ from allroads.paths.inpca import bhattacharyya
 from allroads.paths.progress import geodesic_progress
 from allroads.paths.resample import image, resample, segment_lengths
 from allroads.pfmap.charts import to_chart
-from allroads.results import Measurement
+from allroads.results import Measurement, finish
 from allroads.status import PathStatus
 
 
-def trajectory_distance(a: Any, b: Any, target: Any, start: Any = None, points: int = 100) -> Measurement:
+def trajectory_distance(
+    a: Any, b: Any, target: Any, start: Any = None, points: int = 100, *, throw: bool = False
+) -> Measurement:
     """Mean Bhattacharyya distance of two runs at equal progress, ``1/(s₁−s₀) ∫ d_B(a(s), b(s)) ds``.
 
     Each run is first laid out by its geodesic progress s instead of its steps, so that a fast and a slow run on the
@@ -28,6 +30,7 @@ def trajectory_distance(a: Any, b: Any, target: Any, start: Any = None, points: 
         target: Truth, see :func:`allroads.geodesic_progress`.
         start: Ignorance; default: uniform.
         points: Values of progress; default 100, as in [mao2024].
+        throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
         A :class:`~allroads.Measurement` in nats; ``stats`` has ``progress``, the interval that both runs cover. Status
@@ -50,15 +53,17 @@ def trajectory_distance(a: Any, b: Any, target: Any, start: Any = None, points: 
     runs = [_by_progress(run, target, start) for run in (a, b)]
     low, high = max(progress[0] for progress, _ in runs), min(progress[-1] for progress, _ in runs)
     if not high > low:
-        return Measurement(np.nan, status=PathStatus.DEGENERATE, stats={"progress": (low, high), "points": points})
+        return finish(
+            Measurement(np.nan, status=PathStatus.DEGENERATE, stats={"progress": (low, high), "points": points}), throw
+        )
     grid = np.linspace(low, high, points)
     at = [_interpolated(progress, roots, grid) ** 2 for progress, roots in runs]
     apart = [float(bhattacharyya(p[None], q[None])[0, 0]) for p, q in zip(*at, strict=True)]
     value = float(np.trapezoid(apart, grid) / (high - low))
-    return Measurement(value, stats={"progress": (float(low), float(high)), "points": points})
+    return finish(Measurement(value, stats={"progress": (float(low), float(high)), "points": points}), throw)
 
 
-def frechet(a: Any, b: Any, chart: str = "outputs", points: int = 100) -> Measurement:
+def frechet(a: Any, b: Any, chart: str = "outputs", points: int = 100, *, throw: bool = False) -> Measurement:
     """Discrete Fréchet distance: the shortest leash on which two paths can be walked, both forward only.
 
     Args:
@@ -66,6 +71,7 @@ def frechet(a: Any, b: Any, chart: str = "outputs", points: int = 100) -> Measur
         b: Along the other, on the same probes.
         chart: ``"outputs"``, ``"probabilities"`` or ``"sphere"``.
         points: Both are resampled to that many points evenly by arc length; the leash is exact up to one spacing.
+        throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
         A :class:`~allroads.Measurement` in the chart's unit, Euclidean over all probes and outputs together.
@@ -91,7 +97,7 @@ def frechet(a: Any, b: Any, chart: str = "outputs", points: int = 100) -> Measur
         for j in range(1, len(row)):
             leash[j] = max(row[j], min(before[j], before[j - 1], leash[j - 1]))
     lengths = tuple(float(segment_lengths(polygon).sum()) for polygon in (p, q))
-    return Measurement(float(leash[-1]), stats={"chart": chart, "points": points, "lengths": lengths})
+    return finish(Measurement(float(leash[-1]), stats={"chart": chart, "points": points, "lengths": lengths}), throw)
 
 
 def _same_probes(a: Any, b: Any) -> None:

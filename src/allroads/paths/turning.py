@@ -8,11 +8,11 @@ import numpy as np
 
 from allroads.paths.angles import corner_angles
 from allroads.paths.resample import POINTS, image, resample, segment_lengths
-from allroads.results import Measurement
+from allroads.results import Measurement, finish
 from allroads.status import PathStatus
 
 
-def turning(values: Any, chart: str = "outputs", points: int | None = POINTS) -> Measurement:
+def turning(values: Any, chart: str = "outputs", points: int | None = POINTS, *, throw: bool = False) -> Measurement:
     """Turning ``∫‖dT̂‖`` of a path's image in radians, T̂ its unit tangent: 0 where it is straight.
 
     The path is resampled to ``points`` points, evenly by arc length, and the angles between consecutive segments are
@@ -23,6 +23,7 @@ def turning(values: Any, chart: str = "outputs", points: int | None = POINTS) ->
         values: Outputs along the path, ``[T, N, C]``.
         chart: ``"outputs"``, ``"probabilities"`` or ``"sphere"`` (√p).
         points: Resolution; default 256. ``None``: the corners as given; segments of no length are left out.
+        throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
         A :class:`~allroads.Measurement` ≥ 0 in radians; ``stats`` has ``chart`` and ``points``. Status
@@ -47,7 +48,7 @@ def turning(values: Any, chart: str = "outputs", points: int | None = POINTS) ->
     polygon = image(values, chart)
     stats = {"chart": chart, "points": points}
     if segment_lengths(polygon).sum() == 0.0:
-        return Measurement(np.nan, status=PathStatus.DEGENERATE, stats=stats)
+        return finish(Measurement(np.nan, status=PathStatus.DEGENERATE, stats=stats), throw)
     if points is not None:
         polygon = resample(polygon, points)
-    return Measurement(float(corner_angles(polygon).sum()), stats=stats)
+    return finish(Measurement(float(corner_angles(polygon).sum()), stats=stats), throw)

@@ -106,12 +106,14 @@ class Problem:
 
     @cached_property
     def outputs(self) -> jax.ShapeDtypeStruct | None:
-        """Shape of the network's outputs on the inputs; ``None`` where the network cannot draw a point."""
+        """Shape of the network's outputs on the inputs; ``None`` where it does not follow from ``network.init``.
+
+        A network without a useful ``init`` is held against its inputs and labels once a point is given.
+        """
         try:
-            drawn = jax.eval_shape(self.network.init, jax.random.key(0))
-        except Exception:  # a user's init may do anything; the outputs are then known once a point is given
+            return self._outputs(jax.eval_shape(self.network.init, jax.random.key(0)))
+        except Exception:  # a user's init may do anything
             return None
-        return self._outputs(drawn)
 
     def __len__(self) -> int:
         """Number of examples N."""
@@ -128,6 +130,18 @@ class Problem:
     def on(self, inputs: Any, labels: Any, weights: Any = None) -> Problem:
         """The same problem over other examples, such as held-out ones."""
         return replace(self, inputs=inputs, labels=labels, weights=weights)
+
+    def held_out(self, given: Problem | tuple[Any, Any] | None) -> Problem | None:
+        """Other examples of the same problem: a problem as it is, or ``(inputs, labels)``.
+
+        Raises:
+            InputError: If it is neither.
+        """
+        if given is None or isinstance(given, Problem):
+            return given
+        if not isinstance(given, tuple | list) or len(given) != 2:
+            raise InputError(f"held_out: expected a problem or (inputs, labels); got {type(given).__name__}.")
+        return self.on(*given)
 
     def point(self, params: Params, what: str = "params") -> Params:
         """A point as JAX arrays, tried on the problem without computing anything.

@@ -2,5 +2,17 @@
 
 from allroads.paths.connect.connect import connect
 from allroads.paths.connect.connection import Connection
+from allroads.paths.connect.methods import Bezier, Geodesic, NudgedElasticBand, Polygon, ShortPolygon, Star
+from allroads.paths.connect.rounds import CurveOptions
 
-__all__ = ["Connection", "connect"]
+__all__ = [
+    "Bezier",
+    "Connection",
+    "CurveOptions",
+    "Geodesic",
+    "NudgedElasticBand",
+    "Polygon",
+    "ShortPolygon",
+    "Star",
+    "connect",
+]

@@ -9,13 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.paths.connect.curves import POLYGON, chord, joined, weights
-from allroads.paths.connect.method import Fixed, Method, Problem, nothing
+from allroads.paths.connect.method import CurveObjective, Fixed, Method, nothing
+from allroads.pfmap.objective import Examples
 
 INSERTED = 0.1
 """A piece gets another image where its loss rises over the line between its images by this share of the band's rise."""
 
 
-def band(problem: Problem, free: int) -> Method:
+def band(objective: CurveObjective, free: int) -> Method:
     """Steps every image against the part of its gradient that is perpendicular to the band.
 
     The tangent points to the neighbour of higher loss, and at the tops and bottoms of the band is a mixture weighted by
@@ -24,11 +25,11 @@ def band(problem: Problem, free: int) -> Method:
 
     References: [henkelman2000] [draxler2018]
     """
-    slopes = jax.vmap(jax.value_and_grad(problem.risk), (0, None, None))
+    slopes = jax.vmap(jax.value_and_grad(objective.mean), (0, None))
 
-    def direction(free: Any, fixed: Fixed, inputs: Any, labels: Any, key: Any) -> Any:
+    def direction(free: Any, fixed: Fixed, data: Examples, key: Any) -> Any:
         points = joined(fixed.ends, free)
-        losses, gradients = slopes(points, inputs, labels)
+        losses, gradients = slopes(points, data)
         tangents, inner = _tangents(points, losses), gradients[1:-1]
         return inner - (inner * tangents).sum(-1, keepdims=True) * tangents
 

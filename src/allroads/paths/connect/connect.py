@@ -3,114 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.errors import InputError, UnknownNameError
+from allroads.checks import check_choice
+from allroads.errors import InputError
 from allroads.paths.align import align as moved_near
-from allroads.paths.connect.band import band
 from allroads.paths.connect.connection import Connection
-from allroads.paths.connect.curves import BEZIER, POLYGON
-from allroads.paths.connect.data import check_counts, checked_data
-from allroads.paths.connect.expected import expected
-from allroads.paths.connect.geodesic import geodesic
 from allroads.paths.connect.layout import Layout, layout_of
-from allroads.paths.connect.method import Method, Problem
-from allroads.paths.connect.rounds import Plan, train_curves
-from allroads.paths.connect.short import short
-from allroads.paths.connect.star import star
+from allroads.paths.connect.method import CurveMethod, CurveObjective
+from allroads.paths.connect.methods import METHODS, Bezier, Star
+from allroads.paths.connect.rounds import CurveOptions, train_curves
 from allroads.paths.connect.summary import summarised
-from allroads.pfmap.charts import CHARTS
-from allroads.pfmap.losses import PerExampleLoss, resolve_loss
-from allroads.pfmap.network import Network, Params
-
-
-class Recipe(NamedTuple):
-    """A method: how it trains, which curve, and how many free points and samples by default."""
-
-    make: Callable[[Problem, int], Method]
-    kind: str
-    bends: int
-    samples: int
-
-
-METHODS = {
-    "bezier": Recipe(expected, BEZIER, 1, 4),
-    "polygon": Recipe(expected, POLYGON, 1, 4),
-    "short": Recipe(short, POLYGON, 1, 4),
-    "neb": Recipe(band, POLYGON, 7, 1),
-    "geodesic": Recipe(geodesic, POLYGON, 7, 8),
-    "star": Recipe(star, POLYGON, 1, 2),
-}
+from allroads.pfmap.arrays import as_point
+from allroads.pfmap.network import Params
+from allroads.pfmap.problem import Problem
+from allroads.results import finish
 
 
 def connect(
-    network: Network,
+    problem: Problem,
     a: Params,
     b: Params,
-    loss: str | PerExampleLoss,
-    inputs: Any,
-    labels: Any,
     *,
-    method: str = "bezier",
-    held_out: tuple[Any, Any] | None = None,
+    method: str | CurveMethod = Bezier(),  # noqa: B008 - frozen
+    options: CurveOptions = CurveOptions(),  # noqa: B008 - frozen
+    held_out: Problem | tuple[Any, Any] | None = None,
     align: str | None = None,
-    bends: int | None = None,
-    steps: int = 800,
-    learning_rate: float = 0.02,
-    batch_size: int | None = 256,
-    samples: int | None = None,
-    insertions: int = 2,
-    chart: str = "outputs",
-    points: int = 61,
     population: bool = False,
     seed: int = 0,
+    throw: bool = False,
 ) -> Connection | list[Connection]:
     """A curve γ of low loss between two points, with its own barrier ``max_t L(γ(t)) − [(1−t) L(a) + t L(b)]``.
 
-    - ``"bezier"``: Bezier curve with ``bends`` free control points (1: quadratic) that lowers ``∫ L(γ(t)) dt``.
-    - ``"polygon"``: the same for a polygon with ``bends`` free corners.
-    - ``"short"``: polygon with ``bends`` free corners that lowers the loss along itself and its length in parameter
-      space: two pieces by default. ``length / distance`` near 1 says that the two lie in one nearly convex valley.
-    - ``"neb"``: nudged elastic band of ``bends`` images, each pushed down across the band. Twice by default, further
-      images are put where the loss between two rises by more than a tenth of the band's rise over the line between
-      them. It goes through the lowest pass that it finds: its top is a saddle.
-    - ``"geodesic"``: polygon that is short in function space; labels play no part. See ``docs/connect.md`` for the
-      metric.
-    - ``"star"``: ``b`` is a population, and one centre is sought from which segments of low loss lead to ``a`` and to
-      all of ``b``. The curves are the polygons from ``a`` over the centre to each member.
+    - ``Bezier(bends, samples)``: Bezier curve (with 1 bend a quadratic one) that lowers ``∫ L(γ(t)) dt``.
+    - ``Polygon(bends, samples)``: the same for a polygon.
+    - ``ShortPolygon(bends, samples)``: polygon that lowers the loss along itself and its length in parameter space.
+    - ``NudgedElasticBand(bends, insertions)``: images, each pushed down across the band; its top is a saddle.
+    - ``Geodesic(bends, samples, chart)``: polygon that is short in function space; labels play no part.
+    - ``Star(samples)``: ``b`` is a population, and one centre is sought from which segments of low loss lead to ``a``
+      and to all of ``b``.
 
     The free points start on the segment, with an offset of 1 % to break symmetry, and are trained by Adam in one
     compiled loop. The ends never move.
 
     Args:
-        network: The network of both.
+        problem: Network, loss and training data.
         a: One end.
-        b: The other; for ``"star"`` with a leading member axis.
-        loss: Name or ``(outputs, labels) -> per-example losses``.
-        inputs: ``[N, …]``, of the training data; a tuple where the network takes one.
-        labels: ``[N, …]``.
-        method: See above.
-        held_out: Inputs and labels on which the profile is taken too.
-        align: ``None``, or a method of :func:`~allroads.align` that moves ``b`` near ``a`` first, by ``inputs`` alone.
-        bends: Free points; default 1 for Bezier curves, polygons and short ones, 7 for bands and geodesics.
-        steps: Steps of training, rounded up to whole eighths; for ``"neb"`` all its rounds together. Default 800.
-        learning_rate: Of Adam, in units of the ends' root mean square difference; default 0.02. It is constant and
-            falls to zero over the last 30 % of the steps.
-        batch_size: Examples a step, drawn with replacement; default 256, ``None`` for all.
-        samples: Points of the curve in one step; default 4, for geodesics 8, for stars 2 of each arm.
-        insertions: How many times ``"neb"`` may put in images.
-        chart: Of function space, for geodesics: ``"outputs"``, ``"probabilities"`` or ``"sphere"``.
-        points: Evaluations of the profile, evenly in t; corners, and 15 places round the top, are added. Default 61.
-        population: Both ends have a leading member axis: pairs, all trained side by side. The memory of a step is
-            that of members × samples × batch.
+        b: The other; for a star a population.
+        method: One of the objects above, or its name (``"bezier"``, ``"polygon"``, ``"short"``, ``"neb"``,
+            ``"geodesic"``, ``"star"``) for its default options.
+        options: Steps, rate and batch size of the training, and evaluations of the profile.
+        held_out: A problem, or inputs and labels, on which the profile is taken too.
+        align: ``None``, or a method of :func:`~allroads.align` that moves ``b`` near ``a`` first, by the training
+            inputs alone.
+        population: Both ends have a leading member axis: pairs, all trained side by side.
         seed: Of the offset, the batches and the samples.
+        throw: Raise a :class:`~allroads.MeasurementError` where a status is not ``ok``.
 
     Returns:
-        A :class:`Connection`; a list of them with ``population`` and for ``"star"``.
+        A :class:`Connection`; a list of them for pairs and for a star. The memory of a step is that of members ×
+        samples × batch.
 
     Raises:
         InputError: If the points are not of one architecture or not finite, shapes of the data do not fit, or an
@@ -127,39 +83,43 @@ def connect(
     Example:
         Two points on the circle where the loss ``(|w|² − 1)²`` is zero; a cubic nearly follows it:
 
+        >>> from allroads import Network
         >>> ring = Network(lambda key: jnp.ones(2), lambda w, x: x * (w**2).sum())
-        >>> data = ("mse", jnp.ones((1, 1)), jnp.ones((1, 1)))
-        >>> found = connect(ring, jnp.array([-1.0, 0.0]), jnp.array([1.0, 0.0]), *data, bends=2)
+        >>> problem = Problem(ring, "mse", jnp.ones((1, 1)), jnp.ones((1, 1)))
+        >>> found = connect(problem, jnp.array([-1.0, 0.0]), jnp.array([1.0, 0.0]), method=Bezier(bends=2))
         >>> found.straight.height, found.height < 0.01, 3.0 < found.length < 3.3
         (1.0, True, True)
     """
-    if method not in METHODS:
-        raise UnknownNameError("connecting method", method, METHODS)
-    if chart not in CHARTS:
-        raise UnknownNameError("chart", chart, CHARTS)
-    recipe, of_star = METHODS[method], method == "star"
-    bends = recipe.bends if bends is None else bends
-    samples = recipe.samples if samples is None else samples
-    if of_star and (population or bends != 1):
-        raise InputError("connect: a star has one free point, its centre, and one population, b; leave out the rest.")
-    check_counts(
-        bends=(bends, 1), steps=(steps, 1), samples=(samples, 1), insertions=(insertions, 0), points=(points, 2)
-    )
-    check_counts(batch_size=(1 if batch_size is None else batch_size, 1))
-    if not (np.isfinite(learning_rate) and learning_rate > 0):
-        raise InputError(f"connect: learning_rate must be positive and finite; got {learning_rate!r}.")
-    resolve_loss(loss)
+    method = resolve_method(method)
+    of_star = isinstance(method, Star)
+    if of_star and population:
+        raise InputError("connect: a star has one point a and a population b; leave out population.")
     many = population or of_star
-    problem = Problem(network, loss, layout_of(a, b, population, many), recipe.kind, samples, chart)
-    data = checked_data(problem, _member(a, 0) if population else a, inputs, labels, held_out)
+    a, b = as_point(a, "a"), as_point(b, "b")
+    layout = layout_of(a, b, population, many)
+    problem.point(_member(a, 0) if population else a, "a")
+    data = [of.data for of in (problem, problem.held_out(held_out)) if of is not None]
     if align is not None:
+        network, inputs, loss = problem.network, problem.data.inputs, problem.loss
         b = _aligned(a, b, population, many, lambda p, q: moved_near(network, p, q, inputs, method=align, loss=loss))
-    pairs = _pairs(problem.layout, a, b, population, many)
+    pairs = _pairs(layout, a, b, population, many)
     ends = np.concatenate([pairs[:1, 0], pairs[:, 1]])[None] if of_star else pairs
-    plan = Plan(bends, steps, insertions + 1 if method == "neb" else 1, learning_rate, batch_size, seed)
-    trained = train_curves(recipe.make, problem, plan, ends, *data[0])
-    found = summarised(method, problem, pairs, trained, points, data)
+    objective = CurveObjective(problem.objective, layout, method.kind, method.samples, method.chart)
+    trained = train_curves(method, objective, options, ends, data[0], seed)
+    found = [finish(one, throw) for one in summarised(method.name, objective, pairs, trained, options.points, data)]
     return found if many else found[0]
+
+
+def resolve_method(method: str | CurveMethod) -> CurveMethod:
+    """The method behind a name, with its default options.
+
+    Raises:
+        UnknownNameError: If there is none of that name.
+    """
+    if isinstance(method, CurveMethod):
+        return method
+    check_choice("connecting method", method, METHODS)
+    return METHODS[method]()
 
 
 def _pairs(layout: Layout, a: Params, b: Params, population: bool, many: bool) -> np.ndarray:

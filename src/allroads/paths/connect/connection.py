@@ -13,11 +13,12 @@ from allroads.errors import InputError
 from allroads.paths.barrier import Barrier
 from allroads.paths.connect.curves import weights
 from allroads.pfmap.network import Params
+from allroads.results import Result
 from allroads.status import Status
 
 
-@dataclass(frozen=True, eq=False)
-class Connection:
+@dataclass(frozen=True, eq=False, repr=False)
+class Connection(Result):
     """A curve between two points of parameter space, with its loss profile and the straight segment's beside it.
 
     Args:
@@ -83,8 +84,20 @@ class Connection:
         """Held-out loss there."""
         return self.held_out and self.held_out.losses
 
-    def __float__(self) -> float:
+    @property
+    def value(self) -> float:
+        """The height."""
         return self.height
+
+    @property
+    def error(self) -> None:
+        """``None``: the height is exact on the grid of ``ts``."""
+        return None
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """``length``, ``distance``, ``steps`` and ``gradients``."""
+        return {name: getattr(self, name) for name in ("length", "distance", "steps", "gradients")}
 
     def params_at(self, t: Any) -> Params:
         """The point γ(t).

@@ -8,13 +8,14 @@ import jax
 import numpy as np
 
 from allroads.paths.connect.curves import chord, joined, weights
-from allroads.paths.connect.method import Fixed, Method, Problem, nothing, spread, unchanged
+from allroads.paths.connect.method import CurveObjective, Fixed, Method, nothing, spread, unchanged
+from allroads.pfmap.objective import Examples
 
 CHECKED = 13
 """Points of a curve at which it is seen whether the loss still falls."""
 
 
-def expected(problem: Problem, free: int) -> Method:
+def expected(objective: CurveObjective, free: int) -> Method:
     """Lowers ``∫ L(γ(t)) dt`` over the free control points, with t drawn anew in every step.
 
     The unit interval is cut in as many parts as there are samples, with one t in each.
@@ -22,13 +23,13 @@ def expected(problem: Problem, free: int) -> Method:
     References: [garipov2018]
     """
 
-    def mean_loss(free: Any, fixed: Fixed, inputs: Any, labels: Any, key: Any) -> Any:
-        ts = spread(key, problem.samples, free.dtype)
-        points = weights(problem.kind, ts, fixed.knots) @ joined(fixed.ends, free)
-        return jax.vmap(problem.risk, (0, None, None))(points, inputs, labels).mean()
+    def mean_loss(free: Any, fixed: Fixed, data: Examples, key: Any) -> Any:
+        ts = spread(key, objective.samples, free.dtype)
+        points = weights(objective.kind, ts, fixed.knots) @ joined(fixed.ends, free)
+        return jax.vmap(objective.mean, (0, None))(points, data).mean()
 
     def along(free: np.ndarray, fixed: Fixed) -> np.ndarray:
         ts = np.linspace(0.0, 1.0, CHECKED)
-        return weights(problem.kind, ts, fixed.knots) @ joined(fixed.ends, free)
+        return weights(objective.kind, ts, fixed.knots) @ joined(fixed.ends, free)
 
-    return Method(chord, nothing, jax.grad(mean_loss), unchanged, along, lambda ends: problem.samples)
+    return Method(chord, nothing, jax.grad(mean_loss), unchanged, along, lambda ends: objective.samples)

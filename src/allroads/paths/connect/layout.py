@@ -65,20 +65,11 @@ def layout_of(a: Params, b: Params, a_population: bool, b_population: bool) -> L
         b_population: Whether ``b`` has one.
 
     Raises:
-        InputError: If they are not of one architecture, or a parameter is not a finite real number.
+        InputError: If they are not of one architecture, or a population has no member axis.
     """
     found = []
     for point, name, population in ((a, "a", a_population), (b, "b", b_population)):
         leaves = named_leaves(point)
-        if not leaves:
-            raise InputError(f"connect: {name} has no parameters; give a point of the network.")
-        for where, leaf in leaves:
-            if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
-                raise InputError(f"connect: {name}: parameter {where} is {jnp.result_type(leaf)}; expected floats.")
-            if not np.isfinite(np.asarray(leaf)).all():
-                raise InputError(
-                    f"connect: {name}: parameter {where} is NaN or infinite; cut the run off before it diverged."
-                )
         lengths = {np.shape(leaf)[0] if np.ndim(leaf) else None for _, leaf in leaves}
         if population and (len(lengths) > 1 or None in lengths or 0 in lengths):
             raise InputError(

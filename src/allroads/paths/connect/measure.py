@@ -10,11 +10,9 @@ import numpy as np
 
 from allroads.paths.barrier import Barrier, read_barrier, reader
 from allroads.paths.connect.curves import weights
-from allroads.paths.connect.data import Data
 from allroads.paths.connect.layout import Layout
-from allroads.paths.connect.method import Problem
-from allroads.pfmap.losses import PerExampleLoss
-from allroads.pfmap.network import Network
+from allroads.paths.connect.method import CurveObjective
+from allroads.pfmap.objective import Examples, Objective
 
 CHUNK = 16
 """Points that are made and handed over at once."""
@@ -26,7 +24,7 @@ Readings = tuple[np.ndarray, np.ndarray | None]
 
 
 def profile(
-    problem: Problem, kind: str, control: np.ndarray, knots: np.ndarray, points: int, data: list[Data]
+    objective: CurveObjective, kind: str, control: np.ndarray, knots: np.ndarray, points: int, data: list[Examples]
 ) -> list[Barrier]:
     """The barrier of one curve on every data set.
 
@@ -34,17 +32,17 @@ def profile(
     that a smooth top between two evaluations is missed by little.
 
     Args:
-        problem: What is asked of the network.
+        objective: What is asked of the network.
         kind: Of the curve.
         control: ``[K, P]``.
         knots: ``[K]``.
         points: Even steps of t.
-        data: Pairs of inputs and labels.
+        data: Sets of examples.
     """
 
     def read(ts: np.ndarray) -> list[Readings]:
         shares = np.split(weights(kind, ts, knots).astype(control.dtype), range(CHUNK, len(ts), CHUNK))
-        parts = [[readings(problem, share @ control, *pair) for pair in data] for share in shares]
+        parts = [[readings(objective, share @ control, one) for one in data] for share in shares]
         return jax.tree.map(lambda *found: np.concatenate(found), *parts)
 
     coarse = np.unique(np.concatenate([np.linspace(0.0, 1.0, points), knots]))
@@ -55,11 +53,11 @@ def profile(
     return [read_barrier(ts, *pair) for pair in both]
 
 
-def readings(problem: Problem, places: np.ndarray, inputs: Any, labels: Any) -> Readings:
+def readings(objective: CurveObjective, places: np.ndarray, data: Examples) -> Readings:
     """Mean loss and error at many points ``[T, P]``."""
-    read = _compiled(problem.network, problem.loss, problem.layout)
+    read = _compiled(objective.objective, objective.layout)
     padded = np.concatenate([places, np.broadcast_to(places[-1:], (-len(places) % CHUNK, places.shape[1]))])
-    parts = [read(chunk, inputs, labels) for chunk in padded.reshape(-1, CHUNK, places.shape[1])]
+    parts = [read(chunk, data) for chunk in padded.reshape(-1, CHUNK, places.shape[1])]
     return jax.tree.map(lambda *found: np.concatenate(found).astype(np.float64)[: len(places)], *parts)
 
 
@@ -71,11 +69,11 @@ def _round_the_top(ts: np.ndarray, losses: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def _compiled(network: Network, loss: str | PerExampleLoss, layout: Layout) -> Any:
-    """``read(points, inputs, labels) -> (losses, errors)``, one point after another."""
-    read = reader(network, loss)
+def _compiled(objective: Objective, layout: Layout) -> Any:
+    """``read(points, data) -> (losses, errors)``, one point after another."""
+    read = reader(objective)
 
-    def all_of(points: Any, inputs: Any, labels: Any) -> Any:
-        return jax.lax.map(lambda point: read(layout.unflatten(point), inputs, labels), points)
+    def all_of(points: Any, data: Examples) -> Any:
+        return jax.lax.map(lambda point: read(layout.unflatten(point), data), points)
 
     return jax.jit(all_of)

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 
+from allroads.checks import check_count
+from allroads.paths.connect.curves import POLYGON
 from allroads.paths.connect.layout import Layout
-from allroads.pfmap.losses import PerExampleLoss, resolve_loss
-from allroads.pfmap.network import Network
+from allroads.pfmap.objective import Examples, Objective
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Points as vectors, and what is asked of the network at them; hashable.
+class CurveObjective:
+    """An objective of points as vectors, and how it is looked at along a curve; hashable.
 
     Args:
-        network: The network.
-        loss: Name or callable.
-        layout: How its parameters lie in a vector.
+        objective: The loss and its penalty as functions of parameters and examples.
+        layout: How the parameters lie in a vector.
         kind: Of the curve: ``"bezier"`` or ``"polygon"``.
         samples: Points of the curve looked at in one step.
         chart: Of function space, for geodesics.
     """
 
-    network: Network
-    loss: str | PerExampleLoss
+    objective: Objective
     layout: Layout
     kind: str
     samples: int
@@ -35,11 +34,34 @@ class Problem:
 
     def values(self, point: Any, inputs: Any) -> Any:
         """Outputs at a vector."""
-        return self.network.apply(self.layout.unflatten(point), inputs)
+        return self.objective.network.apply(self.layout.unflatten(point), inputs)
 
-    def risk(self, point: Any, inputs: Any, labels: Any) -> Any:
-        """Mean loss at a vector."""
-        return resolve_loss(self.loss)(self.values(point, inputs), labels).mean()
+    def mean(self, point: Any, data: Examples) -> Any:
+        """Mean loss at a vector, penalty included."""
+        return self.objective.mean(self.layout.unflatten(point), data)
+
+
+@dataclass(frozen=True)
+class CurveMethod:
+    """A way of connecting: which curve, and by what its free points are moved.
+
+    Attributes:
+        bends: Free points.
+        samples: Points of the curve looked at in one step.
+    """
+
+    name: ClassVar[str]
+    kind: ClassVar[str] = POLYGON
+    make: ClassVar[Callable[[CurveObjective, int], Method]]
+    insertions: ClassVar[int] = 0
+    chart: ClassVar[str] = "outputs"
+
+    bends: int = 1
+    samples: int = 4
+
+    def __post_init__(self) -> None:
+        check_count("bends", self.bends)
+        check_count("samples", self.samples)
 
 
 class Fixed(NamedTuple):
@@ -61,8 +83,8 @@ class Method(NamedTuple):
 
     Attributes:
         start: ``start(ends, knots)``, in NumPy: the free points before training.
-        context: ``context(fixed, inputs, labels)``: taken once, on all data.
-        direction: ``direction(free, fixed, inputs, labels, key)``: what to step against, like ``free``.
+        context: ``context(fixed, data)``: taken once, on all data.
+        direction: ``direction(free, fixed, data, key)``: what to step against, like ``free``.
         settle: ``settle(free, fixed)``: what is done after every step.
         along: ``along(free, fixed) -> [T, P]``, in NumPy: where the loss is looked at to see whether it still falls.
         gradients: ``gradients(ends)``: gradients of the loss of one batch that a step takes, with so many ends.

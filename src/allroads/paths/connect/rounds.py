@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from allroads.checks import check_count, check_positive
 from allroads.paths.connect.band import inserted
 from allroads.paths.connect.curves import POLYGON, even_knots, joined, weights
 from allroads.paths.connect.measure import readings
-from allroads.paths.connect.method import Fixed, Method, Problem
+from allroads.paths.connect.method import CurveMethod, CurveObjective, Fixed, Method
 from allroads.paths.connect.train import compiled_training
+from allroads.pfmap.objective import Examples
 
 NOISE = 0.01
 """Random offset of the free points at the start, as a share of the ends' root mean square difference.
@@ -26,24 +26,30 @@ INSIDE = 3
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How long and how fast.
+class CurveOptions:
+    """How a curve is trained, by Adam in one compiled loop, and how finely its profile is taken.
 
     Args:
-        bends: Free points at the start.
-        steps: Of all rounds together, at least.
-        rounds: Images may be put in between two of them.
-        learning_rate: In units of the ends' root mean square difference.
-        batch_size: Examples a step; ``None`` for all.
-        seed: Of everything random.
+        steps: Steps, rounded up to whole eighths; of a band that grows, all its rounds together. Default 800.
+        learning_rate: Of Adam, in units of the ends' root mean square difference; default 0.02. It is constant and
+            falls to zero over the last 30 % of the steps.
+        batch_size: Examples per step, drawn with replacement; default 256, ``None`` for all.
+        points: Evaluations of the profile, evenly in t; corners, and 15 places round the top, are added. Default 61.
+
+    Raises:
+        InputError: If a number is out of range.
     """
 
-    bends: int
-    steps: int
-    rounds: int
-    learning_rate: float
-    batch_size: int | None
-    seed: int
+    steps: int = 800
+    learning_rate: float = 0.02
+    batch_size: int | None = 256
+    points: int = 61
+
+    def __post_init__(self) -> None:
+        check_count("steps", self.steps)
+        check_positive(learning_rate=self.learning_rate)
+        check_count("batch_size", self.batch_size, absent=True)
+        check_count("points", self.points, 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,53 +74,58 @@ class Curves:
 
 
 def train_curves(
-    make: Callable[[Problem, int], Method], problem: Problem, plan: Plan, ends: np.ndarray, inputs: Any, labels: Any
+    method: CurveMethod,
+    objective: CurveObjective,
+    options: CurveOptions,
+    ends: np.ndarray,
+    data: Examples,
+    seed: int,
 ) -> Curves:
     """Curves between the ends ``[M, 2, P]``, or one star of ``[1, M, P]``, side by side.
 
     Every member starts with the same offset in units of its own size and sees the same batches, so that a pair comes
     out as it does alone.
     """
-    knots = even_knots(plan.bends + 2)
+    bends, make, rounds = method.bends, type(method).make, method.insertions + 1
+    knots = even_knots(bends + 2)
     sizes = np.sqrt(((ends[:, 1:] - ends[:, :1]) ** 2).mean(axis=(1, 2)))
-    noise = np.random.default_rng(plan.seed).normal(size=(plan.bends, ends.shape[-1])).astype(ends.dtype)
-    start = make(problem, plan.bends).start
+    noise = np.random.default_rng(seed).normal(size=(bends, ends.shape[-1])).astype(ends.dtype)
+    start = make(objective, bends).start
     free = np.stack([start(pair, knots) + NOISE * size * noise for pair, size in zip(ends, sizes, strict=True)])
-    steps = CHECKS * -(-plan.steps // (CHECKS * plan.rounds))
+    steps = CHECKS * -(-options.steps // (CHECKS * rounds))
     peaks, broken, gradients = [], np.zeros(len(ends), bool), 0
-    for number in range(plan.rounds):
+    for number in range(rounds):
         if number:
-            free, knots = _grown(problem, free, knots, ends, inputs, labels)
-        run = compiled_training(make, problem, free.shape[1], plan.batch_size)
-        state, fixed = run.start(free, ends, knots.astype(ends.dtype), inputs, labels)
+            free, knots = _grown(objective, free, knots, ends, data)
+        run = compiled_training(make, objective, free.shape[1], options.batch_size)
+        state, fixed = run.start(free, ends, knots.astype(ends.dtype), data)
         for part in np.split(np.arange(steps), CHECKS):
-            peaks.append(_peaks(problem, run.method, np.asarray(state.free), ends, knots, inputs, labels))
-            seed = plan.seed * plan.rounds + number
-            rates = plan.learning_rate * sizes.astype(ends.dtype)
-            state = run.advance(state, fixed, part, steps, rates, inputs, labels, seed)
+            peaks.append(_peaks(objective, run.method, np.asarray(state.free), ends, knots, data))
+            rates = options.learning_rate * sizes.astype(ends.dtype)
+            state = run.advance(state, fixed, part, steps, rates, data, seed * rounds + number)
         free = np.asarray(state.free)
         broken |= np.asarray(state.broken)
         gradients += steps * run.method.gradients(ends.shape[1])
-    peaks.append(_peaks(problem, run.method, free, ends, knots, inputs, labels))
-    return Curves(free, knots, np.stack(peaks, axis=1), broken, steps * plan.rounds, gradients)
+    peaks.append(_peaks(objective, run.method, free, ends, knots, data))
+    return Curves(free, knots, np.stack(peaks, axis=1), broken, steps * rounds, gradients)
 
 
 def _peaks(
-    problem: Problem, method: Method, free: np.ndarray, ends: np.ndarray, knots: np.ndarray, inputs: Any, labels: Any
+    objective: CurveObjective, method: Method, free: np.ndarray, ends: np.ndarray, knots: np.ndarray, data: Examples
 ) -> np.ndarray:
     """Highest loss along every curve, ``[M]``."""
     places = [method.along(own, Fixed(pair, knots, ())) for own, pair in zip(free, ends, strict=True)]
-    losses, _ = readings(problem, np.concatenate(places).astype(ends.dtype), inputs, labels)
+    losses, _ = readings(objective, np.concatenate(places).astype(ends.dtype), data)
     return losses.reshape(len(ends), -1).max(axis=1)
 
 
 def _grown(
-    problem: Problem, free: np.ndarray, knots: np.ndarray, ends: np.ndarray, inputs: Any, labels: Any
+    objective: CurveObjective, free: np.ndarray, knots: np.ndarray, ends: np.ndarray, data: Examples
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same polygons with further corners where the loss asks for them."""
     control = np.stack([joined(pair, own) for pair, own in zip(ends, free, strict=True)])
     places = np.arange((len(knots) - 1) * (INSIDE + 1) + 1) / (INSIDE + 1)
     inside = weights(POLYGON, np.interp(places, np.arange(len(knots)), knots), knots) @ control
-    losses, _ = readings(problem, inside.reshape(-1, ends.shape[-1]).astype(ends.dtype), inputs, labels)
+    losses, _ = readings(objective, inside.reshape(-1, ends.shape[-1]).astype(ends.dtype), data)
     more = inserted(knots, losses.reshape(len(ends), -1), INSIDE)
     return (weights(POLYGON, more[1:-1], knots) @ control).astype(ends.dtype), more

@@ -8,10 +8,11 @@ import jax
 import numpy as np
 
 from allroads.paths.connect.expected import CHECKED
-from allroads.paths.connect.method import Fixed, Method, Problem, nothing, spread, unchanged
+from allroads.paths.connect.method import CurveObjective, Fixed, Method, nothing, spread, unchanged
+from allroads.pfmap.objective import Examples
 
 
-def star(problem: Problem, free: int) -> Method:
+def star(objective: CurveObjective, free: int) -> Method:
     """Lowers the mean over points and t of ``L((1−t) point + t centre)``; the only free point is the centre.
 
     References: [sonthalia2024]
@@ -23,13 +24,13 @@ def star(problem: Problem, free: int) -> Method:
     def arms(centre: Any, fixed: Fixed, ts: Any) -> Any:
         return fixed.ends[:, None] + ts[:, None] * (centre - fixed.ends)[:, None]
 
-    def mean_loss(free: Any, fixed: Fixed, inputs: Any, labels: Any, key: Any) -> Any:
-        points = arms(free[0], fixed, spread(key, problem.samples, free.dtype))
-        losses = jax.vmap(problem.risk, (0, None, None))(points.reshape(-1, free.shape[-1]), inputs, labels)
+    def mean_loss(free: Any, fixed: Fixed, data: Examples, key: Any) -> Any:
+        points = arms(free[0], fixed, spread(key, objective.samples, free.dtype))
+        losses = jax.vmap(objective.mean, (0, None))(points.reshape(-1, free.shape[-1]), data)
         return losses.mean()
 
     def along(free: np.ndarray, fixed: Fixed) -> np.ndarray:
         ts = np.linspace(0.0, 1.0, (CHECKED + 1) // 2)
         return arms(free[0], fixed, ts).reshape(-1, free.shape[-1])
 
-    return Method(middle, nothing, jax.grad(mean_loss), unchanged, along, lambda ends: problem.samples * ends)
+    return Method(middle, nothing, jax.grad(mean_loss), unchanged, along, lambda ends: objective.samples * ends)

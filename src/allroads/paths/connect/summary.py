@@ -9,10 +9,10 @@ import numpy as np
 from allroads.paths.barrier import Barrier
 from allroads.paths.connect.connection import Connection
 from allroads.paths.connect.curves import POLYGON, arc_length, even_knots, joined
-from allroads.paths.connect.data import Data
 from allroads.paths.connect.measure import profile
-from allroads.paths.connect.method import Problem
+from allroads.paths.connect.method import CurveObjective
 from allroads.paths.connect.rounds import Curves
+from allroads.pfmap.objective import Examples
 from allroads.status import PathStatus, Status
 
 FALLING = 0.1
@@ -22,13 +22,13 @@ FALL = 1e-5
 
 
 def summarised(
-    method: str, problem: Problem, pairs: np.ndarray, trained: Curves, points: int, data: list[Data]
+    method: str, objective: CurveObjective, pairs: np.ndarray, trained: Curves, points: int, data: list[Examples]
 ) -> list[Connection]:
     """The result of every curve: its profile beside that of the straight segment, its length, its status.
 
     Args:
         method: Name.
-        problem: What was asked of the network.
+        objective: What was asked of the network.
         pairs: Ends ``[M, 2, P]``.
         trained: Free points of as many curves, or one centre for all.
         points: Evaluations of a profile.
@@ -38,20 +38,20 @@ def summarised(
     for m, ends in enumerate(pairs):
         row = m if len(trained.free) > 1 else 0
         control = joined(ends, trained.free[row])
-        own = profile(problem, problem.kind, control, trained.knots, points, data)
-        direct = profile(problem, POLYGON, ends, even_knots(2), points, data)
+        own = profile(objective, objective.kind, control, trained.knots, points, data)
+        direct = profile(objective, POLYGON, ends, even_knots(2), points, data)
         distance = float(np.linalg.norm(ends[1].astype(np.float64) - ends[0].astype(np.float64)))
         found.append(
             Connection(
                 method=method,
-                kind=problem.kind,
-                control=jax.tree.map(jnp.asarray, problem.layout.unflatten(control)),
+                kind=objective.kind,
+                control=jax.tree.map(jnp.asarray, objective.layout.unflatten(control)),
                 knots=trained.knots,
                 barrier=own[0],
                 held_out=own[1] if len(data) > 1 else None,
                 straight=direct[0],
                 straight_held_out=direct[1] if len(data) > 1 else None,
-                length=arc_length(problem.kind, control, trained.knots),
+                length=arc_length(objective.kind, control, trained.knots),
                 distance=distance,
                 peaks=trained.peaks[row],
                 steps=trained.steps,

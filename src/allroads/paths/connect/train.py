@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from allroads.paths.connect.method import Fixed, Method, Problem
+from allroads.paths.connect.method import CurveObjective, Fixed, Method
+from allroads.pfmap.objective import Examples
 
 DECAY = 0.3
 """Last share of the steps, over which the rate falls to zero."""
@@ -35,8 +36,8 @@ class Training(NamedTuple):
 
     Attributes:
         method: The method.
-        start: ``start(free, ends, knots, inputs, labels) -> (State, Fixed)``.
-        advance: ``advance(state, fixed, numbers, total, rates, inputs, labels, seed) -> State``: the steps with these
+        start: ``start(free, ends, knots, data) -> (State, Fixed)``.
+        advance: ``advance(state, fixed, numbers, total, rates, data, seed) -> State``: the steps with these
             numbers, of ``total``.
     """
 
@@ -47,36 +48,34 @@ class Training(NamedTuple):
 
 @lru_cache(maxsize=64)
 def compiled_training(
-    make: Callable[[Problem, int], Method], problem: Problem, free: int, batch_size: int | None
+    make: Callable[[CurveObjective, int], Method], objective: CurveObjective, free: int, batch_size: int | None
 ) -> Training:
     """Adam with its usual moments, for members side by side.
 
     Every member sees the same batches and the same t, so what becomes of one does not depend on the others. The rate of
     each member is constant and falls to zero over the last 30 % of the steps.
     """
-    method, rule = make(problem, free), optax.scale_by_adam()
-    direction = jax.vmap(method.direction, (0, 0, None, None, None))
+    method, rule = make(objective, free), optax.scale_by_adam()
+    direction = jax.vmap(method.direction, (0, 0, None, None))
     settle = jax.vmap(method.settle)
 
     @jax.jit
-    def start(free: Any, ends: Any, knots: Any, inputs: Any, labels: Any) -> tuple[State, Fixed]:
+    def start(free: Any, ends: Any, knots: Any, data: Examples) -> tuple[State, Fixed]:
         knots = jnp.broadcast_to(knots, (len(free), *knots.shape))
-        context = jax.vmap(method.context, (0, None, None))(Fixed(ends, knots, ()), inputs, labels)
+        context = jax.vmap(method.context, (0, None))(Fixed(ends, knots, ()), data)
         return State(free, rule.init(free), jnp.zeros(len(free), bool)), Fixed(ends, knots, context)
 
     @jax.jit
-    def advance(
-        state: State, fixed: Fixed, numbers: Any, total: Any, rates: Any, inputs: Any, labels: Any, seed: Any
-    ) -> State:
-        examples = labels.shape[0]
+    def advance(state: State, fixed: Fixed, numbers: Any, total: Any, rates: Any, data: Examples, seed: Any) -> State:
+        examples = data.labels.shape[0]
 
         def step(state: State, number: Any) -> tuple[State, None]:
             of_rows, of_curve = jax.random.split(jax.random.fold_in(jax.random.key(seed), number))
-            batch = (inputs, labels)
+            batch = data
             if batch_size is not None and batch_size < examples:
                 rows = jax.random.randint(of_rows, (batch_size,), 0, examples)
-                batch = jax.tree.map(lambda x: x[rows], batch)
-            against = direction(state.free, fixed, *batch, of_curve)
+                batch = data.batch(rows)
+            against = direction(state.free, fixed, batch, of_curve)
             moves, moments = rule.update(against, state.moments)
             rate = jnp.minimum(1.0, (1 - number / total) / DECAY).astype(rates.dtype) * rates
             free = settle(state.free - rate[:, None, None] * moves, fixed)

@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from allroads.errors import InputError, MemoryBudgetError, UnknownNameError
@@ -27,33 +26,6 @@ def checked_chart(chart: str) -> str:
             "Take 'outputs' or 'probabilities'."
         )
     return chart
-
-
-def checked_point(params: Params, what: str) -> Params:
-    """Parameters as JAX arrays, refused where they are not finite floating-point numbers."""
-
-    def checked(path: Any, leaf: Any) -> Any:
-        leaf = jnp.asarray(leaf)
-        name = f"{what}{jax.tree_util.keystr(path)}"
-        if not jnp.issubdtype(leaf.dtype, jnp.floating):
-            raise InputError(f"{name} is {leaf.dtype}; expected floating-point numbers, which alone have derivatives.")
-        if not bool(jnp.isfinite(leaf).all()):
-            raise InputError(f"{name} has a NaN or an infinity; expected a finite point. Take an earlier checkpoint.")
-        return leaf
-
-    if not jax.tree.leaves(params):
-        raise InputError(f"{what}: no parameters; expected a pytree with at least one array.")
-    return jax.tree_util.tree_map_with_path(checked, params)
-
-
-def same_architecture(a: Params, b: Params) -> None:
-    """Refuse two points that are not of one architecture."""
-    shapes = [jax.tree.map(jnp.shape, point) for point in (a, b)]
-    if shapes[0] != shapes[1]:
-        raise InputError(
-            f"target_params: the two points are not of one architecture: {shapes[0]} against {shapes[1]}. "
-            "Give a point of the same network, or its outputs as target."
-        )
 
 
 def read_target(target: Any, outputs: tuple[int, ...], coordinates: tuple[int, ...], chart: str) -> np.ndarray:

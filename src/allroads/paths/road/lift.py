@@ -21,9 +21,6 @@ from allroads.pfmap.charts import to_chart
 from allroads.pfmap.kernel import KernelPlan, examples_apart, kernel_function, plan_kernel
 from allroads.pfmap.network import Network, Params
 
-DENSE = 2000
-"""Outputs up to which the kernel is formed; its eigenvectors then take a second on one core."""
-
 REGULARISATION = {"float32": 1e-6, "float64": 1e-12}
 """r as a share of the kernel's largest eigenvalue: above the rounding of a kernel computed in that precision."""
 

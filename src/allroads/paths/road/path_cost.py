@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -10,29 +9,26 @@ import numpy as np
 
 from allroads.paths.directness import directness
 from allroads.paths.resample import image, segment_lengths
-from allroads.paths.road.behaviour import labelled, path_losses, path_values
-from allroads.paths.road.checks import checked_chart, checked_point, read_path
-from allroads.paths.road.lift import DENSE, Place, difference, make_lifter, norm
+from allroads.paths.road.behaviour import path_losses, path_values
+from allroads.paths.road.checks import checked_chart, read_path
+from allroads.paths.road.lift import Place, difference, make_lifter, norm
+from allroads.paths.road.options import RoadOptions
 from allroads.paths.road.result import Road
 from allroads.paths.stages import stages
-from allroads.pfmap.losses import PerExampleLoss
-from allroads.pfmap.map import ParameterFunctionMap
-from allroads.pfmap.network import Network, Params
+from allroads.pfmap.network import Params
+from allroads.pfmap.problem import Problem
+from allroads.results import finish
 from allroads.status import RoadStatus
 
 
 def path_cost(
-    network: Network,
+    problem: Problem,
     path: Params,
-    inputs: Any,
     *,
     chart: str = "outputs",
-    loss: str | PerExampleLoss | None = None,
-    labels: Any = None,
-    held_out: tuple[Any, Any] | None = None,
-    regularisation: float | None = None,
-    dense: int = DENSE,
-    memory: int = 2**31,
+    held_out: Problem | tuple[Any, Any] | None = None,
+    options: RoadOptions = RoadOptions(),  # noqa: B008 - frozen
+    throw: bool = False,
 ) -> Road:
     """Length ``∫ √(żᵀ(K + r)⁻¹ż)`` of a path's image in the kernel's metric: what moving the function so must cost.
 
@@ -41,20 +37,16 @@ def path_cost(
     horizontal throughout: there the two are equal.
 
     Args:
-        network: The network.
+        problem: The network, the probes (its inputs), and loss and labels: the loss is given at each checkpoint.
         path: Checkpoints, leaves ``[K, …]``, as ``Trajectory.member(i)["params"]``.
-        inputs: The probes ``[N, …]``.
         chart: ``"outputs"`` or ``"probabilities"``.
-        loss: With ``labels`` or ``held_out``: whose mean is given at each checkpoint.
-        labels: Labels of ``inputs``.
-        held_out: ``(inputs, labels)``.
-        regularisation: r over the kernel's largest eigenvalue at the first checkpoint; default as for ``road``, so
-            that a road from there has the same r.
-        dense: Outputs up to which the kernel is formed; default 2000.
-        memory: Bytes for the kernel; default 2³¹.
+        held_out: A problem, or inputs and labels, whose loss is given too.
+        options: Of them ``regularisation`` (r over the kernel's largest eigenvalue at the first checkpoint, so that a
+            road from there has the same r), ``dense`` and ``memory``.
+        throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
-        A :class:`Road` with one entry a checkpoint: ``cost`` beside ``parameter_length``, and ``directness``,
+        A :class:`Road` with one entry per checkpoint: ``cost`` beside ``parameter_length``, and ``directness``,
         ``stages`` and ``losses`` of the image as it was taken.
 
     Raises:
@@ -71,19 +63,19 @@ def path_cost(
         Of the motion (3, 4) with x = (1, 0) the function sees the first coordinate alone:
 
         >>> import jax.numpy as jnp
-        >>> from allroads import Network
+        >>> from allroads import Network, Problem
         >>> line = Network(lambda key: jnp.zeros(2), lambda w, x: (x @ w)[:, None])
-        >>> found = path_cost(line, jnp.array([[0.0, 0.0], [3.0, 4.0]]), jnp.array([[1.0, 0.0]]))
+        >>> problem = Problem(line, "mse", jnp.array([[1.0, 0.0]]), jnp.zeros(1))
+        >>> found = path_cost(problem, jnp.array([[0.0, 0.0], [3.0, 4.0]]))
         >>> round(found.cost, 4), found.parameter_length
         (3.0, 5.0)
     """
     checked_chart(chart)
-    path = checked_point(path, "path")
     count = read_path(path)
+    path = problem.population(path, "path")
     points = [jax.tree.map(lambda leaf, k=k: leaf[k], path) for k in range(count)]
-    ParameterFunctionMap(network, inputs).values(points[0])
-    sets = labelled(network, points[0], loss, None if labels is None else (inputs, labels), held_out)
-    lifter = make_lifter(network, points[0], inputs, chart, regularisation, dense, memory)
+    network, inputs = problem.network, problem.data.inputs
+    lifter = make_lifter(network, points[0], inputs, chart, options.regularisation, options.dense, options.memory)
     legs, here = [], lifter.at(points[0])
     smallest = [here.smallest]
     for point in points[1:]:
@@ -98,7 +90,7 @@ def path_cost(
     arc = np.concatenate([[0.0], np.cumsum(segment_lengths(polygon))])
     still = arc[-1] == 0
     lengths = np.concatenate([[0.0], np.cumsum((before + after) / 2)])
-    return Road(
+    found = Road(
         cost=float(lengths[-1]),
         error=float(abs(before.sum() - after.sum()) / 2),
         status=RoadStatus.DEGENERATE if still else RoadStatus.OK,
@@ -115,18 +107,17 @@ def path_cost(
         parameter_length=float(moves.sum()),
         directness=directness(values, chart),
         stages=stages(values, chart=chart),
-        losses=path_losses(network, points, loss, sets),
+        losses=path_losses(problem, points, problem.held_out(held_out)),
         chart=chart,
         regularisation=lifter.share,
-        stats=MappingProxyType(
-            {
-                "ridge": lifter.ridge,
-                "method": lifter.method,
-                "chord": float(np.linalg.norm(polygon[-1] - polygon[0])),
-                "distance": float(norm(difference(points[-1], points[0]))),
-            }
-        ),
+        stats={
+            "ridge": lifter.ridge,
+            "method": lifter.method,
+            "chord": float(np.linalg.norm(polygon[-1] - polygon[0])),
+            "distance": float(norm(difference(points[-1], points[0]))),
+        },
     )
+    return finish(found, throw)
 
 
 def _cost(place: Place, motion: Params) -> tuple[float, float, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -12,20 +11,20 @@ import numpy as np
 
 from allroads.paths.stages import Stages
 from allroads.pfmap.network import Params
-from allroads.results import Measurement
+from allroads.results import Measurement, Result
 from allroads.status import Status
 
 
-@dataclass(frozen=True)
-class Road:
+@dataclass(frozen=True, repr=False)
+class Road(Result):
     """A path through parameter space with what it costs to move the function along its image.
 
     Arrays and leaves have one entry a kept point, ``[R]``, the first at the start and the last at the end.
 
     Args:
         cost: ``∫ ‖θ̇‖ = ∫ √(żᵀ(K + r)⁻¹ż)``: length in parameter space of the motion that the image asks for, in the
-            unit of the parameters. For a road, of the path as it was followed, its corners rounded; for a path that is
-            given, of the horizontal part of its motion.
+            unit of the parameters; also ``value``. For a road, of the path as it was followed, its corners rounded;
+            for a path that is given, of the horizontal part of its motion.
         error: What the cost is uncertain by: for a road, the rounding of its corners and the summed errors of its
             steps; for a path that is given, half the difference between its two one-sided sums.
         status: ``ok``; ``degenerate`` where the image does not move; ``rank loss`` where the map cannot follow any
@@ -44,7 +43,7 @@ class Road:
         parameter_length: Length of the polygon through all steps (of a road) or points (of a path that is given).
         directness: Of the image, chord over arc.
         stages: Its direct pieces.
-        losses: ``train_loss``, ``train_accuracy``, ``held_out_loss``, ``held_out_accuracy``: those that were asked for.
+        losses: ``train_loss``, ``train_accuracy``, and with held-out data ``held_out_loss``, ``held_out_accuracy``.
         chart: Where straight is judged and the cost is measured.
         regularisation: r over the kernel's largest eigenvalue at the start.
         stats: ``ridge`` (r itself), ``method`` (``dense`` or ``matrix-free``), ``chord`` (length of the segment), and
@@ -71,12 +70,14 @@ class Road:
     losses: Mapping[str, np.ndarray]
     chart: str
     regularisation: float
-    stats: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    stats: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def params(self) -> Params:
         """The point at the end."""
         return jax.tree.map(lambda leaf: leaf[-1], self.path)
 
-    def __float__(self) -> float:
+    @property
+    def value(self) -> float:
+        """The cost."""
         return self.cost

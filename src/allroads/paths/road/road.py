@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -10,41 +9,30 @@ import numpy as np
 
 from allroads.errors import InputError
 from allroads.paths.directness import directness
-from allroads.paths.road.behaviour import labelled, path_losses, path_values
-from allroads.paths.road.checks import (
-    check_memory,
-    checked_chart,
-    checked_point,
-    read_target,
-    same_architecture,
-)
+from allroads.paths.road.behaviour import path_losses, path_values
+from allroads.paths.road.checks import check_memory, checked_chart, read_target
 from allroads.paths.road.follow import End, Followed, follow
-from allroads.paths.road.lift import DENSE, Lifter, difference, make_lifter, norm
+from allroads.paths.road.lift import Lifter, difference, make_lifter, norm
+from allroads.paths.road.options import RoadOptions
 from allroads.paths.road.result import Road
 from allroads.paths.stages import stages
-from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.map import ParameterFunctionMap
-from allroads.pfmap.network import Network, Params
-from allroads.status import RoadStatus, Status
+from allroads.pfmap.network import Params
+from allroads.pfmap.problem import Problem
+from allroads.results import finish
+from allroads.status import RoadStatus
 
 
 def road(
-    network: Network,
+    problem: Problem,
     params: Params,
-    inputs: Any,
     target: Any = None,
     *,
     target_params: Params | None = None,
     chart: str = "outputs",
-    loss: str | PerExampleLoss | None = None,
-    labels: Any = None,
-    held_out: tuple[Any, Any] | None = None,
-    tolerance: float = 1e-3,
-    regularisation: float | None = None,
-    dense: int = DENSE,
-    records: int = 64,
-    most_steps: int = 5000,
-    memory: int = 2**31,
+    held_out: Problem | tuple[Any, Any] | None = None,
+    options: RoadOptions = RoadOptions(),  # noqa: B008 - frozen
+    throw: bool = False,
 ) -> Road:
     """Follow ``z(t) = (1−t) F(θ₀) + t z*`` by the horizontal lift ``θ̇ = Jᵀ(JJᵀ + r)⁻¹ ż``, and give its length.
 
@@ -53,23 +41,16 @@ def road(
     Gauss–Newton correction [bogacki1989], in steps as long as the image stays on the segment and the lift turns little.
 
     Args:
-        network: The network.
+        problem: The network, the probes on which the function is moved (its inputs), and loss and labels, which decide
+            nothing about the road: the loss is given along it.
         params: θ₀.
-        inputs: The probes ``[N, …]`` on which the function is moved.
         target: z*: outputs ``[N, …, C]`` (``[N]`` where C = 1), or coordinates in the chart.
         target_params: Instead of ``target``: a point of the same network, whose function is the target.
         chart: ``"outputs"`` (default) or ``"probabilities"``: where the segment is straight. A probability of 0 or 1
             lies at infinity: its road is cut off where it is near enough, or ends with ``rank loss`` before it.
-        loss: With ``labels`` or ``held_out``: whose mean is given along the road.
-        labels: Labels of ``inputs``; they decide nothing about the road.
-        held_out: ``(inputs, labels)``.
-        tolerance: Largest distance of the image off z(t), over ‖z* − F(θ₀)‖, and largest error of one step's motion,
-            over the road's length so far; default 10⁻³.
-        regularisation: r over the kernel's largest eigenvalue at θ₀. Default 10⁻⁶ in single, 10⁻¹² in double precision.
-        dense: Outputs N·C up to which the kernel is formed; above, conjugate gradients. Default 2000.
-        records: Points kept, about; default 64.
-        most_steps: Steps at most, rejected ones included; default 5000. Smooth maps take tens, relu ones hundreds.
-        memory: Bytes for the kernel, and for the kept points; default 2³¹.
+        held_out: A problem, or inputs and labels, whose loss is given along the road too.
+        options: Tolerance, regularisation, records, steps and memory.
+        throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
         A :class:`Road`. Status ``rank loss`` where no step, however short, follows the segment any further: ``reached``
@@ -92,32 +73,27 @@ def road(
         A linear map is followed along its pseudo-inverse: from 0 to y = 2 with x = (3, 4), ‖θ‖ = 2/5:
 
         >>> import jax.numpy as jnp
-        >>> from allroads import Network
+        >>> from allroads import Network, Problem
         >>> line = Network(lambda key: jnp.zeros(2), lambda w, x: (x @ w)[:, None])
-        >>> found = road(line, jnp.zeros(2), jnp.array([[3.0, 4.0]]), jnp.array([[2.0]]))
+        >>> problem = Problem(line, "mse", jnp.array([[3.0, 4.0]]), jnp.array([[2.0]]))
+        >>> found = road(problem, jnp.zeros(2), jnp.array([[2.0]]))
         >>> round(found.cost, 5), found.reached, found.status.value
         (0.4, 1.0, 'ok')
     """
     checked_chart(chart)
     if (target is None) == (target_params is None):
         raise InputError("road: give exactly one of target (outputs) and target_params (a point of the same network).")
-    if not 0 < tolerance < 1 or records < 1 or most_steps < 1:
-        raise InputError(
-            f"road: expected 0 < tolerance < 1, records ≥ 1 and most_steps ≥ 1; got {tolerance}, {records}, "
-            f"{most_steps}."
-        )
-    params = checked_point(params, "params")
+    params = problem.point(params)
+    network, inputs = problem.network, problem.data.inputs
     present = ParameterFunctionMap(network, inputs).values(params)
-    sets = labelled(network, params, loss, None if labels is None else (inputs, labels), held_out)
-    check_memory(params, present, records, memory)
-    lifter = make_lifter(network, params, inputs, chart, regularisation, dense, memory)
+    check_memory(params, present, options.records, options.memory)
+    lifter = make_lifter(network, params, inputs, chart, options.regularisation, options.dense, options.memory)
     start = lifter.values(params)
     if not np.isfinite(start).all():
         raise InputError("road: the network's outputs at params are not finite; start from a point where they are.")
     stats: dict[str, Any] = {"ridge": lifter.ridge, "method": lifter.method}
     if target_params is not None:
-        target_params = checked_point(target_params, "target_params")
-        same_architecture(params, target_params)
+        target_params = problem.points(params, target_params)[1]
         goal = lifter.values(target_params)
         if not np.isfinite(goal).all():
             raise InputError(
@@ -131,18 +107,21 @@ def road(
     rounding = np.finfo(present.dtype).eps * np.linalg.norm(np.abs(goal) + np.abs(start))
     if chord <= rounding:
         goal, chord = start, 0.0
-    followed = follow(lifter, params, start, goal, tolerance=tolerance, most_steps=most_steps, records=records)
+    followed = follow(
+        lifter, params, start, goal,
+        tolerance=options.tolerance, most_steps=options.most_steps, records=options.records,
+    )  # fmt: skip
     points = [point.params for point in followed.kept]
     values = path_values(network, points, inputs)
     lengths = followed.column("chords") + followed.column("bows")
-    status, reason = _outcome(lifter, followed, chord, tolerance)
+    status, reason = _outcome(lifter, followed, chord, options.tolerance)
     stats |= {
         "chord": chord,
         "steps": followed.steps,
         "rejected": followed.rejected,
         "lifted": followed.kept[-1].lifted,
     }
-    return Road(
+    found = Road(
         cost=float(lengths[-1]),
         error=float(followed.kept[-1].bows + followed.drifted),
         status=status,
@@ -159,14 +138,15 @@ def road(
         parameter_length=followed.kept[-1].chords,
         directness=directness(values, chart),
         stages=stages(values, chart=chart),
-        losses=path_losses(network, points, loss, sets),
+        losses=path_losses(problem, points, problem.held_out(held_out)),
         chart=chart,
         regularisation=lifter.share,
-        stats=MappingProxyType(stats),
+        stats=stats,
     )
+    return finish(found, throw)
 
 
-def _outcome(lifter: Lifter, followed: Followed, chord: float, tolerance: float) -> tuple[Status, str]:
+def _outcome(lifter: Lifter, followed: Followed, chord: float, tolerance: float) -> tuple[RoadStatus, str]:
     """What happened, as a status and a sentence."""
     last = followed.kept[-1]
     if chord == 0:
