@@ -10,28 +10,26 @@ from typing import Any
 import numpy as np
 
 from allroads.errors import UnknownNameError
-from allroads.pfmap.losses import PerExampleLoss
-from allroads.pfmap.network import Network, Params
+from allroads.pfmap.network import Params
+from allroads.pfmap.problem import Problem
 from allroads.points.description.point import Point, checked_point, not_finite
 from allroads.points.description.rounding import Rounding, find_roundings, spread
-from allroads.results import Measurement
+from allroads.results import Measurement, finish
 
 CODERS = ("lzma", "zlib", "entropy")
 _LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
 
 
 def compressed_length(
-    network: Network,
+    problem: Problem,
     params: Params,
-    loss: str | PerExampleLoss,
-    inputs: Any,
-    labels: Any,
     *,
     delta: float = 0.01,
     scales: str = "tensor",
     coder: str = "lzma",
     draws: int = 8,
     seed: int = 0,
+    throw: bool = False,
 ) -> Measurement:
     """Compressed length: bits of the codes of :func:`quantised_size`, entropy coded, and of its scales.
 
@@ -50,16 +48,14 @@ def compressed_length(
     compressed. Invariance to rescaling of relu units: that of :func:`quantised_size` with the same ``scales``.
 
     Args:
-        network: The network.
+        problem: Network, loss and data; L is its mean loss.
         params: The point.
-        loss: Name or ``(outputs, labels) -> per-example losses``.
-        inputs: ``[N, …]``.
-        labels: ``[N, …]``.
         delta: δ, allowed rise of the mean loss, in its unit; default 0.01.
         scales: ``"tensor"``, ``"channel"`` or ``"row_column"``, see :func:`quantised_size`.
         coder: Which of the three is the value; all are in ``stats``.
         draws: Stochastic roundings.
         seed: Of the draws.
+        throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
         A :class:`~allroads.Measurement` in bits. ``error`` is the root mean square distance of the lengths under
@@ -82,17 +78,17 @@ def compressed_length(
         Codes 3, 1, 1, 1 have an entropy of 0.811 bits each:
 
         >>> import jax.numpy as jnp
-        >>> from allroads import Network
+        >>> from allroads import Network, Problem
         >>> line = Network(lambda key: jnp.zeros(4), lambda w, x: x * w)
         >>> point = jnp.array([3.0, 1.0, 1.0, 1.0])
-        >>> data = jnp.ones((1, 4)), point[None]
-        >>> length = compressed_length(line, point, "mse", *data, delta=0, coder="entropy")
+        >>> problem = Problem(line, "mse", jnp.ones((1, 4)), point[None])
+        >>> length = compressed_length(problem, point, delta=0, coder="entropy")
         >>> round(length - length.stats["overhead"], 3)
         3.245
     """
     if coder not in CODERS:
         raise UnknownNameError("coder", coder, CODERS)
-    point = checked_point(network, params, loss, inputs, labels, delta)
+    point = checked_point(problem, params, delta)
     stats: dict[str, Any] = {
         "delta": delta,
         "scales": scales,
@@ -100,8 +96,8 @@ def compressed_length(
         "convention": f"bits of the rounded point's codes by {coder}, and of its scales as stored",
     }
     if not math.isfinite(point.loss):
-        return not_finite(point, stats)
-    search = find_roundings(network, point, loss, delta, scales, draws, seed)
+        return finish(not_finite(point, stats), throw)
+    search = find_roundings(point, delta, scales, draws, seed)
     lengths = [_lengths(point, rounding) for rounding in search.roundings]
     nearest = search.roundings[0]
     stats |= {
@@ -112,7 +108,7 @@ def compressed_length(
         "rounded_loss": nearest.loss,
     }
     values = [length[coder] for length in lengths]
-    return Measurement(values[0], spread(values), stats=stats)
+    return finish(Measurement(values[0], spread(values), stats=stats), throw)
 
 
 def entropy_bits(symbols: np.ndarray) -> float:

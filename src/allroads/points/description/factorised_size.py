@@ -10,15 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.pfmap.losses import PerExampleLoss, resolve_loss
-from allroads.pfmap.network import Network, Params
+from allroads.pfmap.network import Params
+from allroads.pfmap.objective import Examples, Objective
+from allroads.pfmap.problem import Problem
 from allroads.points.description.point import checked_point, not_finite
-from allroads.results import Measurement
+from allroads.results import Measurement, finish
 
 
-def factorised_size(
-    network: Network, params: Params, loss: str | PerExampleLoss, inputs: Any, labels: Any, *, delta: float = 0.01
-) -> Measurement:
+def factorised_size(problem: Problem, params: Params, *, delta: float = 0.01, throw: bool = False) -> Measurement:
     """Factorised size: bits of the point with its matrices cut to low rank by one threshold, loss at most L + δ.
 
     Conventions: a tensor of two or more axes is a matrix ``[everything before the last axis, last axis]``; singular
@@ -30,12 +29,10 @@ def factorised_size(
     singular values.
 
     Args:
-        network: The network.
+        problem: Network, loss and data; L is its mean loss.
         params: The point.
-        loss: Name or ``(outputs, labels) -> per-example losses``; its mean over the examples is L.
-        inputs: ``[N, …]``.
-        labels: ``[N, …]``.
         delta: δ, allowed rise of the mean loss, in its unit; default 0.01.
+        throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
         A :class:`~allroads.Measurement` in bits without an error: nothing is drawn. ``stats``: ``numbers``, ``ranks``
@@ -56,20 +53,20 @@ def factorised_size(
         A 4 × 4 matrix of rank one is eight numbers:
 
         >>> import jax.numpy as jnp
-        >>> from allroads import Network
+        >>> from allroads import Network, Problem
         >>> linear = Network(lambda key: jnp.ones((4, 4)), lambda w, x: x @ w)
-        >>> size = factorised_size(linear, jnp.ones((4, 4)), "mse", jnp.eye(4), jnp.ones((4, 4)), delta=0)
+        >>> size = factorised_size(Problem(linear, "mse", jnp.eye(4), jnp.ones((4, 4))), jnp.ones((4, 4)), delta=0)
         >>> size.stats["numbers"], size.value
         (8, 256.0)
     """
-    point = checked_point(network, params, loss, inputs, labels, delta)
+    point = checked_point(problem, params, delta)
     stats: dict[str, Any] = {
         "delta": delta,
         "stored_bits": point.stored_bits * point.count,
         "convention": "bits of the point with matrices cut to low rank by one relative threshold, loss ≤ L + δ",
     }
     if not math.isfinite(point.loss):
-        return not_finite(point, stats)
+        return finish(not_finite(point, stats), throw)
 
     matrices = [np.asarray(leaf).reshape(-1, leaf.shape[-1]) if leaf.ndim > 1 else None for leaf in point.leaves]
     factors = [None if matrix is None else np.linalg.svd(matrix, full_matrices=False) for matrix in matrices]
@@ -84,11 +81,11 @@ def factorised_size(
     kept = point.count - sum(m * n for m, n in shapes)
     numbers = kept + costs.reshape(ranks.shape).sum(axis=1).astype(int)
 
-    losses = np.array(_losses(network, loss, point.tree)(point.leaves, factors, ranks, *point.data), np.float64)
+    losses = np.array(_losses(point.objective, point.tree)(point.leaves, factors, ranks, point.data), np.float64)
     losses[0] = point.loss  # the lowest threshold cuts nothing
     fits = np.flatnonzero(losses <= point.allowed(delta, losses[-1]))
     found = min(fits, key=lambda row: (numbers[row], losses[row]))
-    return Measurement(
+    size = Measurement(
         point.stored_bits * int(numbers[found]),
         stats=stats
         | {
@@ -99,21 +96,21 @@ def factorised_size(
             "cut_loss": float(losses[found]),
         },
     )
+    return finish(size, throw)
 
 
 @lru_cache(maxsize=64)
-def _losses(network: Network, loss: str | PerExampleLoss, tree: Any) -> Any:
-    """``losses(leaves, factors, ranks, inputs, labels)``: the loss at each row of ranks ``[R, matrices]``."""
-    per_example = resolve_loss(loss)
+def _losses(objective: Objective, tree: Any) -> Any:
+    """``losses(leaves, factors, ranks, data)``: the loss at each row of ranks ``[R, matrices]``."""
 
-    def losses(leaves: list[Any], factors: list[Any], ranks: Any, inputs: Any, labels: Any) -> Any:
+    def losses(leaves: list[Any], factors: list[Any], ranks: Any, data: Examples) -> Any:
         def at(row: Any) -> Any:
             rank = iter(row)
             cut = [
                 leaf if factor is None else _cut(leaf, factor, next(rank))
                 for leaf, factor in zip(leaves, factors, strict=True)
             ]
-            return per_example(network.apply(jax.tree.unflatten(tree, cut), inputs), labels).mean()
+            return objective.mean(jax.tree.unflatten(tree, cut), data)
 
         return jax.lax.map(at, jnp.asarray(ranks))
 

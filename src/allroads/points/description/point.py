@@ -11,10 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.errors import InputError
-from allroads.pfmap.losses import PerExampleLoss, resolve_loss
-from allroads.pfmap.map import ParameterFunctionMap
-from allroads.pfmap.network import Network, Params
+from allroads.checks import check_number
+from allroads.pfmap.arrays import as_array
+from allroads.pfmap.network import Params
+from allroads.pfmap.objective import Examples, Objective
+from allroads.pfmap.problem import Problem
 from allroads.results import Measurement
 from allroads.status import DescriptionStatus
 
@@ -24,15 +25,17 @@ class Point:
     """A point of parameter space with the data that its loss is taken on.
 
     Args:
+        objective: The loss and its penalty.
         leaves: Its arrays, in the order of the pytree.
         tree: The structure of the pytree.
-        data: ``(inputs, labels)``.
+        data: The examples.
         loss: Mean loss at the point, NaN or infinite where it is.
     """
 
+    objective: Objective
     leaves: list[Any]
     tree: Any
-    data: tuple[Any, Any]
+    data: Examples
     loss: float
 
     @property
@@ -56,32 +59,18 @@ class Point:
         return self.loss + delta + 16 * rounding * scale
 
 
-def checked_point(
-    network: Network, params: Params, loss: str | PerExampleLoss, inputs: Any, labels: Any, delta: float
-) -> Point:
-    """The point with its loss.
+def checked_point(problem: Problem, params: Params, delta: float) -> Point:
+    """The point with its loss, in the precision that it is stored in.
 
     Raises:
-        InputError: On parameters that are not floating-point or not finite, empty or non-finite data, labels that do
-            not match, or a δ that is not a finite number ≥ 0.
+        InputError: If it is no point of the network, or δ is not a finite number ≥ 0.
     """
-    if not math.isfinite(delta) or delta < 0:
-        raise InputError(f"delta must be a finite number ≥ 0, in the unit of the loss; got {delta!r}.")
-    values = jax.eval_shape(ParameterFunctionMap(network, inputs).values, params)
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        if not np.isfinite(np.asarray(leaf)).all():
-            raise InputError(
-                f"params{jax.tree_util.keystr(path)} has a NaN or an infinity, which no number of bits describes. "
-                "Take an earlier point of the run."
-            )
-    inputs, labels = jnp.asarray(inputs), jnp.asarray(labels)
-    if labels.shape[:1] != inputs.shape[:1]:
-        raise InputError(f"{inputs.shape[0]} inputs but labels of shape {labels.shape}; expected one label an input.")
-    losses = jax.eval_shape(resolve_loss(loss), values, labels)
-    if losses.shape != inputs.shape[:1]:
-        raise InputError(f"the loss gives shape {losses.shape}; expected one number an example: {inputs.shape[:1]}.")
-    leaves, tree = jax.tree.flatten(jax.tree.map(jnp.asarray, params))
-    return Point(leaves, tree, (inputs, labels), float(mean_loss(network, loss)(params, inputs, labels)))
+    check_number("delta", delta, 0)
+    problem.point(params)
+    leaves, tree = jax.tree.flatten(jax.tree.map(lambda leaf: jnp.asarray(as_array(leaf)), params))
+    data = problem.data
+    loss = float(mean_loss(problem.objective)(jax.tree.unflatten(tree, leaves), data))
+    return Point(problem.objective, leaves, tree, data, loss)
 
 
 def not_finite(point: Point, stats: dict[str, Any]) -> Measurement:
@@ -90,7 +79,6 @@ def not_finite(point: Point, stats: dict[str, Any]) -> Measurement:
 
 
 @lru_cache(maxsize=64)
-def mean_loss(network: Network, loss: str | PerExampleLoss) -> Any:
-    """``mean_loss(params, inputs, labels)``, compiled."""
-    per_example = resolve_loss(loss)
-    return jax.jit(lambda params, inputs, labels: per_example(network.apply(params, inputs), labels).mean())
+def mean_loss(objective: Objective) -> Any:
+    """``mean_loss(params, data)``, compiled."""
+    return jax.jit(objective.mean)

@@ -5,25 +5,23 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from allroads.pfmap.losses import PerExampleLoss
-from allroads.pfmap.network import Network, Params
+from allroads.pfmap.network import Params
+from allroads.pfmap.problem import Problem
 from allroads.points.description.grids import WIDTHS
 from allroads.points.description.point import checked_point, not_finite
 from allroads.points.description.rounding import find_roundings, spread
-from allroads.results import Measurement
+from allroads.results import Measurement, finish
 
 
 def quantised_size(
-    network: Network,
+    problem: Problem,
     params: Params,
-    loss: str | PerExampleLoss,
-    inputs: Any,
-    labels: Any,
     *,
     delta: float = 0.01,
     scales: str = "tensor",
     draws: int = 8,
     seed: int = 0,
+    throw: bool = False,
 ) -> Measurement:
     """Quantised size: bits of the point rounded to the smallest uniform bit width whose loss is at most L + δ.
 
@@ -44,16 +42,14 @@ def quantised_size(
       both, up to rounding of ties, and the dearest in scales: for small networks these are most of the size.
 
     Args:
-        network: The network.
+        problem: Network, loss and data; L is its mean loss.
         params: The point.
-        loss: Name or ``(outputs, labels) -> per-example losses``; its mean over the examples is L.
-        inputs: ``[N, …]``.
-        labels: ``[N, …]``.
         delta: δ, allowed rise of the mean loss, in its unit; default 0.01. Set it to the differences that matter: it is
             not free of the scale of an ``"mse"``.
         scales: ``"tensor"``, ``"channel"`` or ``"row_column"``.
         draws: Stochastic roundings, each searched in the same way.
         seed: Of the draws.
+        throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
         A :class:`~allroads.Measurement` in bits, rounded to nearest. ``error`` is the root mean square distance of the
@@ -78,14 +74,14 @@ def quantised_size(
         Three numbers on a grid of seven levels need 3 bits each and one scale of 32:
 
         >>> import jax.numpy as jnp
-        >>> from allroads import Network
+        >>> from allroads import Network, Problem
         >>> line = Network(lambda key: jnp.zeros(3), lambda w, x: x * w)
         >>> point = jnp.array([-3.0, 1.0, 2.0])
-        >>> size = quantised_size(line, point, "mse", jnp.ones((1, 3)), point[None], delta=0)
+        >>> size = quantised_size(Problem(line, "mse", jnp.ones((1, 3)), point[None]), point, delta=0)
         >>> size.stats["width"], size.value
         (3, 41.0)
     """
-    point = checked_point(network, params, loss, inputs, labels, delta)
+    point = checked_point(problem, params, delta)
     stats: dict[str, Any] = {
         "delta": delta,
         "scales": scales,
@@ -94,8 +90,8 @@ def quantised_size(
         "convention": "bits of the point on the coarsest uniform grid with loss ≤ L + δ, scales included",
     }
     if not math.isfinite(point.loss):
-        return not_finite(point, stats)
-    search = find_roundings(network, point, loss, delta, scales, draws, seed)
+        return finish(not_finite(point, stats), throw)
+    search = find_roundings(point, delta, scales, draws, seed)
     nearest, *stochastic = search.roundings
     sizes = [float(rounding.bits) for rounding in search.roundings]
     stats |= {
@@ -107,4 +103,4 @@ def quantised_size(
         "stochastic_widths": [rounding.width for rounding in stochastic],
         "stochastic_bits": sizes[1:],
     }
-    return Measurement(sizes[0], spread(sizes), stats=stats)
+    return finish(Measurement(sizes[0], spread(sizes), stats=stats), throw)

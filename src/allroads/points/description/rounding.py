@@ -10,9 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.errors import InputError
-from allroads.pfmap.losses import PerExampleLoss, resolve_loss
-from allroads.pfmap.network import Network
+from allroads.checks import check_count
+from allroads.pfmap.objective import Examples, Objective
 from allroads.points.description.grids import WIDTHS, Grid, codes, decoded, make_grids
 from allroads.points.description.point import Point
 
@@ -49,24 +48,21 @@ class Search:
     losses: np.ndarray
 
 
-def find_roundings(
-    network: Network, point: Point, loss: str | PerExampleLoss, delta: float, scales: str, draws: int, seed: int
-) -> Search:
+def find_roundings(point: Point, delta: float, scales: str, draws: int, seed: int) -> Search:
     """Try every width with every rounding, and take the smallest size whose loss rises by at most δ.
 
     Raises:
         InputError: If ``draws`` is not a whole number ≥ 0.
         UnknownNameError: If there are no such scales.
     """
-    if not isinstance(draws, int) or draws < 0:
-        raise InputError(f"draws of stochastic rounding must be a whole number ≥ 0; got {draws!r}.")
+    check_count("draws", draws, 0)
     grids = make_grids(point.leaves, scales)
     units = [None if grid.unit is None else grid.unit.astype(leaf.dtype) for leaf, grid in _pairs(point, grids)]
-    losses_at = _losses(network, loss, point.tree)
+    losses_at = _losses(point.objective, point.tree)
     tried, found = [], []
     for draw in range(1 + draws):
         noise = _noise(point, seed, draw)
-        losses = np.asarray(losses_at(point.leaves, units, noise, *point.data), np.float64)
+        losses = np.asarray(losses_at(point.leaves, units, noise, point.data), np.float64)
         fits = losses <= point.allowed(delta, losses[0])
         sizes = [_size(point, grids, width) for width, fit in zip(WIDTHS, fits, strict=True) if fit]
         best = min([*sizes, (point.stored_bits * point.count, None, 0)], key=lambda size: size[0])
@@ -120,17 +116,16 @@ def _rounding(
 
 
 @lru_cache(maxsize=64)
-def _losses(network: Network, loss: str | PerExampleLoss, tree: Any) -> Any:
-    """``losses(leaves, units, noise, inputs, labels)`` by width, one rounded point in memory at a time."""
-    per_example = resolve_loss(loss)
+def _losses(objective: Objective, tree: Any) -> Any:
+    """``losses(leaves, units, noise, data)`` by width, one rounded point in memory at a time."""
 
-    def losses(leaves: list[Any], units: list[Any], noise: list[Any], inputs: Any, labels: Any) -> Any:
+    def losses(leaves: list[Any], units: list[Any], noise: list[Any], data: Examples) -> Any:
         def at(width: Any) -> Any:
             rounded = [
                 leaf if unit is None else decoded(codes(leaf, unit, width, part), unit, width)
                 for leaf, unit, part in zip(leaves, units, noise, strict=True)
             ]
-            return per_example(network.apply(jax.tree.unflatten(tree, rounded), inputs), labels).mean()
+            return objective.mean(jax.tree.unflatten(tree, rounded), data)
 
         return jax.lax.map(at, jnp.asarray(WIDTHS))
 

@@ -9,15 +9,17 @@
 """
 
 from allroads.points.spectrum.kernel import kernel_spectrum
-from allroads.points.spectrum.operators import top_eigenvalue
+from allroads.points.spectrum.options import SpectrumOptions
 from allroads.points.spectrum.products import fisher_product, flat_product, gauss_newton_product, hessian_product
 from allroads.points.spectrum.results import Density, KernelSpectrum, Spectrum
 from allroads.points.spectrum.spectrum import spectrum
+from allroads.points.spectrum.top_eigenvalue import top_eigenvalue
 
 __all__ = [
     "Density",
     "KernelSpectrum",
     "Spectrum",
+    "SpectrumOptions",
     "fisher_product",
     "flat_product",
     "gauss_newton_product",

@@ -10,24 +10,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.errors import InputError
+from allroads.pfmap.arrays import as_point
 from allroads.pfmap.map import ParameterFunctionMap
 from allroads.pfmap.network import Network, Params
 from allroads.points.spectrum.eigenpairs import Eigenpairs, dense_eigenpairs, extreme_eigenpairs
 from allroads.points.spectrum.functionals import trace
-from allroads.points.spectrum.loss_matrix import parameter_count
 from allroads.points.spectrum.matrix import Apply, Matrix, example_index, fit_examples
-from allroads.points.spectrum.options import (
-    check_sampling,
-    choose_method,
-    default_tolerance,
-    matrix_free_bytes,
-    number_of_pairs,
-)
+from allroads.points.spectrum.options import SpectrumOptions, matrix_free_bytes, number_of_pairs
 from allroads.points.spectrum.quadrature import Quadrature, lanczos_quadrature
 from allroads.points.spectrum.results import Density, KernelSpectrum
 from allroads.points.spectrum.spectrum import pairs_status
-from allroads.results import Measurement
+from allroads.results import Measurement, finish
 from allroads.status import SpectrumStatus
 
 
@@ -37,12 +30,9 @@ def kernel_spectrum(
     inputs: Any,
     *,
     top: int | None = None,
-    method: str | None = None,
-    probes: int = 16,
-    steps: int = 80,
-    tolerance: float | None = None,
+    options: SpectrumOptions = SpectrumOptions(),  # noqa: B008 - frozen
     seed: int = 0,
-    memory: int = 2**31,
+    throw: bool = False,
 ) -> KernelSpectrum:
     """Eigenvalues and eigenvectors of the empirical neural tangent kernel ``K = J Jᵀ`` on some inputs.
 
@@ -55,18 +45,14 @@ def kernel_spectrum(
         params: The point.
         inputs: Probe inputs ``[N, …]``.
         top: Number of eigenpairs; default 10, or all where there are fewer.
-        method: ``"dense"`` forms K; ``"matrix_free"`` uses products alone. Default: dense up to 1,500 outputs.
-        probes: Random vectors of the matrix-free trace and density; default 16.
-        steps: Lanczos steps from each; default 80.
-        tolerance: Largest residual over the largest eigenvalue; default 1e-8, in single precision 1e-5.
+        options: Method, probes, steps, tolerance and memory.
         seed: Decides start vectors and probes.
-        memory: Bytes to use beside the arguments; default 2³¹ (2 GiB).
+        throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
         A :class:`~allroads.points.spectrum.KernelSpectrum`. Status ``flat`` where no output moves with the parameters.
 
     Raises:
-        UnknownNameError: If there is no such method.
         InputError: If parameters, inputs or options cannot be used.
         MemoryBudgetError: If it does not fit the memory; says how much it needs.
 
@@ -78,33 +64,30 @@ def kernel_spectrum(
         >>> kernel_spectrum(line, jnp.zeros(2), np.array([[1.0, 0.0], [0.0, 3.0], [0.0, 4.0]])).eigenvalues.round(4)
         array([25.,  1.,  0.])
     """
+    params, memory = as_point(params), options.memory
     function = ParameterFunctionMap(network, inputs, memory)
-    if not parameter_count(params):
-        raise InputError("params hold no number, so the kernel is empty. Pass a network with parameters.")
     values = jax.eval_shape(function.values, params)
-    params = jax.tree.map(jnp.asarray, params)
     dtype = jnp.result_type(*jax.tree.leaves(params))
     top = number_of_pairs("top", top, values.size, "outputs")
-    tolerance = default_tolerance(dtype.itemsize) if tolerance is None else tolerance
-    check_sampling(probes, steps, tolerance)
-    method = choose_method(method, values.size, memory)
+    tolerance, probes, steps = options.tolerance_for(dtype.itemsize), options.probes, options.steps
+    method = options.method_for(values.size)
     if method == "dense":
         kernel = np.asarray(function.kernel(params), np.float64)
         if not np.isfinite(kernel).all():
-            return _diverged(values.shape, method)
+            return finish(_diverged(values.shape, method), throw)
         pairs = dense_eigenpairs(kernel)
         quadrature = Quadrature(pairs.values, 0, [], [])
     else:
         operator = _kernel_matrix(network, params, function, values, dtype, max(1, top), steps, memory)
         if not np.isfinite(operator.product(np.random.default_rng(seed).standard_normal(values.size))).all():
-            return _diverged(values.shape, method)
+            return finish(_diverged(values.shape, method), throw)
         pairs = extreme_eigenpairs(operator.product, values.size, max(1, top), tolerance=tolerance, seed=seed)
         sure = pairs.residuals <= 2 * tolerance * pairs.norm
         quadrature = lanczos_quadrature(
             operator, pairs.vectors[sure], pairs.values[sure], probes=probes, steps=steps, seed=seed
         )
     pairs = Eigenpairs(pairs.values[:top], pairs.vectors[:top], pairs.residuals[:top], pairs.norm, pairs.complete)
-    return KernelSpectrum(
+    found = KernelSpectrum(
         eigenvalues=pairs.values,
         eigenvectors=pairs.vectors.reshape(top, *values.shape),
         residuals=pairs.residuals,
@@ -114,6 +97,7 @@ def kernel_spectrum(
         method=method,
         status=pairs_status((pairs,), tolerance, method),
     )
+    return finish(found, throw)
 
 
 def _kernel_matrix(

@@ -98,7 +98,7 @@ def fit_examples(
             cannot be parted; says how much it needs.
     """
     dtype = jnp.result_type(*jax.tree.leaves(params))
-    at_a_time = len(inputs)
+    at_a_time = len(jax.tree.leaves(inputs)[0])
     while True:
         data = (params, *chunked(at_a_time))
         leaves, structure = jax.tree.flatten((jax.ShapeDtypeStruct((size,), dtype), *data))
@@ -109,10 +109,15 @@ def fit_examples(
         room = memory - held - taken
         if temporary <= room:
             return Matrix(size, np.dtype(dtype), apply, data, compiled, temporary, room)
-        parted = at_a_time > 1 and room > 0 and examples_apart(network, params, inputs[: max(2, at_a_time // 2)])
+        parted = at_a_time > 1 and room > 0 and _apart(network, params, inputs, at_a_time)
         if not parted:
             raise _too_large(size, held, taken + temporary, memory, at_a_time > 1 and room > 0)
         at_a_time = max(1, min(at_a_time // 2, int(0.9 * at_a_time * room / temporary)))
+
+
+def _apart(network: Network, params: Params, inputs: Any, at_a_time: int) -> bool:
+    """Whether the outputs of the examples do not depend on one another; a tuple of inputs is taken whole."""
+    return not isinstance(inputs, tuple) and examples_apart(network, params, inputs[: max(2, at_a_time // 2)])
 
 
 @lru_cache(maxsize=64)
@@ -144,7 +149,11 @@ def example_index(examples: int, at_a_time: int) -> tuple[np.ndarray, np.ndarray
     return np.minimum(index, examples - 1), index < examples
 
 
-def unflatten(params: Params, vectors: np.ndarray) -> Params:
-    """Flat vectors ``[k, d]`` as a pytree like the parameters with a leading axis."""
+def unflatten(params: Params, vectors: np.ndarray, free: np.ndarray | None = None) -> Params:
+    """Flat vectors ``[k, d]`` as a pytree like the parameters with a leading axis; 0 where nothing is free."""
     flat, unravel = ravel_pytree(params)
+    if free is not None:
+        whole = np.zeros((len(vectors), flat.size))
+        whole[:, free] = vectors
+        vectors = whole
     return jax.vmap(unravel)(jnp.asarray(vectors, flat.dtype))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
-from allroads.errors import InputError, UnknownNameError
+from allroads.checks import check_choice, check_count, check_number
+from allroads.errors import InputError
 from allroads.points.spectrum.eigenpairs import vectors_held
 from allroads.points.spectrum.quadrature import lanczos_bytes
 
@@ -16,17 +18,46 @@ DENSE = 1500
 TOP = 10
 
 
-def choose_method(method: str | None, size: int, memory: int) -> str:
-    """The method asked for; by default the exact one where the matrix is small and fits.
+@dataclass(frozen=True)
+class SpectrumOptions:
+    """How eigenvalues and traces are computed.
+
+    Args:
+        method: ``"dense"`` makes the matrix whole and is exact; ``"matrix_free"`` uses products alone. Default: dense
+            up to 1,500 rows where it fits in half the memory.
+        probes: Random vectors of the matrix-free estimates; default 16. Their error falls as its root.
+        steps: Lanczos steps from each; default 80.
+        tolerance: Largest residual over the largest ``|λ|`` of a converged eigenpair; default 1e-8, in single
+            precision 1e-5.
+        memory: Bytes to use beside the arguments; default 2³¹ (2 GiB). Examples are taken in parts to fit.
 
     Raises:
         UnknownNameError: If there is no such method.
+        InputError: If a number is out of range.
     """
-    if method is None:
-        return "dense" if size <= DENSE and dense_bytes(size) <= memory // 2 else "matrix_free"
-    if method not in METHODS:
-        raise UnknownNameError("method", method, METHODS)
-    return method
+
+    method: str | None = None
+    probes: int = 16
+    steps: int = 80
+    tolerance: float | None = None
+    memory: int = 2**31
+
+    def __post_init__(self) -> None:
+        if self.method is not None:
+            check_choice("method", self.method, METHODS)
+        check_count("probes", self.probes, 2)
+        check_count("steps", self.steps, 2)
+        check_number("tolerance", self.tolerance, 0, open_low=True, absent=True)
+        check_count("memory", self.memory)
+
+    def method_for(self, size: int) -> str:
+        """The method asked for; by default the exact one where the matrix is small and fits."""
+        small = size <= DENSE and dense_bytes(size) <= self.memory // 2
+        return self.method or ("dense" if small else "matrix_free")
+
+    def tolerance_for(self, itemsize: int) -> float:
+        """The tolerance asked for; by default some ten times what rounding leaves of a product's accuracy."""
+        return self.tolerance or (1e-8 if itemsize == 8 else 1e-5)
 
 
 def dense_bytes(size: int) -> int:
@@ -52,42 +83,15 @@ def number_of_pairs(name: str, asked: int | None, size: int, of_what: str) -> in
     if asked is None:
         return min(TOP, size)
     if not isinstance(asked, int | np.integer) or not 0 <= asked <= size:
-        raise InputError(f"{name}={asked!r}: expected a whole number from 0 to {size}, the number of {of_what}.")
+        raise InputError(f"{name}: expected a whole number from 0 to {size}, the number of {of_what}; got {asked!r}.")
     return int(asked)
 
 
-def check_sampling(probes: int, steps: int, tolerance: float) -> None:
-    """Refuse what no estimate can be made from.
-
-    Raises:
-        InputError: If a number is too small.
-    """
-    if probes < 2 or steps < 2:
-        raise InputError(f"expected at least 2 probes and 2 steps, got probes={probes} and steps={steps}.")
-    if not tolerance > 0:
-        raise InputError(f"tolerance={tolerance}: expected a number above 0, a residual over the largest eigenvalue.")
-
-
-def shift_of(nbeta: float | None, localisation: float, examples: int) -> float:
-    """γ / nβ, with ``nβ = n / ln n`` by default (1 for one example).
-
-    Raises:
-        InputError: If nβ is not positive or the localisation negative.
+def usual_shift(examples: int) -> float:
+    """γ / nβ at γ = 1 and ``nβ = n / ln n`` [watanabe2009]; 1 for one example.
 
     Example:
-        >>> shift_of(100.0, 1.0, 5)
-        0.01
+        >>> usual_shift(1)
+        1.0
     """
-    if nbeta is None:
-        nbeta = examples / math.log(examples) if examples > 1 else 1.0
-    if not (nbeta > 0 and localisation >= 0 and math.isfinite(nbeta) and math.isfinite(localisation)):
-        raise InputError(
-            f"expected a finite nbeta above 0 and a finite localisation of 0 or more, got nbeta={nbeta}, "
-            f"localisation={localisation}."
-        )
-    return localisation / nbeta
-
-
-def default_tolerance(itemsize: int) -> float:
-    """1e-8 in double precision, 1e-5 in single: some ten times what rounding leaves of a product's accuracy."""
-    return 1e-8 if itemsize == 8 else 1e-5
+    return math.log(examples) / examples if examples > 1 else 1.0

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from allroads.pfmap.network import Params
-from allroads.results import Measurement
+from allroads.results import Measurement, Result
 from allroads.status import Status
 
 
@@ -35,8 +35,8 @@ class Density:
         return mass[np.searchsorted(self.nodes, x, side="right")]
 
 
-@dataclass(frozen=True, eq=False)
-class Spectrum:
+@dataclass(frozen=True, eq=False, repr=False)
+class Spectrum(Result):
     """The spectrum of a matrix of curvature at one point.
 
     Args:
@@ -76,9 +76,24 @@ class Spectrum:
     method: str
     status: Status
 
+    @property
+    def value(self) -> np.ndarray:
+        """The largest eigenvalues."""
+        return self.eigenvalues
 
-@dataclass(frozen=True, eq=False)
-class KernelSpectrum:
+    @property
+    def error(self) -> np.ndarray:
+        """Their residuals."""
+        return self.residuals
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """``loss``, ``shift``, ``matrix``, ``method`` and ``norm``."""
+        return {name: getattr(self, name) for name in ("loss", "shift", "matrix", "method", "norm")}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class KernelSpectrum(Result):
     """The spectrum of the kernel ``K = J Jᵀ`` of the parameter–function map.
 
     Args:
@@ -100,3 +115,18 @@ class KernelSpectrum:
     norm: float
     method: str
     status: Status
+
+    @property
+    def value(self) -> np.ndarray:
+        """The largest eigenvalues."""
+        return self.eigenvalues
+
+    @property
+    def error(self) -> np.ndarray:
+        """Their residuals."""
+        return self.residuals
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """``norm`` and ``method``."""
+        return {"norm": self.norm, "method": self.method}

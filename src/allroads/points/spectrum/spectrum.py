@@ -4,49 +4,42 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.pfmap.losses import PerExampleLoss
-from allroads.pfmap.network import Network, Params
+from allroads.checks import check_number
+from allroads.pfmap.network import Params
+from allroads.pfmap.problem import Problem
+from allroads.points.masks import Mask, free_index
 from allroads.points.spectrum.eigenpairs import Eigenpairs, dense_eigenpairs, extreme_eigenpairs
 from allroads.points.spectrum.functionals import Extent, effective_dimension, log_determinant, trace
 from allroads.points.spectrum.loss_matrix import loss_matrix, mean_loss, never_negative, parameter_count
 from allroads.points.spectrum.matrix import Matrix, unflatten
 from allroads.points.spectrum.options import (
-    check_sampling,
-    choose_method,
-    default_tolerance,
+    SpectrumOptions,
     dense_bytes,
     matrix_free_bytes,
     number_of_pairs,
-    shift_of,
+    usual_shift,
 )
 from allroads.points.spectrum.quadrature import Quadrature, lanczos_quadrature
 from allroads.points.spectrum.results import Density, Spectrum
-from allroads.results import Measurement
-from allroads.status import SpectrumStatus, Status
+from allroads.results import Measurement, finish
+from allroads.status import SpectrumStatus
 
 
 def spectrum(
-    network: Network,
+    problem: Problem,
     params: Params,
-    loss: str | PerExampleLoss,
-    inputs: Any,
-    labels: Any,
     *,
     matrix: str = "hessian",
     top: int | None = None,
     bottom: int = 0,
-    nbeta: float | None = None,
-    localisation: float = 1.0,
-    method: str | None = None,
-    probes: int = 16,
-    steps: int = 80,
-    tolerance: float | None = None,
+    shift: float | None = None,
+    mask: Mask = None,
+    options: SpectrumOptions = SpectrumOptions(),  # noqa: B008 - frozen
     seed: int = 0,
-    memory: int = 2**31,
+    throw: bool = False,
 ) -> Spectrum:
     """Eigenvalues λ_i, eigenvectors, trace, log-determinant, density and effective dimension of curvature at a point.
 
@@ -58,26 +51,18 @@ def spectrum(
     eigenvalues alone.
 
     Args:
-        network: The network.
-        params: The point: a pytree of floating-point arrays. They decide the precision; inside
-            :func:`allroads.float64` it is double.
-        loss: Name or ``(outputs, labels) -> per-example losses``.
-        inputs: ``[N, …]``.
-        labels: ``[N, …]``.
+        problem: Network, loss and data; its penalty counts in every matrix.
+        params: The point. Inside :func:`allroads.float64` all is computed in double precision.
         matrix: ``"hessian"`` (default); ``"gauss_newton"``, the Hessian without the network's own curvature; or
             ``"fisher"``, the empirical one: the mean of ``∇ℓ_i ∇ℓ_iᵀ`` at the labels given.
         top: Number of eigenpairs from the top, with sign; default 10, or all where there are fewer.
         bottom: Number from the other end; default 0.
-        nbeta: nβ; default ``n / ln n`` with n the number of examples [watanabe2009].
-        localisation: γ; default 1.
-        method: ``"dense"`` makes the matrix whole and is exact; ``"matrix_free"`` uses products alone. Default: dense
-            up to 1,500 parameters where it fits in half the memory.
-        probes: Random vectors of the matrix-free estimates; default 16. Their error falls as its root.
-        steps: Lanczos steps from each; default 80.
-        tolerance: Largest residual over the largest ``|λ|`` of a converged eigenpair; default 1e-8, in single
-            precision 1e-5.
+        shift: s = γ/nβ; default ``ln n / n`` with n the number of examples: γ = 1, nβ = n / ln n [watanabe2009].
+        mask: The free parameters, all others held, such as one layer: a pytree of booleans like ``params``, or a
+            function of an array's path. A is then its block on them, and eigenvectors are 0 elsewhere.
+        options: Method, probes, steps, tolerance and memory.
         seed: Decides start vectors and probes.
-        memory: Bytes to use beside the arguments; default 2³¹ (2 GiB). Examples are taken in parts to fit.
+        throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
         A :class:`~allroads.points.spectrum.Spectrum`. Errors of the matrix-free estimates are one standard error over
@@ -85,8 +70,8 @@ def spectrum(
         bracket the truth; of dense results there are none.
 
     Raises:
-        UnknownNameError: If there is no such matrix, method or loss.
-        InputError: If parameters, data or options cannot be used.
+        UnknownNameError: If there is no such matrix.
+        InputError: If parameters, mask or options cannot be used.
         MemoryBudgetError: If it does not fit the memory even with one example at a time; says how much it needs.
 
     When it fails: a matrix-free search for eigenvalues can in principle miss a copy of a repeated one, though it looks
@@ -96,31 +81,34 @@ def spectrum(
     References: [pearlmutter1994], [meyer2021], [ubaru2017], [golub2010]
 
     Example:
-        The loss ``½ (4 w₀² + w₁²)``, at nβ = 1: ½ (4/5 + 1/2) effective directions.
+        The loss ``½ (4 w₀² + w₁²)``, with a shift of 1: ½ (4/5 + 1/2) effective directions.
 
-        >>> from allroads import float64
+        >>> from allroads import Problem, float64
         >>> from allroads.points.zoo import quadratic
         >>> truth = quadratic((4.0, 1.0))
+        >>> problem = Problem(truth.network, truth.loss, truth.inputs, truth.labels)
         >>> with float64():
-        ...     found = spectrum(truth.network, truth.params, truth.loss, truth.inputs, truth.labels, nbeta=1.0)
+        ...     found = spectrum(problem, truth.params, shift=1.0)
         >>> found.eigenvalues.round(6), found.trace, found.effective_dimension
         (array([4., 1.]), 5, 0.65)
     """
-    size = parameter_count(params)
+    params = problem.point(params)
+    free = free_index(params, mask)
+    size = parameter_count(params) if free is None else len(free)
     top, bottom = (number_of_pairs(name, n, size, "parameters") for name, n in (("top", top), ("bottom", bottom)))
-    itemsize = np.dtype(jnp.result_type(*jax.tree.leaves(params), jnp.float32)).itemsize
-    tolerance = default_tolerance(itemsize) if tolerance is None else tolerance
-    check_sampling(probes, steps, tolerance)
-    method = choose_method(method, size, memory)
+    check_number("shift", shift, 0, absent=True)
+    shift = usual_shift(len(problem)) if shift is None else float(shift)
+    itemsize = np.dtype(jnp.zeros(0).dtype).itemsize
+    tolerance, probes, steps = options.tolerance_for(itemsize), options.probes, options.steps
+    method = options.method_for(size)
     held = dense_bytes(size) if method == "dense" else matrix_free_bytes(size, itemsize, top + bottom, steps)
-    operator = loss_matrix(network, params, loss, inputs, labels, matrix, held=held, memory=memory)
-    shift = shift_of(nbeta, localisation, np.shape(inputs)[0])
+    operator = loss_matrix(problem, params, matrix, mask, held=held, memory=options.memory)
 
-    value = mean_loss(network, loss, operator)
+    value = mean_loss(problem, operator)
     usual = {"loss": value, "shift": shift, "matrix": matrix, "method": method}
     finite = np.isfinite(operator.product(np.random.default_rng(seed).standard_normal(size))).all()
     if not (np.isfinite(value) and finite):
-        return _diverged(params, usual)
+        return finish(_diverged(params, usual), throw)
     if method == "dense":
         every = dense_eigenpairs(operator.dense())
         pairs, ends = _parted(every, top), _reversed(every, bottom)
@@ -134,13 +122,13 @@ def spectrum(
             operator, pairs.vectors[sure], pairs.values[sure], probes=probes, steps=steps, seed=seed
         )
         pairs = _parted(pairs, top)
-    extent = _extent(operator, quadrature, ends, never_negative(matrix, loss), pairs.norm, shift, tolerance, seed)
-    return Spectrum(
+    extent = _extent(operator, quadrature, ends, never_negative(matrix, problem), pairs.norm, shift, tolerance, seed)
+    found = Spectrum(
         eigenvalues=pairs.values,
-        eigenvectors=unflatten(params, pairs.vectors),
+        eigenvectors=unflatten(params, pairs.vectors, free),
         residuals=pairs.residuals,
         smallest_eigenvalues=ends.values,
-        smallest_eigenvectors=unflatten(params, ends.vectors),
+        smallest_eigenvectors=unflatten(params, ends.vectors, free),
         smallest_residuals=ends.residuals,
         trace=trace(quadrature),
         log_determinant=log_determinant(quadrature, shift, extent),
@@ -150,9 +138,10 @@ def spectrum(
         status=pairs_status((pairs, ends), tolerance, method),
         **usual,
     )
+    return finish(found, throw)
 
 
-def pairs_status(ends: tuple[Eigenpairs, ...], tolerance: float, method: str) -> Status:
+def pairs_status(ends: tuple[Eigenpairs, ...], tolerance: float, method: str) -> SpectrumStatus:
     """Whether the eigenpairs of both ends are what they should be."""
     if ends[0].norm == 0.0:
         return SpectrumStatus.FLAT

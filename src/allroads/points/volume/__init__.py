@@ -7,11 +7,15 @@ coefficient from how it shrinks, ``function_log_probability`` the log-probabilit
 from allroads.points.volume.functions import function_log_probability
 from allroads.points.volume.local_volume import Volume, local_volume
 from allroads.points.volume.measures import Box, Gaussian
+from allroads.points.volume.ray import RayCasting
 from allroads.points.volume.scaling import VolumeScaling, volume_scaling
+from allroads.points.volume.splitting import Splitting
 
 __all__ = [
     "Box",
     "Gaussian",
+    "RayCasting",
+    "Splitting",
     "Volume",
     "VolumeScaling",
     "function_log_probability",

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import numpy as np
 
 from allroads.errors import InputError
-from allroads.pfmap.losses import PerExampleLoss
-from allroads.pfmap.network import Network, Params
+from allroads.pfmap.network import Params
 from allroads.pfmap.precision import float64
+from allroads.pfmap.problem import Problem
+from allroads.points.volume.level import level_function
 from allroads.points.volume.local_volume import Volume, volume_of
 from allroads.points.volume.measures import Gaussian, Measure, checked_measure
-from allroads.points.volume.problem import make_problem
 from allroads.points.volume.splitting import Splitting, descend
+from allroads.results import finish
 
 
 def function_log_probability(
-    network: Network,
-    inputs: Any,
-    labels: Any,
+    problem: Problem,
     *,
-    loss: str | PerExampleLoss = "bce",
     like: Params | None = None,
     measure: Measure = Gaussian(1.0, centre="zero"),  # noqa: B008 (frozen)
-    particles: int = 4096,
-    replicas: int = 8,
-    sweeps: int = 40,
+    method: Splitting = Splitting(),  # noqa: B008 (frozen)
     seed: int = 0,
+    throw: bool = False,
 ) -> Volume:
     """``log P(f)``: the probability, in nats, that parameters drawn from ``measure`` compute the labels on all inputs.
 
@@ -38,16 +33,13 @@ def function_log_probability(
     ``cross_entropy``, the largest score at the label.
 
     Args:
-        network: The network.
-        inputs: ``[N, …]``, all inputs that count.
-        labels: 0 or 1 ``[N]``, or classes ``[N]``.
-        loss: ``"bce"`` or ``"cross_entropy"``: how outputs answer.
+        problem: The network, all inputs that count, their labels (0 or 1, or classes), and ``"bce"`` or
+            ``"cross_entropy"``, which says how outputs answer.
         like: Parameters whose structure and shapes are drawn; default those of ``network.init``.
         measure: The prior; default standard normal in every parameter, around zero.
-        particles: In all replicas together.
-        replicas: Independent populations.
-        sweeps: Most sweeps of moves after each level.
+        method: Particles, replicas and sweeps.
         seed: Decides all draws.
+        throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
         A :class:`Volume` whose ``value`` is log P; ``not equilibrated`` where no particle came through, which is so
@@ -61,23 +53,24 @@ def function_log_probability(
     Example:
         One affine unit of standard normal weights answers 1 at 0 with probability ½:
 
+        >>> from allroads import Network
         >>> unit = Network(lambda key: np.zeros(1), lambda w, x: x * 0 + w)
-        >>> found = function_log_probability(unit, np.zeros((1, 1)), np.ones(1), particles=1024)
+        >>> problem = Problem(unit, "bce", np.zeros((1, 1)), np.ones(1))
+        >>> found = function_log_probability(problem, method=Splitting(particles=1024))
         >>> bool(abs(found.value - np.log(0.5)) < 0.2)
         True
     """
-    options = Splitting(particles, replicas, sweeps)
+    _check_answers(problem)
     with float64():
-        params = network.init(jax.random.key(0)) if like is None else like
-        origin = jax.tree.map(lambda leaf: np.zeros(np.shape(leaf)), params)
-        problem = make_problem(network, origin, loss, inputs, _answers(labels), "errors")
-        offset = checked_measure(measure, problem.point)
-        descent = descend(problem, measure, offset, np.inf, 0.0, options, axes=None, log_prior=None, seed=seed)
-    return volume_of(descent, measure, offset.size)
+        params = problem.network.init(jax.random.key(0)) if like is None else like
+        origin = problem.point(jax.tree.map(lambda leaf: np.zeros(np.shape(leaf)), params))
+        function = level_function(problem, origin, "errors")
+        offset = checked_measure(measure, function.point)
+        descent = descend(function, measure, offset, np.inf, 0.0, method, axes=None, log_prior=None, seed=seed)
+    return finish(volume_of(descent, measure, offset.size), throw)
 
 
-def _answers(labels: Any) -> np.ndarray:
-    labels = np.asarray(labels)
-    if not np.isfinite(labels).all() or (labels != np.round(labels)).any() or (labels < 0).any():
-        raise InputError("labels: expected 0 or 1, or classes from 0 on, one for each input.")
-    return labels.astype(int)
+def _check_answers(problem: Problem) -> None:
+    labels = problem.labels
+    if (labels != np.round(labels)).any() or (labels < 0).any():
+        raise InputError("labels: expected 0 or 1, or classes from 0 on, one per input.")

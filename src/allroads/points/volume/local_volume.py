@@ -12,18 +12,17 @@ import numpy as np
 from scipy.special import logsumexp
 from scipy.stats import t as student
 
-from allroads.errors import InputError, UnknownNameError
-from allroads.pfmap.losses import PerExampleLoss
-from allroads.pfmap.network import Network, Params
+from allroads.errors import InputError
+from allroads.pfmap.network import Params
 from allroads.pfmap.precision import float64
+from allroads.pfmap.problem import Problem
+from allroads.points.volume.level import LevelFunction, level_function
 from allroads.points.volume.measures import Box, Gaussian, Measure, checked_measure
-from allroads.points.volume.problem import Problem, make_problem
-from allroads.points.volume.ray import cast_rays, preconditioning_matrix, starting_axes
+from allroads.points.volume.ray import RayCasting, Rays, cast_rays, preconditioning_matrix, starting_axes
 from allroads.points.volume.splitting import Descent, Splitting, descend
+from allroads.results import Result, finish
 from allroads.status import Status, VolumeStatus
 
-METHODS = ("splitting", "ray")
-SCOPES = ("basin", "everywhere")
 _EFFECTIVE = 0.1
 """Share of effective rays below which the mean over rays is called a lower bound."""
 STIRRED = 0.5
@@ -32,8 +31,8 @@ INFLATION = 2.5
 """Replicas that differ by more than this times what independent particles would have not equilibrated."""
 
 
-@dataclass(frozen=True, eq=False)
-class Volume:
+@dataclass(frozen=True, eq=False, repr=False)
+class Volume(Result):
     """The mass of a set of parameters, as a natural logarithm.
 
     Args:
@@ -60,36 +59,26 @@ class Volume:
     log_masses: np.ndarray
     stats: Mapping[str, Any]
 
-    def __float__(self) -> float:
-        return self.value
-
 
 def local_volume(
-    network: Network,
+    problem: Problem,
     params: Params,
-    loss: str | PerExampleLoss,
-    inputs: Any,
-    labels: Any,
     *,
     cutoff: float,
     kind: str = "loss",
-    method: str = "splitting",
-    scope: str = "basin",
+    method: Splitting | RayCasting = Splitting(),  # noqa: B008 (frozen)
     measure: Measure = Gaussian(1.0),  # noqa: B008 (frozen)
-    particles: int = 4096,
-    replicas: int = 8,
-    sweeps: int = 40,
-    rays: int = 1000,
     preconditioner: Any = None,
     seed: int = 0,
+    throw: bool = False,
 ) -> Volume:
     """``log μ{w : L(w) − L(w*) ≤ ε}``, the mass of the parameters about as good as the point, in nats.
 
     **Splitting** runs populations of particles, a compiled batch, through nested sets; between them, particles move by
     slice sampling along differences of one another, which needs no step size and does not care how stretched the set
-    is. It is right at any shape and estimates its error from replicas that never mix. With ``scope="basin"`` particles
-    start in a normal distribution around the point, of the Hessian's shape or that of ``preconditioner``, and spread
-    until the reference measure alone holds them; they also take flights that the gradient reflects at the wall of the
+    is. It is right at any shape and estimates its error from replicas that never mix. In a basin, its default scope,
+    particles start in a normal distribution around the point, of the Hessian's shape or that of ``preconditioner``, and
+    spread until the reference measure alone holds them; they also take flights that the gradient reflects at the wall of the
     set, and never cross a half way that lies outside: the part of the set that wide passages connect to the point. The
     start decides how long the way is, not where it ends. With ``scope="everywhere"`` particles start from the
     reference measure, lose half of their number at each level, and count every part of the set: costs are in proportion
@@ -102,26 +91,19 @@ def local_volume(
     met them cannot be noticed.
 
     Args:
-        network: The network.
+        problem: Network, loss and data.
         params: The point w*.
-        loss: Name or ``(outputs, labels) -> per-example losses``.
-        inputs: ``[N, …]``.
-        labels: ``[N, …]``.
         cutoff: ε, in the unit of the loss, or in nats for ``kind="kl"``.
         kind: ``"loss"``, or ``"kl"``: the set is that of mean over inputs of ``KL(p_{w*}(x) ‖ p_w(x)) ≤ ε``, for the
             losses ``cross_entropy`` and ``bce`` (there, as in the loss, the mean over the outputs of an example).
-        method: ``"splitting"`` or ``"ray"``.
-        scope: ``"basin"`` or ``"everywhere"``; rays have only the first.
+        method: ``Splitting(particles, replicas, sweeps, scope)`` or ``RayCasting(rays)``.
         measure: ``Gaussian(sigma, centre)`` or ``Box(half_width, centre)``, centred on the point or on zero. Default
             the normal distribution of standard deviation 1 around the point. The answer depends on it: state it.
-        particles: In all replicas together. The error falls as its root; a few times d in each replica are needed.
-        replicas: Independent populations.
-        sweeps: Most sweeps of moves after each level.
-        rays: Their number.
         preconditioner: The shape of the rays' sphere, or of the start of splitting in a basin: ``"hessian"`` (dense, at
             the point), a length for each parameter as a pytree or ``[d]``, or a matrix ``[d, d]`` whose columns are the
             axes. ``None``: round for rays; for splitting the Hessian's for up to 1000 parameters, else round.
         seed: Decides all draws.
+        throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
         A :class:`Volume`.
@@ -137,47 +119,51 @@ def local_volume(
         The disc of radius ½ in the square of edge 2, π/16:
 
         >>> import jax.numpy as jnp
+        >>> from allroads import Network
         >>> disc = Network(lambda key: jnp.zeros(2), lambda w, x: w * x)
-        >>> one, zero = np.ones((1, 1)), np.zeros((1, 2))
-        >>> found = local_volume(disc, np.zeros(2), "mse", one, zero, cutoff=1 / 8, measure=Box(1.0), method="ray")
+        >>> problem = Problem(disc, "mse", np.ones((1, 1)), np.zeros((1, 2)))
+        >>> found = local_volume(problem, np.zeros(2), cutoff=1 / 8, measure=Box(1.0), method=RayCasting())
         >>> round(math.exp(found.value), 6), round(math.pi / 16, 6), found.status.value
         (0.19635, 0.19635, 'ok')
     """
-    for name, given, known in (("method", method, METHODS), ("scope", scope, SCOPES)):
-        if given not in known:
-            raise UnknownNameError(name, given, known)
-    options = Splitting(particles, replicas, sweeps)
     with float64():
-        problem = make_problem(network, params, loss, inputs, labels, kind)
-        offset = checked_measure(measure, problem.point)
-        check_cutoff(problem, cutoff)
-        check_varies(problem, measure, seed)
-        if method == "ray":
-            if scope != "basin":
-                raise InputError("scope: rays see what lies around the point; use method='splitting' for 'everywhere'.")
-            if rays < 2:
-                raise InputError(f"rays: expected at least 2, got {rays}.")
-            matrix = preconditioning_matrix(problem, measure, cutoff, preconditioner)
-            found = cast_rays(problem, measure, offset, cutoff, matrix, rays, seed)
-            status = VolumeStatus.OK if found.effective >= _EFFECTIVE * rays else VolumeStatus.LOWER_BOUND
-            stats = {"rays": rays, "effective_rays": found.effective, "radii": found.radii}
-            return Volume(
-                value=found.log_mass,
-                error=found.error,
-                status=status,
-                log_volume=in_lebesgue(measure, found.log_mass, offset.size),
-                cutoffs=np.zeros(0),
-                log_masses=np.zeros(0),
-                stats=stats | {"evaluations": found.evaluations},
-            )
-        if scope == "everywhere" and preconditioner is not None:
+        params = problem.point(params)
+        function = level_function(problem, params, kind)
+        offset = checked_measure(measure, function.point)
+        check_cutoff(function, cutoff)
+        check_varies(function, measure, seed)
+        if isinstance(method, RayCasting):
+            matrix = preconditioning_matrix(function, measure, cutoff, preconditioner)
+            found = cast_rays(function, measure, offset, cutoff, matrix, method.rays, seed)
+            return finish(_seen_by_rays(found, measure, offset.size), throw)
+        basin = method.scope_or("basin") == "basin"
+        if not basin and preconditioner is not None:
             raise InputError("preconditioner: what starts from the measure (scope='everywhere') takes none.")
-        axes = starting_axes(problem, measure, cutoff, preconditioner) if scope == "basin" else None
-        descent = descend(problem, measure, offset, cutoff, cutoff, options, axes=axes, log_prior=None, seed=seed)
-    return volume_of(descent, measure, offset.size)
+        axes = starting_axes(function, measure, cutoff, preconditioner) if basin else None
+        descent = descend(function, measure, offset, cutoff, cutoff, method, axes=axes, log_prior=None, seed=seed)
+    return finish(volume_of(descent, measure, offset.size), throw)
 
 
-def check_cutoff(problem: Problem, cutoff: float) -> None:
+def _seen_by_rays(found: Rays, measure: Measure, dimension: int) -> Volume:
+    """The volume that rays found: a lower bound where few of them carry the mean."""
+    rays = len(found.radii)
+    return Volume(
+        value=found.log_mass,
+        error=found.error,
+        status=VolumeStatus.OK if found.effective >= _EFFECTIVE * rays else VolumeStatus.LOWER_BOUND,
+        log_volume=in_lebesgue(measure, found.log_mass, dimension),
+        cutoffs=np.zeros(0),
+        log_masses=np.zeros(0),
+        stats={
+            "rays": rays,
+            "effective_rays": found.effective,
+            "radii": found.radii,
+            "evaluations": found.evaluations,
+        },
+    )
+
+
+def check_cutoff(function: LevelFunction, cutoff: float) -> None:
     """Refuse a cutoff that is not positive, or below what the loss resolves.
 
     Raises:
@@ -185,22 +171,22 @@ def check_cutoff(problem: Problem, cutoff: float) -> None:
     """
     if not (isinstance(cutoff, int | float | np.number) and math.isfinite(cutoff) and cutoff > 0):
         raise InputError(f"cutoff: expected a positive number, in the unit of the loss, got {cutoff!r}.")
-    if cutoff < problem.resolution:
+    if cutoff < function.resolution:
         raise InputError(
-            f"cutoff: {cutoff:.3g} is below {problem.resolution:.3g}, the rounding error of this loss at the point; "
+            f"cutoff: {cutoff:.3g} is below {function.resolution:.3g}, the rounding error of this loss at the point; "
             "choose a larger one."
         )
 
 
-def check_varies(problem: Problem, measure: Measure, seed: int) -> None:
+def check_varies(function: LevelFunction, measure: Measure, seed: int) -> None:
     """Refuse a height that is 0 at 64 random points of three sizes around the point.
 
     Raises:
         InputError: If so.
     """
-    directions = np.random.default_rng([seed, 3]).standard_normal((64, problem.point.size))
+    directions = np.random.default_rng([seed, 3]).standard_normal((64, function.point.size))
     sizes = measure.scale * np.array([1.0, 10.0, 100.0])[:, None, None]
-    heights = problem.height(jnp.asarray((sizes * directions).reshape(-1, problem.point.size)), problem.data)
+    heights = function.height(jnp.asarray((sizes * directions).reshape(-1, function.point.size)), function.data)
     if not np.asarray(heights).any():
         raise InputError(
             "the loss is constant: it is the same at the point and at random ones up to a hundred times the measure's "

@@ -14,9 +14,10 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from scipy.special import gammaln, logsumexp
 
+from allroads.checks import check_count
 from allroads.errors import InputError, UnknownNameError
+from allroads.points.volume.level import LevelFunction
 from allroads.points.volume.measures import Measure
-from allroads.points.volume.problem import Problem
 
 GROWTH = 2**0.25
 """Ratio of the radii at which a ray is looked at on its way out; a wall thinner than that may be missed."""
@@ -28,6 +29,23 @@ _LARGEST = 4096
 """Parameters up to which a dense Hessian is made."""
 _UNASKED = 1000
 """Parameters up to which it is made without being asked for."""
+
+
+@dataclass(frozen=True)
+class RayCasting:
+    """Rays from the point in random directions.
+
+    Args:
+        rays: Their number; default 1000.
+
+    Raises:
+        InputError: If there are fewer than two.
+    """
+
+    rays: int = 1000
+
+    def __post_init__(self) -> None:
+        check_count("rays", self.rays, 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +68,7 @@ class Rays:
 
 
 def cast_rays(
-    problem: Problem,
+    function: LevelFunction,
     measure: Measure,
     offset: np.ndarray,
     cutoff: float,
@@ -61,7 +79,7 @@ def cast_rays(
     """``|det A| S_{d−1} E_u ∫₀^{r(u)} π(w* + r A u) r^{d−1} dr`` with u uniform on the sphere and r(u) the first exit.
 
     Args:
-        problem: The height.
+        function: The height.
         measure: π.
         offset: The point minus the measure's centre, ``[d]``.
         cutoff: The height at which a ray ends.
@@ -82,7 +100,7 @@ def cast_rays(
     with np.errstate(divide="ignore", invalid="ignore"):
         typical = 0.5 * (centre + np.sqrt(centre**2 + 4 * (dimension - 1) / precision))
         farthest = np.where(np.isfinite(end), end, typical + 12 / np.sqrt(precision))
-    radii, evaluations = _compiled(problem.height)(jnp.asarray(directions), farthest, cutoff, problem.data)
+    radii, evaluations = _compiled(function.height)(jnp.asarray(directions), farthest, cutoff, function.data)
     sphere = math.log(2) + 0.5 * dimension * math.log(math.pi) - gammaln(dimension / 2)
     start = float(measure.log_shape(jnp.asarray(offset), measure.scale)) + measure.log_height(dimension)
     logs = start + _radial(np.asarray(radii), centre, precision, dimension) + log_determinant + sphere
@@ -97,7 +115,7 @@ def cast_rays(
     )
 
 
-def preconditioning_matrix(problem: Problem, measure: Measure, cutoff: float, given: Any) -> np.ndarray | None:
+def preconditioning_matrix(function: LevelFunction, measure: Measure, cutoff: float, given: Any) -> np.ndarray | None:
     """The matrix A that makes directions: ``None``, a diagonal ``[d]`` or ``[d, d]``.
 
     ``"hessian"`` gives ``A = (H/2ε + 1/s²)^{−1/2}`` of the height's Hessian H at the point, negative curvatures counted
@@ -109,16 +127,16 @@ def preconditioning_matrix(problem: Problem, measure: Measure, cutoff: float, gi
     """
     if given is None:
         return None
-    dimension = problem.point.size
+    dimension = function.point.size
     if isinstance(given, str):
         if given != "hessian":
             raise UnknownNameError("preconditioner", given, ["hessian"])
         if dimension > _LARGEST:
             raise InputError(
                 f"preconditioner 'hessian' needs a dense {dimension}×{dimension} matrix; it is made for at most "
-                f"{_LARGEST} parameters. Pass a diagonal, or use method='splitting'."
+                f"{_LARGEST} parameters. Pass a diagonal, or use method=Splitting()."
             )
-        curvatures, vectors = np.linalg.eigh(np.asarray(_hessian(problem.height)(problem.data)))
+        curvatures, vectors = np.linalg.eigh(np.asarray(_hessian(function.height)(function.data)))
         return vectors * (np.maximum(curvatures, 0) / (2 * cutoff) + measure.scale**-2) ** -0.5
     matrix = np.asarray(given, dtype=np.float64) if isinstance(given, np.ndarray | jax.Array) else None
     if matrix is None or matrix.shape != (dimension, dimension):
@@ -132,17 +150,17 @@ def preconditioning_matrix(problem: Problem, measure: Measure, cutoff: float, gi
     return matrix
 
 
-def starting_axes(problem: Problem, measure: Measure, cutoff: float, given: Any) -> np.ndarray:
+def starting_axes(function: LevelFunction, measure: Measure, cutoff: float, given: Any) -> np.ndarray:
     """The shape of the small population that splitting starts from in a basin: as ``given``, else by the Hessian.
 
     Where there are too many parameters for that, or the Hessian is not finite, it is round.
     """
-    if given is None and problem.point.size <= _UNASKED:
-        matrix = preconditioning_matrix(problem, measure, cutoff, "hessian")
+    if given is None and function.point.size <= _UNASKED:
+        matrix = preconditioning_matrix(function, measure, cutoff, "hessian")
         if np.isfinite(matrix).all():
             return matrix
-    matrix = preconditioning_matrix(problem, measure, cutoff, given)
-    return np.full(problem.point.size, measure.scale) if matrix is None else matrix
+    matrix = preconditioning_matrix(function, measure, cutoff, given)
+    return np.full(function.point.size, measure.scale) if matrix is None else matrix
 
 
 def _radial(radii: np.ndarray, centre: np.ndarray, precision: np.ndarray, dimension: int) -> np.ndarray:

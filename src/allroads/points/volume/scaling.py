@@ -8,24 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from allroads.errors import InputError, UnknownNameError
-from allroads.pfmap.losses import PerExampleLoss
-from allroads.pfmap.network import Network, Params
+from allroads.checks import check_count
+from allroads.errors import InputError
+from allroads.pfmap.network import Params
 from allroads.pfmap.precision import float64
+from allroads.pfmap.problem import Problem
 from allroads.points.volume.asymptotics import FEWEST, read
-from allroads.points.volume.local_volume import SCOPES, check_cutoff, check_varies, mixing
+from allroads.points.volume.level import level_function
+from allroads.points.volume.local_volume import check_cutoff, check_varies, mixing
 from allroads.points.volume.measures import Gaussian, Measure, checked_measure
-from allroads.points.volume.problem import make_problem
 from allroads.points.volume.ray import starting_axes
 from allroads.points.volume.splitting import Splitting, descend
+from allroads.results import Result, finish
 from allroads.status import Status, VolumeStatus
 
 _HIGHEST = 5
 """Highest multiplicity that is tried by itself; m is at most the number of parameters."""
 
 
-@dataclass(frozen=True, eq=False)
-class VolumeScaling:
+@dataclass(frozen=True, eq=False, repr=False)
+class VolumeScaling(Result):
     """The exponent of a volume that shrinks, and the volumes it was read from.
 
     Args:
@@ -49,27 +51,19 @@ class VolumeScaling:
     log_masses: np.ndarray
     stats: Mapping[str, Any]
 
-    def __float__(self) -> float:
-        return self.value
-
 
 def volume_scaling(
-    network: Network,
+    problem: Problem,
     params: Params,
-    loss: str | PerExampleLoss,
-    inputs: Any,
-    labels: Any,
     *,
     cutoffs: tuple[float, float] = (1e-2, 1e-7),
     multiplicity: int | None = None,
     kind: str = "loss",
-    scope: str = "everywhere",
+    method: Splitting = Splitting(),  # noqa: B008 (frozen)
     measure: Measure = Gaussian(1.0),  # noqa: B008 (frozen)
     log_prior: Callable[[Params], Any] | None = None,
-    particles: int = 4096,
-    replicas: int = 8,
-    sweeps: int = 40,
     seed: int = 0,
+    throw: bool = False,
 ) -> VolumeScaling:
     """λ and m of ``V(ε) = μ{w : L(w) − L(w*) ≤ ε} ≈ c ε^λ (−log ε + b)^{m−1}`` from volumes at many ε.
 
@@ -84,24 +78,20 @@ def volume_scaling(
     asymptotic cutoffs bias λ, which the error shows only as far as the halves of the range differ.
 
     Args:
-        network: The network.
+        problem: Network, loss and data.
         params: The point w*, a minimum.
-        loss: Name or ``(outputs, labels) -> per-example losses``.
-        inputs: ``[N, …]``.
-        labels: ``[N, …]``.
         cutoffs: The range of ε that is fitted, largest first, in the unit of the loss. The default suits losses of
             order one at distance one.
         multiplicity: m where it is known; ``None`` weighs 1 … 5, at most the number of parameters, by how well they
             fit (BIC). λ is then the mean over them, and its error covers every one of 5 % or more. Volumes hardly tell
             m, and a wrong one costs about 0.1 in λ: give it where it is known.
         kind: ``"loss"`` or ``"kl"``, see :func:`local_volume`.
-        scope: ``"everywhere"`` in the measure, or ``"basin"``: what is connected to the point below the first cutoff.
+        method: Particles, replicas and sweeps; its scope is ``"everywhere"`` in the measure by default, or ``"basin"``:
+            what is connected to the point below the first cutoff.
         measure: Reference measure.
         log_prior: Log of a further factor of the density, ``params -> scalar``, not normalised; default none.
-        particles: In all replicas together.
-        replicas: Independent populations.
-        sweeps: Most sweeps of moves after each level.
         seed: Decides all draws.
+        throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
         A :class:`VolumeScaling`.
@@ -116,31 +106,28 @@ def volume_scaling(
 
         >>> from allroads.points.zoo import quadratic
         >>> t = quadratic((1.0, 1.0), examples=2)
-        >>> found = volume_scaling(
-        ...     t.network, t.params, t.loss, t.inputs, t.labels, cutoffs=(1e-2, 1e-4), multiplicity=1, particles=512
-        ... )
+        >>> problem = Problem(t.network, t.loss, t.inputs, t.labels)
+        >>> few = Splitting(particles=512)
+        >>> found = volume_scaling(problem, t.params, cutoffs=(1e-2, 1e-4), multiplicity=1, method=few)
         >>> abs(found.value - 1.0) < 0.2
         True
     """
-    if scope not in SCOPES:
-        raise UnknownNameError("scope", scope, SCOPES)
     top, bottom = cutoffs
     if not top > bottom:
         raise InputError(f"cutoffs: expected the larger one first, got {cutoffs}.")
-    if multiplicity is not None and not (isinstance(multiplicity, int) and multiplicity >= 1):
-        raise InputError(f"multiplicity: expected a positive whole number or None, got {multiplicity!r}.")
-    options = Splitting(particles, replicas, sweeps)
+    check_count("multiplicity", multiplicity, absent=True)
     with float64():
-        problem = make_problem(network, params, loss, inputs, labels, kind)
-        offset = checked_measure(measure, problem.point)
-        check_cutoff(problem, bottom)
-        check_varies(problem, measure, seed)
-        axes = starting_axes(problem, measure, top, None) if scope == "basin" else None
-        descent = descend(problem, measure, offset, top, bottom, options, axes=axes, log_prior=log_prior, seed=seed)
+        params = problem.point(params)
+        function = level_function(problem, params, kind)
+        offset = checked_measure(measure, function.point)
+        check_cutoff(function, bottom)
+        check_varies(function, measure, seed)
+        axes = starting_axes(function, measure, top, None) if method.scope == "basin" else None
+        descent = descend(function, measure, offset, top, bottom, method, axes=axes, log_prior=log_prior, seed=seed)
     chosen = descent.cutoffs <= top
     levels, log_masses = descent.cutoffs[chosen], descent.log_masses[:, chosen]
     status = mixing(descent)
-    if descent.lowest < -max(10 * problem.resolution, 1e-3 * bottom):
+    if descent.lowest < -max(10 * function.resolution, 1e-3 * bottom):
         status = VolumeStatus.NOT_AT_MINIMUM
     stats = {
         "evaluations": descent.evaluations,
@@ -160,7 +147,7 @@ def volume_scaling(
         "weights": reading.weights,
         "fitted": len(levels) - reading.start,
     }
-    return VolumeScaling(
+    found = VolumeScaling(
         value=reading.value,
         error=reading.error,
         multiplicity=reading.multiplicity,
@@ -169,3 +156,4 @@ def volume_scaling(
         log_masses=log_masses[:, reading.start :],
         stats=stats,
     )
+    return finish(found, throw)

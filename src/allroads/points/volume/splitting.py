@@ -13,10 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from allroads.checks import check_choice, check_count
 from allroads.errors import InputError
+from allroads.points.volume.level import LevelFunction
 from allroads.points.volume.measures import Measure
 from allroads.points.volume.moves import Particles, compiled_moves, cost, first_sizes
-from allroads.points.volume.problem import Problem
 
 KEPT = 0.5
 """Share of the particles that pass each level."""
@@ -26,6 +27,9 @@ _INSIDE = 0.9
 """Share of the first draws around the point that must lie inside."""
 _HALVINGS = 500
 _BISECTIONS = 6
+
+
+SCOPES = ("basin", "everywhere")
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,20 @@ class Splitting:
         sweeps: Most sweeps of moves after each level.
         renewal: Moves after a level end when particles have gone this share of the mean squared distance between
             independent ones, in the slowest parameter, on average over the replicas.
+        scope: ``"basin"``: particles start around the point and count what wide passages connect to it;
+            ``"everywhere"``: they start from the reference measure and count every part of the set. Default: basin for
+            a local volume, everywhere for a scaling.
     """
 
     particles: int = 4096
     replicas: int = 8
     sweeps: int = 40
     renewal: float = 0.9
+    scope: str | None = None
+
+    def scope_or(self, usual: str) -> str:
+        """The scope asked for, else the usual one."""
+        return self.scope or usual
 
     def __post_init__(self) -> None:
         if self.replicas < 2 or self.particles < 16 * self.replicas or self.particles % (2 * self.replicas):
@@ -51,8 +63,9 @@ class Splitting:
                 f"particles: expected at least 2 replicas of at least 16 particles each, an even number, got "
                 f"{self.particles} in {self.replicas} replicas."
             )
-        if self.sweeps < 1:
-            raise InputError(f"sweeps: expected at least 1, got {self.sweeps}.")
+        check_count("sweeps", self.sweeps)
+        if self.scope is not None:
+            check_choice("scope", self.scope, SCOPES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +101,7 @@ class Descent:
 
 
 def descend(
-    problem: Problem,
+    function: LevelFunction,
     measure: Measure,
     offset: np.ndarray,
     top: float,
@@ -102,7 +115,7 @@ def descend(
     """Log-masses of ``{height ≤ level}`` for levels from ``top`` down to ``bottom``; call inside ``float64()``.
 
     Args:
-        problem: The height.
+        function: The height.
         measure: The reference measure.
         offset: The point minus the measure's centre, ``[d]``.
         top: First level, may be infinite where the population is not grown.
@@ -116,8 +129,8 @@ def descend(
         seed: Decides all draws.
     """
     keys, record, grow = _keys(seed), _Record(), axes is not None
-    height, slope, log_shape = _functions(problem.height, problem.slope, type(measure), log_prior, problem.unravel)
-    data = (problem.data, jnp.asarray(offset), measure.scale, jnp.asarray(axes if grow else 1.0))
+    height, slope, log_shape = _functions(function.height, function.slope, type(measure), log_prior, function.unravel)
+    data = (function.data, jnp.asarray(offset), measure.scale, jnp.asarray(axes if grow else 1.0))
     moves = compiled_moves(height, slope, log_shape, connected=grow)
     count = (options.replicas, options.particles // options.replicas)
     level = top if grow else math.inf

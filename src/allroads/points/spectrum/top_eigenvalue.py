@@ -1,46 +1,41 @@
-"""What other rooms take from here: the products, and the one number that sets a step size."""
+"""The largest eigenvalue of a matrix of curvature: the number that bounds a step size."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from allroads.pfmap.losses import PerExampleLoss
-from allroads.pfmap.network import Network, Params
+from allroads.checks import check_count, check_number
+from allroads.pfmap.network import Params
+from allroads.pfmap.problem import Problem
+from allroads.points.masks import Mask
 from allroads.points.spectrum.eigenpairs import extreme_eigenpairs, vectors_held
 from allroads.points.spectrum.loss_matrix import loss_matrix, mean_loss, parameter_count
-from allroads.points.spectrum.products import fisher_product, flat_product, gauss_newton_product, hessian_product
-from allroads.results import Measurement
+from allroads.results import Measurement, finish
 from allroads.status import SpectrumStatus
-
-__all__ = ["fisher_product", "flat_product", "gauss_newton_product", "hessian_product", "top_eigenvalue"]
 
 
 def top_eigenvalue(
-    network: Network,
+    problem: Problem,
     params: Params,
-    loss: str | PerExampleLoss,
-    inputs: Any,
-    labels: Any,
     *,
     matrix: str = "hessian",
+    mask: Mask = None,
     tolerance: float = 1e-3,
     seed: int = 0,
     memory: int = 2**31,
+    throw: bool = False,
 ) -> Measurement:
     """The largest eigenvalue h_max, with sign, of the Hessian of the mean loss: what bounds a stable step size.
 
     Args:
-        network: The network.
-        params: The point: a pytree of floating-point arrays, which also decide the precision.
-        loss: Name or ``(outputs, labels) -> per-example losses``; its mean over the examples is differentiated.
-        inputs: ``[N, …]``.
-        labels: ``[N, …]``.
+        problem: Network, loss and data.
+        params: The point.
         matrix: ``"hessian"`` (default), ``"gauss_newton"`` or ``"fisher"``.
+        mask: The free parameters, as for :func:`~allroads.spectrum`.
         tolerance: Largest residual over the largest ``|λ|``; default 1e-3, about a hundred products.
         seed: Decides the start vector.
         memory: Bytes it may take; default 2³¹ (2 GiB). Examples are taken in parts to fit.
+        throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
         A :class:`~allroads.Measurement` whose ``error`` is the residual ``‖H v − λ v‖``: an eigenvalue lies that near.
@@ -53,20 +48,25 @@ def top_eigenvalue(
     Example:
         The loss ``½ (4 w₀² + w₁²)`` has curvatures 4 and 1:
 
-        >>> from allroads import float64
+        >>> from allroads import Problem, float64
         >>> from allroads.points.zoo import quadratic
         >>> truth = quadratic((4.0, 1.0))
+        >>> problem = Problem(truth.network, truth.loss, truth.inputs, truth.labels)
         >>> with float64():
-        ...     round(top_eigenvalue(truth.network, truth.params, truth.loss, truth.inputs, truth.labels), 6)
+        ...     round(top_eigenvalue(problem, truth.params), 6)
         4.0
     """
+    params = problem.point(params)
+    check_number("tolerance", tolerance, 0, open_low=True)
+    check_count("memory", memory)
     size = parameter_count(params)
     held = 8 * size * vectors_held(1, size)
-    operator = loss_matrix(network, params, loss, inputs, labels, matrix, held=held, memory=memory)
-    start = operator.product(np.random.default_rng(seed).standard_normal(size))
-    if not (np.isfinite(mean_loss(network, loss, operator)) and np.isfinite(start).all()):
-        return Measurement(np.nan, status=SpectrumStatus.DIVERGED)
-    pairs = extreme_eigenpairs(operator.product, size, 1, tolerance=tolerance, seed=seed, check=False)
+    operator = loss_matrix(problem, params, matrix, mask, held=held, memory=memory)
+    start = operator.product(np.random.default_rng(seed).standard_normal(operator.size))
+    if not (np.isfinite(mean_loss(problem, operator)) and np.isfinite(start).all()):
+        return finish(Measurement(np.nan, status=SpectrumStatus.DIVERGED), throw)
+    pairs = extreme_eigenpairs(operator.product, operator.size, 1, tolerance=tolerance, seed=seed, check=False)
     value, residual = float(pairs.values[0]), float(pairs.residuals[0])
     status = SpectrumStatus.OK if residual <= 2 * tolerance * pairs.norm else SpectrumStatus.NOT_CONVERGED
-    return Measurement(value, residual, SpectrumStatus.FLAT if pairs.norm == 0.0 else status, {"matrix": matrix})
+    status = SpectrumStatus.FLAT if pairs.norm == 0.0 else status
+    return finish(Measurement(value, residual, status, {"matrix": matrix}), throw)

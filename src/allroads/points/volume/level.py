@@ -13,9 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from allroads.checks import check_choice
 from allroads.errors import InputError
-from allroads.pfmap.losses import PerExampleLoss, bce, cross_entropy, resolve_loss
-from allroads.pfmap.network import Network, Params
+from allroads.pfmap.losses import bce, cross_entropy, resolve_loss
+from allroads.pfmap.network import Params
+from allroads.pfmap.objective import Examples, Objective
+from allroads.pfmap.problem import Problem
 
 KINDS = ("loss", "kl", "errors")
 _BATCH = 2**21
@@ -23,8 +26,8 @@ _BATCH = 2**21
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
-    """A level function around a point. Use :func:`make_problem`.
+class LevelFunction:
+    """A function of parameters that is below a level inside a set around a point. Use :func:`level_function`.
 
     Args:
         point: w*, flat, ``[d]``, double precision.
@@ -44,75 +47,61 @@ class Problem:
     resolution: float
 
 
-def make_problem(
-    network: Network, params: Params, loss: str | PerExampleLoss, inputs: Any, labels: Any, kind: str
-) -> Problem:
+def level_function(problem: Problem, params: Params, kind: str) -> LevelFunction:
     """The level function of one of the kinds; call inside :func:`allroads.float64`.
 
     ``"loss"``: ``L(w) − L(w*)``. ``"kl"``: the mean over inputs of ``KL(p_{w*}(x) ‖ p_w(x))``. ``"errors"``: 0 where
     all answers are right, otherwise the share of wrong answers plus the share of the outputs that is on the wrong side.
 
     Raises:
-        InputError: If the kind is unknown, a parameter is not a finite floating-point number, there is none, the loss
-            at the point is not finite, or outputs are not class scores where they have to be.
+        UnknownNameError: If there is no such kind.
+        InputError: If the loss at the point is not finite, or outputs are not class scores where they have to be.
     """
-    if kind not in KINDS:
-        raise InputError(f"kind: expected 'loss' or 'kl', got {kind!r}.")
-    per_example = resolve_loss(loss)
-    if kind != "loss" and per_example not in (cross_entropy, bce):
+    check_choice("kind", kind, KINDS)
+    if kind != "loss" and resolve_loss(problem.loss) not in (cross_entropy, bce):
         raise InputError(
-            f"kind {kind!r} needs outputs that are class scores, but loss {loss!r} does not say so. "
+            f"kind {kind!r} needs outputs that are class scores, but loss {problem.loss!r} does not say so. "
             "Use 'cross_entropy' or 'bce', or kind='loss'."
         )
     leaves, structure = jax.tree.flatten(params)
-    for leaf in leaves:
-        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating) or not np.isfinite(np.asarray(leaf)).all():
-            raise InputError("params: expected finite floating-point arrays. Close over whatever does not move.")
-    if not sum(np.size(leaf) for leaf in leaves):
-        raise InputError("params: there is no parameter to move.")
     point = np.concatenate([np.asarray(leaf, dtype=np.float64).ravel() for leaf in leaves])
-    height, slope, reference, unravel = _compiled(network, per_example, kind, structure, tuple(map(np.shape, leaves)))
-    inputs, labels = _double(inputs), _double(labels)
-    at_point, typical = reference(point, inputs, labels)
+    height, slope, reference, unravel = _compiled(problem.objective, kind, structure, tuple(map(np.shape, leaves)))
+    data = problem.data
+    at_point, typical = reference(point, data)
     if not math.isfinite(typical):
         raise InputError(f"the loss at the point is {typical}; expected a finite one. Choose another point.")
     resolution = 16 * np.finfo(np.float64).eps * (float(typical) if kind == "loss" else 1.0)
-    return Problem(point, height, slope, (point, inputs, labels, at_point), unravel, resolution)
-
-
-def _double(array: Any) -> Any:
-    array = jnp.asarray(array)
-    return array.astype(jnp.float64) if jnp.issubdtype(array.dtype, jnp.floating) else array
+    return LevelFunction(point, height, slope, (point, data, at_point), unravel, resolution)
 
 
 @lru_cache(maxsize=64)
 def _compiled(
-    network: Network, per_example: PerExampleLoss, kind: str, structure: Any, shapes: tuple[tuple[int, ...], ...]
+    objective: Objective, kind: str, structure: Any, shapes: tuple[tuple[int, ...], ...]
 ) -> tuple[Callable, Callable, Callable, Callable]:
     unravel = ravel_pytree(jax.tree.unflatten(structure, [np.zeros(shape) for shape in shapes]))[1]
 
-    def outputs(w: Any, inputs: Any) -> Any:
-        return network.apply(unravel(w), inputs)
+    binary = resolve_loss(objective.loss) is bce
 
-    def reference(w: Any, inputs: Any, labels: Any) -> tuple[Any, Any]:
-        values = outputs(w, inputs)
-        losses = per_example(values, labels)
-        return (losses if kind == "loss" else values), jnp.abs(losses).mean()
+    def outputs(w: Any, inputs: Any) -> Any:
+        return objective.network.apply(unravel(w), inputs)
+
+    def reference(w: Any, data: Examples) -> tuple[Any, Any]:
+        losses = objective.losses(unravel(w), data)
+        return (losses if kind == "loss" else outputs(w, data.inputs)), jnp.abs(losses).mean()
 
     def one(offset: Any, data: Any) -> Any:
-        point, inputs, labels, at_point = data
-        values = outputs(point + offset, inputs)
+        point, examples, at_point = data
         if kind == "loss":
-            height = (per_example(values, labels) - at_point).mean()
+            height = (objective.losses(unravel(point + offset), examples) - at_point).mean()
         elif kind == "kl":
-            height = _divergence(at_point, values, binary=per_example is bce).mean()
+            height = _divergence(at_point, outputs(point + offset, examples.inputs), binary).mean()
         else:
-            height = _wrongness(values, labels, binary=per_example is bce)
+            height = _wrongness(outputs(point + offset, examples.inputs), examples.labels, binary)
         return jnp.where(jnp.isfinite(height), height, jnp.inf)
 
     def in_turn(function: Callable) -> Callable:
         def batched(offsets: Any, data: Any) -> Any:
-            size = max(jax.eval_shape(outputs, data[0], data[1]).size, 1)
+            size = max(jax.eval_shape(outputs, data[0], data[1].inputs).size, 1)
             return jax.lax.map(partial(function, data=data), offsets, batch_size=max(1, _BATCH // size // 64))
 
         return batched
