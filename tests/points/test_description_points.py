@@ -10,17 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flat_calls import compressed_length, factorised_size, network_complexity, quantised_size
 
-from allroads import Network, float64
+from allroads import Network, Problem, float64
 from allroads.errors import InputError, UnknownNameError
 from allroads.networks.mlp import mlp
-from allroads.points.description import (
-    NETWORK_MEASURES,
-    compressed_length,
-    factorised_size,
-    network_complexity,
-    quantised_size,
-)
+from allroads.points.description import NETWORK_MEASURES
 from allroads.points.description.compressed_length import entropy_bits
 from allroads.points.description.grids import WIDTHS, codes, decoded, per_row_and_column
 from allroads.status import DescriptionStatus
@@ -137,7 +132,7 @@ def test_widths_that_keep_the_loss_by_luck_count_and_those_between_do_not():
 def test_a_constant_network_takes_no_bits():
     constant = Network(lambda key: jnp.ones(3), lambda w, x: jnp.zeros((len(x), 1)) + 0 * w.sum())
     for name, measure in NETWORK_MEASURES.items():
-        found = measure(constant, jnp.array([1.0, -0.3, 0.2]), "mse", INPUTS, np.ones(20))
+        found = measure(Problem(constant, "mse", INPUTS, np.ones(20)), jnp.array([1.0, -0.3, 0.2]))
         vectors_are_kept = name in ("factorised_size", "quantised_size_row_column")
         assert found.value == (3 * 32 if vectors_are_kept else 0) and found.status == DescriptionStatus.OK
 
@@ -318,8 +313,8 @@ def test_measures_are_kept_apart_and_others_may_join():
         "bce",
         *data,
         measures={
-            "quantised_size": quantised_size,
-            "inputs": lambda network, params, loss, inputs, labels: inputs.shape,
+            "quantised_size": NETWORK_MEASURES["quantised_size"],
+            "inputs": lambda problem, params: problem.inputs.shape,
         },
         training={"explorer": "gd", "steps": 2, "blocks": 2, "members": 1, "orders": 1},
     )
@@ -347,8 +342,8 @@ ONE = np.ones((1, 2), np.float32)
         (jnp.array([1, 2]), ONE, ONE, {}, "floating-point"),
         (jnp.array([1.0, jnp.nan]), ONE, ONE, {}, "NaN"),
         (jnp.ones(2), np.ones((0, 2)), np.ones((0, 2)), {}, "at least one example"),
-        (jnp.ones(2), ONE, np.ones((2, 2)), {}, "one label an input"),
-        (jnp.ones(2), ONE, np.ones((1, 3)), {}, "same shape"),
+        (jnp.ones(2), ONE, np.ones((2, 2)), {}, "one label per input"),
+        (jnp.ones(2), ONE, np.ones((1, 3)), {}, "one number per output"),
         (jnp.ones(2), ONE * np.inf, ONE, {}, "infinite"),
         (jnp.ones(2), ONE, ONE, {"delta": -0.1}, "delta"),
         (jnp.ones(2), ONE, ONE, {"delta": math.nan}, "delta"),
@@ -371,7 +366,7 @@ def test_a_loss_that_is_not_finite_has_a_status(measure):
 
 @pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)
 def test_a_loss_of_one_number_is_refused(measure):
-    with pytest.raises(InputError, match="one number an example"):
+    with pytest.raises(InputError, match="one number per example"):
         measure(LINE, jnp.ones(2), lambda outputs, labels: outputs.mean(), ONE, ONE)
 
 

@@ -6,10 +6,10 @@ Multiplying what enters a unit by a > 0 and dividing what leaves it by a does no
 import jax
 import numpy as np
 import pytest
+from flat_calls import compressed_length, factorised_size, quantised_size
 
 from allroads import float64
 from allroads.networks.mlp import mlp
-from allroads.points.description import compressed_length, factorised_size, quantised_size
 
 NETWORK = mlp((5,), 3, widths=(8, 9))
 RNG = np.random.default_rng(1)

@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flat_calls import kernel_spectrum, spectrum, top_eigenvalue
 from jax.flatten_util import ravel_pytree
 
 from allroads import Network, ParameterFunctionMap, float64
 from allroads.networks.mlp import mlp
 from allroads.pfmap.losses import resolve_loss
-from allroads.points.spectrum import kernel_spectrum, spectrum, top_eigenvalue
 from allroads.points.zoo import deep_linear, localised_learning_coefficient, quadratic
 from allroads.status import SpectrumStatus
 

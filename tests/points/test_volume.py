@@ -6,19 +6,14 @@ import math
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flat_calls import function_log_probability, local_volume, volume_scaling
 from scipy.optimize import brentq
 from scipy.special import gammainc, gammaln
 from scipy.stats import ncx2
 
 from allroads import Network
 from allroads.errors import InputError, UnknownNameError
-from allroads.points.volume import (
-    Box,
-    Gaussian,
-    function_log_probability,
-    local_volume,
-    volume_scaling,
-)
+from allroads.points.volume import Box, Gaussian
 from allroads.points.zoo import normal_crossings, quadratic, sum_of_powers
 from allroads.status import VolumeStatus
 
@@ -290,15 +285,14 @@ REFUSED = {
     "cutoff that is no number": (with_params(np.zeros(2), cutoff=math.nan), "cutoff: expected a positive number"),
     "cutoff in the rounding": (with_params(np.full(2, 1e3), cutoff=1e-11), "rounding error"),
     "loss that is not finite": (with_params(np.full(2, 1e200)), "the loss at the point is inf"),
-    "parameters that are not finite": (with_params(np.array([0.0, np.nan])), "finite floating-point"),
-    "whole numbers": (with_params(np.array([0, 1])), "finite floating-point"),
-    "no parameters": (with_params(()), "no parameter to move"),
+    "parameters that are not finite": (with_params(np.array([0.0, np.nan])), "params holds NaN"),
+    "whole numbers": (with_params(np.array([0, 1])), "not a floating-point"),
+    "no parameters": (with_params(()), "no array in it"),
     "divergence of no probabilities": (with_params(np.zeros(2), kind="kl"), "class scores"),
-    "kind": (with_params(np.zeros(2), kind="mse"), "kind: expected"),
-    "method": (with_params(np.zeros(2), method="rays"), "did you mean 'ray'"),
+    "kind": (with_params(np.zeros(2), kind="mse"), "unknown kind"),
+    "method": (with_params(np.zeros(2), method=7), "method: expected Splitting"),
     "scope": (with_params(np.zeros(2), scope="basins"), "did you mean 'basin'"),
-    "rays everywhere": (with_params(np.zeros(2), method="ray", scope="everywhere"), "rays see what lies around"),
-    "one ray": (with_params(np.zeros(2), method="ray", rays=1), "at least 2"),
+    "one ray": (with_params(np.zeros(2), method="ray", rays=1), "rays: expected"),
     "shape of a measure": (with_params(np.zeros(2), preconditioner="hessian", scope="everywhere"), "takes none"),
     "preconditioner's name": (with_params(np.zeros(2), method="ray", preconditioner="hess"), "did you mean 'hessian'"),
     "preconditioner's shape": (with_params(np.zeros(2), method="ray", preconditioner=np.ones(3)), "got shape"),
@@ -325,8 +319,8 @@ def test_bad_input_is_refused_by_name(name):
 
 def test_unknown_names_carry_the_nearest():
     with pytest.raises(UnknownNameError) as caught:
-        with_params(np.zeros(2), method="split")()
-    assert caught.value.known == ["ray", "splitting"]
+        with_params(np.zeros(2), scope="basins")()
+    assert caught.value.known == ["basin", "everywhere"] and caught.value.nearest == "basin"
 
 
 def test_a_constant_loss_has_no_basin():

@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flat_calls import local_volume
 from scipy.stats import kstest
 
 from allroads import Network, float64
-from allroads.points.volume import Box, glides, local_volume
+from allroads.points.volume import Box, glides
 from allroads.points.volume.local_volume import mixing
 from allroads.points.volume.splitting import Descent
 from allroads.status import VolumeStatus

@@ -126,6 +126,8 @@ def local_volume(
         >>> round(math.exp(found.value), 6), round(math.pi / 16, 6), found.status.value
         (0.19635, 0.19635, 'ok')
     """
+    if not isinstance(method, Splitting | RayCasting):
+        raise InputError(f"method: expected Splitting(…) or RayCasting(…); got {method!r}.")
     with float64():
         params = problem.point(params)
         function = level_function(problem, params, kind)
