@@ -88,11 +88,13 @@ class MeasurementError(AllroadsError):
 
     def __init__(self, result: Any):
         self.result = result
-        self.status = result.status
         status = result.status
         super().__init__(
             f"{status.value}: {status.meaning} Likely causes: {status.causes} What to try: {status.remedy}"
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.result,)
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:

@@ -119,7 +119,7 @@ def _short(value: Any) -> str:
     if isinstance(value, Result):
         return repr(value)
     if isinstance(value, Mapping):
-        return "{" + ", ".join(str(key) for key in list(value)[:6]) + (", …}" if len(value) > 6 else "}")
+        return "{" + ", ".join(sorted(map(str, value))[:6]) + (", …}" if len(value) > 6 else "}")
     if isinstance(value, list | tuple) and len(value) > 4:
         return f"{type(value).__name__}[{len(value)}]"
     text = repr(value)

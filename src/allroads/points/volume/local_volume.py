@@ -78,11 +78,11 @@ def local_volume(
     slice sampling along differences of one another, which needs no step size and does not care how stretched the set
     is. It is right at any shape and estimates its error from replicas that never mix. In a basin, its default scope,
     particles start in a normal distribution around the point, of the Hessian's shape or that of ``preconditioner``, and
-    spread until the reference measure alone holds them; they also take flights that the gradient reflects at the wall of the
-    set, and never cross a half way that lies outside: the part of the set that wide passages connect to the point. The
-    start decides how long the way is, not where it ends. With ``scope="everywhere"`` particles start from the
-    reference measure, lose half of their number at each level, and count every part of the set: costs are in proportion
-    to the number of nats and of parameters.
+    spread until the reference measure alone holds them; they also take flights that the gradient reflects at the wall
+    of the set, and never cross a half way that lies outside: the part of the set that wide passages connect to the
+    point. The start decides how long the way is, not where it ends. With ``scope="everywhere"`` particles start from
+    the reference measure, lose half of their number at each level, and count every part of the set: costs are in
+    proportion to the number of nats and of parameters.
 
     **Rays** go out from the point in random directions until the excess first passes ε; the measure is integrated along
     them exactly. What is seen from the point along straight lines is the set that it measures, and in d dimensions

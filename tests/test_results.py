@@ -1,0 +1,138 @@
+import copy
+import dataclasses
+import json
+import pickle
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from allroads import (
+    InputError,
+    MeasurementError,
+    Network,
+    Problem,
+    Status,
+    barrier,
+    certify,
+    connect,
+    directness,
+    float64,
+    inpca,
+    interpolation,
+    kernel_spectrum,
+    local_volume,
+    path_cost,
+    road,
+    spectrum,
+    stages,
+    status,
+    volume_scaling,
+)
+from allroads.networks.mlp import mlp
+from allroads.points.volume import Splitting
+from allroads.results import Measurement, Result
+
+NET = mlp((2,), 1, widths=(3,), activation="tanh")
+PROBLEM = Problem(NET, "mse", np.eye(2), [0.0, 1.0])
+A, B = (NET.init(jax.random.key(k)) for k in (0, 1))
+PATH = np.cumsum(np.random.default_rng(0).normal(size=(9, 3, 2)), axis=0)
+LINE = Network(lambda key: jnp.zeros(2), lambda w, x: x * w)
+MADE = {
+    "Measurement": lambda: directness(PATH),
+    "Barrier": lambda: barrier(PROBLEM, A, B),
+    "Interpolation": lambda: interpolation(PROBLEM, A, B),
+    "Connection": lambda: connect(PROBLEM, A, B),
+    "Certificate": lambda: certify(PATH, PATH[-1], "mse"),
+    "Stages": lambda: stages(PATH),
+    "Embedding": lambda: inpca(1.0 - np.eye(4)),
+    "Road": lambda: road(PROBLEM, A, [[0.1], [0.2]]),
+    "path cost": lambda: path_cost(PROBLEM, jax.tree.map(lambda p, q: jnp.stack([p, q]), A, B)),
+    "Spectrum": lambda: spectrum(PROBLEM, A),
+    "KernelSpectrum": lambda: kernel_spectrum(NET, A, np.eye(2)),
+    "Volume": lambda: local_volume(
+        Problem(LINE, "mse", np.ones((1, 2)), np.zeros((1, 2))), np.zeros(2), cutoff=0.1, method=Splitting(256, 4)
+    ),
+    "VolumeScaling": lambda: volume_scaling(
+        Problem(LINE, "mse", np.ones((1, 2)), np.zeros((1, 2))),
+        np.zeros(2),
+        cutoffs=(1e-2, 1e-4),
+        multiplicity=1,
+        method=Splitting(512),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_result_is_a_pytree_that_can_be_copied_stored_and_printed(name):
+    with float64():
+        check(MADE[name]())
+
+
+def check(found):
+    assert isinstance(found, Result) and isinstance(found.status, Status)
+    assert found.error is None or np.all(np.isfinite(found.error))
+    leaves = jax.tree.leaves(found)
+    assert leaves and all(
+        jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.number) or np.asarray(leaf).dtype == bool for leaf in leaves
+    )
+    for other in (
+        pickle.loads(pickle.dumps(found)),
+        copy.deepcopy(found),
+        jax.tree.map(lambda leaf: leaf, found),
+    ):
+        assert type(other) is type(found) and other.status == found.status
+        jax.tree.map(np.testing.assert_array_equal, jax.tree.leaves(other), leaves)
+        assert repr(other) == repr(found) and dict(other.stats).keys() == dict(found.stats).keys()
+    text = json.dumps(found.to_dict(), allow_nan=False)
+    assert json.loads(text)["status"] == found.status.value
+    assert len(repr(found)) < 600 and "\n" not in repr(found)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        found.status = None
+
+
+def test_results_go_through_jit_and_vmap():
+    found = Measurement(0.5, 0.1, stats={"word": "a", "array": np.arange(3.0)})
+    doubled = jax.jit(lambda r: jax.tree.map(lambda leaf: 2 * leaf, r))(found)
+    assert float(doubled.value) == 1.0 and doubled.stats["word"] == "a"
+    stacked = jax.vmap(lambda r: r, in_axes=None, axis_size=2)(found)
+    assert stacked.value.shape == (2,) and stacked.stats["array"].shape == (2, 3)
+
+
+def test_a_measurement_computes_as_its_value_and_keeps_its_status():
+    found = Measurement(0.5, error=0.1)
+    assert (found + 1, 1 - found, found * 2, found / 2, found**2, -found) == (1.5, 0.5, 1.0, 0.25, 0.25, -0.5)
+    assert found < 1 and found >= 0.5 and found == 0.5 and abs(found - 0.5) == 0 and bool(found)
+    assert np.isfinite(found) and float(found) == 0.5 and f"{found:.2f}" == "0.50" and round(found, 1) == 0.5
+    assert repr(found) == "0.5 ± 0.1" and str(Measurement(1.0, status=status.LLCStatus.DIVERGED)) == "1 (diverged)"
+    with pytest.raises(AssertionError, match="NaN needs a status"):
+        Measurement(np.nan)
+
+
+def test_what_is_not_sound_raises_where_asked():
+    still = np.zeros((4, 1, 1))
+    assert directness(still).status == status.PathStatus.DEGENERATE
+    with pytest.raises(MeasurementError, match=r"degenerate.*Likely causes.*What to try") as caught:
+        directness(still, throw=True)
+    assert caught.value.result.status == status.PathStatus.DEGENERATE
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert str(again) == str(caught.value) and again.result.status is caught.value.result.status
+    assert directness(PATH, throw=True) == directness(PATH)
+
+
+def test_every_status_says_what_it_means_and_what_to_try():
+    families = [
+        kind for kind in vars(status).values() if isinstance(kind, type) and issubclass(kind, Status) and len(kind)
+    ]
+    assert len(families) >= 7
+    for family in families:
+        for member in family:
+            assert member.meaning.endswith(".") and (member.sound or (member.causes and member.remedy)), member
+            assert pickle.loads(pickle.dumps(member)) is member and copy.deepcopy(member) is member
+
+
+def test_a_result_without_a_chart_says_so():
+    with pytest.raises(InputError, match="has no chart"):
+        Measurement(1.0).plot()
+    assert "0.5" in Measurement(0.5)._repr_html_()
