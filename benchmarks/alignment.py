@@ -25,7 +25,7 @@ from jax import lax
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from allroads import Network, barrier
+from allroads import Network, Problem, barrier
 from allroads.networks.mlp import mlp
 from allroads.networks.transformer import transformer
 from allroads.paths.align import align
@@ -131,6 +131,7 @@ def measure(name, network, data, pairs, examples=None, repair=None, **training):
     heights = {method: [] for method in ("none", *METHODS)}
     trained, errors, repaired, noise, parts = ({method: [] for method in heights} for _ in range(5))
     seconds = dict.fromkeys(METHODS, 0.0)
+    training, held_out = (Problem(network, "cross_entropy", *part) for part in (data[:2], data[2:]))
     for a, b in zip(ends[::2], ends[1::2], strict=True):
         for method in heights:
             moved = b
@@ -138,15 +139,15 @@ def measure(name, network, data, pairs, examples=None, repair=None, **training):
                 start = time.perf_counter()
                 moved = align(network, a, b, data[0][:examples], method=method, loss="cross_entropy").params
                 seconds[method] += time.perf_counter() - start
-            found = barrier(network, a, moved, "cross_entropy", data[2], data[3])
+            found = barrier(held_out, a, moved)
             heights[method].append(found.height)
             errors[method].append(found.error_height)
             noise[method].append(standard_error(network, a, moved, data))
             if repair:
                 options = {"repair": repair, "calibration": data[0][:examples]}
-                repaired[method].append(barrier(network, a, moved, "cross_entropy", *data[2:], **options).height)
+                repaired[method].append(barrier(held_out, a, moved, **options).height)
                 parts[method].append(parts_half_way(network, a, moved, data))
-            trained[method].append(barrier(network, a, moved, "cross_entropy", data[0], data[1]).height)
+            trained[method].append(barrier(training, a, moved).height)
     row |= {method: float(np.mean(values)) for method, values in heights.items()}
     row |= {f"{method}_train": float(np.mean(values)) for method, values in trained.items()}
     row |= {f"{method}_error": float(np.mean(values)) for method, values in errors.items()}
@@ -211,7 +212,7 @@ def peer(python, network, ends, data, folder):
         subprocess.run([python, "-c", PEER, str(folder / "in.npz"), str(folder / "out.npz")], check=True, timeout=300)
         out = np.load(folder / "out.npz")
         layers = [{"weight": out[f"{k}_w"], "bias": out[f"{k}_b"]} for k in range(len(b["layers"]))]
-        heights.append(barrier(network, a, {"layers": layers}, "cross_entropy", data[2], data[3]).height)
+        heights.append(barrier(Problem(network, "cross_entropy", *data[2:]), a, {"layers": layers}).height)
     return float(np.mean(heights))
 
 

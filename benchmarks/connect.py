@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from alignment import digits, train
 
-from allroads import ParameterFunctionMap, barrier, directness
+from allroads import ParameterFunctionMap, Problem, barrier, directness
 from allroads.networks.convolutional import convolutional
 from allroads.networks.mlp import mlp
 from allroads.paths.align import align
@@ -77,7 +77,7 @@ def straight_rows(name, network, ends, data):
                 b = align(network, a, b, data[0], method="weights").params
             fixed = {"repair": "units", "calibration": data[0]} if "repaired" in method else {}
             for key, part in (("train", data[:2]), ("held_out", data[2:])):
-                found = barrier(network, a, b, LOSS, *part, points=61, **fixed)
+                found = barrier(Problem(network, LOSS, *part), a, b, points=61, **fixed)
                 values[key].append(found.height)
             values["error"].append(found.error_height)
             apart = jax.tree.map(lambda p, q: float(((p - q) ** 2).sum()), a, b)
@@ -89,9 +89,8 @@ def curve_rows(name, network, ends, data):
     a, b = (stacked(side) for side in zip(*ends, strict=True))
     for method, options in METHODS.items():
         start = time.perf_counter()
-        found = connect(
-            network, a, b, LOSS, *data[:2], method=method.split()[-1], held_out=data[2:], population=True, **options
-        )
+        problem = Problem(network, LOSS, *data[:2])
+        found = connect(problem, a, b, method=method.split()[-1], held_out=tuple(data[2:]), population=True, **options)
         seconds = time.perf_counter() - start
         values = {
             "train": [c.height for c in found],
@@ -108,12 +107,13 @@ def star_row(name, network, ends, data):
     """One centre for all networks, and the barriers of its arms."""
     points = [point for pair in ends for point in pair]
     start = time.perf_counter()
-    found = connect(network, points[0], stacked(points[1:]), LOSS, *data[:2], method="star", align="weights")
+    problem = Problem(network, LOSS, *data[:2])
+    found = connect(problem, points[0], stacked(points[1:]), method="star", align="weights")
     seconds = time.perf_counter() - start
     centre = found[0].params_at(0.5)
     moved = [points[0], *(c.params_at(1.0) for c in found)]
     values = {
-        key: [barrier(network, centre, p, LOSS, *part, points=61).height for p in moved]
+        key: [barrier(Problem(network, LOSS, *part), centre, p, points=61).height for p in moved]
         for key, part in (("train", data[:2]), ("held_out", data[2:]))
     }
     return row_of(name, f"star of {len(points)}, arms", values | {"status": [found[0].status.value]}, seconds)

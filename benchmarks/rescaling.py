@@ -29,13 +29,14 @@ import jax.numpy as jnp
 import numpy as np
 from command_line import command_line
 
-from allroads import Network, ParameterFunctionMap, barrier, directness, float64, llc, local_volume
+from allroads import Network, ParameterFunctionMap, Problem, barrier, directness, float64, llc, local_volume
 from allroads.explorers.build import build_explorer
 from allroads.explorers.explore import explore
 from allroads.explorers.trajectory import Trajectory
 from allroads.networks.mlp import mlp
 from allroads.points.description import compressed_length, factorised_size, prequential_length, quantised_size
 from allroads.points.spectrum import spectrum
+from allroads.points.volume import RayCasting
 
 RESULT = Path(__file__).parent / "results" / "rescaling.json"
 KEPT = 1e-6
@@ -57,10 +58,12 @@ class Case:
         return self.runs.end(run)
 
     def of(self, measure: Callable[..., Any], **options: Any) -> Callable[[np.ndarray], Any]:
-        """A measure ``(network, params, loss, inputs, labels) -> number`` at the rescaled end of the first run."""
-        return lambda factors: measure(
-            NETWORK, rescaled(self.end(0), factors), "bce", self.inputs, self.labels, **options
-        )
+        """A measure ``(problem, params) -> number`` at the rescaled end of the first run."""
+        return lambda factors: measure(self.problem, rescaled(self.end(0), factors), **options)
+
+    @property
+    def problem(self) -> Problem:
+        return Problem(NETWORK, "bce", self.inputs, self.labels)
 
 
 def rescaled(params: Any, factors: np.ndarray) -> Any:
@@ -91,9 +94,7 @@ def path_directness(case: Case) -> Callable[[np.ndarray], Any]:
 
 def segment_barrier(case: Case) -> Callable[[np.ndarray], Any]:
     """On the straight segment from the rescaled end of one run to the end of the other."""
-    return lambda factors: (
-        barrier(NETWORK, rescaled(case.end(0), factors), case.end(1), "bce", case.inputs, case.labels).height
-    )
+    return lambda factors: barrier(case.problem, rescaled(case.end(0), factors), case.end(1)).height
 
 
 def curvature(part: str, case: Case) -> Callable[[np.ndarray], Any]:
@@ -137,7 +138,7 @@ ROWS = (
     Row("compressed length, row × column", "units", lambda case: case.of(compressed_length, scales="row_column")),
     Row("factorised size", "layer", lambda case: case.of(factorised_size)),
     Row("learning coefficient", "none", lambda case: case.of(llc), thin=True),
-    Row("local volume", "none", lambda case: case.of(local_volume, cutoff=0.01, method="ray"), thin=True),
+    Row("local volume", "none", lambda case: case.of(local_volume, cutoff=0.01, method=RayCasting()), thin=True),
     Row("prequential length (of the initialisation)", "none", trained_length, thin=True),
 )
 

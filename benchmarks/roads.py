@@ -23,9 +23,9 @@ import numpy as np
 from scipy.stats import rankdata, spearmanr
 from sklearn.datasets import load_digits
 
-from allroads import float64
+from allroads import Problem, float64
 from allroads.networks.mlp import mlp
-from allroads.paths.road import road
+from allroads.paths.road import RoadOptions, road
 from allroads.targets import rules
 
 BITS, IMAGES = 7, 128
@@ -38,6 +38,7 @@ EVERY = {"relu 64-64": 3}
 """Roads of relu networks take some ten times as many steps: there every third pair is taken."""
 
 TOLERANCE = 3e-3
+FOLLOWED = RoadOptions(tolerance=TOLERANCE, records=1)
 RATE, STEPS, LEARNED = 0.05, 6_000, 0.1
 LEARN_EVERY = 3
 """Share of the Boolean pairs that are also learned."""
@@ -116,7 +117,8 @@ def measure(name: str, pairs: list[dict]) -> list[dict]:
             params = network.init(jax.random.key(index))
             for side in ("structured", "random"):
                 start = time.process_time()
-                found = road(network, params, pair["inputs"], pair[side], tolerance=TOLERANCE, records=1)
+                problem = Problem(network, "mse", pair["inputs"], pair[side])
+                found = road(problem, params, pair[side], options=FOLLOWED)
                 row[side] = {
                     "cost": found.cost,
                     "error": found.error,
@@ -214,7 +216,8 @@ def growth() -> list[dict]:
             seconds = []
             for _ in range(2):
                 start = time.process_time()
-                found = road(network, params, inputs, target, tolerance=1e-2, records=1, dense=dense)
+                options = RoadOptions(tolerance=1e-2, records=1, dense=dense)
+                found = road(Problem(network, "mse", inputs, target), params, target, options=options)
                 seconds.append(time.process_time() - start)
             tries = found.stats["steps"] + found.stats["rejected"]
             size = sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -21,9 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from allroads import Network, float64
+from allroads import Network, Problem, float64
 from allroads.networks.mlp import mlp
-from allroads.points.volume import Box, function_log_probability, local_volume, volume_scaling
+from allroads.points.volume import Box, RayCasting, Splitting, function_log_probability, local_volume, volume_scaling
 from allroads.points.zoo import (
     deep_linear,
     normal_crossings,
@@ -70,15 +70,12 @@ def coefficients(particles: int, seed: int) -> list[dict]:
     for build in CASES:
         truth, start = build(), time.process_time()
         found = volume_scaling(
-            truth.network,
+            Problem(truth.network, truth.loss, truth.inputs, truth.labels),
             truth.params,
-            truth.loss,
-            truth.inputs,
-            truth.labels,
             cutoffs=(1e-3, 1e-10),
             measure=Box(0.5),
             log_prior=truth.log_prior,
-            particles=particles,
+            method=Splitting(particles),
             seed=seed,
         )
         value, error = found.stats["by_multiplicity"][truth.multiplicity]
@@ -140,7 +137,8 @@ def functions(bits: int, draws: int, fewest: int, at_most: int, seed: int) -> li
     for f in chosen:
         start = time.process_time()
         labels = (f >> np.arange(2**bits)) & 1
-        found = function_log_probability(network, inputs, labels, particles=8192, seed=seed)
+        problem = Problem(network, "bce", inputs, labels)
+        found = function_log_probability(problem, method=Splitting(8192), seed=seed)
         brute, brute_error = math.log(counts[f] / draws), 1.96 / math.sqrt(counts[f])
         rows.append(
             {
@@ -174,17 +172,16 @@ def basins(seed: int) -> list[dict]:
         start, scales, power = time.process_time(), np.logspace(-3, 3, d), 2 if shape == "ellipsoid" else 4
         factors = scales / 2 if shape == "ellipsoid" else scales  # K = Σ factors |w|^power
         truth = quadratic(scales, examples=d)
-        model = (truth.network, truth.params, truth.loss, truth.inputs, truth.labels)
+        problem = Problem(truth.network, truth.loss, truth.inputs, truth.labels)
         if shape == "quartic":
-            model = (QUARTIC, truth.params, _total, scales[None], np.zeros(1))
+            problem = Problem(QUARTIC, _total, scales[None], np.zeros(1))
         found = local_volume(
-            *model,
+            problem,
+            truth.params,
             cutoff=cutoff,
             measure=Box(1.0),
-            method="splitting" if method == "splitting" else "ray",
+            method=Splitting(1024, 4) if method == "splitting" else RayCasting(),
             preconditioner="hessian" if method == "rays, hessian" else None,
-            particles=1024,
-            replicas=4,
             seed=seed,
         )
         # a cube as large as the longest axis cuts off nothing: axes are at most (1e-4 / 5e-4)^(1/2) or (0.1)^(1/4)
