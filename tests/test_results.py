@@ -31,6 +31,7 @@ from allroads import (
     volume_scaling,
 )
 from allroads.networks.mlp import mlp
+from allroads.plots import charts
 from allroads.points.volume import Splitting
 from allroads.results import Measurement, Result
 
@@ -88,6 +89,9 @@ def check(found):
     text = json.dumps(found.to_dict(), allow_nan=False)
     assert json.loads(text)["status"] == found.status.value
     assert len(repr(found)) < 600 and "\n" not in repr(found)
+    if type(found).__name__ in charts():
+        drawn = found.plot().to_dict()
+        assert drawn["$schema"] and "<svg" in found._repr_html_()
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.status = None
 
