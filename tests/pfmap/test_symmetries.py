@@ -285,7 +285,7 @@ def test_primitives_without_a_rule_are_named_and_pin():
 
 
 def test_what_the_derivation_gets_wrong_the_check_refuses(monkeypatch):
-    monkeypatch.setitem(RULES, "cumsum", lambda trace, equation, operands: [operands[0]])
+    monkeypatch.setitem(RULES, "cumsum", lambda constraints, equation, operands: [operands[0]])
     params = {"v": normal(3, 5), "w": normal(5, 6), "out": normal(6, 2)}
     found = found_in(lambda p, x: jnp.cumsum(jnp.tanh(x @ p["v"]) @ p["w"], axis=1) @ p["out"], params, normal(4, 3))
     assert found.refused == ("out:0",)

@@ -19,7 +19,7 @@ from allroads.explorers.pack import Data, Record, Schedule, compiled_pack
 from allroads.explorers.schedule import log_spaced
 from allroads.explorers.trajectory import Cost, Trajectory
 from allroads.measurement import Status
-from allroads.pfmap.intermediates import intermediate_bytes
+from allroads.pfmap.jaxpr import intermediate_bytes
 from allroads.pfmap.losses import PerExampleLoss, resolve_loss
 from allroads.pfmap.network import Network, Params
 

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.extend import core
 
+from allroads.pfmap.jaxpr import evaluate_annotated
 from allroads.pfmap.network import Network, Params
-from allroads.pfmap.replay import replay
 
 WORTH = 2
 """Times as many entries as both vectors together, from which on the two products are cheaper."""
@@ -97,25 +98,28 @@ def _run(network: Network, params: Params, example: Any, product: Product, spoil
 
     Leaves that are used in another way, transposing apart, are added to ``spoilt``.
     """
-    count = 0
 
-    def rule(equation: Any, operands: Sequence[Any], leaves: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, Any]:
-        nonlocal count
-        count += 1
+    def rule(
+        number: int,
+        equation: core.JaxprEqn,
+        operands: Sequence[Any],
+        leaves: Sequence[Any],
+        outputs: Sequence[Any],
+    ) -> tuple[Any, Any]:
         if equation.primitive.name == "transpose":
             return outputs, leaves[0]
         factor = _factor(equation, leaves)
         if factor is not None:
-            return [product(count, leaves[factor], operands[1 - factor], outputs[0])], None
+            return [product(number, leaves[factor], operands[1 - factor], outputs[0])], None
         spoilt.update(leaf for leaf in leaves if leaf is not None)
         return outputs, None
 
-    outputs, leaves = replay(network, params, example, lambda leaf: leaf, None, rule, derivatives=True)
+    outputs, leaves = evaluate_annotated(network, params, example, lambda leaf: leaf, None, rule, keep_derivatives=True)
     spoilt.update(leaf for leaf in leaves if leaf is not None)
     return outputs
 
 
-def _factor(equation: Any, leaves: Sequence[int | None]) -> int | None:
+def _factor(equation: core.JaxprEqn, leaves: Sequence[int | None]) -> int | None:
     """Which operand is a leaf that an equation multiplies by a vector; ``None`` where it does no such thing."""
     if equation.primitive.name != "dot_general" or [leaf is None for leaf in leaves].count(True) != 1:
         return None

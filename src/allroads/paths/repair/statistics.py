@@ -9,9 +9,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend import core
 
+from allroads.pfmap.jaxpr import evaluate_annotated
 from allroads.pfmap.network import Network, Params
-from allroads.pfmap.replay import replay
 
 SHAPES = ("broadcast_in_dim", "reshape", "convert_element_type", "squeeze", "expand_dims", "transpose", "copy")
 ROOTS = ("rsqrt", "sqrt", "pow")
@@ -57,7 +58,9 @@ def normalisations(network: Network, params: Params, inputs: Any) -> list[Normal
     def of_leaf(number: int) -> _Note:
         return _Note("view", number, jnp.arange(math.prod(shapes[number])).reshape(shapes[number]))
 
-    def rule(equation: Any, values: Sequence[Any], notes: Sequence[Any], outputs: Sequence[Any]) -> Any:
+    def rule(
+        _: int, equation: core.JaxprEqn, values: Sequence[Any], notes: Sequence[Any], outputs: Sequence[Any]
+    ) -> Any:
         note = _noted(equation, values, notes)
         if note is None and equation.primitive.name in ("mul", "div"):
             turned = equation.primitive.name == "mul" and _is(notes[1], "centred")
@@ -68,7 +71,7 @@ def normalisations(network: Network, params: Params, inputs: Any) -> list[Normal
             note = _Note("data")
         return outputs, note
 
-    replay(network, params, inputs, of_leaf, _Note("data"), rule)
+    evaluate_annotated(network, params, inputs, of_leaf, _Note("data"), rule)
     return found
 
 
@@ -76,7 +79,7 @@ def _is(note: _Note | None, *kinds: str) -> bool:
     return note is not None and note.kind in kinds
 
 
-def _noted(equation: Any, values: Sequence[Any], notes: Sequence[_Note | None]) -> _Note | None:
+def _noted(equation: core.JaxprEqn, values: Sequence[Any], notes: Sequence[_Note | None]) -> _Note | None:
     """The note of an equation's output where it is a step towards a batch norm."""
     name, first = equation.primitive.name, notes[0] if notes else None
     if name in SHAPES and first is not None and first.kind != "data":
@@ -97,7 +100,7 @@ def _noted(equation: Any, values: Sequence[Any], notes: Sequence[_Note | None]) 
     return None
 
 
-def _for_index(equation: Any) -> dict[str, Any]:
+def _for_index(equation: core.JaxprEqn) -> dict[str, Any]:
     """An operation's parameters, such that it leaves whole numbers whole."""
     given = dict(equation.params)
     if equation.primitive.name == "convert_element_type":

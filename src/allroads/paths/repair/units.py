@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
+from allroads.pfmap.jaxpr import evaluate_annotated
 from allroads.pfmap.network import Network, Params
-from allroads.pfmap.replay import replay
 
 AtLayer = Callable[[int, Any, tuple[int, ...]], Any]
 """``at_layer(number, units, axes) -> units``, where the axes run over data: examples and positions."""
@@ -26,7 +26,9 @@ def with_layers(network: Network, params: Params, inputs: Any, at_layer: AtLayer
     examples = jax.tree.leaves(inputs)[0].shape[0]
     count, loops = 0, []
 
-    def rule(equation: Any, values: Sequence[Any], notes: Sequence[Any], outputs: Sequence[Any]) -> Any:
+    def rule(
+        _: int, equation: core.JaxprEqn, values: Sequence[Any], notes: Sequence[Any], outputs: Sequence[Any]
+    ) -> Any:
         nonlocal count
         name = equation.primitive.name
         if name in ("scan", "while", "cond") and any(notes) and _has_layers(equation):
@@ -37,11 +39,11 @@ def with_layers(network: Network, params: Params, inputs: Any, at_layer: AtLayer
             count += 1
         return outputs, any(notes)
 
-    outputs, _ = replay(network, params, inputs, lambda number: False, True, rule)
+    outputs, _ = evaluate_annotated(network, params, inputs, lambda number: False, True, rule)
     return outputs, count, loops
 
 
-def _data_axes(equation: Any, notes: Sequence[Any]) -> tuple[int, ...]:
+def _data_axes(equation: core.JaxprEqn, notes: Sequence[Any]) -> tuple[int, ...]:
     """Axes of a layer's output that run over data; none where the equation is no layer."""
     name = equation.primitive.name
     if name not in ("dot_general", "conv_general_dilated") or bool(notes[0]) == bool(notes[1]):
@@ -57,7 +59,7 @@ def _data_axes(equation: Any, notes: Sequence[Any]) -> tuple[int, ...]:
     return tuple(range(first, first + (left_free if notes[0] else ranks[1] - len(right) - len(batch))))
 
 
-def _has_layers(equation: Any) -> bool:
+def _has_layers(equation: core.JaxprEqn) -> bool:
     """Whether a loop or a branch holds contractions."""
 
     def holds(part: Any) -> bool:

@@ -51,6 +51,21 @@ class Block:
 
 
 @dataclass(frozen=True, eq=False)
+class Capture:
+    """A part of an array inside the network that is a plain product of units.
+
+    Args:
+        path: Which array, as :func:`allroads.pfmap.jaxpr.intermediates` names it.
+        block: Where its elements lie in the flat array, and what each dimension runs over.
+        signs: For each dimension, the sign flips of its units, numbers in ``Units.signs``, that flip the array too.
+    """
+
+    path: str
+    block: Block
+    signs: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Element:
     """One element of the group: what ``Symmetries.act`` does to a point.
 
@@ -77,7 +92,7 @@ class Symmetries:
         opaque: Primitives of JAX without a rule that touched units, with the parameter axes that they pinned.
         refused: Units whose derived symmetry changed the outputs in the numerical check; they were pinned.
         error: Largest change of the outputs in the check, relative to their size.
-        captures: Blocks of the arrays inside the network that carry units, each with its number in the jaxpr.
+        captures: Blocks of the arrays inside the network that carry units.
     """
 
     units: tuple[Units, ...]
@@ -87,7 +102,7 @@ class Symmetries:
     opaque: Mapping[str, tuple[str, ...]]
     refused: tuple[str, ...] = ()
     error: float = 0.0
-    captures: tuple[tuple[int, Block], ...] = ()
+    captures: tuple[Capture, ...] = ()
 
     @property
     def movable(self) -> tuple[int, ...]:

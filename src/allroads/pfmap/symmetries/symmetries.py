@@ -47,7 +47,7 @@ def symmetries(network: Network, params: Params, inputs: Any, seed: int = 0) -> 
     Raises:
         InputError: If the network cannot be traced, or a parameter is not real and finite.
 
-    When it fails: some symmetries have no trace in the axes and are not found: exchanging parts that are written out
+    When it fails: some symmetries leave no mark on single axes and are not found: exchanging parts that are written out
     one after another (heads in a Python loop, experts in a list), rotations of linear and of query–key spaces, shifts
     of the inputs of softmax, anything that holds on the given data alone. What a network's constants pin (the running
     statistics of a PyTorch batch norm) stays pinned.
