@@ -13,9 +13,9 @@ import numpy as np
 from allroads.errors import InputError, UnknownNameError
 from allroads.measurement import Status
 from allroads.paths.align.activations import activation_terms
-from allroads.paths.align.matching import fitted_signs, from_outside, match, scattered
-from allroads.paths.align.search import middle, refine, tuned_scales
-from allroads.paths.align.terms import Term, likeness, weight_terms
+from allroads.paths.align.matching import greedy_start, match, random_start, refit_signs
+from allroads.paths.align.search import optimise_scales, segment_objective, straight_through_search
+from allroads.paths.align.terms import Term, inner_product, weight_terms
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.symmetries import Element, Symmetries, symmetries
@@ -117,30 +117,32 @@ def align(
     if restarts < 0:
         raise InputError(f"align: restarts must be 0 or more; got {restarts}.")
     inputs = examples(inputs)
-    found = known_symmetries(_Question(network, a, inputs, seed))
+    found = cached_symmetries(_SymmetriesKey(network, a, inputs, seed))
     goal, start = found.flatten(a), found.flatten(b)
     before = float(np.linalg.norm(goal - start))
     if not found.movable:
         return Alignment(b, Element(), found, before, before, Status.NOT_APPLICABLE)
     rng = np.random.default_rng(seed)
-    (even_goal, goal_scales), (even, own_scales) = balanced_scales(found, goal), balanced_scales(found, start)
+    (balanced_goal, goal_scales), (balanced, own_scales) = balanced_scales(found, goal), balanced_scales(found, start)
     gauge = found.gather(Element(scales={key: 1 / s for key, s in goal_scales.scales.items()}))[1]
-    terms = weight_terms(found, even_goal, even)
-    by_data = [] if method == "weights" else activation_terms(network, found, a, b, inputs)
+    terms = weight_terms(found, balanced_goal, balanced)
+    activation = [] if method == "weights" else activation_terms(network, found, a, b, inputs)
     if method == "weights":
         element = _by_weights(found, terms, rng, restarts)
     elif method == "activations":
-        element = _by_activations(found, terms, by_data, rng)
+        element = _by_activations(found, terms, activation, rng)
     else:
-        objective = middle(network, found, a, b, inputs, loss, labels, judged=False)
-        starts = [_by_weights(found, terms, rng, restarts), _by_activations(found, terms, by_data, rng)]
-        tried = [refine(found, even_goal, even, gauge, objective, start, rng) for start in starts]
+        objective = segment_objective(network, found, a, b, inputs, loss, labels, held_out=False)
+        starts = [_by_weights(found, terms, rng, restarts), _by_activations(found, terms, activation, rng)]
+        tried = [
+            straight_through_search(found, balanced_goal, balanced, gauge, objective, start, rng) for start in starts
+        ]
         element = min(tried, key=lambda pair: pair[0])[1]
     scales = _scales(found, element, own_scales, goal_scales)
     if method == "search":
         moved = found.flatten(found.act(replace(element, scales=scales), b))
-        judged = middle(network, found, a, b, inputs, loss, labels, judged=True)
-        _, tuned = tuned_scales(found, moved, judged)
+        judged = segment_objective(network, found, a, b, inputs, loss, labels, held_out=True)
+        _, tuned = optimise_scales(found, moved, judged)
         scales = {key: scale * tuned[key] for key, scale in scales.items()}
     element = replace(element, scales=scales)
     params = found.act(element, b)
@@ -148,15 +150,15 @@ def align(
 
 
 def _by_weights(found: Symmetries, terms: list[Term], rng: np.random.Generator, restarts: int) -> Element:
-    starts = [from_outside(found, terms), *(scattered(found, rng) for _ in range(restarts))]
-    return max((match(found, terms, start, rng) for start in starts), key=lambda m: likeness(found, terms, m))
+    starts = [greedy_start(found, terms), *(random_start(found, rng) for _ in range(restarts))]
+    return max((match(found, terms, start, rng) for start in starts), key=lambda m: inner_product(found, terms, m))
 
 
-def _by_activations(found: Symmetries, terms: list[Term], by_data: list[Term], rng: np.random.Generator) -> Element:
-    element = match(found, by_data, from_outside(found, by_data), rng)
-    seen = {k for term in by_data for k in term.block.units}
+def _by_activations(found: Symmetries, terms: list[Term], activation: list[Term], rng: np.random.Generator) -> Element:
+    element = match(found, activation, greedy_start(found, activation), rng)
+    seen = {k for term in activation for k in term.block.units}
     unseen = [k for k in found.movable if k not in seen]
-    return fitted_signs(found, terms, match(found, terms, element, rng, unseen))
+    return refit_signs(found, terms, match(found, terms, element, rng, unseen))
 
 
 def _scales(found: Symmetries, element: Element, own: Element, goal: Element) -> dict[tuple[int, int], np.ndarray]:
@@ -183,8 +185,8 @@ def _reordered(found: Symmetries, k: int, other: int, scale: np.ndarray, permuta
     return np.take_along_axis(scale, np.broadcast_to(index, scale.shape), axis=inner.index(other))
 
 
-class _Question:
-    """What symmetries are asked of; equal where the answer is the same."""
+class _SymmetriesKey:
+    """The arguments of ``symmetries``; equal where the result is the same."""
 
     def __init__(self, network: Network, params: Params, inputs: Any, seed: int):
         self.network, self.params, self.inputs, self.seed = network, params, inputs, seed
@@ -196,10 +198,10 @@ class _Question:
         return hash(self.key)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Question) and self.key == other.key
+        return isinstance(other, _SymmetriesKey) and self.key == other.key
 
 
 @lru_cache(maxsize=32)
-def known_symmetries(question: _Question) -> Symmetries:
+def cached_symmetries(key: _SymmetriesKey) -> Symmetries:
     """The symmetries of a network, derived once for each shape of its parameters and inputs."""
-    return symmetries(question.network, question.params, question.inputs, question.seed)
+    return symmetries(key.network, key.params, key.inputs, key.seed)
