@@ -105,9 +105,7 @@ def test_heads_are_matched_as_well_as_any_exchange_of_heads_and_of_units_inside(
         for k in inner:
             near = [term for term in terms if k in term.block.units]
             total += max(
-                inner_product(
-                    found, near, Element({heads: np.array(order), k: np.array(pair)}, {(k, 0): np.array(sign)})
-                )
+                inner_product(found, near, Element(orders | {k: np.array(pair)}, {(k, 0): np.array(sign)}))
                 for pair in pairs
                 for sign in itertools.product(itertools.product((-1.0, 1.0), repeat=3), repeat=2)
             )

@@ -110,7 +110,7 @@ def _parameter_blocks(
     for _, dimensions in pieces:
         for leaf in dimensions:
             whole = _whole_of(leaf.atom, indexed)
-            labels.setdefault(leaf.atom, labels[whole] if whole in labels else "units")
+            labels.setdefault(leaf.atom, "units" if whole is None else labels.get(whole, "units"))
     return pieces, labels
 
 
@@ -199,20 +199,22 @@ def _own_generators(
     solutions: Mapping[Atom, list[Generator]],
     modulus: int | None,
 ) -> list[Generator]:
-    """The generators of units that those of the units inside them do not span."""
+    """The generators of units that, with those of the units inside them, span all."""
     if is_pinned(atom):
         return []
-    inside = [
-        {block: power for (block, _), power in way.powers.items()}
-        for other in numbers
-        if atom in depends.get(other, ())
-        for way in solutions.get(other, [])
-    ]
-    return [
-        way
-        for way in solutions.get(atom, [])
-        if way.powers and not in_span({block: power for (block, _), power in way.powers.items()}, inside, modulus)
-    ]
+
+    def by_block(way: Generator) -> dict[int, int]:
+        return {block: power for (block, _), power in way.powers.items()}
+
+    inside = [other for other in numbers if atom in depends.get(other, ())]
+    spanned = [by_block(way) for other in inside for way in solutions.get(other, [])]
+    kept = []
+    for way in solutions.get(atom, []):
+        if way.powers and not in_span(by_block(way), spanned, modulus):
+            kept.append(way)
+            if inside:
+                spanned.append(by_block(way))
+    return kept
 
 
 def _units(
