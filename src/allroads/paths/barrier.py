@@ -13,7 +13,7 @@ import numpy as np
 from allroads.errors import InputError
 from allroads.measurement import Status
 from allroads.paths.align import align as moved_near
-from allroads.paths.repair import mender
+from allroads.paths.repair import repair_method
 from allroads.pfmap.losses import PerExampleLoss, bce, correct, cross_entropy, resolve_loss
 from allroads.pfmap.network import Network, Params
 
@@ -114,7 +114,7 @@ def barrier(
     if repair is None:
         return read_barrier(ts, *compiled_readings(network, loss)(a, b, jnp.asarray(ts), inputs, labels))
     calibration = inputs if calibration is None else as_arrays(calibration)
-    changed = mender(network, a, calibration, repair).changed
+    changed = repair_method(network, a, calibration, repair).changed
     readings = _repaired_readings(network, loss, repair)
     losses, errors = readings(a, b, jnp.asarray(ts), inputs, labels, calibration)
     return read_barrier(ts, losses, errors, Status.OK if changed else Status.NOT_APPLICABLE)
@@ -170,11 +170,11 @@ def _repaired_readings(network: Network, loss: str | PerExampleLoss, repair: str
 
     @jax.jit
     def readings(a: Params, b: Params, ts: Any, inputs: Any, labels: Any, calibration: Any) -> Any:
-        how = mender(network, a, calibration, repair)
-        read, known = reader(how.network, loss), how.prepare(a, b, calibration)
+        how = repair_method(network, a, calibration, repair)
+        read, statistics = reader(how.network, loss), how.statistics(a, b, calibration)
 
         def at(t: Any) -> Any:
-            return read(how.mend(between(a, b, t), t, known, calibration), inputs, labels)
+            return read(how.fix(between(a, b, t), t, statistics, calibration), inputs, labels)
 
         return jax.lax.map(at, ts)
 

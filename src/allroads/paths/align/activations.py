@@ -54,5 +54,6 @@ def _standardised(values: np.ndarray, units: tuple[int, ...]) -> np.ndarray:
     over = tuple(d for d, k in enumerate(units) if k < 0)
     centred = values - values.mean(axis=over, keepdims=True)
     norm = np.sqrt((centred**2).sum(axis=over, keepdims=True))
-    still = norm <= 1e-9 * np.sqrt((values**2).sum(axis=over, keepdims=True)) + 1e-300
-    return np.divide(centred, norm, out=np.zeros_like(centred), where=~still)
+    constant = norm <= 1e-9 * np.sqrt((values**2).sum(axis=over, keepdims=True)) + 1e-300
+    result: np.ndarray = np.divide(centred, norm, out=np.zeros_like(centred), where=~constant)
+    return result

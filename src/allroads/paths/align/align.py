@@ -192,7 +192,7 @@ class _SymmetriesKey:
         self.network, self.params, self.inputs, self.seed = network, params, inputs, seed
         shapes = tuple((name, np.shape(leaf), str(jnp.result_type(leaf))) for name, leaf in named_leaves(params))
         given = tuple((x.shape[1:], min(len(x), EXAMPLES), str(x.dtype)) for x in jax.tree.leaves(inputs))
-        self.key = (network, jax.tree.structure(params), shapes, given, seed, jax.config.jax_enable_x64)
+        self.key = (network, jax.tree.structure(params), shapes, given, seed, str(jnp.result_type(float)))
 
     def __hash__(self) -> int:
         return hash(self.key)

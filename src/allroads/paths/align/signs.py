@@ -49,7 +49,7 @@ def best_signs(
         if len(rest) >= LARGEST_TABLE:
             tables += [(tuple(f for f in flips if f != way), table.take(0, flips.index(way))) for flips, table in near]
             continue
-        joint = sum(_spread(flips, table, (way, *rest)) for flips, table in near)
+        joint = sum((_spread(flips, table, (way, *rest)) for flips, table in near), np.zeros(()))
         eliminated.append((way, rest, np.asarray(joint[1] > joint[0])))
         tables.append((rest, np.maximum(joint[0], joint[1])))
     signs = [np.ones(shape) for _ in range(ways)]

@@ -33,14 +33,14 @@ class Term:
         grids = tuple(
             np.arange(size).reshape([-1 if e == d else 1 for e in range(self.b.ndim)])
             if d in kept or number not in element.permutations
-            else found.spread(self.block.units, d, element.permutations[number])
+            else found.broadcast(self.block.units, d, element.permutations[number])
             for d, (number, size) in enumerate(zip(self.block.units, self.b.shape, strict=True))
         )
         result: np.ndarray = self.b[grids]
         for d, (number, ways) in enumerate(zip(self.block.units, self.flips, strict=True)):
             for way in ways:
                 if d not in kept and (number, way) in element.signs:
-                    result = result * found.spread(self.block.units, d, element.signs[number, way])
+                    result = result * found.broadcast(self.block.units, d, element.signs[number, way])
         return result
 
 

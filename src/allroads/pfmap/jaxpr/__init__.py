@@ -3,7 +3,7 @@
 from allroads.pfmap.jaxpr.annotate import evaluate_annotated
 from allroads.pfmap.jaxpr.intervene import Intermediate, evaluate, intermediates
 from allroads.pfmap.jaxpr.memory import intermediate_bytes
-from allroads.pfmap.jaxpr.walk import Traced, bind, interpret, trace
+from allroads.pfmap.jaxpr.walk import Traced, bind, interpret, shaped, trace
 
 __all__ = [
     "Intermediate",
@@ -14,5 +14,6 @@ __all__ = [
     "intermediate_bytes",
     "intermediates",
     "interpret",
+    "shaped",
     "trace",
 ]

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.extend import core
 
 from allroads.errors import InputError
-from allroads.pfmap.jaxpr.walk import bind, interpret, trace
+from allroads.pfmap.jaxpr.walk import bind, interpret, shaped, trace
 
 Apply = Callable[[Any, Any], Any]
 """``apply(params, inputs) -> outputs``, such as ``network.apply``."""
@@ -71,7 +71,7 @@ def _list(jaxpr: core.Jaxpr, prefix: str, steps: tuple[int, ...], found: list[In
             _list(equation.params["jaxpr"].jaxpr, f"{path}/body/", (*steps, equation.params["length"]), found)
         for output, var in zip(_paths(path, equation), equation.outvars, strict=True):
             scope = str(equation.source_info.name_stack)
-            found.append(Intermediate(output, name, tuple(var.aval.shape), str(var.aval.dtype), steps, scope))
+            found.append(Intermediate(output, name, tuple(shaped(var).shape), str(shaped(var).dtype), steps, scope))
         return [None] * len(equation.outvars)
 
     interpret(jaxpr, [None] * len(jaxpr.constvars), [None] * len(jaxpr.invars), rule, lambda value: None)
@@ -211,7 +211,8 @@ def _unknown(path: str, known: Mapping[str, Intermediate]) -> InputError:
             f"evaluate: intermediate {path!r} lies inside a {loop.primitive!r}, which has no fixed number of steps. "
             f"Capture or replace its output {loop.path!r}, or write the loop as jax.lax.scan."
         )
+    paths = list(known) or [""]
     return InputError(
-        f"evaluate: there is no intermediate {path!r}; there are {len(known)}, from {next(iter(known), None)!r} to "
-        f"{next(reversed(known), None)!r}. List them with intermediates(apply, params, inputs)."
+        f"evaluate: there is no intermediate {path!r}; there are {len(known)}, from {paths[0]!r} to {paths[-1]!r}. "
+        f" List them with intermediates(apply, params, inputs)."
     )

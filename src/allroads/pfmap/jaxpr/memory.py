@@ -6,6 +6,8 @@ import math
 
 from jax.extend import core
 
+from allroads.pfmap.jaxpr.walk import shaped
+
 
 def intermediate_bytes(jaxpr: core.Jaxpr) -> int:
     """Bytes of every array that a computation makes, once per step of a loop; what fusion saves is not known.
@@ -22,5 +24,5 @@ def intermediate_bytes(jaxpr: core.Jaxpr) -> int:
         steps = equation.params.get("length", 1)
         for inner in core.jaxprs_in_params(equation.params):
             total += steps * intermediate_bytes(inner)
-        total += sum(math.prod(v.aval.shape) * v.aval.dtype.itemsize for v in equation.outvars)
+        total += sum(math.prod(shaped(v).shape) * shaped(v).dtype.itemsize for v in equation.outvars)
     return total

@@ -8,9 +8,9 @@ they run, calls not counted. Code that no output depends on is removed first, so
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import jax
 from jax.extend import core
@@ -23,6 +23,15 @@ CALLS = ("jit", "pjit", "closed_call", "core_call", "checkpoint", "remat", "cust
 
 Rule = Callable[[int, core.JaxprEqn, list[T]], Sequence[T]]
 """``rule(number of the equation, equation, operands) -> outputs``."""
+
+
+class Shaped(Protocol):
+    """The shape and the precision of an array."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+    ndim: int
+    size: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +139,13 @@ def _interpret(
     return [read(var) for var in jaxpr.outvars]
 
 
-def bind(equation: core.JaxprEqn, operands: Sequence[Any]) -> list[Any]:
-    """The outputs of one equation on arrays."""
-    outputs = equation.primitive.bind(*operands, **equation.primitive.get_bind_params(equation.params))
-    return list(outputs) if equation.primitive.multiple_results else [outputs]
+def shaped(var: core.Var | core.Literal) -> Shaped:
+    """Shape and precision of a variable."""
+    return cast(Shaped, var.aval)
+
+
+def bind(equation: core.JaxprEqn, operands: Sequence[Any], params: Mapping[str, Any] | None = None) -> list[Any]:
+    """The outputs of one equation on arrays, with its own parameters or with others."""
+    primitive: Any = equation.primitive
+    outputs = primitive.bind(*operands, **primitive.get_bind_params(equation.params if params is None else params))
+    return list(outputs) if primitive.multiple_results else [outputs]

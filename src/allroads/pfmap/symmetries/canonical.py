@@ -57,7 +57,8 @@ def canonical(found: Symmetries, params: Params) -> Params:
 
 def _moved(found: Symmetries, element: Element, flat: np.ndarray) -> np.ndarray:
     source, factor = found.gather(element)
-    return factor * flat[source]
+    moved: np.ndarray = factor * flat[source]
+    return moved
 
 
 def _in_order(found: Symmetries, k: int, waiting: list[int], number: int) -> bool:
@@ -97,7 +98,8 @@ def _signs(found: Symmetries, k: int, waiting: list[int], flat: np.ndarray) -> d
 
 def _order(found: Symmetries, k: int, waiting: list[int], flat: np.ndarray) -> np.ndarray:
     """The permutation that sorts units by their weights in order, then by the norms of the others."""
-    signed, norms = [], []
+    signed: list[np.ndarray] = []
+    norms: list[np.ndarray] = []
     for block in (block for block in found.blocks if block.units.count(k) == 1):
         values = flat[block.index]
         loose = tuple(d for d, number in enumerate(block.units) if number in waiting and number != k)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -30,7 +31,8 @@ class Generator(NamedTuple):
     captured: dict[int, int]
 
 
-class CapturedBlock(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class CapturedBlock:
     """A block of an array inside the network: the number of its equation, its elements, the leaf on each dimension."""
 
     equation: int

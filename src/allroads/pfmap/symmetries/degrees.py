@@ -148,11 +148,14 @@ def _added(a: NormalForm | None, b: NormalForm | None) -> NormalForm | None:
             form[name] = form.get(name, Fraction(0)) + k
         return Leaf(a.atom, {name: k for name, k in form.items() if k}, a.size)
     a, b = _alike(a, b)
-    same = isinstance(a, Compound) and isinstance(b, Compound) and a.kind == b.kind
-    if same and [p.size for p in a.parts] == [p.size for p in b.parts]:
+    if isinstance(a, Compound) and isinstance(b, Compound) and _structure(a) == _structure(b):
         parts = [_added(x, y) for x, y in zip(a.parts, b.parts, strict=True)]
         return Compound(a.kind, tuple(part for part in parts if part is not None), a.size)
     return None  # structures differ only where everything is pinned
+
+
+def _structure(form: Compound) -> tuple[str, list[int]]:
+    return form.kind, [part.size for part in form.parts]
 
 
 def _alike(a: NormalForm, b: NormalForm) -> tuple[NormalForm, NormalForm]:

@@ -164,20 +164,20 @@ class Symmetries:
         size = sum(block.index.size for block in self.blocks)
         source, factor = np.arange(size), np.ones(size)
         for number, block in enumerate(self.blocks):
-            source[block.index] = block.index[self.grids(block, element.permutations)]
+            source[block.index] = block.index[self.source_indices(block, element.permutations)]
             factor[block.index] = self.factors(number, element)
         return source, factor
 
-    def grids(self, block: Block, permutations: Mapping[int, np.ndarray], skip: int | None = None) -> tuple:
-        """The old index of every new one along each dimension of a block; dimension ``skip`` stays."""
+    def source_indices(self, block: Block, permutations: Mapping[int, np.ndarray]) -> tuple[np.ndarray, ...]:
+        """The old index of every new one along each dimension of a block."""
         return tuple(
             np.arange(size).reshape([-1 if k == d else 1 for k in range(block.index.ndim)])
-            if number not in permutations or d == skip
-            else self.spread(block.units, d, permutations[number])
+            if number not in permutations
+            else self.broadcast(block.units, d, permutations[number])
             for d, (number, size) in enumerate(zip(block.units, block.index.shape, strict=True))
         )
 
-    def spread(self, dimensions: tuple[int, ...], d: int, values: np.ndarray) -> np.ndarray:
+    def broadcast(self, dimensions: tuple[int, ...], d: int, values: np.ndarray) -> np.ndarray:
         """Values ``[*shape, n]`` of the units on dimension ``d``, laid out along all the dimensions."""
         order = [*(dimensions.index(k) for k in self.units[dimensions[d]].within), d]
         shape = [1] * len(dimensions)
@@ -193,7 +193,7 @@ class Symmetries:
             for (k, way), value in values.items():
                 for (at, d), power in getattr(self.units[k], ways)[way].items():
                     if at == number:
-                        result = result * self.spread(block.units, d, np.asarray(value, float)) ** power
+                        result = result * self.broadcast(block.units, d, np.asarray(value, float)) ** power
         return result
 
     def act(self, element: Element, params: Params) -> Params:

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jax.extend import core
 
-from allroads.pfmap.jaxpr import interpret
+from allroads.pfmap.jaxpr import bind, interpret, shaped
 from allroads.pfmap.symmetries.axes import Atom
 from allroads.pfmap.symmetries.constraints import SIGN, Array, Axis, Constraints
 from allroads.pfmap.symmetries.rules import RULES
@@ -44,10 +44,10 @@ def gather_constraints(
             name = equation.primitive.name
             outputs = (CONTROL.get(name) or RULES.get(name, opaque))(constraints, equation, operands)
         for var, output in zip(equation.outvars, outputs, strict=True):
-            if output.shape != tuple(var.aval.shape):
-                raise AssertionError(f"{equation.primitive}: shape {output.shape}, expected {var.aval.shape}")
+            if output.shape != tuple(shaped(var).shape):
+                raise AssertionError(f"{equation.primitive}: shape {output.shape}, expected {shaped(var).shape}")
             constraints.record(output.axes)
-            if capture and len(equation.outvars) == 1 and var.aval.dtype.kind == "f" and output.value is None:
+            if capture and len(equation.outvars) == 1 and shaped(var).dtype.kind == "f" and output.value is None:
                 constraints.captured.append((number, output))
         return outputs
 
@@ -64,14 +64,13 @@ def _folded(equation: core.JaxprEqn, operands: Sequence[Array]) -> list[np.ndarr
     """The results of an operation on known numbers, where they are not large; else ``None``."""
     if any(operand.value is None for operand in operands) or equation.effects:
         return None
-    if sum(var.aval.size for var in equation.outvars) > FOLDED:
+    if sum(shaped(var).size for var in equation.outvars) > FOLDED:
         return None
     if any(isinstance(value, core.Jaxpr | core.ClosedJaxpr) for value in equation.params.values()):
         return None
     with jax.ensure_compile_time_eval():
         arrays = [jax.numpy.asarray(operand.value) for operand in operands]
-        results = equation.primitive.bind(*arrays, **equation.params)
-    return [np.asarray(r) for r in (results if equation.primitive.multiple_results else [results])]
+        return [np.asarray(result) for result in bind(equation, arrays)]
 
 
 def _body(constraints: Constraints, body: core.ClosedJaxpr, args: Sequence[Array]) -> list[Array]:

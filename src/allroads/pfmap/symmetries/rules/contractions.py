@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from jax.extend import core
 
+from allroads.pfmap.jaxpr import shaped
 from allroads.pfmap.symmetries.axes import Atom
 from allroads.pfmap.symmetries.constraints import SYSTEMS, Array, Axis, Constraints, compound_axis
 from allroads.pfmap.symmetries.degrees import total
@@ -41,7 +42,7 @@ def convolution(constraints: Constraints, equation: core.JaxprEqn, operands: Seq
         params["dimension_numbers"].rhs_spec,
         params["dimension_numbers"].out_spec,
     )
-    groups, shape = params["feature_group_count"], equation.outvars[0].aval.shape
+    groups, shape = params["feature_group_count"], shaped(equation.outvars[0]).shape
     for d in space:
         constraints.require_degree_zero(constraints.pin_ordered(image, d, "a convolution along it"))
     for d in window:

@@ -8,6 +8,7 @@ from typing import Any
 
 from jax.extend import core
 
+from allroads.pfmap.jaxpr import shaped
 from allroads.pfmap.symmetries.constraints import SIGN, SYSTEMS, Array, Axis, Constraints
 from allroads.pfmap.symmetries.degrees import Degree, total, zero
 
@@ -117,7 +118,7 @@ def elementwise(constraints: Constraints, equation: core.JaxprEqn, operands: Seq
         policies = (fixed, fixed)
     scaled_operands = operands[1:] if name == "select_n" else operands
     axes = []
-    for dimension, size in enumerate(equation.outvars[0].aval.shape):
+    for dimension, size in enumerate(shaped(equation.outvars[0]).shape):
         full = [o.axes[dimension] for o in operands if o.axes and o.axes[dimension].size == size]
         for axis in full[1:]:
             constraints.unify(full[0], axis)

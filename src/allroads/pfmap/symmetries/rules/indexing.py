@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from jax.extend import core
 
+from allroads.pfmap.jaxpr import shaped
 from allroads.pfmap.symmetries.axes import Atom
 from allroads.pfmap.symmetries.constraints import SIGN, Array, Axis, Constraints
 from allroads.pfmap.symmetries.rules.shapes import section
@@ -68,7 +69,7 @@ def gather(constraints: Constraints, equation: core.JaxprEqn, operands: Sequence
             if d not in numbers.collapsed_slice_dims:
                 offsets.append(Axis(Atom(size, {"looked up by index"})))
     batch = [Axis(axis.atom) for axis in indices.axes[:-1]]
-    rank = len(equation.outvars[0].aval.shape)
+    rank = len(shaped(equation.outvars[0]).shape)
     return [Array(tuple((offsets if d in numbers.offset_dims else batch).pop(0) for d in range(rank)))]
 
 

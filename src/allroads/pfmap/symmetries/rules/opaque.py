@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from jax.extend import core
 
+from allroads.pfmap.jaxpr import shaped
 from allroads.pfmap.symmetries.axes import is_pinned, pin
 from allroads.pfmap.symmetries.constraints import Array, Constraints
 
@@ -19,5 +20,5 @@ def opaque(constraints: Constraints, equation: core.JaxprEqn, operands: Sequence
         constraints.require_degree_zero(axis)
         pin(axis.atom, f"the primitive {name}, which has no rule")
     return [
-        constraints.new_array(var.aval.shape, f"the primitive {name}, which has no rule") for var in equation.outvars
+        constraints.new_array(shaped(var).shape, f"the primitive {name}, which has no rule") for var in equation.outvars
     ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from jax.extend import core
 
+from allroads.pfmap.jaxpr import shaped
 from allroads.pfmap.symmetries.axes import Atom
 from allroads.pfmap.symmetries.constraints import SIGN, Array, Axis, Constraints
 
@@ -69,13 +70,13 @@ def reduce_window(constraints: Constraints, equation: core.JaxprEqn, operands: S
     x, params = operands[0], equation.params
     axes = []
     for d, axis in enumerate(x.axes):
-        if params["window_dimensions"][d] == 1 and equation.outvars[0].aval.shape[d] == axis.size:
+        if params["window_dimensions"][d] == 1 and shaped(equation.outvars[0]).shape[d] == axis.size:
             if equation.primitive.name != "reduce_window_sum":
                 constraints.require_degree_zero(axis, SIGN)
             axes.append(axis)
         else:
             constraints.require_degree_zero(constraints.pin_ordered(x, d, "windows along it"))
-            axes.append(Axis(Atom(equation.outvars[0].aval.shape[d], {"windows along it"})))
+            axes.append(Axis(Atom(shaped(equation.outvars[0]).shape[d], {"windows along it"})))
     return [Array(tuple(axes))]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from jax.extend import core
 
+from allroads.pfmap.jaxpr import shaped
 from allroads.pfmap.symmetries.axes import Atom, is_pinned, pin
 from allroads.pfmap.symmetries.constraints import SIGN, Array, Axis, Constraints, compound_axis
 from allroads.pfmap.symmetries.degrees import zero
@@ -55,7 +56,7 @@ def reshape(constraints: Constraints, equation: core.JaxprEqn, operands: Sequenc
         if axis.size == 1:
             constraints.require_degree_zero(axis)
     axes = []
-    for size in equation.outvars[0].aval.shape:
+    for size in shaped(equation.outvars[0]).shape:
         if size == 1:
             axes.append(Axis(Atom(1)))
             continue
@@ -78,7 +79,7 @@ def _scrambled(constraints: Constraints, equation: core.JaxprEqn, x: Array) -> l
     for axis in x.axes:
         constraints.require_degree_zero(axis)
         pin(axis.atom, reason)
-    return [constraints.new_array(equation.outvars[0].aval.shape, reason)]
+    return [constraints.new_array(shaped(equation.outvars[0]).shape, reason)]
 
 
 def concatenate(constraints: Constraints, equation: core.JaxprEqn, operands: Sequence[Array]) -> list[Array]:
@@ -196,7 +197,7 @@ def pad(constraints: Constraints, equation: core.JaxprEqn, operands: Sequence[Ar
             axes.append(axis)
         elif between or min(low, high) < 0 or is_pinned(axis.atom):
             constraints.require_degree_zero(constraints.pin_ordered(x, along, "padding"))
-            axes.append(Axis(Atom(equation.outvars[0].aval.shape[along], {"padding"})))
+            axes.append(Axis(Atom(shaped(equation.outvars[0]).shape[along], {"padding"})))
         else:
             sides = [Axis(Atom(size)) for size in (low, high)]
             if border.invariant_under(SIGN):
