@@ -67,8 +67,9 @@ def align(
     and the moved point gets the balance of ``a``.
 
     - ``"weights"``: maximises ``⟨a, moved b⟩``; first from the inputs and outputs inwards, then from random starts.
-    - ``"activations"``: maximises the correlations of what matched units do on the inputs. Units that are seen inside
-      loops only are matched by weights.
+    - ``"activations"``: maximises the correlations of the activations of matched units on the inputs. A unit's sign
+      is applied to the arrays inside the network that it flips, and to no other. Units inside loops are matched by
+      weights.
     - ``"search"``: starts from the better of both and lowers what the segment between the points does wrong: how far
       its outputs are from the segment of outputs in the sense of ``loss``, or ``loss`` itself where labels are given.
       200 steps; the best place on the way is kept.

@@ -26,8 +26,8 @@ class Repaired:
 
     Args:
         network: For ``"units"`` the network with a scale and a shift for each unit; else the network that was given.
-        params: Its parameters: for ``"units"`` ``{"point": …, "corrections": [(scale, shift), …]}``, one pair a hidden
-            layer.
+        params: Its parameters: for ``"units"`` ``{"point": …, "corrections": [(scale, shift), …]}``, one pair per
+            hidden layer.
         changed: How many layers, or the names of the parameters, that were corrected.
         skipped: Loops and branches with layers inside, which stay as they are.
         status: ``ok``, or ``not applicable`` where no hidden layer was found.

@@ -76,7 +76,7 @@ def _has_layers(equation: core.JaxprEqn) -> bool:
 
 
 def unit_statistics(network: Network, params: Params, inputs: Any) -> list[tuple[Any, Any]]:
-    """Mean and deviation of every unit over the data, one pair a layer; the last layer, which reads out, too."""
+    """Mean and deviation of every unit over the data, one pair per layer, the last one, which reads out, included."""
     found = []
 
     def at_layer(number: int, units: Any, axes: tuple[int, ...]) -> Any:
@@ -111,12 +111,12 @@ def corrections(
 
 
 def corrected(units: Any, axes: tuple[int, ...], scale: Any, shift: Any) -> Any:
-    """``scale · units + shift``, one of each a unit."""
+    """``scale · units + shift``, one of each per unit."""
     return units * jnp.expand_dims(scale, axes) + jnp.expand_dims(shift, axes)
 
 
 def corrected_network(network: Network, layers: int) -> Network:
-    """The network with parameters ``{"point": …, "corrections": [(scale, shift), …]}``, one pair a hidden layer."""
+    """The network with parameters ``{"point": …, "corrections": [(scale, shift), …]}``, one pair per hidden layer."""
 
     def apply(params: Params, inputs: Any) -> Any:
         def at_layer(number: int, units: Any, axes: tuple[int, ...]) -> Any:

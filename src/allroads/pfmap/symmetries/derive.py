@@ -54,10 +54,10 @@ def derive(network: Network, params: Params, inputs: Any) -> Symmetries:
         constraints.require_degree_zero(axis)
     indexed = resolve_indexed_axes(constraints)
     batch = next((x.axes[0].atom for x in given if x.axes), None)
-    return _assembled(constraints, indexed, named, leaves, batch)
+    return _solved(constraints, indexed, named, leaves, batch)
 
 
-def _assembled(
+def _solved(
     constraints: Constraints,
     indexed: IndexedAxes,
     named: Sequence[tuple[str, Any]],

@@ -24,8 +24,8 @@ class Units:
             permutation for each index of those. Empty for most.
         shape: Sizes of those axes; permutations are ``[*shape, n]``.
         movable: Whether they may be permuted. Fixed axes are listed too where others depend on them.
-        signs: Sign flips: for each way of flipping, ``{(block, dimension): 1}`` of the parameters that it flips.
-        scales: Positive scalings: for each way, ``{(block, dimension): power}``.
+        signs: Sign flips: for each independent one, ``{(block, dimension): 1}`` of the parameters that it flips.
+        scales: Positive scalings: for each independent one, ``{(block, dimension): power}``.
     """
 
     name: str
@@ -71,8 +71,8 @@ class Element:
 
     Args:
         permutations: For each number of movable units, ``[*shape, n]``: new unit j is the old unit ``p[…, j]``.
-        signs: For each (units, way), ±1, ``[*shape, n]``, in the new order; missing ones are 1.
-        scales: For each (units, way), positive, ``[*shape, n]``, in the new order; missing ones are 1.
+        signs: For each (units, flip), ±1, ``[*shape, n]``, in the new order; missing ones are 1.
+        scales: For each (units, scaling), positive, ``[*shape, n]``, in the new order; missing ones are 1.
     """
 
     permutations: Mapping[int, np.ndarray] = field(default_factory=dict)

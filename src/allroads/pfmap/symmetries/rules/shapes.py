@@ -152,7 +152,7 @@ def split(constraints: Constraints, equation: core.JaxprEqn, operands: Sequence[
 
 
 def section(constraints: Constraints, x: Array, along: int, start: int, stop: int) -> Array:
-    """Indices ``start … stop−1`` of an axis. One index of it holds it still, and other axes may depend on it."""
+    """Indices ``start … stop−1`` of an axis. A single index pins it, and other axes may depend on it."""
     axes = list(x.axes)
     if stop - start == axes[along].size:
         return x
