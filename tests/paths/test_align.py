@@ -11,9 +11,10 @@ from allroads.errors import UnknownNameError
 from allroads.networks.build import NETWORKS
 from allroads.paths.align import align
 from allroads.paths.align.activations import activation_terms
-from allroads.paths.align.matching import assignments, best_flips, from_outside, match, matched, scattered
-from allroads.paths.align.search import divergence, middle, refine, tuned_scales
-from allroads.paths.align.terms import likeness, weight_terms
+from allroads.paths.align.matching import assignments, greedy_start, match, match_units, random_start
+from allroads.paths.align.search import divergence, optimise_scales, segment_objective, straight_through_search
+from allroads.paths.align.signs import best_signs
+from allroads.paths.align.terms import inner_product, weight_terms
 from allroads.pfmap.symmetries import Element, symmetries
 from allroads.status import PathStatus
 
@@ -65,7 +66,7 @@ def test_planted_permutation_of_three_layers_of_64_from_random_starts_too(seed):
     moved = factor * flat[source]
     terms = weight_terms(found, flat, moved)
     rng = np.random.default_rng(seed)
-    for start in (from_outside(found, terms), scattered(found, rng)):
+    for start in (greedy_start(found, terms), random_start(found, rng)):
         element = match(found, terms, start, rng)
         source, factor = found.gather(element)
         np.testing.assert_allclose(factor * moved[source], flat, atol=1e-12)
@@ -77,11 +78,11 @@ def test_one_hidden_layer_is_matched_as_well_as_any_permutation_and_flip_can():
     terms = weight_terms(found, found.flatten(a), found.flatten(b))
     (k,) = found.movable
     best = max(
-        likeness(found, terms, Element({k: np.array(order)}, {(k, 0): np.array(sign)}))
+        inner_product(found, terms, Element({k: np.array(order)}, {(k, 0): np.array(sign)}))
         for order in itertools.permutations(range(4))
         for sign in itertools.product((-1.0, 1.0), repeat=4)
     )
-    assert likeness(found, terms, from_outside(found, terms)) == pytest.approx(best, rel=1e-9)
+    assert inner_product(found, terms, greedy_start(found, terms)) == pytest.approx(best, rel=1e-9)
 
 
 def test_heads_are_matched_as_well_as_any_exchange_of_heads_and_of_units_inside():
@@ -100,22 +101,23 @@ def test_heads_are_matched_as_well_as_any_exchange_of_heads_and_of_units_inside(
     pairs = list(itertools.product(itertools.permutations(range(3)), repeat=2))
     best = -np.inf
     for order in itertools.permutations(range(2)):
+        orders = {heads: np.array(order)}
         # the two sets of inner units add up, so each is enumerated by itself, with the best of all sixty-four flips
         total = 0.0
         for k in inner:
             near = [term for term in terms if k in term.block.units]
             total += max(
-                likeness(found, near, Element({heads: np.array(order), k: np.array(pair)}, {(k, 0): np.array(sign)}))
+                inner_product(found, near, Element(orders | {k: np.array(pair)}, {(k, 0): np.array(sign)}))
                 for pair in pairs
                 for sign in itertools.product(itertools.product((-1.0, 1.0), repeat=3), repeat=2)
             )
         best = max(best, total)
-    assert likeness(found, terms, matched(found, terms, Element(), heads)) == pytest.approx(best, rel=1e-6)
+    assert inner_product(found, terms, match_units(found, terms, Element(), heads)) == pytest.approx(best, rel=1e-6)
 
 
 def test_flips_are_best_of_all_for_one_way_and_assignment_of_small_gains_is_exhaustive():
     parts = {(): normal(4, 4, seed=1), (0,): normal(4, 4, seed=2)}
-    total, (signs,) = best_flips(parts, (4, 4), 1)
+    total, (signs,) = best_signs(parts, (4, 4), 1)
     np.testing.assert_allclose(total, parts[()] + np.abs(parts[0,]))
     np.testing.assert_array_equal(signs, np.sign(parts[0,]))
     (order,) = assignments(total[None])
@@ -142,11 +144,13 @@ def test_matching_only_climbs_and_restarts_keep_the_best():
     terms = weight_terms(found, found.flatten(a), found.flatten(b))
     rng = np.random.default_rng(0)
     reached = []
-    for start in [from_outside(found, terms)] + [scattered(found, rng) for _ in range(5)]:
+    for start in [greedy_start(found, terms)] + [random_start(found, rng) for _ in range(5)]:
         end = match(found, terms, start, rng)
-        assert likeness(found, terms, end) >= likeness(found, terms, start) - 1e-9
-        assert likeness(found, terms, match(found, terms, end, rng)) == pytest.approx(likeness(found, terms, end))
-        reached.append(likeness(found, terms, end))
+        assert inner_product(found, terms, end) >= inner_product(found, terms, start) - 1e-9
+        assert inner_product(found, terms, match(found, terms, end, rng)) == pytest.approx(
+            inner_product(found, terms, end)
+        )
+        reached.append(inner_product(found, terms, end))
     few, many = (align(network, a, b, inputs, restarts=n).distance for n in (0, 8))
     assert many <= few + 1e-9
     assert len({round(r, 6) for r in reached}) > 1, "with three layers there are several local optima"
@@ -183,17 +187,17 @@ def test_search_goes_below_where_it_starts():
     found = symmetries(network, a, inputs)
     goal, moving = found.flatten(a), found.flatten(b)
     rng, terms = np.random.default_rng(0), weight_terms(found, goal, moving)
-    objective = middle(network, found, a, b, inputs, "mse", None, judged=False)
-    start = match(found, terms, from_outside(found, terms), rng)
+    objective = segment_objective(network, found, a, b, inputs, "mse", None, held_out=False)
+    start = match(found, terms, greedy_start(found, terms), rng)
 
     def point(element):
         source, factor = found.gather(element)
         return factor * moving[source]
 
     before = objective(point(start))[0]
-    reached, element = refine(found, goal, moving, np.ones_like(goal), objective, start, rng)
+    reached, element = straight_through_search(found, goal, moving, np.ones_like(goal), objective, start, rng)
     assert reached == pytest.approx(objective(point(element))[0]) and reached < 0.95 * before
-    after, scales = tuned_scales(found, point(element), objective)
+    after, scales = optimise_scales(found, point(element), objective)
     scaled = found.gather(Element(scales=scales))[1] * point(element)
     assert after == pytest.approx(objective(scaled)[0]) and after < reached
     # the slope along one scale, against a difference

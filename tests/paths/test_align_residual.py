@@ -10,8 +10,8 @@ from jax import lax
 
 from allroads import Network
 from allroads.paths.align import align
-from allroads.paths.align.matching import from_outside, match, scattered
-from allroads.paths.align.terms import likeness, weight_terms
+from allroads.paths.align.matching import greedy_start, match, random_start
+from allroads.paths.align.terms import inner_product, weight_terms
 from allroads.pfmap.symmetries import Element, symmetries
 from allroads.pfmap.symmetries.scales import balanced_scales
 
@@ -62,9 +62,9 @@ def test_planted_symmetries_are_undone_from_random_starts_too(width, blocks, gro
     assert result.distance <= 1e-5 * np.linalg.norm(found.flatten(a)) < 0.01 * result.distance_before
     even = [balanced_scales(found, found.flatten(point))[0] for point in (a, b)]
     terms, rng = weight_terms(found, *even), np.random.default_rng(2)
-    ends = [match(found, terms, scattered(found, rng), rng) for _ in range(5)]
+    ends = [match(found, terms, random_start(found, rng), rng) for _ in range(5)]
     whole = float((even[0] ** 2).sum())  # the inner product of a point with itself
-    assert max(likeness(found, terms, end) for end in ends) == pytest.approx(whole, rel=1e-6)
+    assert max(inner_product(found, terms, end) for end in ends) == pytest.approx(whole, rel=1e-6)
 
 
 def test_matching_reaches_the_best_of_all_permutations_of_a_tiny_network():
@@ -77,12 +77,12 @@ def test_matching_reaches_the_best_of_all_permutations_of_a_tiny_network():
         terms, rng = weight_terms(found, *even), np.random.default_rng(0)
         orders = [np.array(order) for order in itertools.permutations(range(4))]
         best = max(
-            likeness(found, terms, Element(dict(zip(found.movable, pair, strict=True))))
+            inner_product(found, terms, Element(dict(zip(found.movable, pair, strict=True))))
             for pair in itertools.product(orders, repeat=2)
         )
-        starts = [from_outside(found, terms), *(scattered(found, rng) for _ in range(4))]
-        ends = [likeness(found, terms, match(found, terms, start, rng)) for start in starts]
+        starts = [greedy_start(found, terms), *(random_start(found, rng) for _ in range(4))]
+        ends = [inner_product(found, terms, match(found, terms, start, rng)) for start in starts]
         assert max(ends) <= best + 1e-9
-        assert likeness(found, terms, Element()) < ends[0]
+        assert inner_product(found, terms, Element()) < ends[0]
         reached.append(max(ends) / best)
     assert reached == pytest.approx([1.0] * 4, rel=1e-9)

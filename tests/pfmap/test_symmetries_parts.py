@@ -9,16 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allroads.pfmap.symmetries.axes import Atom, atoms_of, compound, cut, find, is_pinned, pin, split, unify
-from allroads.pfmap.symmetries.grades import leaves, normal
+from allroads.pfmap.symmetries.degrees import Leaf, leaves, normal_form
 from allroads.pfmap.symmetries.solve import in_span, null_space
 
 
 def labelled(atom):
     """The axis spelled out: for every index the atoms and the indices in them."""
-    tree = normal(atom)
+    tree = normal_form(atom)
 
     def spell(part):
-        if part.kind == "leaf":
+        if isinstance(part, Leaf):
             return [((id(find(part.atom)), i),) for i in range(part.size)]
         if part.kind == "cat":
             return [label for p in part.parts for label in spell(p)]
@@ -48,8 +48,8 @@ def test_unified_axes_are_spelled_alike(seed):
     a, b = random_axis(24), random_axis(24)
     unify(a, b)
     assert a.size == b.size == len(labelled(a)) == len(labelled(b))
-    free = [leaf for axis in (a, b) for leaf in leaves(normal(axis)) if not is_pinned(leaf.atom)]
-    if free and not any(is_pinned(leaf.atom) for axis in (a, b) for leaf in leaves(normal(axis))):
+    free = [leaf for axis in (a, b) for leaf in leaves(normal_form(axis)) if not is_pinned(leaf.atom)]
+    if free and not any(is_pinned(leaf.atom) for axis in (a, b) for leaf in leaves(normal_form(axis))):
         assert labelled(a) == labelled(b)
 
 

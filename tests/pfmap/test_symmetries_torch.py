@@ -9,7 +9,7 @@ import pytest
 
 from allroads import from_equinox
 from allroads.paths.align import align
-from allroads.pfmap.symmetries import symmetries
+from allroads.pfmap.symmetries import Element, symmetries
 
 
 def group(found):
@@ -80,3 +80,72 @@ def test_trained_statistics_of_a_batch_norm_pin_its_channels_and_are_named():
     *_, found = derived(trained, images)
     assert group(found) == {(6, ()): 1}
     assert found.pinned["1.weight:0"] == ("a constant of the network",)
+
+
+class Recurrent(torch.nn.Module):
+    """A stacked or bidirectional recurrent module that is read out in one of the usual ways."""
+
+    def __init__(self, kind, layers, bidirectional, read):
+        super().__init__()
+        self.cell = getattr(torch.nn, kind)(3, 6, num_layers=layers, bidirectional=bidirectional, batch_first=True)
+        directions = 2 if bidirectional else 1
+        self.how = read
+        width = {"outputs": directions, "last": 1, "both directions": 2, "all states": layers * directions}[read]
+        self.read = torch.nn.Linear(6 * width, 2)
+
+    def forward(self, x):
+        outputs, state = self.cell(x)
+        state = state[0] if isinstance(state, tuple) else state
+        if self.how == "outputs":
+            return self.read(outputs)
+        if self.how == "last":
+            return self.read(state[-1])
+        if self.how == "both directions":
+            return self.read(torch.cat([state[-2], state[-1]], 1))
+        return self.read(state.transpose(0, 1).flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "layers", "bidirectional", "read"),
+    [
+        ("RNN", 2, False, "outputs"),
+        ("GRU", 2, False, "outputs"),
+        ("LSTM", 2, False, "outputs"),
+        ("RNN", 1, True, "outputs"),
+        ("LSTM", 2, True, "outputs"),
+        ("GRU", 2, False, "last"),
+        ("LSTM", 2, True, "both directions"),
+        ("LSTM", 3, False, "all states"),
+    ],
+)
+def test_every_layer_and_direction_has_its_own_units(kind, layers, bidirectional, read):
+    torch.manual_seed(0)
+    network, params, found = derived(Recurrent(kind, layers, bidirectional, read), torch.randn(4, 5, 3))
+    count = layers * (2 if bidirectional else 1)
+    assert group(found) == {(6, ()): count} and found.refused == () and found.error <= 1e-10
+    assert all(len(found.units[k].signs) == 1 for k in found.movable)
+    inputs = np.random.default_rng(0).normal(size=(4, 5, 3)).astype(np.float32)
+    first = next(k for k in found.movable if "_l0" in found.units[k].name)
+    alone = found.act(Element({first: np.array([3, 0, 5, 1, 4, 2])}), params)
+    np.testing.assert_allclose(network.apply(alone, inputs), network.apply(params, inputs), atol=1e-6)
+    for moved in (alone, found.act(found.random(np.random.default_rng(1)), params)):
+        result = align(network, params, moved, inputs, restarts=0)
+        assert result.distance < 1e-6 < 1.0 < result.distance_before
+
+
+def test_group_norm_of_a_torch_module_is_undone():
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 8, 3), torch.nn.GroupNorm(4, 8), torch.nn.ReLU(), torch.nn.Conv2d(8, 6, 3),
+        torch.nn.GroupNorm(3, 6), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(24, 2),
+    )  # fmt: skip
+    for name, parameter in module.named_parameters():
+        if name in ("1.weight", "1.bias", "4.weight", "4.bias"):
+            torch.nn.init.normal_(parameter)
+    network, params, found = derived(module, torch.randn(3, 1, 6, 6))
+    assert group(found) == {(4, ()): 1, (2, (4,)): 1, (3, ()): 1, (2, (3,)): 1}
+    moved = found.act(found.random(np.random.default_rng(1)), params)
+    inputs = np.random.default_rng(0).normal(size=(32, 1, 6, 6)).astype(np.float32)
+    for method in ("weights", "activations"):
+        result = align(network, params, moved, inputs, method=method, restarts=0)
+        assert result.distance < 1e-5 < 1.0 < result.distance_before

@@ -18,7 +18,7 @@ from allroads.explorers.explorer import Explorer
 from allroads.explorers.pack import Data, Record, Schedule, compiled_pack
 from allroads.explorers.schedule import log_spaced
 from allroads.explorers.trajectory import Cost, Trajectory
-from allroads.pfmap.intermediates import intermediate_bytes
+from allroads.pfmap.jaxpr import intermediate_bytes
 from allroads.pfmap.losses import PerExampleLoss, resolve_loss
 from allroads.pfmap.network import Network, Params
 from allroads.status import RunStatus

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from allroads.errors import InputError
+from allroads.pfmap.arrays import as_array
 from allroads.pfmap.losses import PerExampleLoss
 
 
@@ -45,7 +46,7 @@ def agreement(a: Any, b: Any, loss: str | PerExampleLoss) -> float:
         >>> agreement([[1.0], [-2.0], [3.0]], [[4.0], [1.0], [5.0]], "bce")
         0.6666666666666666
     """
-    a, b = np.asarray(a), np.asarray(b)
+    a, b = as_array(a), as_array(b)
     if a.shape != b.shape:
         raise InputError(f"agreement: outputs have shapes {a.shape} and {b.shape}; expected the same inputs for both.")
     same = answers(a, loss) == answers(b, loss)

@@ -12,7 +12,7 @@ import numpy as np
 
 from allroads.checks import check_count
 from allroads.paths.align import align as moved_near
-from allroads.paths.repair import mender
+from allroads.paths.repair import repair_method
 from allroads.pfmap.losses import bce, cross_entropy, resolve_loss
 from allroads.pfmap.network import Params
 from allroads.pfmap.objective import Examples, Objective
@@ -122,7 +122,7 @@ def barrier(
         losses, errors = compiled_profile(problem.objective)(a, b, jnp.asarray(ts), data)
         return finish(read_barrier(ts, losses, errors), throw)
     calibration = data.inputs if calibration is None else jax.tree.map(jnp.asarray, calibration)
-    changed = mender(problem.network, a, calibration, repair).changed
+    changed = repair_method(problem.network, a, calibration, repair).changed
     profile = _compiled_repaired_profile(problem.objective, repair)
     losses, errors = profile(a, b, jnp.asarray(ts), data, calibration)
     return finish(read_barrier(ts, losses, errors, PathStatus.OK if changed else PathStatus.NOT_APPLICABLE), throw)
@@ -179,12 +179,12 @@ def _compiled_repaired_profile(objective: Objective, repair: str) -> Any:
 
     @jax.jit
     def profile(a: Params, b: Params, ts: Any, data: Examples, calibration: Any) -> Any:
-        how = mender(objective.network, a, calibration, repair)
-        read, known = reader(objective, how.network.apply), how.prepare(a, b, calibration)
+        how = repair_method(objective.network, a, calibration, repair)
+        read, known = reader(objective, how.network.apply), how.statistics(a, b, calibration)
 
         def at(t: Any) -> Any:
             point = between(a, b, t)
-            loss, error = read(how.mend(point, t, known, calibration), data)
+            loss, error = read(how.fix(point, t, known, calibration), data)
             return loss + objective.penalty(point), error
 
         return jax.lax.map(at, ts)

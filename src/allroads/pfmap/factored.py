@@ -12,19 +12,20 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.extend import core
 
+from allroads.pfmap.jaxpr import evaluate_annotated, shaped
 from allroads.pfmap.network import Network, Params
-from allroads.pfmap.replay import replay
 
-WORTH = 2
-"""Times as many entries as both vectors together, from which on the two products are cheaper."""
+MIN_SAVING = 2
+"""Entries of a matrix per entry of both vectors, above which the two products are cheaper."""
 
 Product = Callable[[int, int, Any, Any], Any]
-"""``(number of the equation, leaf, the vector, what the product gives) -> `` what to go on with."""
+"""``product(number of the equation, leaf, vector, product) -> product`` that the network goes on with."""
 
 
 class Use(NamedTuple):
-    """Where a matrix is used: index of the leaf, number of the equation."""
+    """The use of a matrix: index of the leaf, number of the equation."""
 
     leaf: int
     equation: int
@@ -39,31 +40,33 @@ def dense_uses(network: Network, params: Params, example: Any) -> tuple[Use, ...
         example: A batch of one example, or its shape.
     """
     found: dict[int, list[tuple[int, int]]] = {}
-    spoilt: set[int] = set()
+    disqualified: set[int] = set()
 
-    def note(equation: int, leaf: int, vector: Any, product: Any) -> Any:
+    def count_use(equation: int, leaf: int, vector: Any, product: Any) -> Any:
         found.setdefault(leaf, []).append((equation, vector.size + product.size))
         return product
 
     leaves = jax.tree.leaves(params)
-    jax.eval_shape(lambda p, x: _run(network, p, x, note, spoilt), params, example)
+    jax.eval_shape(lambda p, x: _run(network, p, x, count_use, disqualified), params, example)
     return tuple(
         Use(leaf, uses[0][0])
         for leaf, uses in sorted(found.items())
-        if len(uses) == 1 and leaf not in spoilt and leaves[leaf].size > WORTH * uses[0][1]
+        if len(uses) == 1 and leaf not in disqualified and leaves[leaf].size > MIN_SAVING * uses[0][1]
     )
 
 
 def factored_row(network: Network, params: Params, example: Any, output: Any, uses: tuple[Use, ...]) -> list[Any]:
     """One row of J: x and g of every use, then the gradients of all other leaves."""
-    leaves, structure = jax.tree.flatten(params)
+    leaves, _ = jax.tree.flatten(params)
     factored = {use.leaf for use in uses}
     others = [leaf for i, leaf in enumerate(leaves) if i not in factored]
     which = {use.equation: k for k, use in enumerate(uses)}
 
     def point(others: Sequence[Any]) -> Params:
         rest = iter(others)
-        return structure.unflatten([leaf if i in factored else next(rest) for i, leaf in enumerate(leaves)])
+        return jax.tree.unflatten(
+            jax.tree.structure(params), [leaf if i in factored else next(rest) for i, leaf in enumerate(leaves)]
+        )
 
     shapes: dict[int, Any] = {}
 
@@ -92,35 +95,38 @@ def factored_row(network: Network, params: Params, example: Any, output: Any, us
     return factors + list(rest)
 
 
-def _run(network: Network, params: Params, example: Any, product: Product, spoilt: set[int]) -> Any:
-    """The network, with every product of a leaf with a vector as ``product`` gives it on.
+def _run(network: Network, params: Params, example: Any, product: Product, disqualified: set[int]) -> Any:
+    """The outputs of a network, with every product of a leaf and a vector replaced.
 
-    Leaves that are used in another way, transposing apart, are added to ``spoilt``.
+    Leaves that are used otherwise, except transposed, are added to ``disqualified``.
     """
-    count = 0
 
-    def rule(equation: Any, operands: Sequence[Any], leaves: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, Any]:
-        nonlocal count
-        count += 1
+    def rule(
+        number: int,
+        equation: core.JaxprEqn,
+        operands: Sequence[Any],
+        leaves: Sequence[Any],
+        outputs: Sequence[Any],
+    ) -> tuple[Any, Any]:
         if equation.primitive.name == "transpose":
             return outputs, leaves[0]
         factor = _factor(equation, leaves)
         if factor is not None:
-            return [product(count, leaves[factor], operands[1 - factor], outputs[0])], None
-        spoilt.update(leaf for leaf in leaves if leaf is not None)
+            return [product(number, leaves[factor], operands[1 - factor], outputs[0])], None
+        disqualified.update(leaf for leaf in leaves if leaf is not None)
         return outputs, None
 
-    outputs, leaves = replay(network, params, example, lambda leaf: leaf, None, rule, derivatives=True)
-    spoilt.update(leaf for leaf in leaves if leaf is not None)
+    outputs, leaves = evaluate_annotated(network, params, example, lambda leaf: leaf, None, rule, keep_derivatives=True)
+    disqualified.update(leaf for leaf in leaves if leaf is not None)
     return outputs
 
 
-def _factor(equation: Any, leaves: Sequence[int | None]) -> int | None:
+def _factor(equation: core.JaxprEqn, leaves: Sequence[int | None]) -> int | None:
     """Which operand is a leaf that an equation multiplies by a vector; ``None`` where it does no such thing."""
     if equation.primitive.name != "dot_general" or [leaf is None for leaf in leaves].count(True) != 1:
         return None
     factor = 0 if leaves[0] is not None else 1
     contracted, batch = equation.params["dimension_numbers"]
-    matrix, vector = equation.invars[factor].aval, equation.invars[1 - factor].aval
+    matrix, vector = shaped(equation.invars[factor]), shaped(equation.invars[1 - factor])
     one_side = matrix.ndim == 2 and len(contracted[factor]) == 1 and not batch[0]
     return factor if one_side and vector.size == matrix.shape[contracted[factor][0]] else None

@@ -23,7 +23,7 @@ import numpy as np
 
 from allroads.errors import MemoryBudgetError
 from allroads.pfmap.factored import Use, dense_uses, factored_row
-from allroads.pfmap.intermediates import intermediate_bytes
+from allroads.pfmap.jaxpr import intermediate_bytes
 from allroads.pfmap.network import Network, Params
 
 _HIGHEST = jax.lax.Precision.HIGHEST

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
 from allroads.paths.align.terms import Term
+from allroads.pfmap.jaxpr import evaluate
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.symmetries import Block, Symmetries
-from allroads.pfmap.symmetries.captured import inside
 from allroads.pfmap.symmetries.symmetries import EXAMPLES
 
 LARGEST = 1024
@@ -22,32 +23,37 @@ def activation_terms(network: Network, found: Symmetries, a: Params, b: Params, 
 
     The products of two units are then their correlations. A unit that does not vary is zero and matches nothing.
     """
-    run = inside(network, frozenset(count for count, _ in found.captures))
-    seen = [_batches(run, point, inputs) for point in (a, b)]
+    paths = sorted({capture.path for capture in found.captures})
+    captured = jax.jit(lambda point, x: evaluate(network.apply, point, x, capture=paths)[1])
+    values = [_in_batches(captured, point, inputs) for point in (a, b)]
+    finite = {path for path in paths if all(np.isfinite(v[path]).all() for v in values)}  # masked scores are not
     terms = []
-    for count, block in found.captures:
-        units = (-1, *block.units)
-        if not all(np.isfinite(s[count]).all() for s in seen):
-            continue  # masked scores and the like
-        values = [_standardised(s[count].reshape(len(s[count]), -1)[:, block.index], units) for s in seen]
-        flips = tuple((0,) if k >= 0 and found.units[k].signs else () for k in units)
-        terms.append(Term(Block(np.zeros(0, int), units), values[0], values[1], flips))
+    for capture in found.captures:
+        if capture.path in finite:
+            units = (-1, *capture.block.units)
+            at_a, at_b = (
+                _standardised(v[capture.path].reshape(len(v[capture.path]), -1)[:, capture.block.index], units)
+                for v in values
+            )
+            terms.append(Term(Block(np.zeros(0, int), units), at_a, at_b, ((), *capture.signs)))
     return terms
 
 
-def _batches(run: Any, point: Params, inputs: Any) -> dict[int, np.ndarray]:
-    """Everything that is looked at, on batches of the size that the network was traced with."""
+def _in_batches(captured: Callable[[Params, Any], dict[str, Any]], point: Params, inputs: Any) -> dict[str, np.ndarray]:
+    """The captured arrays, on batches of the size that the network was traced with."""
     size = min(EXAMPLES, len(jax.tree.leaves(inputs)[0]))
     count = min(LARGEST, len(jax.tree.leaves(inputs)[0])) // size
     parts = [
-        run(point, jax.tree.map(lambda x, i=i: np.asarray(x)[i * size : (i + 1) * size], inputs)) for i in range(count)
+        captured(point, jax.tree.map(lambda x, i=i: np.asarray(x)[i * size : (i + 1) * size], inputs))
+        for i in range(count)
     ]
-    return {key: np.stack([np.asarray(part[key], np.float64) for part in parts]) for key in parts[0]}
+    return {path: np.stack([np.asarray(part[path], np.float64) for part in parts]) for path in parts[0]}
 
 
 def _standardised(values: np.ndarray, units: tuple[int, ...]) -> np.ndarray:
     over = tuple(d for d, k in enumerate(units) if k < 0)
     centred = values - values.mean(axis=over, keepdims=True)
     norm = np.sqrt((centred**2).sum(axis=over, keepdims=True))
-    still = norm <= 1e-9 * np.sqrt((values**2).sum(axis=over, keepdims=True)) + 1e-300
-    return np.divide(centred, norm, out=np.zeros_like(centred), where=~still)
+    constant = norm <= 1e-9 * np.sqrt((values**2).sum(axis=over, keepdims=True)) + 1e-300
+    result: np.ndarray = np.divide(centred, norm, out=np.zeros_like(centred), where=~constant)
+    return result

@@ -10,24 +10,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.errors import InputError, UnknownNameError
+from allroads.checks import check_count
+from allroads.errors import UnknownNameError
 from allroads.paths.align.activations import activation_terms
-from allroads.paths.align.matching import fitted_signs, from_outside, match, scattered
-from allroads.paths.align.search import middle, refine, tuned_scales
-from allroads.paths.align.terms import Term, likeness, weight_terms
+from allroads.paths.align.matching import greedy_start, match, random_start, refit_signs
+from allroads.paths.align.search import optimise_scales, segment_objective, straight_through_search
+from allroads.paths.align.terms import Term, inner_product, weight_terms
+from allroads.pfmap.arrays import as_point
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.symmetries import Element, Symmetries, symmetries
 from allroads.pfmap.symmetries.group import named_leaves
 from allroads.pfmap.symmetries.scales import balanced_scales
 from allroads.pfmap.symmetries.symmetries import EXAMPLES, examples
+from allroads.results import Result, finish
 from allroads.status import PathStatus, Status
 
 METHODS = ("weights", "activations", "search")
 
 
-@dataclass(frozen=True, eq=False)
-class Alignment:
+@dataclass(frozen=True, eq=False, repr=False)
+class Alignment(Result):
     """A point moved by a symmetry so as to lie near another.
 
     Args:
@@ -46,6 +49,21 @@ class Alignment:
     distance_before: float
     status: Status
 
+    @property
+    def value(self) -> float:
+        """The distance after alignment."""
+        return self.distance
+
+    @property
+    def error(self) -> None:
+        """``None``: the distance is exact; the matching is a local optimum."""
+        return None
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """``distance_before``."""
+        return {"distance_before": self.distance_before}
+
 
 def align(
     network: Network,
@@ -58,6 +76,7 @@ def align(
     labels: Any | None = None,
     seed: int = 0,
     restarts: int = 4,
+    throw: bool = False,
 ) -> Alignment:
     """Move ``b`` by a symmetry of the parameter–function map so as to lie near ``a``; its function stays.
 
@@ -67,8 +86,9 @@ def align(
     and the moved point gets the balance of ``a``.
 
     - ``"weights"``: maximises ``⟨a, moved b⟩``; first from the inputs and outputs inwards, then from random starts.
-    - ``"activations"``: maximises the correlations of what matched units do on the inputs. Units that are seen inside
-      loops only are matched by weights.
+    - ``"activations"``: maximises the correlations of the activations of matched units on the inputs. A unit's sign
+      is applied to the arrays inside the network that it flips, and to no other. Units inside loops are matched by
+      weights.
     - ``"search"``: starts from the better of both and lowers what the segment between the points does wrong: how far
       its outputs are from the segment of outputs in the sense of ``loss``, or ``loss`` itself where labels are given.
       200 steps; the best place on the way is kept.
@@ -84,6 +104,7 @@ def align(
         seed: Of the check of the symmetries, the random starts and orders.
         restarts: Random starts of ``"weights"`` and ``"search"``, default 4; they seldom win over the first start,
             and cost as much each.
+        throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
         An :class:`Alignment`.
@@ -114,49 +135,51 @@ def align(
     """
     if method not in METHODS:
         raise UnknownNameError("alignment method", method, METHODS)
-    if restarts < 0:
-        raise InputError(f"align: restarts must be 0 or more; got {restarts}.")
-    inputs = examples(inputs)
-    found = known_symmetries(_Question(network, a, inputs, seed))
+    check_count("restarts", restarts, 0)
+    a, b, inputs = as_point(a, "a"), as_point(b, "b"), examples(inputs)
+    found = cached_symmetries(_SymmetriesKey(network, a, inputs, seed))
     goal, start = found.flatten(a), found.flatten(b)
     before = float(np.linalg.norm(goal - start))
     if not found.movable:
-        return Alignment(b, Element(), found, before, before, PathStatus.NOT_APPLICABLE)
+        return finish(Alignment(b, Element(), found, before, before, PathStatus.NOT_APPLICABLE), throw)
     rng = np.random.default_rng(seed)
-    (even_goal, goal_scales), (even, own_scales) = balanced_scales(found, goal), balanced_scales(found, start)
+    (balanced_goal, goal_scales), (balanced, own_scales) = balanced_scales(found, goal), balanced_scales(found, start)
     gauge = found.gather(Element(scales={key: 1 / s for key, s in goal_scales.scales.items()}))[1]
-    terms = weight_terms(found, even_goal, even)
-    by_data = [] if method == "weights" else activation_terms(network, found, a, b, inputs)
+    terms = weight_terms(found, balanced_goal, balanced)
+    activation = [] if method == "weights" else activation_terms(network, found, a, b, inputs)
     if method == "weights":
         element = _by_weights(found, terms, rng, restarts)
     elif method == "activations":
-        element = _by_activations(found, terms, by_data, rng)
+        element = _by_activations(found, terms, activation, rng)
     else:
-        objective = middle(network, found, a, b, inputs, loss, labels, judged=False)
-        starts = [_by_weights(found, terms, rng, restarts), _by_activations(found, terms, by_data, rng)]
-        tried = [refine(found, even_goal, even, gauge, objective, start, rng) for start in starts]
+        objective = segment_objective(network, found, a, b, inputs, loss, labels, held_out=False)
+        starts = [_by_weights(found, terms, rng, restarts), _by_activations(found, terms, activation, rng)]
+        tried = [
+            straight_through_search(found, balanced_goal, balanced, gauge, objective, start, rng) for start in starts
+        ]
         element = min(tried, key=lambda pair: pair[0])[1]
     scales = _scales(found, element, own_scales, goal_scales)
     if method == "search":
         moved = found.flatten(found.act(replace(element, scales=scales), b))
-        judged = middle(network, found, a, b, inputs, loss, labels, judged=True)
-        _, tuned = tuned_scales(found, moved, judged)
+        judged = segment_objective(network, found, a, b, inputs, loss, labels, held_out=True)
+        _, tuned = optimise_scales(found, moved, judged)
         scales = {key: scale * tuned[key] for key, scale in scales.items()}
     element = replace(element, scales=scales)
     params = found.act(element, b)
-    return Alignment(params, element, found, float(np.linalg.norm(goal - found.flatten(params))), before, PathStatus.OK)
+    distance = float(np.linalg.norm(goal - found.flatten(params)))
+    return finish(Alignment(params, element, found, distance, before, PathStatus.OK), throw)
 
 
 def _by_weights(found: Symmetries, terms: list[Term], rng: np.random.Generator, restarts: int) -> Element:
-    starts = [from_outside(found, terms), *(scattered(found, rng) for _ in range(restarts))]
-    return max((match(found, terms, start, rng) for start in starts), key=lambda m: likeness(found, terms, m))
+    starts = [greedy_start(found, terms), *(random_start(found, rng) for _ in range(restarts))]
+    return max((match(found, terms, start, rng) for start in starts), key=lambda m: inner_product(found, terms, m))
 
 
-def _by_activations(found: Symmetries, terms: list[Term], by_data: list[Term], rng: np.random.Generator) -> Element:
-    element = match(found, by_data, from_outside(found, by_data), rng)
-    seen = {k for term in by_data for k in term.block.units}
+def _by_activations(found: Symmetries, terms: list[Term], activation: list[Term], rng: np.random.Generator) -> Element:
+    element = match(found, activation, greedy_start(found, activation), rng)
+    seen = {k for term in activation for k in term.block.units}
     unseen = [k for k in found.movable if k not in seen]
-    return fitted_signs(found, terms, match(found, terms, element, rng, unseen))
+    return refit_signs(found, terms, match(found, terms, element, rng, unseen))
 
 
 def _scales(found: Symmetries, element: Element, own: Element, goal: Element) -> dict[tuple[int, int], np.ndarray]:
@@ -183,23 +206,23 @@ def _reordered(found: Symmetries, k: int, other: int, scale: np.ndarray, permuta
     return np.take_along_axis(scale, np.broadcast_to(index, scale.shape), axis=inner.index(other))
 
 
-class _Question:
-    """What symmetries are asked of; equal where the answer is the same."""
+class _SymmetriesKey:
+    """The arguments of ``symmetries``; equal where the result is the same."""
 
     def __init__(self, network: Network, params: Params, inputs: Any, seed: int):
         self.network, self.params, self.inputs, self.seed = network, params, inputs, seed
         shapes = tuple((name, np.shape(leaf), str(jnp.result_type(leaf))) for name, leaf in named_leaves(params))
         given = tuple((x.shape[1:], min(len(x), EXAMPLES), str(x.dtype)) for x in jax.tree.leaves(inputs))
-        self.key = (network, jax.tree.structure(params), shapes, given, seed, jax.config.jax_enable_x64)
+        self.key = (network, jax.tree.structure(params), shapes, given, seed, str(jnp.result_type(float)))
 
     def __hash__(self) -> int:
         return hash(self.key)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Question) and self.key == other.key
+        return isinstance(other, _SymmetriesKey) and self.key == other.key
 
 
 @lru_cache(maxsize=32)
-def known_symmetries(question: _Question) -> Symmetries:
+def cached_symmetries(key: _SymmetriesKey) -> Symmetries:
     """The symmetries of a network, derived once for each shape of its parameters and inputs."""
-    return symmetries(question.network, question.params, question.inputs, question.seed)
+    return symmetries(key.network, key.params, key.inputs, key.seed)

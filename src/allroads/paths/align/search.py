@@ -1,4 +1,4 @@
-"""The refined search: the middle of the segment says how to match."""
+"""Search for the matching with the best outputs on the segment between two points."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 import optax
 
 from allroads.errors import InputError
-from allroads.paths.align.matching import matched, sweep_order
+from allroads.paths.align.matching import match_units, sweep_order
 from allroads.paths.align.terms import weight_terms
 from allroads.pfmap.losses import PerExampleLoss, resolve_loss
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.symmetries import Element, Symmetries
-from allroads.pfmap.symmetries.scales import by_unit, places
+from allroads.pfmap.symmetries.scales import by_unit, scaled_blocks
 
 STEPS = 200
-"""Steps of the search; the best of all that it passes is kept."""
+"""Steps of the search; the best element on the way is kept."""
 
 RATE = 5e-3
 """Learning rate of Adam on the reference."""
@@ -28,10 +28,10 @@ SCALE_RATE = 2e-3
 """Learning rate of Adam on the logarithms of scales."""
 
 ALONG = (0.3, 0.5, 0.7)
-"""Where on the segment the outputs are judged."""
+"""Points of the segment at which outputs are compared."""
 
-JUDGES = 4
-"""Every fourth example judges which scales the others lead to; without that scales fit their examples."""
+HELD_OUT = 4
+"""One example in four is held out and judges the scales that the others lead to; else scales overfit."""
 
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 """Flat moved parameters to what is to fall, and its gradient."""
@@ -64,7 +64,7 @@ def divergence(loss: str | PerExampleLoss) -> Callable[[Any, Any], Any]:
     return lambda found, wanted: 0.5 * ((found - wanted) ** 2).mean()
 
 
-def middle(
+def segment_objective(
     network: Network,
     found: Symmetries,
     a: Params,
@@ -72,12 +72,12 @@ def middle(
     inputs: Any,
     loss: str | PerExampleLoss,
     labels: Any | None,
-    judged: bool,
+    held_out: bool,
 ) -> Objective:
-    """What the search lowers: how far outputs on the segment are from the segment of outputs.
+    """The objective of the search: the distance of outputs on the segment from the segment of outputs.
 
     The loss is convex in the outputs, so a segment of parameters whose image is the segment of outputs has no barrier.
-    With labels it is the loss itself on the segment, mean over three of its points. With ``judged`` the value is that
+    With labels it is the loss itself on the segment, mean over three of its points. With ``held_out`` the value is that
     on every fourth example and the gradient that on the others.
     """
     apart = divergence(loss)
@@ -92,7 +92,7 @@ def middle(
         def height(moved: Any) -> Any:
             total = 0.0
             for t in ALONG:
-                outputs = network.apply(shaped((1 - t) * start + t * moved, a), data)
+                outputs = network.apply(unflatten((1 - t) * start + t * moved, a), data)
                 if per_example is not None:
                     total += per_example(outputs, wanted).mean()
                 else:
@@ -102,9 +102,9 @@ def middle(
         return height
 
     numbers = np.arange(len(jax.tree.leaves(inputs)[0]))
-    judging = numbers % JUDGES == 0 if judged and len(numbers) >= 4 * JUDGES else numbers >= 0
-    leading = ~judging if not judging.all() else judging
-    value_at, slope_at = jax.jit(on(numbers[judging])), jax.jit(jax.grad(on(numbers[leading])))
+    validation = numbers % HELD_OUT == 0 if held_out and len(numbers) >= 4 * HELD_OUT else numbers >= 0
+    training = ~validation if not validation.all() else validation
+    value_at, slope_at = jax.jit(on(numbers[validation])), jax.jit(jax.grad(on(numbers[training])))
 
     def objective(moved: np.ndarray) -> tuple[float, np.ndarray]:
         point = jnp.asarray(moved, start.dtype)
@@ -116,7 +116,7 @@ def middle(
     return objective
 
 
-def shaped(flat: Any, like: Params) -> Params:
+def unflatten(flat: Any, like: Params) -> Params:
     """Flat parameters as a pytree, differentiably."""
     leaves, tree = jax.tree.flatten(like)
     ends = np.cumsum([np.size(leaf) for leaf in leaves])[:-1]
@@ -124,7 +124,7 @@ def shaped(flat: Any, like: Params) -> Params:
     return jax.tree.unflatten(tree, [p.reshape(np.shape(leaf)) for p, leaf in zip(parts, leaves, strict=True)])
 
 
-def tuned_scales(
+def optimise_scales(
     found: Symmetries, moved: np.ndarray, objective: Objective
 ) -> tuple[float, dict[tuple[int, int], np.ndarray]]:
     """Scales of the units that lower the objective, by Adam on their logarithms.
@@ -151,12 +151,12 @@ def tuned_scales(
 def _slope_of_log(found: Symmetries, k: int, way: int, weighted: np.ndarray) -> np.ndarray:
     """The slope along the logarithm of every unit's scale, from parameter times slope."""
     total = np.zeros((*found.units[k].shape, found.units[k].size))
-    for index, order, power in places(found, k, way):
+    for index, order, power in scaled_blocks(found, k, way):
         total += power * by_unit(weighted[index], order).sum(-1)
     return total
 
 
-def refine(
+def straight_through_search(
     found: Symmetries,
     goal: np.ndarray,
     moving: np.ndarray,
@@ -165,7 +165,7 @@ def refine(
     start: Element,
     rng: np.random.Generator,
 ) -> tuple[float, Element]:
-    """Match to a reference that walks down the gradient of the objective, as if matching were the identity.
+    """Matching to a reference that follows the gradient of the objective, as if matching were the identity.
 
     Args:
         found: The symmetries.
@@ -194,5 +194,5 @@ def refine(
         reference = reference + np.asarray(step, np.float64)
         terms = weight_terms(found, reference, moving)
         for k in sweep_order(found, rng):
-            element = matched(found, [t for t in terms if k in t.block.units], element, k)
+            element = match_units(found, [t for t in terms if k in t.block.units], element, k)
     return best

@@ -1,16 +1,14 @@
-"""What two points are matched on: pairs of arrays whose dimensions run over units."""
+"""Terms of a matching: pairs of arrays, one of each point, whose dimensions run over units."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from allroads.paths.align.signs import Flips
 from allroads.pfmap.symmetries import Block, Element, Symmetries
-
-Ways = tuple[int, ...]
-"""The sign flips that act on a dimension."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,28 +19,28 @@ class Term:
         block: What its dimensions run over.
         a: The values at the point that stays.
         b: The values at the point that moves, in its own order.
-        flips: For each dimension, the ways of its units that flip it.
+        flips: For each dimension, the sign flips of its units that flip it.
     """
 
     block: Block
     a: np.ndarray
     b: np.ndarray
-    flips: tuple[Ways, ...]
+    flips: tuple[Flips, ...]
 
-    def moved(self, found: Symmetries, element: Element, still: Sequence[int] = ()) -> np.ndarray:
-        """``b`` moved by an element, along all dimensions but ``still``."""
-        kept = {d: self.block.units[d] for d in still}
+    def moved(self, found: Symmetries, element: Element, held: Sequence[int] = ()) -> np.ndarray:
+        """``b`` moved by an element, along all dimensions but those held."""
+        kept = {d: self.block.units[d] for d in held}
         grids = tuple(
             np.arange(size).reshape([-1 if e == d else 1 for e in range(self.b.ndim)])
             if d in kept or number not in element.permutations
-            else found.spread(self.block.units, d, element.permutations[number])
+            else found.broadcast(self.block.units, d, element.permutations[number])
             for d, (number, size) in enumerate(zip(self.block.units, self.b.shape, strict=True))
         )
-        result = self.b[grids]
+        result: np.ndarray = self.b[grids]
         for d, (number, ways) in enumerate(zip(self.block.units, self.flips, strict=True)):
             for way in ways:
                 if d not in kept and (number, way) in element.signs:
-                    result = result * found.spread(self.block.units, d, element.signs[number, way])
+                    result = result * found.broadcast(self.block.units, d, element.signs[number, way])
         return result
 
 
@@ -59,48 +57,47 @@ def weight_terms(found: Symmetries, a: np.ndarray, b: np.ndarray) -> list[Term]:
     return terms
 
 
-def likeness(found: Symmetries, terms: Sequence[Term], element: Element) -> float:
-    """Σ ⟨a, moved b⟩ over terms: what matching maximises; up to constants −½ ‖a − moved b‖²."""
+def inner_product(found: Symmetries, terms: Sequence[Term], element: Element) -> float:
+    """Σ ⟨a, moved b⟩ over terms, which matching maximises; up to constants −½ ‖a − moved b‖²."""
     return float(sum((term.a * term.moved(found, element)).sum() for term in terms))
 
 
 def gains(
     found: Symmetries, terms: Sequence[Term], element: Element, k: int, inner: int | None = None
-) -> Mapping[Ways, np.ndarray]:
-    """What matching unit i of ``a`` with unit j of ``b`` brings, apart for each set of sign flips that changes it.
+) -> dict[tuple[Flips, Flips], np.ndarray]:
+    """The gain of matching unit i of ``a`` with unit j of ``b``, apart for each set of sign flips that changes it.
 
     Args:
         found: The symmetries.
         terms: What is matched.
-        element: Where the other units stand.
+        element: The other units as they stand.
         k: The units.
         inner: Units inside these, to be matched anew for each pair of the outer ones.
 
     Returns:
-        Flips → ``[*shape, n, n]``; with ``inner`` ``[*shape, n, n, m, m]``, by the flips of the inner units.
+        By the flips of the units and of the inner ones: ``[*shape, n, n]``; with ``inner`` ``[*shape, n, n, m, m]``.
     """
-    total: dict[Ways, np.ndarray] = {}
-    inside = set(_inside(found, k))
+    total: dict[tuple[Flips, Flips], np.ndarray] = {}
+    inside = set(inner_units(found, k))
     for term in terms:
         for d in (d for d, number in enumerate(term.block.units) if number == k):
             others = [e for e, number in enumerate(term.block.units) if number in inside]
             last = next((e for e in others if term.block.units[e] == inner), None)
             if (inner is None) != (last is None) or (inner is None and others):
                 continue
-            still = [d, *others]
             order = [term.block.units.index(other) for other in found.units[k].within] + [d]
-            flips = term.flips[d if last is None else last]
-            left, right = (_grouped(v, order, last) for v in (term.a, term.moved(found, element, still)))
+            flips = (term.flips[d], () if last is None else term.flips[last])
+            left, right = (_grouped(v, order, last) for v in (term.a, term.moved(found, element, [d, *others])))
             if last is None:
                 gain = np.einsum("cir,cjr->cij", left, right)
             else:
                 gain = np.einsum("cimr,cjnr->cijmn", left, right, optimize=True)
             shape = (*found.units[k].shape, *gain.shape[1:])
-            total[flips] = total.get(flips, 0) + gain.reshape(shape)
+            total[flips] = total.get(flips, 0.0) + gain.reshape(shape)
     return total
 
 
-def _inside(found: Symmetries, k: int) -> list[int]:
+def inner_units(found: Symmetries, k: int) -> list[int]:
     """The units that stand inside others, one set for each, and inside nothing further."""
     outer = {*found.units[k].within, k}
     return [

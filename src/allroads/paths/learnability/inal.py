@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -10,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from allroads.pfmap.jaxpr import evaluate, intermediates
 from allroads.pfmap.network import Network
-from allroads.pfmap.symmetries.captured import inside, watch
 from allroads.results import Measurement
 from allroads.status import ForecastStatus
 
@@ -75,13 +74,11 @@ def _compiled(network: Network) -> Any:
 
     def one(key: Any, inputs: Any, columns: Any) -> Any:
         params = network.init(key)
-        numbers = neurons(network, params, inputs[:1])
-        run = inside(network, frozenset(numbers))
+        paths = neurons(network, params, inputs[:1])
 
         def units(x: Any) -> Any:
-            outputs = network.apply(params, x[None]).reshape(-1)
-            seen = run(params, x[None]) if numbers else {}
-            return jnp.concatenate([outputs, *(seen[number].reshape(-1) for number in numbers)])
+            outputs, captured = evaluate(network.apply, params, x[None], capture=paths)
+            return jnp.concatenate([outputs.reshape(-1), *(captured[path].reshape(-1) for path in paths)])
 
         values = jax.vmap(units)(inputs)
         return jnp.einsum("tnc,nu->tcu", columns.astype(values.dtype), values)
@@ -89,13 +86,7 @@ def _compiled(network: Network) -> Any:
     return jax.jit(lambda keys, inputs, columns: jax.lax.map(lambda key: one(key, inputs, columns), keys))
 
 
-def neurons(network: Network, params: Any, example: Any) -> list[int]:
-    """Numbers of the equations, as :func:`watch` counts them, that are elementwise nonlinearities."""
-    found: list[int] = []
-
-    def see(number: int, equation: Any, operands: Sequence[Any], _: Any) -> None:
-        if equation.primitive.name in _NONLINEAR and any(map(jnp.ndim, operands)):
-            found.append(number)
-
-    jax.eval_shape(lambda p, x: watch(network, p, x, see), params, example)
-    return found
+def neurons(network: Network, params: Any, example: Any) -> list[str]:
+    """Paths of the intermediates outside loops that elementwise nonlinearities give."""
+    found = intermediates(network.apply, params, example)
+    return [i.path for i in found if i.primitive in _NONLINEAR and i.shape and not i.steps]

@@ -1,5 +1,5 @@
 """REPAIR: what interpolation does to the statistics of units, undone."""
 
-from allroads.paths.repair.repair import Mender, Repaired, mender, repair
+from allroads.paths.repair.repair import Repaired, RepairMethod, repair, repair_method
 
-__all__ = ["Mender", "Repaired", "mender", "repair"]
+__all__ = ["RepairMethod", "Repaired", "repair", "repair_method"]

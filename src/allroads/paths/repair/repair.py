@@ -1,4 +1,4 @@
-"""REPAIR: a point between two others, with the statistics of its units put right."""
+"""REPAIR: a point between two others, with the statistics of its units corrected."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.errors import InputError, UnknownNameError
-from allroads.paths.repair.statistics import normalisations, reset
+from allroads.paths.repair.statistics import batch_norms, reset_statistics
 from allroads.paths.repair.units import corrected_network, corrections, unit_statistics, with_layers
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.symmetries.group import named_leaves
+from allroads.results import Result
 from allroads.status import PathStatus, Status
 
 METHODS = ("units", "statistics")
 
 
-@dataclass(frozen=True, eq=False)
-class Repaired:
+@dataclass(frozen=True, eq=False, repr=False)
+class Repaired(Result):
     """A network at a repaired point.
 
     Args:
         network: For ``"units"`` the network with a scale and a shift for each unit; else the network that was given.
-        params: Its parameters: for ``"units"`` ``{"point": …, "corrections": [(scale, shift), …]}``, one pair a hidden
-            layer.
-        changed: How many layers, or the names of the parameters, that were put right.
+        params: Its parameters: for ``"units"`` ``{"point": …, "corrections": [(scale, shift), …]}``, one pair per
+            hidden layer.
+        changed: How many layers, or the names of the parameters, that were corrected.
         skipped: Loops and branches with layers inside, which stay as they are.
         status: ``ok``, or ``not applicable`` where no hidden layer was found.
     """
@@ -39,28 +40,43 @@ class Repaired:
     skipped: tuple[str, ...]
     status: Status
 
+    @property
+    def value(self) -> Params:
+        """The repaired parameters."""
+        return self.params
+
+    @property
+    def error(self) -> None:
+        """``None``: what is put right is exact on these inputs."""
+        return None
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """``changed`` and ``skipped``."""
+        return {"changed": self.changed, "skipped": self.skipped}
+
 
 @dataclass(frozen=True, eq=False)
-class Mender:
+class RepairMethod:
     """How points of one network are repaired; for use inside compiled functions.
 
     Args:
         network: The network that takes the repaired parameters.
-        prepare: ``prepare(a, b, inputs)``: what is known of the ends.
-        mend: ``mend(point, t, known, inputs)``: the repaired parameters.
+        statistics: ``statistics(a, b, inputs)``: the statistics of the ends.
+        fix: ``fix(point, t, statistics, inputs)``: the repaired parameters.
         changed: As in :class:`Repaired`.
         skipped: As in :class:`Repaired`.
     """
 
     network: Network
-    prepare: Callable[[Params, Params, Any], Any]
-    mend: Callable[[Params, Any, Any, Any], Params]
+    statistics: Callable[[Params, Params, Any], Any]
+    fix: Callable[[Params, Any, Any, Any], Params]
     changed: int | tuple[str, ...]
     skipped: tuple[str, ...]
 
 
 def repair(network: Network, a: Params, b: Params, inputs: Any, t: float = 0.5, *, method: str = "units") -> Repaired:
-    """The point ``(1−t) a + t b`` with the statistics of its units put right.
+    """The point ``(1−t) a + t b`` with the statistics of its units corrected.
 
     Between two networks that do different things units average out: the standard deviation of a unit falls from layer
     to layer, down to ``1/√2`` of the ends' where they are uncorrelated, and the loss rises for that reason alone.
@@ -112,25 +128,25 @@ def repair(network: Network, a: Params, b: Params, inputs: Any, t: float = 0.5, 
     if jax.tree.map(np.shape, a) != jax.tree.map(np.shape, b):
         raise InputError("repair: the two points are not of one architecture. Give ends of the same network.")
     inputs = tuple(map(jnp.asarray, inputs)) if isinstance(inputs, tuple) else jnp.asarray(inputs)
-    found = mender(network, a, inputs, method)
+    found = repair_method(network, a, inputs, method)
 
     @jax.jit
-    def mended(a: Params, b: Params, t: Any) -> Params:
+    def repaired(a: Params, b: Params, t: Any) -> Params:
         point = jax.tree.map(lambda p, q: p + t.astype(p.dtype) * (q - p), a, b)
-        return found.mend(point, t, found.prepare(a, b, inputs), inputs)
+        return found.fix(point, t, found.statistics(a, b, inputs), inputs)
 
-    params = mended(*jax.tree.map(jnp.asarray, (a, b)), jnp.asarray(t))
+    params = repaired(*jax.tree.map(jnp.asarray, (a, b)), jnp.asarray(t))
     status = PathStatus.OK if found.changed else PathStatus.NOT_APPLICABLE
     return Repaired(found.network, params, found.changed, found.skipped, status)
 
 
-def mender(network: Network, params: Params, inputs: Any, method: str) -> Mender:
-    """How points of this network are repaired, found by tracing it.
+def repair_method(network: Network, params: Params, inputs: Any, method: str) -> RepairMethod:
+    """The repair of points of a network, found by tracing it.
 
     Args:
         network: The network.
         params: A point, for its shapes.
-        inputs: On which statistics will be taken, for their shapes.
+        inputs: The data of the statistics, for their shapes.
         method: ``"units"`` or ``"statistics"``.
 
     Raises:
@@ -142,37 +158,39 @@ def mender(network: Network, params: Params, inputs: Any, method: str) -> Mender
     return (_by_units if method == "units" else _by_statistics)(network, params, inputs)
 
 
-def _by_units(network: Network, params: Params, inputs: Any) -> Mender:
-    seen: list[Any] = []
+def _by_units(network: Network, params: Params, inputs: Any) -> RepairMethod:
+    layers: list[int] = []
+    loops: list[str] = []
 
-    def look(params: Params, inputs: Any) -> Any:
-        outputs, *rest = with_layers(network, params, inputs, lambda number, units, axes: units)
-        seen.extend(rest)
+    def count(params: Params, inputs: Any) -> Any:
+        outputs, number, skipped = with_layers(network, params, inputs, lambda number, units, axes: units)
+        layers.append(number)
+        loops.extend(skipped)
         return outputs
 
-    jax.eval_shape(look, params, inputs)
-    hidden, loops = max(seen[0] - 1, 0), tuple(seen[1])
+    jax.eval_shape(count, params, inputs)
+    hidden = max(layers[0] - 1, 0)
 
-    def prepare(a: Params, b: Params, inputs: Any) -> Any:
+    def statistics(a: Params, b: Params, inputs: Any) -> Any:
         return [unit_statistics(network, end, inputs)[:hidden] for end in (a, b)]
 
-    def mend(point: Params, t: Any, known: Any, inputs: Any) -> Params:
-        targets = jax.tree.map(lambda p, q: p + t.astype(p.dtype) * (q - p), *known)
+    def fix(point: Params, t: Any, statistics: Any, inputs: Any) -> Params:
+        targets = jax.tree.map(lambda p, q: p + t.astype(p.dtype) * (q - p), *statistics)
         return {"point": point, "corrections": corrections(network, point, inputs, targets)}
 
-    return Mender(corrected_network(network, hidden), prepare, mend, hidden, loops)
+    return RepairMethod(corrected_network(network, hidden), statistics, fix, hidden, tuple(loops))
 
 
-def _by_statistics(network: Network, params: Params, inputs: Any) -> Mender:
-    norms: list[tuple[int, int]] = []
+def _by_statistics(network: Network, params: Params, inputs: Any) -> RepairMethod:
+    leaves: list[tuple[int, int]] = []
 
-    def look(params: Params, inputs: Any) -> Any:
-        found = normalisations(network, params, inputs)
-        norms.extend((norm.mean_leaf, norm.variance_leaf) for norm in found)
+    def list_norms(params: Params, inputs: Any) -> Any:
+        found = batch_norms(network, params, inputs)
+        leaves.extend((norm.mean_leaf, norm.variance_leaf) for norm in found)
         return [norm.mean for norm in found]
 
-    jax.eval_shape(look, params, inputs)
-    if not norms:
+    jax.eval_shape(list_norms, params, inputs)
+    if not leaves:
         raise InputError(
             f"repair: no running statistics of a batch norm are among the parameters of {network.name!r}. Take a "
             "PyTorch module in with from_torch(…, running_statistics='params'); write a batch norm of your own as "
@@ -181,10 +199,10 @@ def _by_statistics(network: Network, params: Params, inputs: Any) -> Mender:
         )
     names = [name for name, _ in named_leaves(params)]
 
-    def mend(point: Params, t: Any, known: Any, inputs: Any) -> Params:
-        fresh = reset(network, point, inputs, len(norms))
+    def fix(point: Params, t: Any, statistics: Any, inputs: Any) -> Params:
+        fresh = reset_statistics(network, point, inputs, len(leaves))
         inside = (t > 0) & (t < 1)
         return jax.tree.map(lambda new, old: jnp.where(inside, new, old), fresh, point)
 
-    changed = tuple(names[leaf] for pair in norms for leaf in pair)
-    return Mender(network, lambda a, b, inputs: (), mend, changed, ())
+    changed = tuple(names[leaf] for pair in leaves for leaf in pair)
+    return RepairMethod(network, lambda a, b, inputs: (), fix, changed, ())

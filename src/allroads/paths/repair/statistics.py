@@ -1,4 +1,4 @@
-"""Running statistics of batch norms among the parameters: found in the jaxpr, and taken anew."""
+"""Running statistics of batch norms among the parameters: found in the jaxpr, and measured again."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend import core
 
+from allroads.pfmap.jaxpr import bind, evaluate_annotated
 from allroads.pfmap.network import Network, Params
-from allroads.pfmap.replay import replay
 
 SHAPES = ("broadcast_in_dim", "reshape", "convert_element_type", "squeeze", "expand_dims", "transpose", "copy")
 ROOTS = ("rsqrt", "sqrt", "pow")
 
 
 @dataclass(frozen=True, eq=False)
-class _Note:
-    """What an array is made of.
+class _Role:
+    """The role of an array in a batch norm.
 
     Args:
         kind: ``"data"``: depends on the inputs. ``"view"``: a leaf, reshaped. ``"variance"``: a leaf plus a constant.
             ``"deviation"``: the root of one, or its inverse, times other parameters. ``"centred"``: data minus a view.
         leaf: Number of the leaf.
-        index: Which element of the leaf stands where, for views.
-        data: What was centred.
+        index: The element of the leaf at each place, for views.
+        data: The data that were centred.
     """
 
     kind: str
@@ -36,8 +37,8 @@ class _Note:
 
 
 @dataclass(frozen=True, eq=False)
-class Normalised:
-    """One batch norm: the leaves that hold its mean and variance, and new values for them, taken on the inputs."""
+class BatchNorm:
+    """One batch norm: the leaves that hold its mean and variance, and both as they are on the inputs."""
 
     mean_leaf: int
     variance_leaf: int
@@ -45,67 +46,75 @@ class Normalised:
     variance: Any
 
 
-def normalisations(network: Network, params: Params, inputs: Any) -> list[Normalised]:
+def batch_norms(network: Network, params: Params, inputs: Any) -> list[BatchNorm]:
     """The batch norms of a network: ``(x − leaf) / √(other leaf + constant)``, times other parameters or not.
 
     Mean and variance are those of x over all examples and positions that share an element of the leaf (divided by
     their number), with the layers before as they are.
     """
-    found: list[Normalised] = []
+    found: list[BatchNorm] = []
     shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(params)]
 
-    def of_leaf(number: int) -> _Note:
-        return _Note("view", number, jnp.arange(math.prod(shapes[number])).reshape(shapes[number]))
+    def of_leaf(number: int) -> _Role:
+        return _Role("view", number, jnp.arange(math.prod(shapes[number])).reshape(shapes[number]))
 
-    def rule(equation: Any, values: Sequence[Any], notes: Sequence[Any], outputs: Sequence[Any]) -> Any:
-        note = _noted(equation, values, notes)
-        if note is None and equation.primitive.name in ("mul", "div"):
-            turned = equation.primitive.name == "mul" and _is(notes[1], "centred")
-            first, second = notes[::-1] if turned else notes
-            if _is(first, "centred") and _is(second, "deviation") and shapes[first.leaf] == shapes[second.leaf]:
-                found.append(_taken(first, second, shapes[first.leaf]))
-        if note is None and any(_is(n, "data", "centred") for n in notes):
-            note = _Note("data")
-        return outputs, note
+    def rule(
+        _: int,
+        equation: core.JaxprEqn,
+        values: Sequence[Any],
+        roles: Sequence[_Role | None],
+        outputs: Sequence[Any],
+    ) -> tuple[Sequence[Any], _Role | None]:
+        role = _role(equation, values, roles)
+        if role is None and equation.primitive.name in ("mul", "div"):
+            swapped = equation.primitive.name == "mul" and _is(roles[1], "centred") is not None
+            first, second = roles[::-1] if swapped else roles
+            centred, deviation = _is(first, "centred"), _is(second, "deviation")
+            if centred and deviation and shapes[centred.leaf] == shapes[deviation.leaf]:
+                found.append(_statistics(centred, deviation, shapes[centred.leaf]))
+        if role is None and any(_is(r, "data", "centred") for r in roles):
+            role = _Role("data")
+        return outputs, role
 
-    replay(network, params, inputs, of_leaf, _Note("data"), rule)
+    evaluate_annotated(network, params, inputs, of_leaf, _Role("data"), rule)
     return found
 
 
-def _is(note: _Note | None, *kinds: str) -> bool:
-    return note is not None and note.kind in kinds
+def _is(role: _Role | None, *kinds: str) -> _Role | None:
+    """The role where it is of one of these kinds, else ``None``."""
+    return role if role is not None and role.kind in kinds else None
 
 
-def _noted(equation: Any, values: Sequence[Any], notes: Sequence[_Note | None]) -> _Note | None:
-    """The note of an equation's output where it is a step towards a batch norm."""
-    name, first = equation.primitive.name, notes[0] if notes else None
+def _role(equation: core.JaxprEqn, values: Sequence[Any], roles: Sequence[_Role | None]) -> _Role | None:
+    """The role of an equation's output where it is a step towards a batch norm."""
+    name, first = equation.primitive.name, roles[0] if roles else None
     if name in SHAPES and first is not None and first.kind != "data":
         if first.kind != "view":
             return first
-        index = equation.primitive.bind(first.index, **_for_index(equation))
-        return _Note("view", first.leaf, index)
-    if name in ("add", "max") and {n and n.kind for n in notes} in ({"view", None}, {"variance", None}):
-        return _Note("variance", next(n.leaf for n in notes if n is not None))
-    if name in ROOTS and _is(first, "view", "variance"):
-        return _Note("deviation", first.leaf)
-    if name in ("mul", "div") and not any(_is(n, "data", "centred") for n in notes):
-        return next((n for n in notes if _is(n, "deviation")), None)
-    if name in ("mul", "div") and not any(_is(n, "data", "deviation") for n in notes):
-        return next((n for n in notes[: 2 if name == "mul" else 1] if _is(n, "centred")), None)
-    if name == "sub" and _is(first, "data") and _is(notes[1], "view"):
-        return _Note("centred", notes[1].leaf, notes[1].index, values[0])
+        (index,) = bind(equation, [first.index], _for_index(equation))
+        return _Role("view", first.leaf, index)
+    if name in ("add", "max") and {r and r.kind for r in roles} in ({"view", None}, {"variance", None}):
+        return _Role("variance", next(r.leaf for r in roles if r is not None))
+    if name in ROOTS and (variance := _is(first, "view", "variance")):
+        return _Role("deviation", variance.leaf)
+    if name in ("mul", "div") and not any(_is(r, "data", "centred") for r in roles):
+        return next((r for r in roles if _is(r, "deviation")), None)
+    if name in ("mul", "div") and not any(_is(r, "data", "deviation") for r in roles):
+        return next((r for r in roles[: 2 if name == "mul" else 1] if _is(r, "centred")), None)
+    if name == "sub" and _is(first, "data") and (view := _is(roles[1], "view")):
+        return _Role("centred", view.leaf, view.index, values[0])
     return None
 
 
-def _for_index(equation: Any) -> dict[str, Any]:
-    """An operation's parameters, such that it leaves whole numbers whole."""
+def _for_index(equation: core.JaxprEqn) -> dict[str, Any]:
+    """The parameters of an operation, such that it keeps integers."""
     given = dict(equation.params)
     if equation.primitive.name == "convert_element_type":
         given["new_dtype"] = jnp.arange(0).dtype
     return given
 
 
-def _taken(centred: _Note, deviation: _Note, shape: tuple[int, ...]) -> Normalised:
+def _statistics(centred: _Role, deviation: _Role, shape: tuple[int, ...]) -> BatchNorm:
     data = centred.data.ravel()
     index = jnp.broadcast_to(centred.index, centred.data.shape).ravel()
     size = math.prod(shape)
@@ -116,19 +125,19 @@ def _taken(centred: _Note, deviation: _Note, shape: tuple[int, ...]) -> Normalis
     count = total(jnp.ones_like(data))
     mean = total(data) / count
     variance = total((data - mean[index]) ** 2) / count
-    return Normalised(centred.leaf, deviation.leaf, mean.reshape(shape), variance.reshape(shape))
+    return BatchNorm(centred.leaf, deviation.leaf, mean.reshape(shape), variance.reshape(shape))
 
 
-def reset(network: Network, params: Params, inputs: Any, norms: int) -> Params:
-    """The parameters with the statistics of all their batch norms taken on the inputs.
+def reset_statistics(network: Network, params: Params, inputs: Any, norms: int) -> Params:
+    """The parameters with the statistics of all their batch norms measured on the inputs.
 
-    One pass for each norm: the statistics of a norm are right once those before it are.
+    There is one pass per norm: the statistics of a norm are right once those before it are.
     """
     leaves, tree = jax.tree.flatten(params)
 
     def once(_: int, leaves: list[Any]) -> list[Any]:
         leaves = list(leaves)
-        for norm in normalisations(network, jax.tree.unflatten(tree, leaves), inputs):
+        for norm in batch_norms(network, jax.tree.unflatten(tree, leaves), inputs):
             leaves[norm.mean_leaf] = norm.mean.astype(leaves[norm.mean_leaf].dtype)
             leaves[norm.variance_leaf] = norm.variance.astype(leaves[norm.variance_leaf].dtype)
         return leaves

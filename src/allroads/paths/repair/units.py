@@ -10,8 +10,13 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
+from allroads.pfmap.jaxpr import evaluate_annotated, shaped
 from allroads.pfmap.network import Network, Params
-from allroads.pfmap.replay import replay
+
+LAYERS = ("dot_general", "conv_general_dilated")
+"""Primitives that are a layer where they join data and weights."""
+
+_finfo: Callable[[Any], Any] = jnp.finfo
 
 AtLayer = Callable[[int, Any, tuple[int, ...]], Any]
 """``at_layer(number, units, axes) -> units``, where the axes run over data: examples and positions."""
@@ -24,59 +29,54 @@ def with_layers(network: Network, params: Params, inputs: Any, at_layer: AtLayer
     that come from the weights; adding a bias afterwards shifts their mean alone.
     """
     examples = jax.tree.leaves(inputs)[0].shape[0]
-    count, loops = 0, []
+    count = 0
+    loops: list[str] = []
 
-    def rule(equation: Any, values: Sequence[Any], notes: Sequence[Any], outputs: Sequence[Any]) -> Any:
+    def rule(
+        _: int,
+        equation: core.JaxprEqn,
+        values: Sequence[Any],
+        data: Sequence[bool | None],
+        outputs: Sequence[Any],
+    ) -> tuple[Sequence[Any], bool]:
         nonlocal count
         name = equation.primitive.name
-        if name in ("scan", "while", "cond") and any(notes) and _has_layers(equation):
+        if name in ("scan", "while", "cond") and any(data) and _has_layers(equation):
             loops.append(name)
-        axes = _data_axes(equation, notes)
+        axes = _data_axes(equation, data)
         if axes and math.prod(outputs[0].shape[d] for d in axes) % examples == 0:
             outputs = [at_layer(count, outputs[0], axes)]
             count += 1
-        return outputs, any(notes)
+        return outputs, any(data)
 
-    outputs, _ = replay(network, params, inputs, lambda number: False, True, rule)
+    outputs, _ = evaluate_annotated(network, params, inputs, lambda number: False, True, rule)
     return outputs, count, loops
 
 
-def _data_axes(equation: Any, notes: Sequence[Any]) -> tuple[int, ...]:
+def _data_axes(equation: core.JaxprEqn, data: Sequence[bool | None]) -> tuple[int, ...]:
     """Axes of a layer's output that run over data; none where the equation is no layer."""
     name = equation.primitive.name
-    if name not in ("dot_general", "conv_general_dilated") or bool(notes[0]) == bool(notes[1]):
+    if name not in LAYERS or bool(data[0]) == bool(data[1]):
         return ()
-    rank = equation.outvars[0].aval.ndim
+    rank = shaped(equation.outvars[0]).ndim
     if name == "conv_general_dilated":
         feature = equation.params["dimension_numbers"].out_spec[1]
-        return tuple(d for d in range(rank) if d != feature) if notes[0] else ()
+        return tuple(d for d in range(rank) if d != feature) if data[0] else ()
     (left, right), (batch, _) = equation.params["dimension_numbers"]
-    ranks = [var.aval.ndim for var in equation.invars]
+    ranks = [shaped(var).ndim for var in equation.invars]
     left_free = ranks[0] - len(left) - len(batch)
-    first = len(batch) if notes[0] else len(batch) + left_free
-    return tuple(range(first, first + (left_free if notes[0] else ranks[1] - len(right) - len(batch))))
+    first = len(batch) if data[0] else len(batch) + left_free
+    return tuple(range(first, first + (left_free if data[0] else ranks[1] - len(right) - len(batch))))
 
 
-def _has_layers(equation: Any) -> bool:
-    """Whether a loop or a branch holds contractions."""
-
-    def holds(part: Any) -> bool:
-        if isinstance(part, core.ClosedJaxpr):
-            part = part.jaxpr
-        if isinstance(part, tuple | list):
-            return any(map(holds, part))
-        if not isinstance(part, core.Jaxpr):
-            return False
-        return any(
-            e.primitive.name in ("dot_general", "conv_general_dilated") or any(map(holds, e.params.values()))
-            for e in part.eqns
-        )
-
-    return any(map(holds, equation.params.values()))
+def _has_layers(equation: core.JaxprEqn) -> bool:
+    """Whether a loop or a branch holds contractions or convolutions."""
+    bodies = core.jaxprs_in_params(equation.params)
+    return any(inner.primitive.name in LAYERS or _has_layers(inner) for body in bodies for inner in body.eqns)
 
 
 def unit_statistics(network: Network, params: Params, inputs: Any) -> list[tuple[Any, Any]]:
-    """Mean and deviation of every unit over the data, one pair a layer; the last layer, which reads out, too."""
+    """Mean and deviation of every unit over the data, one pair per layer, the last one, which reads out, included."""
     found = []
 
     def at_layer(number: int, units: Any, axes: tuple[int, ...]) -> Any:
@@ -101,8 +101,8 @@ def corrections(
             return units
         mean, deviation = units.mean(axes), units.std(axes)
         goal_mean, goal = targets[number]
-        still = deviation <= 16 * jnp.finfo(units.dtype).eps * jnp.abs(mean)
-        scale = jnp.where(still, 1, goal / jnp.where(still, 1, deviation))
+        constant = deviation <= 16 * float(_finfo(units.dtype).eps) * jnp.abs(mean)
+        scale = jnp.where(constant, 1, goal / jnp.where(constant, 1, deviation))
         found.append((scale, goal_mean - scale * mean))
         return corrected(units, axes, *found[-1])
 
@@ -111,12 +111,12 @@ def corrections(
 
 
 def corrected(units: Any, axes: tuple[int, ...], scale: Any, shift: Any) -> Any:
-    """``scale · units + shift``, one of each a unit."""
+    """``scale · units + shift``, one of each per unit."""
     return units * jnp.expand_dims(scale, axes) + jnp.expand_dims(shift, axes)
 
 
 def corrected_network(network: Network, layers: int) -> Network:
-    """The network with parameters ``{"point": …, "corrections": [(scale, shift), …]}``, one pair a hidden layer."""
+    """The network with parameters ``{"point": …, "corrections": [(scale, shift), …]}``, one pair per hidden layer."""
 
     def apply(params: Params, inputs: Any) -> Any:
         def at_layer(number: int, units: Any, axes: tuple[int, ...]) -> Any:

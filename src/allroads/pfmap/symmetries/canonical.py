@@ -57,7 +57,8 @@ def canonical(found: Symmetries, params: Params) -> Params:
 
 def _moved(found: Symmetries, element: Element, flat: np.ndarray) -> np.ndarray:
     source, factor = found.gather(element)
-    return factor * flat[source]
+    moved: np.ndarray = factor * flat[source]
+    return moved
 
 
 def _in_order(found: Symmetries, k: int, waiting: list[int], number: int) -> bool:
@@ -72,15 +73,21 @@ def _weight_in_order(found: Symmetries, k: int, waiting: list[int]) -> int:
 
 
 def _signs(found: Symmetries, k: int, waiting: list[int], flat: np.ndarray) -> dict[tuple[int, int], np.ndarray]:
-    """For each way of flipping, the sign that makes the largest of the weights that it alone flips positive."""
+    """For each flip the sign that makes the largest of the weights that it alone flips positive.
+
+    Weights count that lead to units in order, and to units inside these that no flip of their own touches: the largest
+    of them does not depend on the order of the units inside.
+    """
     signs: dict[tuple[int, int], np.ndarray] = {}
-    ways = found.units[k].signs
-    for way, places in enumerate(ways):
-        alone = [place for place in places if sum(place in other for other in ways) == 1]
+    generators = found.units[k].signs
+    inside = {other for other in waiting if k in found.units[other].within}
+    for way, positions in enumerate(generators):
         rows = [
             _by_unit(found, k, flat[found.blocks[n].index], found.blocks[n].units)
-            for n, _ in alone
-            if _in_order(found, k, waiting, n)
+            for n, d in positions
+            if sum((n, d) in other for other in generators) == 1
+            and _in_order(found, k, [other for other in waiting if other not in inside], n)
+            and not any(block == n for other in inside for flips in found.units[other].signs for block, _ in flips)
         ]
         if rows:
             flipped = np.concatenate(rows, axis=-1)
@@ -91,7 +98,8 @@ def _signs(found: Symmetries, k: int, waiting: list[int], flat: np.ndarray) -> d
 
 def _order(found: Symmetries, k: int, waiting: list[int], flat: np.ndarray) -> np.ndarray:
     """The permutation that sorts units by their weights in order, then by the norms of the others."""
-    signed, norms = [], []
+    signed: list[np.ndarray] = []
+    norms: list[np.ndarray] = []
     for block in (block for block in found.blocks if block.units.count(k) == 1):
         values = flat[block.index]
         loose = tuple(d for d, number in enumerate(block.units) if number in waiting and number != k)

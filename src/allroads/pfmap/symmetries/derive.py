@@ -1,8 +1,8 @@
-"""From a network to its group: trace, settle, solve."""
+"""The group of a network: constraints gathered from its jaxpr, then solved."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -10,16 +10,29 @@ import jax
 import numpy as np
 
 from allroads.errors import InputError
+from allroads.pfmap.jaxpr import trace
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.symmetries.axes import Atom, atoms_of, find, is_pinned, pin, pinned_by
-from allroads.pfmap.symmetries.grades import Form, Tree, normal
+from allroads.pfmap.symmetries.captures import (
+    CapturedDegree,
+    Generator,
+    captured_blocks,
+    captures,
+    number_degrees,
+)
+from allroads.pfmap.symmetries.constraints import SCALE, SIGN, Array, Constraints
+from allroads.pfmap.symmetries.degrees import Degree, Leaf, LinearForm, UnknownDegree, normal_form, substitute
+from allroads.pfmap.symmetries.degrees import leaves as leaves_of
+from allroads.pfmap.symmetries.dependence import IndexedAxes, block_axes, blocks, dependencies, resolve_indexed_axes
 from allroads.pfmap.symmetries.group import Block, Symmetries, Units, named_leaves
-from allroads.pfmap.symmetries.settle import Families, blocks, dependencies, settle
+from allroads.pfmap.symmetries.interpret import gather_constraints
 from allroads.pfmap.symmetries.solve import in_span, null_space
-from allroads.pfmap.symmetries.trace import Array, Trace
 
-Place = tuple[int, int]
+Position = tuple[int, int]
 """A block and one of its dimensions."""
+
+Piece = tuple[np.ndarray, list[Leaf]]
+"""A block of an array: where its elements lie, and the leaf on each dimension."""
 
 
 def derive(network: Network, params: Params, inputs: Any) -> Symmetries:
@@ -28,69 +41,88 @@ def derive(network: Network, params: Params, inputs: Any) -> Symmetries:
     for name, leaf in named:
         if not jax.numpy.issubdtype(jax.numpy.result_type(leaf), jax.numpy.floating):
             raise InputError(f"parameter {name} has dtype {jax.numpy.result_type(leaf)}; expected real numbers.")
-    closed = jax.make_jaxpr(network.apply)(params, inputs)
-    trace = Trace()
-    leaves = [Array(tuple(trace.unknown(Atom(size)) for size in np.shape(leaf))) for _, leaf in named]
-    given = [trace.fresh(np.shape(x), "inputs") for x in jax.tree.leaves(inputs)]
+    traced = trace(network.apply, params, inputs)
+    constraints = Constraints()
+    leaves = [Array(tuple(constraints.unknown(Atom(size)) for size in np.shape(leaf))) for _, leaf in named]
+    given = [constraints.new_array(np.shape(x), "inputs") for x in jax.tree.leaves(inputs)]
     for array in leaves:
-        trace.record(array.axes)
-    outputs = trace.run(closed.jaxpr, [trace.constant(c) for c in closed.consts], [*leaves, *given], capture=True)
+        constraints.record(array.axes)
+    consts = [constraints.constant(const) for const in traced.consts]
+    outputs = gather_constraints(constraints, traced.jaxpr, consts, [*leaves, *given], capture=True)
     for axis in (axis for output in outputs for axis in output.axes):
         pin(axis.atom, "outputs")
-        trace.vanish(axis)
-    families = settle(trace)
+        constraints.require_degree_zero(axis)
+    indexed = resolve_indexed_axes(constraints)
     batch = next((x.axes[0].atom for x in given if x.axes), None)
-    return _assembled(trace, families, named, leaves, batch)
+    return _solved(constraints, indexed, named, leaves, batch)
 
 
-def _assembled(
-    trace: Trace, families: Families, named: Sequence[tuple[str, Any]], leaves: Sequence[Array], batch: Atom | None
+def _solved(
+    constraints: Constraints,
+    indexed: IndexedAxes,
+    named: Sequence[tuple[str, Any]],
+    leaves: Sequence[Array],
+    batch: Atom | None,
 ) -> Symmetries:
-    depends = _without_circles(dependencies(trace, families))
-    cut: list[tuple[np.ndarray, list[Tree]]] = []
+    depends = _without_cycles(dependencies(constraints, indexed))
+    pieces, labels = _parameter_blocks(named, leaves, indexed)
+    numbers = _numbered(pieces, depends)
+    positions: dict[UnknownDegree, list[Position]] = {}
+    for number, (_, dimensions) in enumerate(pieces):
+        for d, leaf in enumerate(dimensions):
+            for unknown in leaf.form:
+                positions.setdefault(unknown, []).append((number, d))
+    captured = list(captured_blocks(constraints, indexed, batch, numbers))
+    degrees = number_degrees(captured)
+    scales = _solutions(constraints.equations[SCALE], indexed, positions, pieces, {}, None)
+    signs = _solutions(constraints.equations[SIGN], indexed, positions, pieces, degrees, 2)
+    flips = {atom: _own_generators(atom, numbers, depends, signs, 2) for atom in numbers}
+    units = tuple(
+        _units(atom, numbers, depends, labels, flips[atom], _own_generators(atom, numbers, depends, scales, None))
+        for atom in numbers
+    )
+    return Symmetries(
+        units,
+        tuple(Block(index, tuple(numbers.get(leaf.atom, -1) for leaf in dimensions)) for index, dimensions in pieces),
+        tuple((name, array.shape) for (name, _), array in zip(named, leaves, strict=True)),
+        _pins(named, leaves),
+        _opaque(constraints, labels),
+        captures=captures(captured, numbers, degrees, flips, signs),
+    )
+
+
+def _parameter_blocks(
+    named: Sequence[tuple[str, Any]], leaves: Sequence[Array], indexed: IndexedAxes
+) -> tuple[list[Piece], dict[Atom, str]]:
+    """The blocks of all parameters, and for every atom the first parameter axis that it stands on."""
+    pieces: list[Piece] = []
     labels: dict[Atom, str] = {}
     start = 0
     for (name, _), array in zip(named, leaves, strict=True):
         size = int(np.prod(array.shape, dtype=int))
         index = np.arange(start, start + size).reshape(array.shape)
         start += size
-        trees = [tree for axis in array.axes if (tree := axis.grades[0]()) is not None]
-        for part, dimensions in blocks(trees, index, families):
-            cut.append((part, dimensions))
-        for d, tree in enumerate(trees):
-            for _, found in blocks([tree], None, {}):
-                for leaf in found:
-                    labels.setdefault(leaf.atom, f"{name}:{d}")
-    for _, dimensions in cut:
+        forms = [form for axis in array.axes if (form := axis.degrees[SCALE]()) is not None]
+        pieces.extend(blocks(forms, index, indexed))
+        for d, form in enumerate(forms):
+            for leaf in leaves_of(form):
+                labels.setdefault(leaf.atom, f"{name}:{d}")
+    for _, dimensions in pieces:
         for leaf in dimensions:
-            labels.setdefault(leaf.atom, labels.get(_family_of(leaf.atom, families), "units"))
-    numbers = _numbered(cut, depends)
-    places: dict[tuple, list[Place]] = {}
-    for number, (_, dimensions) in enumerate(cut):
-        for d, leaf in enumerate(dimensions):
-            for variable in leaf.form or {}:
-                places.setdefault(variable, []).append((number, d))
-    ways = [_solutions(trace.equations[s], families, places, cut, modulus) for s, modulus in ((0, None), (1, 2))]
-    units = _units(numbers, depends, labels, *ways)
-    return Symmetries(
-        units,
-        tuple(Block(index, tuple(numbers.get(leaf.atom, -1) for leaf in dimensions)) for index, dimensions in cut),
-        tuple((name, array.shape) for (name, _), array in zip(named, leaves, strict=True)),
-        _pins(named, leaves),
-        _opaque(trace, labels),
-        captures=_captures(trace, families, numbers, batch),
-    )
+            whole = _whole_of(leaf.atom, indexed)
+            labels.setdefault(leaf.atom, "units" if whole is None else labels.get(whole, "units"))
+    return pieces, labels
 
 
-def _family_of(atom: Atom | None, families: Families) -> Atom | None:
+def _whole_of(atom: Atom, indexed: IndexedAxes) -> Atom | None:
     """The axis that this one is at one index of another."""
-    for whole, (_, members) in families.items():
+    for whole, (_, members) in indexed.items():
         if any(atom in atoms_of(member) for member in members.values()):
             return whole
     return None
 
 
-def _without_circles(depends: Mapping[Atom, set[Atom]]) -> dict[Atom, set[Atom]]:
+def _without_cycles(depends: Mapping[Atom, set[Atom]]) -> dict[Atom, set[Atom]]:
     """Of two axes that depend on each other, the first stands on its own."""
     kept: dict[Atom, set[Atom]] = {}
     for atom, others in depends.items():
@@ -98,12 +130,12 @@ def _without_circles(depends: Mapping[Atom, set[Atom]]) -> dict[Atom, set[Atom]]
     return kept
 
 
-def _numbered(cut: Sequence[tuple[np.ndarray, list[Tree]]], depends: Mapping[Atom, set[Atom]]) -> dict[Atom, int]:
+def _numbered(pieces: Sequence[Piece], depends: Mapping[Atom, set[Atom]]) -> dict[Atom, int]:
     """A number for every axis that can move and every one that such an axis depends on."""
     numbers: dict[Atom, int] = {}
-    for _, dimensions in cut:
+    for _, dimensions in pieces:
         for leaf in dimensions:
-            if leaf.atom is not None and not is_pinned(leaf.atom):
+            if not is_pinned(leaf.atom):
                 for atom in (*sorted(depends.get(leaf.atom, ()), key=lambda a: a.size), leaf.atom):
                     if atom is leaf.atom or any(atom is other.atom for other in dimensions):
                         numbers.setdefault(atom, len(numbers))
@@ -111,99 +143,98 @@ def _numbered(cut: Sequence[tuple[np.ndarray, list[Tree]]], depends: Mapping[Ato
 
 
 def _solutions(
-    equations: Iterable[Any],
-    families: Families,
-    places: Mapping[tuple, Sequence[Place]],
-    cut: Sequence[tuple[np.ndarray, list[Tree]]],
+    equations: Iterable[Degree],
+    indexed: IndexedAxes,
+    positions: Mapping[UnknownDegree, Sequence[Position]],
+    pieces: Sequence[Piece],
+    captured: Mapping[CapturedDegree, int],
     modulus: int | None,
-) -> dict[Atom, list[dict[Place, int]]]:
-    """For every axis that can move, the ways in which parameters may scale with its units."""
-    rows: dict[Atom, list[Form]] = {}
+) -> dict[Atom, list[Generator]]:
+    """For every axis that can move, a basis of how parameters and captured arrays may scale with its units."""
+    rows: dict[Atom, list[LinearForm]] = {}
     for equation in equations:
-        tree = equation()
-        if tree is None:
+        degree = equation()
+        if degree is None:
             continue
-        for _, leaves in blocks([tree], None, {}):
-            for leaf in leaves:
-                for atom, form in _expanded(leaf.atom, leaf.form or {}, families):
-                    rows.setdefault(atom, []).append(form)
-    variables: dict[Atom, list[tuple]] = {}
-    for _, dimensions in cut:
-        for leaf in dimensions:
-            if leaf.atom is not None and not is_pinned(leaf.atom):
-                known = variables.setdefault(leaf.atom, [])
-                known.extend(v for v in leaf.form or {} if v not in known)
-    return {
-        atom: [
-            {place: value for name, value in solution.items() for place in places[name]}
-            for solution in null_space(rows.get(atom, []), own, modulus)
+        for leaf in (leaf for dimensions in block_axes([degree], {}) for leaf in dimensions):
+            for atom, form in _expanded(leaf.atom, leaf.form, indexed):
+                rows.setdefault(atom, []).append(form)
+    unknowns: dict[Atom, list[UnknownDegree]] = {}
+    for leaf in (leaf for _, dimensions in pieces for leaf in dimensions):
+        if not is_pinned(leaf.atom):
+            known = unknowns.setdefault(leaf.atom, [])
+            known.extend(name for name in leaf.form if name not in known)
+    names: dict[Atom, dict[UnknownDegree, int]] = {}
+    for (atom, terms), number in captured.items():
+        name = (-1, number)  # one more unknown, which equals the degree of a captured axis
+        names.setdefault(atom, {})[name] = number
+        rows.setdefault(atom, []).append({name: Fraction(-1), **dict(terms)})
+    found: dict[Atom, list[Generator]] = {}
+    for atom, own in unknowns.items():
+        extra = names.get(atom, {})
+        found[atom] = [
+            Generator(
+                {place: value for name, value in way.items() if name not in extra for place in positions[name]},
+                {extra[name]: value for name, value in way.items() if name in extra},
+            )
+            for way in null_space(rows.get(atom, []), [*own, *extra], modulus)
         ]
-        for atom, own in variables.items()
-    }
+    return found
 
 
-def _expanded(atom: Atom | None, form: Form, families: Families) -> Iterable[tuple[Atom, Form]]:
-    """An equation on an axis that is another one at each index is one equation for each index."""
-    if atom is None:
-        return
-    if atom not in families:
+def _expanded(atom: Atom, form: LinearForm, indexed: IndexedAxes) -> Iterator[tuple[Atom, LinearForm]]:
+    """The equations of an axis; of one that differs from index to index, those at each index."""
+    if atom not in indexed:
         yield find(atom), form
         return
-    for i, member in families[atom][1].items():
-        tree = normal(member)
-        for at, (_, leaves) in enumerate(_single_leaves(tree)):
-            yield from _expanded(leaves, {(*name, i, at): k for name, k in form.items()}, families)
+    for i, member in indexed[atom][1].items():
+        for leaf in leaves_of(substitute(normal_form(member), form, i)):
+            yield from _expanded(leaf.atom, leaf.form, indexed)
 
 
-def _single_leaves(tree: Tree) -> Iterable[tuple[int, Atom | None]]:
-    stack, at = [tree], 0
-    while stack:
-        part = stack.pop(0)
-        if part.parts:
-            stack = [*part.parts, *stack]
-        else:
-            yield at, part.atom
-            at += 1
+def _own_generators(
+    atom: Atom,
+    numbers: Mapping[Atom, int],
+    depends: Mapping[Atom, set[Atom]],
+    solutions: Mapping[Atom, list[Generator]],
+    modulus: int | None,
+) -> list[Generator]:
+    """The generators of units that, with those of the units inside them, span all."""
+    if is_pinned(atom):
+        return []
+
+    def by_block(way: Generator) -> dict[int, int]:
+        return {block: power for (block, _), power in way.powers.items()}
+
+    inside = [other for other in numbers if atom in depends.get(other, ())]
+    spanned = [by_block(way) for other in inside for way in solutions.get(other, [])]
+    kept = []
+    for way in solutions.get(atom, []):
+        if way.powers and not in_span(by_block(way), spanned, modulus):
+            kept.append(way)
+            if inside:
+                spanned.append(by_block(way))
+    return kept
 
 
 def _units(
+    atom: Atom,
     numbers: Mapping[Atom, int],
     depends: Mapping[Atom, set[Atom]],
     labels: Mapping[Atom, str],
-    scales: Mapping[Atom, list[dict[Place, int]]],
-    signs: Mapping[Atom, list[dict[Place, int]]],
-) -> tuple[Units, ...]:
-    def own(atom: Atom, ways: Mapping[Atom, list[dict[Place, int]]], modulus: int | None) -> tuple:
-        """What the units inside these units, each by itself, cannot do already."""
-        inside = [
-            {block: power for (block, _), power in way.items()}
-            for other in numbers
-            if atom in depends.get(other, ())
-            for way in ways.get(other, [])
-        ]
-        return tuple(
-            way
-            for way in ways.get(atom, [])
-            if not in_span({block: Fraction(power) for (block, _), power in way.items()}, inside, modulus)
-        )
-
-    result = []
-    for atom in numbers:
-        within = sorted((other for other in depends.get(atom, ()) if other in numbers), key=lambda a: numbers[a])
-        free = not is_pinned(atom)
-        flips, stretches = (own(atom, signs, 2), own(atom, scales, None)) if free else ((), ())
-        result.append(
-            Units(
-                labels.get(atom, "units"),
-                atom.size,
-                tuple(numbers[other] for other in within),
-                tuple(other.size for other in within),
-                free and (atom.size > 1 or bool(flips or stretches)),
-                flips,
-                stretches,
-            )
-        )
-    return tuple(result)
+    signs: Sequence[Generator],
+    scales: Sequence[Generator],
+) -> Units:
+    within = sorted((other for other in depends.get(atom, ()) if other in numbers), key=lambda a: numbers[a])
+    return Units(
+        labels.get(atom, "units"),
+        atom.size,
+        tuple(numbers[other] for other in within),
+        tuple(other.size for other in within),
+        not is_pinned(atom) and (atom.size > 1 or bool(signs or scales)),
+        tuple(way.powers for way in signs),
+        tuple(way.powers for way in scales),
+    )
 
 
 def _pins(named: Sequence[tuple[str, Any]], leaves: Sequence[Array]) -> dict[str, tuple[str, ...]]:
@@ -215,28 +246,10 @@ def _pins(named: Sequence[tuple[str, Any]], leaves: Sequence[Array]) -> dict[str
     return found
 
 
-def _opaque(trace: Trace, labels: Mapping[Atom, str]) -> dict[str, tuple[str, ...]]:
+def _opaque(constraints: Constraints, labels: Mapping[Atom, str]) -> dict[str, tuple[str, ...]]:
     found: dict[str, set[str]] = {}
-    for primitive, axes in trace.opaque:
+    for primitive, axes in constraints.opaque:
         touched = {labels[atom] for axis in axes for atom in atoms_of(axis) if atom in labels}
         if touched:
             found.setdefault(primitive, set()).update(touched)
     return {primitive: tuple(sorted(axes)) for primitive, axes in found.items()}
-
-
-def _captures(
-    trace: Trace, families: Families, numbers: Mapping[Atom, int], batch: Atom | None
-) -> tuple[tuple[int, Block], ...]:
-    """Blocks of the arrays inside the network that have an example axis and a dimension that can move."""
-    found, seen = [], set()
-    for count, array in trace.captured:
-        roots = [find(axis.atom) for axis in array.axes]
-        if id(array) in seen or batch is None or find(batch) not in roots or all(map(is_pinned, roots)):
-            continue
-        seen.add(id(array))
-        index = np.arange(int(np.prod(array.shape, dtype=int))).reshape(array.shape)
-        for part, dimensions in blocks([normal(root) for root in roots], index, families):
-            units = tuple(numbers.get(leaf.atom, -1) for leaf in dimensions)
-            if any(k >= 0 for k in units):
-                found.append((count, Block(part, units)))
-    return tuple(found)

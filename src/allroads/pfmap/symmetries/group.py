@@ -24,8 +24,8 @@ class Units:
             permutation for each index of those. Empty for most.
         shape: Sizes of those axes; permutations are ``[*shape, n]``.
         movable: Whether they may be permuted. Fixed axes are listed too where others depend on them.
-        signs: Sign flips: for each way of flipping, ``{(block, dimension): 1}`` of the parameters that it flips.
-        scales: Positive scalings: for each way, ``{(block, dimension): power}``.
+        signs: Sign flips: for each independent one, ``{(block, dimension): 1}`` of the parameters that it flips.
+        scales: Positive scalings: for each independent one, ``{(block, dimension): power}``.
     """
 
     name: str
@@ -51,13 +51,28 @@ class Block:
 
 
 @dataclass(frozen=True, eq=False)
+class Capture:
+    """A part of an array inside the network that is a plain product of units.
+
+    Args:
+        path: Which array, as :func:`allroads.pfmap.jaxpr.intermediates` names it.
+        block: Where its elements lie in the flat array, and what each dimension runs over.
+        signs: For each dimension, the sign flips of its units, numbers in ``Units.signs``, that flip the array too.
+    """
+
+    path: str
+    block: Block
+    signs: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Element:
     """One element of the group: what ``Symmetries.act`` does to a point.
 
     Args:
         permutations: For each number of movable units, ``[*shape, n]``: new unit j is the old unit ``p[…, j]``.
-        signs: For each (units, way), ±1, ``[*shape, n]``, in the new order; missing ones are 1.
-        scales: For each (units, way), positive, ``[*shape, n]``, in the new order; missing ones are 1.
+        signs: For each (units, flip), ±1, ``[*shape, n]``, in the new order; missing ones are 1.
+        scales: For each (units, scaling), positive, ``[*shape, n]``, in the new order; missing ones are 1.
     """
 
     permutations: Mapping[int, np.ndarray] = field(default_factory=dict)
@@ -77,7 +92,7 @@ class Symmetries:
         opaque: Primitives of JAX without a rule that touched units, with the parameter axes that they pinned.
         refused: Units whose derived symmetry changed the outputs in the numerical check; they were pinned.
         error: Largest change of the outputs in the check, relative to their size.
-        captures: Blocks of the arrays inside the network that carry units, each with its number in the jaxpr.
+        captures: Blocks of the arrays inside the network that carry units.
     """
 
     units: tuple[Units, ...]
@@ -87,7 +102,7 @@ class Symmetries:
     opaque: Mapping[str, tuple[str, ...]]
     refused: tuple[str, ...] = ()
     error: float = 0.0
-    captures: tuple[tuple[int, Block], ...] = ()
+    captures: tuple[Capture, ...] = ()
 
     @property
     def movable(self) -> tuple[int, ...]:
@@ -149,20 +164,20 @@ class Symmetries:
         size = sum(block.index.size for block in self.blocks)
         source, factor = np.arange(size), np.ones(size)
         for number, block in enumerate(self.blocks):
-            source[block.index] = block.index[self.grids(block, element.permutations)]
+            source[block.index] = block.index[self.source_indices(block, element.permutations)]
             factor[block.index] = self.factors(number, element)
         return source, factor
 
-    def grids(self, block: Block, permutations: Mapping[int, np.ndarray], skip: int | None = None) -> tuple:
-        """The old index of every new one along each dimension of a block; dimension ``skip`` stays."""
+    def source_indices(self, block: Block, permutations: Mapping[int, np.ndarray]) -> tuple[np.ndarray, ...]:
+        """The old index of every new one along each dimension of a block."""
         return tuple(
             np.arange(size).reshape([-1 if k == d else 1 for k in range(block.index.ndim)])
-            if number not in permutations or d == skip
-            else self.spread(block.units, d, permutations[number])
+            if number not in permutations
+            else self.broadcast(block.units, d, permutations[number])
             for d, (number, size) in enumerate(zip(block.units, block.index.shape, strict=True))
         )
 
-    def spread(self, dimensions: tuple[int, ...], d: int, values: np.ndarray) -> np.ndarray:
+    def broadcast(self, dimensions: tuple[int, ...], d: int, values: np.ndarray) -> np.ndarray:
         """Values ``[*shape, n]`` of the units on dimension ``d``, laid out along all the dimensions."""
         order = [*(dimensions.index(k) for k in self.units[dimensions[d]].within), d]
         shape = [1] * len(dimensions)
@@ -178,7 +193,7 @@ class Symmetries:
             for (k, way), value in values.items():
                 for (at, d), power in getattr(self.units[k], ways)[way].items():
                     if at == number:
-                        result = result * self.spread(block.units, d, np.asarray(value, float)) ** power
+                        result = result * self.broadcast(block.units, d, np.asarray(value, float)) ** power
         return result
 
     def act(self, element: Element, params: Params) -> Params:

@@ -55,7 +55,7 @@ def balanced_scales(found: Symmetries, flat: np.ndarray) -> tuple[np.ndarray, El
             step = _balancing(found, k, way, flat)
             log += step
             largest = max(largest, float(np.abs(step).max()))
-            for index, order, power in places(found, k, way):
+            for index, order, power in scaled_blocks(found, k, way):
                 factor = np.exp(power * step)
                 front = np.moveaxis(index, order, range(len(order)))
                 flat[front] *= factor.reshape(*factor.shape, *[1] * (front.ndim - factor.ndim))
@@ -64,7 +64,7 @@ def balanced_scales(found: Symmetries, flat: np.ndarray) -> tuple[np.ndarray, El
     return flat, Element(scales={key: np.exp(log) for key, log in logs.items()})
 
 
-def places(found: Symmetries, k: int, way: int) -> Iterator[tuple[np.ndarray, list[int], int]]:
+def scaled_blocks(found: Symmetries, k: int, way: int) -> Iterator[tuple[np.ndarray, list[int], int]]:
     """The blocks that scale with some units: their indices, the dimensions of the units, and the power."""
     for (number, d), power in found.units[k].scales[way].items():
         block = found.blocks[number]
@@ -80,7 +80,7 @@ def by_unit(values: np.ndarray, order: list[int]) -> np.ndarray:
 def _balancing(found: Symmetries, k: int, way: int, flat: np.ndarray) -> np.ndarray:
     """The logarithm u of the factors at which ``Σ_p p e^{2pu} ‖weights‖²`` vanishes, unit by unit."""
     weight: dict[int, np.ndarray] = {}
-    for index, order, power in places(found, k, way):
+    for index, order, power in scaled_blocks(found, k, way):
         weight[power] = weight.get(power, 0) + (by_unit(flat[index], order) ** 2).sum(-1)
     ahead, behind = ({p: w for p, w in weight.items() if p * side > 0} for side in (1, -1))
     shape = (*found.units[k].shape, found.units[k].size)

@@ -1,15 +1,18 @@
-"""Linear equations between grades, solved over the rationals and modulo 2."""
+"""Linear equations, solved over the rationals and modulo 2."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from fractions import Fraction
+from typing import TypeVar
 
-Row = Mapping[Hashable, Fraction]
+Unknown = TypeVar("Unknown", bound=Hashable)
 
 
-def null_space(rows: Iterable[Row], unknowns: Sequence[Hashable], modulus: int | None) -> list[dict[Hashable, int]]:
+def null_space(
+    rows: Iterable[Mapping[Unknown, Fraction]], unknowns: Sequence[Unknown], modulus: int | None
+) -> list[dict[Unknown, int]]:
     """A basis of what solves all equations ``Σ coefficient · unknown = 0``, in whole numbers.
 
     Args:
@@ -30,19 +33,19 @@ def null_space(rows: Iterable[Row], unknowns: Sequence[Hashable], modulus: int |
     names = list(dict.fromkeys([*unknowns, *(name for row in distinct for name, _ in sorted(row, key=repr))]))
     column = {name: at for at, name in enumerate(names)}
     matrix = [[Fraction(0)] * len(names) for _ in distinct]
-    for line, row in zip(matrix, sorted(distinct, key=lambda r: sorted(map(repr, r))), strict=True):
-        for name, value in row:
+    for line, terms in zip(matrix, sorted(distinct, key=lambda r: sorted(map(repr, r))), strict=True):
+        for name, value in terms:
             line[column[name]] = _reduced(value, modulus)
     pivots = _eliminate(matrix, modulus)
     free = [at for at in range(len(names)) if at not in pivots]
     basis = []
     for at in free:
         solution = [Fraction(int(k == at)) for k in range(len(names))]
-        for pivot, row in pivots.items():
-            solution[pivot] = _reduced(-matrix[row][at], modulus)
+        for pivot, number in pivots.items():
+            solution[pivot] = _reduced(-matrix[number][at], modulus)
         basis.append(solution[: len(unknowns)])
     pivots = _eliminate(basis, modulus)
-    return [_whole(dict(zip(unknowns, basis[row], strict=True))) for row in pivots.values()]
+    return [_whole(dict(zip(unknowns, basis[number], strict=True))) for number in pivots.values()]
 
 
 def _reduced(value: Fraction, modulus: int | None) -> Fraction:
@@ -69,12 +72,13 @@ def _eliminate(matrix: list[list[Fraction]], modulus: int | None) -> dict[int, i
     return pivots
 
 
-def _whole(solution: dict[Hashable, Fraction]) -> dict[Hashable, int]:
+def _whole(solution: dict[Unknown, Fraction]) -> dict[Unknown, int]:
+    """A rational solution times the least number that makes it integral."""
     by = math.lcm(*(value.denominator for value in solution.values()))
     return {name: int(value * by) for name, value in solution.items() if value}
 
 
-def in_span(vector: Row, basis: Sequence[Row], modulus: int | None) -> bool:
+def in_span(vector: Mapping[Unknown, int], basis: Sequence[Mapping[Unknown, int]], modulus: int | None) -> bool:
     """Whether a solution is a combination of others.
 
     Example:

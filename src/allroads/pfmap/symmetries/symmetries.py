@@ -47,7 +47,7 @@ def symmetries(network: Network, params: Params, inputs: Any, seed: int = 0) -> 
     Raises:
         InputError: If the network cannot be traced, or a parameter is not real and finite.
 
-    When it fails: some symmetries have no trace in the axes and are not found: exchanging parts that are written out
+    When it fails: some symmetries leave no mark on single axes and are not found: exchanging parts that are written out
     one after another (heads in a Python loop, experts in a list), rotations of linear and of query–key spaces, shifts
     of the inputs of softmax, anything that holds on the given data alone. What a network's constants pin (the running
     statistics of a PyTorch batch norm) stays pinned.
@@ -95,7 +95,7 @@ def _checked(network: Network, found: Symmetries, params: Params, inputs: Any, s
     with float64():
         apply = jax.jit(network.apply)
         data = jax.tree.map(lambda x: jnp.asarray(x, np.float64) if x.dtype.kind == "f" else jnp.asarray(x), inputs)
-        point = _somewhere(found, params, rng)
+        point = _generic_point(found, params, rng)
         before = np.asarray(apply(point, data))
         limit = TOLERANCE if before.dtype == np.float64 else SINGLE
 
@@ -110,7 +110,7 @@ def _checked(network: Network, found: Symmetries, params: Params, inputs: Any, s
         error = change(whole)
         if error <= limit:
             return dataclasses.replace(found, error=error)
-        bad = {k for k in found.movable if change(_only(whole, k)) > limit}
+        bad = {k for k in found.movable if change(_restricted(whole, k)) > limit}
         bad |= {k for k in found.movable if set(found.units[k].within) & bad}
         bad = bad or set(found.movable)
         left = Element(
@@ -126,7 +126,8 @@ def _checked(network: Network, found: Symmetries, params: Params, inputs: Any, s
     return dataclasses.replace(found, units=units, refused=tuple(found.units[k].name for k in sorted(bad)), error=error)
 
 
-def _only(element: Element, k: int) -> Element:
+def _restricted(element: Element, k: int) -> Element:
+    """The part of an element that moves one set of units."""
     return Element(
         {k: element.permutations[k]},
         {key: s for key, s in element.signs.items() if key[0] == k},
@@ -134,7 +135,7 @@ def _only(element: Element, k: int) -> Element:
     )
 
 
-def _somewhere(found: Symmetries, params: Params, rng: np.random.Generator) -> Params:
+def _generic_point(found: Symmetries, params: Params, rng: np.random.Generator) -> Params:
     """A generic point near the given one, in double precision: every number keeps its sign, zeros get one."""
     flat = found.flatten(params)
     moved = np.where(flat == 0, 0.1 * rng.normal(size=flat.size), flat * np.exp(0.3 * rng.normal(size=flat.size)))

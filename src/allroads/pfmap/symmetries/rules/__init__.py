@@ -1,29 +1,22 @@
-"""What each primitive of JAX does to axes and grades."""
+"""Rules: what each primitive of JAX demands of the axes of its operands, loops and branches apart."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from allroads.pfmap.symmetries.rules import contractions, control, elementwise, indexing, reductions, shapes
-from allroads.pfmap.symmetries.rules.opaque import opaque
-from allroads.pfmap.symmetries.trace import Array, Trace
+from jax.extend import core
 
-RULES = {
+from allroads.pfmap.symmetries.constraints import Array, Constraints
+from allroads.pfmap.symmetries.rules import contractions, elementwise, indexing, reductions, shapes
+
+Rule = Callable[[Constraints, core.JaxprEqn, Sequence[Array]], list[Array]]
+"""``rule(constraints, equation, operands) -> outputs``."""
+
+RULES: dict[str, Rule] = {
     **elementwise.RULES,
     **shapes.RULES,
     **reductions.RULES,
     **contractions.RULES,
     **indexing.RULES,
 }
-
-
-def apply_rule(trace: Trace, equation: Any, operands: Sequence[Array], capture: bool) -> list[Array]:
-    """The outputs of one equation of a jaxpr; where its primitive has no rule, everything it touches is pinned."""
-    name = equation.primitive.name
-    if name in control.RULES:
-        return control.RULES[name](trace, equation, operands)
-    if control.called(equation) is not None:
-        return control.call(trace, equation, operands, capture)
-    rule = RULES.get(name, opaque)
-    return rule(trace, equation, operands)
+"""A rule per primitive. One without a rule pins everything that it touches."""

@@ -6,62 +6,77 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from allroads.pfmap.symmetries.grades import Grade, total, zero
-from allroads.pfmap.symmetries.trace import SYSTEMS, Array, Axis, Trace
+from jax.extend import core
 
-Policy = Callable[[Trace, int, Sequence[Axis], Sequence[Array], Any], Grade]
-"""``policy(trace, system, axes of the operands along one dimension, operands, parameters) -> grade``."""
+from allroads.pfmap.jaxpr import shaped
+from allroads.pfmap.symmetries.constraints import SIGN, SYSTEMS, Array, Axis, Constraints
+from allroads.pfmap.symmetries.degrees import Degree, total, zero
 
-
-def same(trace: Trace, system: int, axes: Sequence[Axis], operands: Sequence[Array], params: Any) -> Grade:
-    """All operands scale alike, and so does the result; zeros go with everything."""
-    grades = [axis.grades[system] for axis, operand in zip(axes, operands, strict=True) if not operand.neutral(system)]
-    if not grades:
-        return trace.unknown(axes[0].atom).grades[system]
-    for grade in grades[1:]:
-        if grade is not grades[0]:
-            trace.equations[system].append(total([(1, grades[0]), (-1, grade)]))
-    return grades[0]
+Policy = Callable[[Constraints, int, Sequence[Axis], Sequence[Array], Any], Degree]
+"""``policy(constraints, system, axes of the operands along one dimension, operands, parameters) -> degree``."""
 
 
-def none(trace: Trace, system: int, axes: Sequence[Axis], operands: Sequence[Array], params: Any) -> Grade:
+def same(constraints: Constraints, system: int, axes: Sequence[Axis], operands: Sequence[Array], params: Any) -> Degree:
+    """All operands scale alike, and so does the result; zeros have any degree."""
+    pairs = zip(axes, operands, strict=True)
+    degrees = [axis.degrees[system] for axis, operand in pairs if not operand.invariant_under(system)]
+    if not degrees:
+        return constraints.unknown(axes[0].atom).degrees[system]
+    for degree in degrees[1:]:
+        constraints.equate_degrees(degrees[0], degree, system)
+    return degrees[0]
+
+
+def fixed(
+    constraints: Constraints, system: int, axes: Sequence[Axis], operands: Sequence[Array], params: Any
+) -> Degree:
     """No operand may scale."""
     for axis in axes:
-        trace.vanish(axis, system)
+        constraints.require_degree_zero(axis, system)
     return zero
 
 
-def gone(trace: Trace, system: int, axes: Sequence[Axis], operands: Sequence[Array], params: Any) -> Grade:
+def invariant(
+    constraints: Constraints, system: int, axes: Sequence[Axis], operands: Sequence[Array], params: Any
+) -> Degree:
     """Operands may scale as they like; the result does not."""
     return zero
 
 
-def compared(trace: Trace, system: int, axes: Sequence[Axis], operands: Sequence[Array], params: Any) -> Grade:
+def compared(
+    constraints: Constraints, system: int, axes: Sequence[Axis], operands: Sequence[Array], params: Any
+) -> Degree:
     """Operands scale alike; the result does not."""
-    same(trace, system, axes, operands, params)
+    same(constraints, system, axes, operands, params)
     return zero
 
 
 def weighted(*weights: Fraction | int) -> Policy:
-    """The result's grade is a weighted sum of the operands'."""
+    """The result's degree is a weighted sum of the operands'."""
 
-    def policy(trace: Trace, system: int, axes: Sequence[Axis], operands: Sequence[Array], params: Any) -> Grade:
-        return total([(w, axis.grades[system]) for w, axis in zip(weights, axes, strict=True)])
+    def policy(
+        constraints: Constraints, system: int, axes: Sequence[Axis], operands: Sequence[Array], params: Any
+    ) -> Degree:
+        return total([(w, axis.degrees[system]) for w, axis in zip(weights, axes, strict=True)])
 
     return policy
 
 
-def power(trace: Trace, system: int, axes: Sequence[Axis], operands: Sequence[Array], params: Any) -> Grade:
-    """A whole power multiplies the grade."""
-    return total([(params["y"], axes[0].grades[system])])
+def power(
+    constraints: Constraints, system: int, axes: Sequence[Axis], operands: Sequence[Array], params: Any
+) -> Degree:
+    """A whole power multiplies the degree."""
+    return total([(params["y"], axes[0].degrees[system])])
 
 
-def clamped(trace: Trace, system: int, axes: Sequence[Axis], operands: Sequence[Array], params: Any) -> Grade:
+def clamped(
+    constraints: Constraints, system: int, axes: Sequence[Axis], operands: Sequence[Array], params: Any
+) -> Degree:
     """Clipping is odd where its bounds are opposite."""
     low, _, high = operands
-    if system == 1 and low.value is not None and high.value is not None and (low.value == -high.value).all():
-        return axes[1].grades[system]
-    return none(trace, system, axes, operands, params)
+    if system == SIGN and low.value is not None and high.value is not None and (low.value == -high.value).all():
+        return axes[1].degrees[system]
+    return fixed(constraints, system, axes, operands, params)
 
 
 NO_SYMMETRY = (
@@ -73,52 +88,52 @@ NO_SYMMETRY = (
 POLICIES: dict[str, tuple[Policy, Policy]] = {
     **dict.fromkeys(("add", "sub", "add_any", "neg", "copy", "copy_p", "stop_gradient"), (same, same)),
     **dict.fromkeys(("convert_element_type", "reduce_precision", "select_n", "optimization_barrier"), (same, same)),
-    **dict.fromkeys(("max", "min"), (same, none)),
+    **dict.fromkeys(("max", "min"), (same, fixed)),
     "mul": (weighted(1, 1), weighted(1, 1)),
     "div": (weighted(1, -1), weighted(1, -1)),
     "square": (weighted(2), weighted(2)),
     "integer_pow": (power, power),
-    "sqrt": (weighted(Fraction(1, 2)), none),
-    "rsqrt": (weighted(Fraction(-1, 2)), none),
+    "sqrt": (weighted(Fraction(1, 2)), fixed),
+    "rsqrt": (weighted(Fraction(-1, 2)), fixed),
     "cbrt": (weighted(Fraction(1, 3)), same),
-    "abs": (same, gone),
-    "sign": (gone, same),
-    **dict.fromkeys(("tanh", "sin", "tan", "asin", "atan", "sinh", "asinh", "atanh", "erf", "erf_inv"), (none, same)),
-    **dict.fromkeys(("cos", "cosh"), (none, gone)),
-    **dict.fromkeys(("gt", "ge", "lt", "le"), (compared, none)),
+    "abs": (same, invariant),
+    "sign": (invariant, same),
+    **dict.fromkeys(("tanh", "sin", "tan", "asin", "atan", "sinh", "asinh", "atanh", "erf", "erf_inv"), (fixed, same)),
+    **dict.fromkeys(("cos", "cosh"), (fixed, invariant)),
+    **dict.fromkeys(("gt", "ge", "lt", "le"), (compared, fixed)),
     **dict.fromkeys(("eq", "ne"), (compared, compared)),
-    "is_finite": (gone, gone),
-    "clamp": (none, clamped),
-    **dict.fromkeys(NO_SYMMETRY.split(), (none, none)),
+    "is_finite": (invariant, invariant),
+    "clamp": (fixed, clamped),
+    **dict.fromkeys(NO_SYMMETRY.split(), (fixed, fixed)),
 }
 
 
-def elementwise(trace: Trace, equation: Any, operands: Sequence[Array]) -> list[Array]:
+def elementwise(constraints: Constraints, equation: core.JaxprEqn, operands: Sequence[Array]) -> list[Array]:
     """One output, shaped like the operands that are not scalars."""
     name = equation.primitive.name
     if name == "optimization_barrier":
         return list(operands)
     policies = POLICIES[name]
     if name == "convert_element_type" and equation.params["new_dtype"].kind != "f":
-        policies = (none, none)
-    graded = operands[1:] if name == "select_n" else operands
+        policies = (fixed, fixed)
+    scaled_operands = operands[1:] if name == "select_n" else operands
     axes = []
-    for dimension, size in enumerate(equation.outvars[0].aval.shape):
+    for dimension, size in enumerate(shaped(equation.outvars[0]).shape):
         full = [o.axes[dimension] for o in operands if o.axes and o.axes[dimension].size == size]
         for axis in full[1:]:
-            trace.align(full[0], axis)
-        along = [_along(trace, operand, dimension, full[0]) for operand in graded]
-        scale, sign = (policies[s](trace, s, along, graded, equation.params) for s in SYSTEMS)
+            constraints.unify(full[0], axis)
+        along = [_along(constraints, operand, dimension, full[0]) for operand in scaled_operands]
+        scale, sign = (policies[s](constraints, s, along, scaled_operands, equation.params) for s in SYSTEMS)
         axes.append(Axis(full[0].atom, (scale, sign)))
     return [Array(tuple(axes))]
 
 
-def _along(trace: Trace, operand: Array, dimension: int, common: Axis) -> Axis:
+def _along(constraints: Constraints, operand: Array, dimension: int, common: Axis) -> Axis:
     """An operand's axis; scalars and axes of size 1 are repeated along the common one."""
     if operand.axes and operand.axes[dimension].size == common.size:
         return operand.axes[dimension]
     if operand.axes:
-        trace.vanish(operand.axes[dimension])
+        constraints.require_degree_zero(operand.axes[dimension])
     return Axis(common.atom)
 
 

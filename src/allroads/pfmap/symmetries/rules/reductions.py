@@ -3,78 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from jax.extend import core
+
+from allroads.pfmap.jaxpr import shaped
 from allroads.pfmap.symmetries.axes import Atom
-from allroads.pfmap.symmetries.trace import Array, Axis, Trace
+from allroads.pfmap.symmetries.constraints import SIGN, Array, Axis, Constraints
 
 
-def reduce(trace: Trace, equation: Any, operands: Sequence[Array]) -> list[Array]:
+def reduce(constraints: Constraints, equation: core.JaxprEqn, operands: Sequence[Array]) -> list[Array]:
     """Sums, extrema and products over whole axes do not see the order in them."""
     (x,), name = operands, equation.primitive.name
     axes = []
     for d, axis in enumerate(x.axes):
         if d in equation.params["axes"]:
-            trace.vanish(axis)
+            constraints.require_degree_zero(axis)
             continue
         if name not in ("reduce_sum", "reduce_max", "reduce_min"):
-            trace.vanish(axis)
+            constraints.require_degree_zero(axis)
         elif name != "reduce_sum":
-            trace.vanish(axis, 1)
+            constraints.require_degree_zero(axis, SIGN)
         axes.append(axis)
     return [Array(tuple(axes))]
 
 
-def arg_reduce(trace: Trace, equation: Any, operands: Sequence[Array]) -> list[Array]:
+def arg_reduce(constraints: Constraints, equation: core.JaxprEqn, operands: Sequence[Array]) -> list[Array]:
     """The index of an extremum names an index of the axis."""
     (x,) = operands
     for d in equation.params["axes"]:
-        trace.mixed(x, d, f"{equation.primitive.name} over it")
+        constraints.pin_ordered(x, d, f"{equation.primitive.name} over it")
     for axis in x.axes:
-        trace.vanish(axis)
+        constraints.require_degree_zero(axis)
     kept = (axis for d, axis in enumerate(x.axes) if d not in equation.params["axes"])
     return [Array(tuple(Axis(axis.atom) for axis in kept))]
 
 
-def cumulate(trace: Trace, equation: Any, operands: Sequence[Array]) -> list[Array]:
+def cumulate(constraints: Constraints, equation: core.JaxprEqn, operands: Sequence[Array]) -> list[Array]:
     """Running sums and the like depend on the order."""
     (x,), d = operands, equation.params["axis"]
     linear = equation.primitive.name == "cumsum"
-    trace.mixed(x, d, f"{equation.primitive.name} along it")
+    constraints.pin_ordered(x, d, f"{equation.primitive.name} along it")
     for k, axis in enumerate(x.axes):
         if k == d or not linear:
-            trace.vanish(axis)
+            constraints.require_degree_zero(axis)
     axes = list(x.axes)
     axes[d] = Axis(Atom(axes[d].size, {f"{equation.primitive.name} along it"}))
     return [Array(tuple(axes))]
 
 
-def sort(trace: Trace, equation: Any, operands: Sequence[Array]) -> list[Array]:
+def sort(constraints: Constraints, equation: core.JaxprEqn, operands: Sequence[Array]) -> list[Array]:
     """Sorting forgets the order along one axis and treats the others alike."""
     d = equation.params["dimension"]
     for x in operands:
-        trace.mixed(x, d, "sorting")
+        constraints.pin_ordered(x, d, "sorting")
         for axis in x.axes:
-            trace.vanish(axis)
+            constraints.require_degree_zero(axis)
         for axis, first in zip(x.axes, operands[0].axes, strict=True):
-            trace.align(first, axis)
+            constraints.unify(first, axis)
     axes = [Axis(axis.atom) for axis in operands[0].axes]
     axes[d] = Axis(Atom(axes[d].size, {"sorting"}))
     return [Array(tuple(axes)) for _ in operands]
 
 
-def reduce_window(trace: Trace, equation: Any, operands: Sequence[Array]) -> list[Array]:
+def reduce_window(constraints: Constraints, equation: core.JaxprEqn, operands: Sequence[Array]) -> list[Array]:
     """Pooling: axes with windows of one element pass, the others keep their order."""
     x, params = operands[0], equation.params
     axes = []
     for d, axis in enumerate(x.axes):
-        if params["window_dimensions"][d] == 1 and equation.outvars[0].aval.shape[d] == axis.size:
+        if params["window_dimensions"][d] == 1 and shaped(equation.outvars[0]).shape[d] == axis.size:
             if equation.primitive.name != "reduce_window_sum":
-                trace.vanish(axis, 1)
+                constraints.require_degree_zero(axis, SIGN)
             axes.append(axis)
         else:
-            trace.vanish(trace.mixed(x, d, "windows along it"))
-            axes.append(Axis(Atom(equation.outvars[0].aval.shape[d], {"windows along it"})))
+            constraints.require_degree_zero(constraints.pin_ordered(x, d, "windows along it"))
+            axes.append(Axis(Atom(shaped(equation.outvars[0]).shape[d], {"windows along it"})))
     return [Array(tuple(axes))]
 
 
