@@ -15,14 +15,13 @@ from allroads.paths.repair.statistics import batch_norms, reset_statistics
 from allroads.paths.repair.units import corrected_network, corrections, unit_statistics, with_layers
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.symmetries.group import named_leaves
-from allroads.results import Result
 from allroads.status import PathStatus, Status
 
 METHODS = ("units", "statistics")
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Repaired(Result):
+@dataclass(frozen=True, eq=False)
+class Repaired:
     """A network at a repaired point.
 
     Args:
@@ -39,21 +38,6 @@ class Repaired(Result):
     changed: int | tuple[str, ...]
     skipped: tuple[str, ...]
     status: Status
-
-    @property
-    def value(self) -> Params:
-        """The repaired parameters."""
-        return self.params
-
-    @property
-    def error(self) -> None:
-        """``None``: what is put right is exact on these inputs."""
-        return None
-
-    @property
-    def stats(self) -> dict[str, Any]:
-        """``changed`` and ``skipped``."""
-        return {"changed": self.changed, "skipped": self.skipped}
 
 
 @dataclass(frozen=True, eq=False)
