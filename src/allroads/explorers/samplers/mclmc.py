@@ -36,7 +36,7 @@ class MCLMC(Sampler):
         return blackjax.mclmc.init(position, posterior.log_density, key)
 
     def draw(self, key: Any, state: Any, posterior: Posterior, step_size: Any, steps: Any) -> tuple[Any, Draw]:
-        """``steps`` isokinetic steps; the momentum loses its memory over a length of ``√d``, the width of a Gaussian."""
+        """``steps`` isokinetic steps; the momentum decorrelates over a length of ``√d``, the width of a Gaussian."""
         dimension = state.position.size
         kernel = blackjax.mclmc.build_kernel()
         length = jnp.sqrt(jnp.asarray(dimension, state.position.dtype))
