@@ -30,7 +30,9 @@ def asked(truth, **options):
 def on_weights(function, start):
     """A network whose loss is a function of its weights alone."""
     network = Network(lambda key: jnp.asarray(start), lambda w, x: jnp.broadcast_to(function(w), (len(x), 1)))
-    return Problem(network, lambda outputs, labels: outputs[:, 0], np.zeros((4, 1)), np.zeros(4)), np.asarray(start, float)
+    return Problem(network, lambda outputs, labels: outputs[:, 0], np.zeros((4, 1)), np.zeros(4)), np.asarray(
+        start, float
+    )
 
 
 # right

@@ -108,7 +108,7 @@ class Problem:
     def outputs(self) -> jax.ShapeDtypeStruct | None:
         """Shape of the network's outputs on the inputs; ``None`` where the network cannot draw a point."""
         try:
-            drawn = jax.eval_shape(self.network.init, jax.random.key(0))
+            drawn = _shapes(self.network.init, jax.random.key(0))
         except Exception:  # a user's init may do anything; the outputs are then known once a point is given
             return None
         return self._outputs(drawn)
@@ -206,7 +206,7 @@ class Problem:
         """The shape of the outputs at a point, without computing them."""
         inputs = jax.tree.map(_present, self.inputs)
         try:
-            found = jax.eval_shape(self.network.apply, params, inputs)
+            found = _shapes(self.network.apply, params, inputs)
         except InputError:
             raise
         except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
@@ -238,7 +238,7 @@ class Problem:
             return
         data = jax.tree.map(lambda array: jax.ShapeDtypeStruct(array.shape, _present(array).dtype), self._leaves)
         try:
-            losses = jax.eval_shape(self.objective.from_outputs, outputs, data)
+            losses = _shapes(self.objective.from_outputs, outputs, data)
         except InputError:
             raise
         except (TypeError, ValueError) as error:
@@ -274,6 +274,15 @@ def _checked(given: Any, what: str, ignore: int | None = None) -> np.ndarray:
                 "fix them."
             )
     return array
+
+
+def _shapes(function: Callable[..., Any], *arguments: Any) -> Any:
+    """``jax.eval_shape`` that leaves no trace behind.
+
+    A trace that JAX keeps holds each NumPy array that the function closes over in the precision of that time, and gives
+    it so to later traces in another precision. A function of its own is traced once and forgotten.
+    """
+    return jax.eval_shape(lambda *given: function(*given), *arguments)
 
 
 def _present(array: Any) -> Any:

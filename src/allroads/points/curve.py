@@ -19,7 +19,7 @@ from allroads.points.llc.assessment import worst_status
 from allroads.points.llc.estimate import LearningCoefficient, estimate
 from allroads.points.sampling.free_parameters import FreeParameters, Mask, free_parameters
 from allroads.points.sampling.geometry import default_localisation, default_nbeta, measure_local_geometry
-from allroads.points.sampling.plan import Chains, SamplingOptions, check_memory, make_plan
+from allroads.points.sampling.plan import Chains, SamplingOptions, check_memory, make_plan, resolve_chains
 from allroads.results import Result, finish
 from allroads.status import LLCStatus
 
@@ -160,7 +160,7 @@ def _curve(
     precision: float = 0.01,
     seed: int = 0,
 ) -> LLCCurve:
-    chains = Chains() if chains is None else chains
+    chains = resolve_chains(chains)
     check_positive(nbeta=nbeta, localisation=localisation)
     with chains.precision():
         points = problem.population(params)

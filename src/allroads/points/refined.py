@@ -16,7 +16,7 @@ from allroads.points.llc import LearningCoefficient, llc
 from allroads.points.llc.assessment import worst_status
 from allroads.points.sampling.free_parameters import free_parameters
 from allroads.points.sampling.geometry import default_nbeta
-from allroads.points.sampling.plan import SamplingOptions
+from allroads.points.sampling.plan import SamplingOptions, resolve_chains
 from allroads.results import Result, finish
 from allroads.status import LLCStatus
 
@@ -129,7 +129,8 @@ def refined_llc(
     chosen = {ALL: np.arange(count)} | {
         name: _indices(name, part, count) for name, part in _named("subsets", subsets).items()
     }
-    point = problem.point(params)
+    with resolve_chains(sampling.get("chains")).precision():
+        point = problem.point(params)
     for mask in masks.values():  # a wrong one is refused before the first is sampled
         free_parameters(point, mask)
     parts = {name: problem if name == ALL else restrict(problem, rows) for name, rows in chosen.items()}

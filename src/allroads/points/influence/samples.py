@@ -23,7 +23,7 @@ from allroads.points.sampling.draw import draw_chains
 from allroads.points.sampling.equilibrium import R_HAT
 from allroads.points.sampling.free_parameters import Mask, free_parameters
 from allroads.points.sampling.geometry import default_nbeta
-from allroads.points.sampling.plan import Chains, check_memory, make_plan, within_memory
+from allroads.points.sampling.plan import Chains, check_memory, make_plan, resolve_chains, within_memory
 from allroads.points.sampling.samples import observed_width, r_hat_of
 from allroads.status import LLCStatus
 
@@ -80,7 +80,7 @@ def observe_losses(
         InputError: If ``scalar`` is set and the observable is not one number; and as :func:`allroads.llc`.
         UnknownNameError, MemoryBudgetError: As :func:`allroads.llc`.
     """
-    chains = Chains() if chains is None else chains
+    chains = resolve_chains(chains)
     check_positive(nbeta=nbeta, localisation=localisation)
     with chains.precision():
         point = problem.point(params)

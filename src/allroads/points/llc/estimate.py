@@ -17,7 +17,7 @@ from allroads.points.sampling.diagnostics import diagnose
 from allroads.points.sampling.draw import LocalChains, draw_chains
 from allroads.points.sampling.free_parameters import FreeParameters, Mask, free_parameters
 from allroads.points.sampling.geometry import newton_decrease, rounding_error
-from allroads.points.sampling.plan import Chains, Plan, check_memory, make_plan
+from allroads.points.sampling.plan import Chains, Plan, check_memory, make_plan, resolve_chains
 from allroads.results import Measurement, finish
 
 
@@ -112,13 +112,12 @@ def llc(
         >>> abs(found.value - 1.5) < 0.1, found.status.value
         (True, 'converged')
     """
-    chains = Chains() if chains is None else chains
+    chains = resolve_chains(chains)
     check_positive(nbeta=nbeta, localisation=localisation)
-    plan_options = (sampler, chains, precision)
     with chains.precision():
         point = problem.point(params)
         free = free_parameters(point, mask)
-        plan = make_plan(free.dimension, len(problem), *plan_options)
+        plan = make_plan(free.dimension, len(problem), sampler, chains, precision)
         check_memory(free, plan.chains, chains.memory)
         stacked = jax.tree.map(lambda leaf: leaf[None], point)
         found = estimate(problem, free, stacked, nbeta, localisation, plan, seed)[0]

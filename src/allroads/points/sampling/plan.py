@@ -6,11 +6,20 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from allroads.checks import check_choice, check_count, check_number, check_positive
 from allroads.errors import InputError, MemoryBudgetError
-from allroads.explorers.samplers import HMC, MCLMC, SGLD, Sampler, StochasticSampler, resolve_sampler
+from allroads.explorers.samplers import (
+    HMC,
+    MCLMC,
+    SAMPLERS,
+    SGLD,
+    Sampler,
+    StochasticSampler,
+    build_sampler,
+    resolve_sampler,
+)
 from allroads.pfmap.precision import float64
 from allroads.points.sampling.free_parameters import FreeParameters, Mask
 from allroads.points.sampling.metric import LARGEST
@@ -39,9 +48,10 @@ class Chains:
     Args:
         count: Chains, run as one batch: an even number, at least 4, or with ``ladder=False`` any from 2. Default 8; 32
             up to 100 free parameters, 128 up to 20.
-        draws: Draws measured of each chain. Default: until the standard error is as small as ``precision`` asks.
-        burn_in: Draws of tuning at the last localisation; beyond 100 free parameters, the second half of them in a
-            metric that stays. Default 6 rounds, or 12.
+        draws: Draws measured of each chain, in whole rounds of up to 50 (5 where parameters are many), rounded up.
+            Default: until the standard error is as small as ``precision`` asks.
+        burn_in: Draws of tuning at the last localisation, in whole rounds too; beyond 100 free parameters,
+            the second half of them in a metric that stays. Default 6 rounds, or 12.
         max_draws: Most draws measured where ``draws`` is absent. Default 40 rounds.
         metric: ``"curvature"``: directions are scaled by the curvature of the loss, layer by layer; ``"none"``.
         ladder: Whether chains come to the posterior from two sides, by levels of localisation and of temperature.
@@ -87,6 +97,19 @@ class Chains:
         return PRECISIONS[self.dtype]()
 
 
+def resolve_chains(chains: Chains | None) -> Chains:
+    """The options of chains; ``None``: the default ones.
+
+    Raises:
+        InputError: If they are something else.
+    """
+    if chains is None:
+        return Chains()
+    if not isinstance(chains, Chains):
+        raise InputError(f"chains: expected Chains(count=…, draws=…); got {chains!r}.")
+    return chains
+
+
 class SamplingOptions(TypedDict, total=False):
     """The keywords that all measures over chains share; each means what it means for :func:`allroads.llc`.
 
@@ -107,6 +130,48 @@ class SamplingOptions(TypedDict, total=False):
     mask: Mask
     precision: float
     seed: int
+
+
+def options_from_names(
+    *,
+    sampler: str | None = None,
+    batch_size: int | None = None,
+    step_size: float | None = None,
+    precision: float = 0.01,
+    nbeta: float | None = None,
+    localisation: float | None = None,
+    **chains: Any,
+) -> SamplingOptions:
+    """Options from plain names and numbers, as command lines and configuration files give them.
+
+    Args:
+        sampler: A name. Default: ``"sgld"`` where a batch is given, else chosen by the size of the problem.
+        batch_size: Examples per gradient.
+        step_size: Of the sampler, which must then be named.
+        precision: As for :func:`allroads.llc`.
+        nbeta: nβ.
+        localisation: γ.
+        **chains: Options of :class:`Chains`, and ``chains`` for its ``count``.
+
+    Raises:
+        InputError: If an option cannot be used.
+        UnknownNameError: For a sampler that does not exist.
+
+    Example:
+        >>> options_from_names(sampler="sgld", batch_size=8, chains=6, draws=50)["chains"].count
+        6
+    """
+    found = SamplingOptions(precision=precision, nbeta=nbeta, localisation=localisation)
+    if "chains" in chains:
+        chains["count"] = chains.pop("chains")
+    found["chains"] = Chains(**chains)
+    name = "sgld" if sampler is None and batch_size is not None else sampler
+    if name is None and step_size is not None:
+        raise InputError("step_size: it is counted differently by each sampler; name the sampler too.")
+    if name is not None:
+        check_choice("sampler", name, SAMPLERS)
+        found["sampler"] = build_sampler(SAMPLERS[name], step_size=step_size, batch_size=batch_size)
+    return found
 
 
 @dataclass(frozen=True)
@@ -160,9 +225,7 @@ def make_plan(
         InputError: If the sampler or its batch does not suit the problem.
         UnknownNameError: If no sampler has that name.
     """
-    chains = chains or Chains()
-    if not isinstance(chains, Chains):
-        raise InputError(f"chains: expected Chains(count=…, draws=…); got {chains!r}.")
+    chains = resolve_chains(chains)
     if sampler is None:
         sampler = HMC() if examples * dimension <= CHEAP or examples <= 2 * BATCH else SGLD()
     sampler = resolve_sampler(sampler)

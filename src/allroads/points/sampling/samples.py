@@ -20,7 +20,7 @@ from allroads.points.sampling.draw import LocalChains, draw_chains
 from allroads.points.sampling.equilibrium import NORMAL, R_HAT, in_equilibrium
 from allroads.points.sampling.free_parameters import Mask, free_parameters
 from allroads.points.sampling.geometry import default_nbeta
-from allroads.points.sampling.plan import Chains, check_memory, make_plan, within_memory
+from allroads.points.sampling.plan import Chains, check_memory, make_plan, resolve_chains, within_memory
 from allroads.results import Result, finish
 from allroads.status import LLCStatus
 
@@ -31,7 +31,8 @@ class Samples(Result):
 
     Attributes:
         energy: ``nβ (L − L(w*))`` at every draw, ``[chains, draws]``; of a sampler on batches, the mean over those that
-            it saw on the way.
+            it saw on the way. Where ``stats["population"]``, the chains are the group that was resampled at every level
+            of the temperature, half of all.
         distance: ``‖w − w*‖²``, ``[chains, draws]``.
         observed: The positions, a pytree like a point whose leaves are ``[chains, draws, …]``; or what ``observe`` gave
             at each draw, with the same leading axes.
@@ -120,7 +121,7 @@ def sample(
         >>> np.round(found.observed.var(axis=(0, 1)), 3)
         array([0.01 , 0.025])
     """
-    chains = Chains() if chains is None else chains
+    chains = resolve_chains(chains)
     check_positive(nbeta=nbeta, localisation=localisation)
     observer = _positions if observe is None else _of_params(observe)
     with chains.precision():
