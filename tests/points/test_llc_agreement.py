@@ -28,7 +28,8 @@ def assessed(energy, *, hotter=None):
     return assess(
         Evidence(
             diagnostics=found, variance=float(energy.var()), acceptance=0.8, discretisation=0.0,
-            localisation_anneal=(level,) * 3, temperature_anneal=(hot,) * 3, slope=0.0, baseline_error=0.0, flat=False, ladder=True,
+            localisation_anneal=(level,) * 3, temperature_anneal=(hot,) * 3,
+            slope=0.0, baseline_error=0.0, flat=False, ladder=True,
         )
     )  # fmt: skip
 

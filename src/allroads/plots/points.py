@@ -22,7 +22,7 @@ BLUE, GREY, ORANGE = "#0072b2", "#8b919c", "#d55e00"
 
 
 @chart("LearningCoefficient")
-def chain_traces(found: LearningCoefficient) -> altair.Chart:
+def chain_traces(found: LearningCoefficient) -> altair.LayerChart | altair.FacetChart:
     """The energy nβ (L − L*) along each chain, and λ̂ with its error: chains in equilibrium look alike and are level.
 
     Raises:
@@ -50,12 +50,11 @@ def chain_traces(found: LearningCoefficient) -> altair.Chart:
     )
     level = alt.Chart(alt.Data(values=mean))  # type: ignore[no-untyped-call]
     band = level.mark_rect(opacity=0.3, color=ORANGE).encode(y="low:Q", y2="high:Q")
-    drawn: altair.Chart = alt.layer(lines, band, level.mark_rule(color=ORANGE, strokeDash=[4, 3]).encode(y="mean:Q"))
-    return drawn
+    return alt.layer(lines, band, level.mark_rule(color=ORANGE, strokeDash=[4, 3]).encode(y="mean:Q"))
 
 
 @chart("Samples")
-def energy_histogram(found: Samples) -> altair.Chart:
+def energy_histogram(found: Samples) -> altair.LayerChart | altair.FacetChart:
     """How often each energy nβ (L − L*) was drawn.
 
     Raises:
@@ -81,12 +80,11 @@ def energy_histogram(found: Samples) -> altair.Chart:
         )
     )
     mean = alt.Chart(alt.Data(values=[{"mean": found.value}]))  # type: ignore[no-untyped-call]
-    drawn: altair.Chart = alt.layer(bars, mean.mark_rule(color=ORANGE, strokeDash=[4, 3]).encode(x="mean:Q"))
-    return drawn
+    return alt.layer(bars, mean.mark_rule(color=ORANGE, strokeDash=[4, 3]).encode(x="mean:Q"))
 
 
 @chart("LLCCurve")
-def llc_along_a_run(curve: LLCCurve) -> altair.Chart:
+def llc_along_a_run(curve: LLCCurve) -> altair.LayerChart | altair.FacetChart:
     """λ̂ with its error at every point; hollow where the status is not sound, a line where a new stage begins.
 
     Raises:
@@ -113,7 +111,7 @@ def llc_along_a_run(curve: LLCCurve) -> altair.Chart:
     y = alt.Y("value:Q", title="λ̂")
     fill = alt.condition("datum.sound", alt.value(BLUE), alt.value("white"))
     stages = alt.Chart(alt.Data(values=[{"step": float(step)} for step in curve.boundary_steps]))  # type: ignore[no-untyped-call]
-    drawn: altair.Chart = alt.layer(
+    return alt.layer(
         stages.mark_rule(color=GREY, strokeDash=[2, 3]).encode(x=x),
         base.mark_rule(color=BLUE).encode(y=alt.Y("low:Q", title="λ̂"), y2="high:Q"),
         base.mark_line(color=BLUE, strokeWidth=1).encode(y=y),
@@ -121,7 +119,6 @@ def llc_along_a_run(curve: LLCCurve) -> altair.Chart:
             y=y, fill=fill, tooltip=["step:Q", "value:Q", "status:N"]
         ),
     )
-    return drawn
 
 
 def _spread(count: int, most: int) -> np.ndarray:
