@@ -23,9 +23,11 @@ import numpy as np
 from command_line import command_line
 
 from allroads import ParameterFunctionMap, explore, float64, llc
+from allroads.explorers.samplers import SGLD
 from allroads.networks.convolutional import convolutional
 from allroads.networks.mlp import mlp
 from allroads.networks.transformer import transformer
+from allroads.points.sampling import Chains
 from allroads.points.zoo import deep_linear, two_layer_linear
 
 
@@ -111,7 +113,7 @@ def coefficients() -> list[dict[str, Any]]:
     cases = (deep_linear((10, 20, 10), examples=100), two_layer_linear((8, 4, 8), (2, 2, 2), examples=100))
     for truth in cases:
         began = time.perf_counter()
-        found = llc(truth.network, truth.params, truth.loss, truth.inputs, truth.labels)
+        found = llc(truth.problem, truth.params)
         row = {"model": truth.name, "exact": truth.learning_coefficient, "found": found.value, "error": found.error}
         rows.append(row | {"status": found.status.value, "seconds": time.perf_counter() - began})
         print(
@@ -126,11 +128,9 @@ def chains(widths: tuple[int, ...], examples: int, count: int) -> dict[str, Any]
 
     def run(draws: int) -> tuple[float, int]:
         began = time.perf_counter()
-        found = llc(
-            truth.network, truth.params, truth.loss, truth.inputs, truth.labels, sampler="sgld", metric="none",
-            nbeta=1e7, localisation=1.0, step_size=0.03, chains=count, draws=draws, burn_in=0, batch_size=500,
-            ladder=False, dtype="float32", memory=2**35,
-        )  # fmt: skip
+        chains = Chains(count=count, draws=draws, burn_in=0, metric="none", ladder=False, dtype="float32", memory=2**35)
+        sampler = SGLD(step_size=0.03, batch_size=500)
+        found = llc(truth.problem, truth.params, sampler=sampler, nbeta=1e7, localisation=1.0, chains=chains)
         return time.perf_counter() - began, found.stats["gradients"]
 
     run(10)

@@ -37,6 +37,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["NPROC"] = "1"
 import numpy as np
 
 from allroads.points.llc import llc
+from allroads.points.sampling import Chains
 from allroads.points.zoo import GroundTruth, deep_linear, deep_linear_learning_coefficient, specimens, two_layer_linear
 from allroads.points.zoo.deep_linear import linear_truth
 
@@ -88,7 +89,7 @@ def rank_deficient(index: int) -> GroundTruth:
 
 LARGE = (((50,) * 5, 10, 200), ((100,) * 3, 30, 200), ((200,) * 4, 20, 400), ((250,) * 3, 25, 500))
 LARGE += (((400,) * 7, 40, 420),)
-SHORT = {"burn_in": 30, "max_draws": 20}
+SHORT = {"chains": Chains(burn_in=30, max_draws=20)}
 """Of a million parameters: an hour. The defaults tune and measure up to 70 rounds of two minutes at the last level."""
 
 
@@ -116,7 +117,7 @@ def cases(families: set[str]) -> Iterator[tuple[str, str, Any, dict[str, Any]]]:
 
 def measure(family: str, key: str, truth: GroundTruth, options: dict[str, Any]) -> dict[str, Any]:
     began = time.perf_counter()
-    found = llc(truth.network, truth.params, truth.loss, truth.inputs, truth.labels, **options)
+    found = llc(truth.problem, truth.params, **options)
     exact = truth.learning_coefficient
     return {
         "family": family,

@@ -28,7 +28,10 @@ import torch
 from devinterp.optim.sgld import SGLD
 from devinterp.slt.sampler import estimate_learning_coeff_with_summary
 
-from allroads.points.llc import diagnose, llc
+from allroads.explorers.samplers import SGLD as OUR_SGLD
+from allroads.pfmap.problem import Problem
+from allroads.points.llc import llc
+from allroads.points.sampling import Chains, diagnose
 from allroads.points.zoo import GroundTruth, deep_linear
 
 torch.set_num_threads(1)
@@ -67,11 +70,11 @@ def theirs(truth: GroundTruth, draws: int, burn_in: int, batch: int) -> dict[str
 
 def ours(truth: GroundTruth, draws: int, burn_in: int, batch: int, dtype: str, curvature: float) -> dict[str, Any]:
     began = time.perf_counter()
-    found = llc(
-        truth.network, truth.params, truth.loss, truth.inputs, truth.labels, sampler="sgld", metric="none",
-        nbeta=NBETA, localisation=GAMMA, step_size=EPSILON * (NBETA * curvature + GAMMA), chains=CHAINS,
-        draws=draws // A_DRAW, burn_in=burn_in // A_DRAW, batch_size=batch, ladder=False, dtype=dtype,
-    )  # fmt: skip
+    chains = Chains(
+        count=CHAINS, draws=draws // A_DRAW, burn_in=burn_in // A_DRAW, metric="none", ladder=False, dtype=dtype
+    )
+    sampler = OUR_SGLD(step_size=EPSILON * (NBETA * curvature + GAMMA), batch_size=batch)
+    found = llc(truth.problem, truth.params, sampler=sampler, nbeta=NBETA, localisation=GAMMA, chains=chains)
     seconds = time.perf_counter() - began
     return {"seconds": seconds, "steps": found.stats["gradients"], "value": found.value, "ess": found.stats["ess"]}
 
@@ -92,10 +95,9 @@ def compared(
     widths: tuple[int, ...], examples: int, batch: int, lengths: tuple[int, int], dtypes: tuple[str, ...], rounds: int
 ) -> list[dict[str, Any]]:
     truth = deep_linear(widths, examples=examples)
-    probe = llc(
-        truth.network, truth.params, truth.loss, truth.inputs[:1000], truth.labels[:1000], sampler="sgld",
-        nbeta=1.0, localisation=1.0, chains=2, draws=4, burn_in=0, ladder=False, metric="none", step_size=1e-3,
-    )  # fmt: skip
+    few = Problem(truth.network, truth.loss, truth.inputs[:1000], truth.labels[:1000])
+    short = Chains(count=2, draws=4, burn_in=0, ladder=False, metric="none")
+    probe = llc(few, truth.params, sampler=OUR_SGLD(step_size=1e-3), nbeta=1.0, localisation=1.0, chains=short)
     curvature = probe.stats["curvature"]
     ways: dict[str, Callable[[int], dict[str, Any]]] = {
         dtype: lambda draws, dtype=dtype: ours(truth, draws, draws // 5, batch, dtype, curvature) for dtype in dtypes

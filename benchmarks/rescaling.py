@@ -102,6 +102,11 @@ def curvature(part: str, case: Case) -> Callable[[np.ndarray], Any]:
     return lambda factors: getattr(measure(factors), part)
 
 
+def learning_coefficient(case: Case) -> Callable[[np.ndarray], Any]:
+    problem = Problem(NETWORK, "bce", case.inputs, case.labels)
+    return lambda factors: llc(problem, rescaled(case.end(0), factors))
+
+
 def trained_length(case: Case) -> Callable[[np.ndarray], Any]:
     """The prequential length of a learner whose initialisation is rescaled."""
 
@@ -137,7 +142,7 @@ ROWS = (
     Row("compressed length, tensor", "layer", lambda case: case.of(compressed_length)),
     Row("compressed length, row × column", "units", lambda case: case.of(compressed_length, scales="row_column")),
     Row("factorised size", "layer", lambda case: case.of(factorised_size)),
-    Row("learning coefficient", "none", lambda case: case.of(llc), thin=True),
+    Row("learning coefficient", "none", learning_coefficient, thin=True),
     Row("local volume", "none", lambda case: case.of(local_volume, cutoff=0.01, method=RayCasting()), thin=True),
     Row("prequential length (of the initialisation)", "none", trained_length, thin=True),
 )

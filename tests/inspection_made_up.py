@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from allroads import Measurement, Status
+from allroads import Measurement
 from allroads.inspection import Inspection
-from allroads.points.llc.schedule import Level
+from allroads.points.sampling.schedule import Level
 from allroads.points.spectrum import Density, Spectrum
+from allroads.status import LLCStatus, SpectrumStatus, Status
 
 SHOWN = np.array([4.0, 1.0, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0])
 
@@ -15,7 +16,7 @@ SHOWN = np.array([4.0, 1.0, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0])
 def made_up(
     value: float = 1.5,
     error: float = 0.05,
-    status: Status = Status.CONVERGED,
+    status: Status = LLCStatus.CONVERGED,
     chains: int = 8,
     draws: int = 200,
     levels: int = 4,
@@ -29,7 +30,7 @@ def made_up(
     stats = {
         "nbeta": 1000.0, "localisation": 1.0, "sampler": "hmc", "dimension": 8, "r_hat": 1.01, "spread": 0.01,
         "ess": 640.0, "standard_error": 0.02, "drift": 0.01, "variance": 1.6, "acceptance": 0.8, "distance": 0.4,
-        "prior_distance": 2.8, "slope": 0.0, "loosened": tuple(way), "cooled": tuple(cold), "loss": 0.25,
+        "prior_distance": 2.8, "slope": 0.0, "localisation_anneal": tuple(way), "temperature_anneal": tuple(cold), "loss": 0.25,
         "error_parts": {"sampling": 0.04, "localisation": 0.03, "slope": 0.0}, "top_eigenvalue": 4.0,
         "population": False, "step_size": 0.6,
         "steps_per_draw": 10, "gradients": 16_000, "trace": trace, "warmup": 3 * trace[:, :50],
@@ -51,7 +52,7 @@ def made_up(
         shift=0.001,
         matrix="hessian",
         method="dense",
-        status=Status.OK,
+        status=SpectrumStatus.OK,
     )
     size = Measurement(120.0, 4.0, stats={"convention": "bits of <the> point"})
     coefficient = Measurement(value, error, status, stats)

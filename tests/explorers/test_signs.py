@@ -10,12 +10,12 @@ import pytest
 from allroads import float64
 from allroads.explorers.samplers import SAMPLERS
 from allroads.explorers.samplers.protocol import Posterior
-from allroads.explorers.samplers.signs import signs
+from allroads.explorers.samplers.signs import random_signs
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (31,), (32,), (33,), (1000,), (40, 7), (5, 33), (3, 4, 64), (0, 50)])
 def test_every_entry_is_a_sign_of_its_own(shape):
-    noise = np.array([signs(jax.random.key(seed), jnp.zeros(shape)) for seed in range(400)])
+    noise = np.array([random_signs(jax.random.key(seed), jnp.zeros(shape)) for seed in range(400)])
     assert noise.shape == (400, *shape)
     noise = noise.reshape(400, -1)
     if not noise.size:
@@ -29,7 +29,7 @@ def test_every_entry_is_a_sign_of_its_own(shape):
 
 def test_arrays_of_a_pytree_have_signs_of_their_own():
     like = {"a": jnp.zeros((8, 64)), "b": jnp.zeros((8, 64), jnp.float16), "c": jnp.zeros(512)}
-    noise = signs(jax.random.key(0), like)
+    noise = random_signs(jax.random.key(0), like)
     assert jax.tree.map(lambda x: (x.shape, x.dtype), noise) == jax.tree.map(lambda x: (x.shape, x.dtype), like)
     flat = np.stack([np.asarray(x, float).reshape(-1) for x in noise.values()])
     assert abs(np.corrcoef(flat) - np.eye(3)).max() < 5 / 512**0.5
@@ -53,9 +53,9 @@ def test_walking_in_parts_is_walking_flat():
     for name in ("sgld", "rmsprop_sgld", "sgnht"):
         ends = []
         for law in (flat, parted):
-            state = SAMPLERS[name].init(jnp.ones(20), law, jax.random.key(1))
+            state = SAMPLERS[name]().init(jnp.ones(20), law, jax.random.key(1))
             for key in jax.random.split(jax.random.key(2), 3):
-                state, out = SAMPLERS[name].draw(key, state, law, 0.1, 7)
+                state, out = SAMPLERS[name]().draw(key, state, law, 0.1, 7)
             ends.append((np.asarray(state.position), float(out.energy)))
         np.testing.assert_allclose(ends[0][0], ends[1][0], rtol=1e-5)
         assert ends[0][1] == pytest.approx(ends[1][1], rel=1e-5)
@@ -67,7 +67,7 @@ def test_a_quadratic_settles_at_the_variance_of_the_discrete_chain_at_any_step()
     step = 0.4  # 0.8 of the stiffest mode: variance 1/0.9 and 1/(4·0.6), far from 1 and 1/4
     with float64():
         law = Posterior(None, lambda z, key: (curvatures * z**2).sum() / 2, lambda z: 0.0 * z.sum())
-        sampler = SAMPLERS["sgld"]
+        sampler = SAMPLERS["sgld"]()
 
         def chain(key):
             state = sampler.init(jnp.zeros(2), law, key)

@@ -120,14 +120,14 @@ def test_bad_input_is_one_clean_message(line, capsys, monkeypatch, tmp_path):
 
 
 def test_what_is_right_is_no_trouble():
-    from allroads import Status
+    from allroads.status import LLCStatus
 
     assert troubles(made_up()) == []
     assert "converged at nβ = 1,000. A regular minimum has half of its 8 parameters, 4; this one" in verdict(made_up())
     assert "as flat as a regular one of 3 parameters" in verdict(made_up())
     assert "within its error this is one" in verdict(made_up(value=3.9, error=0.2))
-    assert "at nβ/10 it is another" in verdict(made_up(status=Status.SCALE_DEPENDENT))
-    lost = made_up(value=math.nan, error=math.inf, status=Status.DIVERGED)
+    assert "at nβ/10 it is another" in verdict(made_up(status=LLCStatus.SCALE_DEPENDENT))
+    lost = made_up(value=math.nan, error=math.inf, status=LLCStatus.DIVERGED)
     assert verdict(lost).startswith("No learning coefficient can be given for this point: diverged.")
     assert [trouble.what for trouble in troubles(lost)] == ["local learning coefficient"]
     assert as_json(lost, [])["llc"]["value"] is None

@@ -6,14 +6,16 @@ import jax
 import numpy as np
 import pytest
 
-from allroads import InputError, Network, Status, explore
+from allroads import InputError, Network, Problem, explore
 from allroads.errors import MemoryBudgetError, UnknownNameError
 from allroads.explorers.gd import gd
 from allroads.points import curve as module
 from allroads.points.change_points import change_points, excess_scatter
 from allroads.points.curve import llc_curve, trajectory_llc
-from allroads.points.llc import llc
+from allroads.points.llc import LearningCoefficient, llc
+from allroads.points.sampling import Chains
 from allroads.points.zoo import quadratic, two_layer_linear
+from allroads.status import LLCStatus
 
 COLD = 1e10
 """nβ at which 1/log nβ no longer shows."""
@@ -25,26 +27,27 @@ def test_points_of_one_function_have_their_own_coefficients():
     assert len(set(exact)) == 2
     first = truths[0]
     points = jax.tree.map(lambda *leaves: np.stack(leaves), *[t.params for t in truths])
-    options = {"nbeta": COLD, "localisation": 30.0, "draws": 300, "chains": 16}
-    found = llc_curve(first.network, points, first.loss, first.inputs, first.labels, steps=[1, 8], **options)
+    options = {"nbeta": COLD, "localisation": 30.0, "chains": Chains(draws=300, count=16)}
+    found = llc_curve(first.problem, points, steps=[1, 8], **options)
     assert np.abs(found.value / exact - 1).max() < 0.08
     assert (found.nbeta, found.localisation) == (COLD, 30.0)
     assert all(m.stats["nbeta"] == COLD and m.stats["localisation"] == 30.0 for m in found.measurements)
-    alone = llc(first.network, first.params, first.loss, first.inputs, first.labels, **options)
+    alone = llc(first.problem, first.params, **options)
     together = found.measurements[0]
     noise = np.hypot(alone.stats["standard_error"], together.stats["standard_error"])
     assert abs(alone.value - together.value) < 4 * noise and noise < 0.05 * exact[0]
     np.testing.assert_array_equal(found.error, [m.error for m in found.measurements])
-    assert found.status == tuple(m.status for m in found.measurements)
+    assert found.statuses == tuple(m.status for m in found.measurements)
 
 
 def test_a_member_of_a_trajectory_descends_to_its_minimum():
     network = Network(lambda key: jax.random.normal(key, (2,)), lambda w, x: x @ w[:, None])
     inputs, labels = np.sqrt(2) * np.eye(2, dtype=np.float32), np.zeros(2, np.float32)  # L = ‖w‖²
     run = explore(network, "mse", inputs, labels, gd(learning_rate=0.2), 2, steps=40, records=8, checkpoints=4)
-    found = trajectory_llc(network, run, 1, "mse", inputs, labels, nbeta=1e3, localisation=1.0, chains=16)
+    problem = Problem(network, "mse", inputs, labels)
+    found = trajectory_llc(problem, run, 1, nbeta=1e3, localisation=1.0, chains=Chains(count=16))
     assert found.steps.tolist() == run.checkpoint_steps.tolist()
-    assert found.status[0] is Status.NOT_AT_MINIMUM and found.value[0] < 0
+    assert found.statuses[0] == found.status == LLCStatus.NOT_AT_MINIMUM and found.value[0] < 0
     # E[nβ(L − L(w*))] of a quadratic, from any point: the variance's part and the displacement's.
     stiff, pull = 1e3 * 2.0, 1.0
     w = np.asarray(run.member(1)["params"], float)
@@ -52,20 +55,20 @@ def test_a_member_of_a_trajectory_descends_to_its_minimum():
     exact = stiff / 2 * ((mean**2).sum(1) - (w**2).sum(1)) + stiff / (stiff + pull)
     np.testing.assert_allclose(found.value, exact, atol=0.05, rtol=0.01)
     with pytest.raises(InputError, match="a position from 0 to 1"):
-        trajectory_llc(network, run, 2, "mse", inputs, labels)
+        trajectory_llc(problem, run, 2)
 
 
 def test_by_default_all_points_share_the_usual_temperature_and_localisation(monkeypatch):
     asked = {}
 
-    def estimate(question, points, data, nbeta, localisation, plan, seed):
+    def estimate(problem, free, points, nbeta, localisation, plan, seed):
         asked.update(nbeta=nbeta, localisation=localisation, seed=seed, chains=plan.chains)
         stats = {"standard_error": 0.01}
-        return [module.Measurement(v, 0.1, Status.CONVERGED, stats) for v in (1.0, 1.0, 1.0, 2.0, 2.0, 2.0)]
+        return [LearningCoefficient(v, 0.1, LLCStatus.CONVERGED, stats) for v in (1.0, 1.0, 1.0, 2.0, 2.0, 2.0)]
 
     monkeypatch.setattr(module, "estimate", estimate)
     t = quadratic((8.0, 2.0), examples=100)
-    found = llc_curve(t.network, np.zeros((6, 2)), t.loss, t.inputs, t.labels, chains=6, seed=3, shape="constant")
+    found = llc_curve(t.problem, np.zeros((6, 2)), chains=Chains(count=6), seed=3, shape="constant")
     nbeta = 100 / np.log(100)
     assert asked["nbeta"] == found.nbeta == pytest.approx(nbeta)
     assert asked["localisation"] == found.localisation == pytest.approx((nbeta * 8) ** 0.25 / 10, rel=1e-2)
@@ -153,28 +156,28 @@ T = quadratic((2.0, 2.0), examples=8)
 @pytest.mark.parametrize(
     ("params", "options", "error", "match"),
     [
-        (np.zeros(()), {}, InputError, "one leading axis of points"),
-        ({"a": np.zeros((2, 2)), "b": np.zeros((3, 2))}, {}, InputError, "one leading axis of points"),
-        (np.zeros((0, 2)), {}, InputError, "one leading axis of points"),
+        (np.zeros(()), {}, InputError, "along one leading axis"),
+        ({"a": np.zeros((2, 2)), "b": np.zeros((3, 2))}, {}, InputError, "along one leading axis"),
+        (np.zeros((0, 2)), {}, InputError, "along one leading axis"),
         (np.full((2, 2), np.nan), {}, InputError, "NaN"),
         (np.zeros((2, 2), int), {}, InputError, "int"),
         (np.zeros((2, 2)), {"steps": [0]}, InputError, "steps: expected 2 rising"),
         (np.zeros((2, 2)), {"steps": [1, 0]}, InputError, "steps: expected 2 rising"),
         (np.zeros((2, 2)), {"nbeta": -1.0}, InputError, "nbeta"),
         (np.zeros((2, 2)), {"mask": np.zeros((2, 2), bool)}, InputError, "mask"),
-        (np.zeros((2, 2)), {"memory": 1000}, MemoryBudgetError, "GiB"),
+        (np.zeros((2, 2)), {"chains": Chains(memory=1000)}, MemoryBudgetError, "GiB"),
         (np.zeros((2, 2)), {"shape": "lines"}, UnknownNameError, "did you mean 'linear'"),
     ],
 )
 def test_bad_input_is_refused(params, options, error, match):
     with pytest.raises(error, match=match):
-        llc_curve(T.network, params, T.loss, T.inputs, T.labels, **options)
+        llc_curve(T.problem, params, **options)
 
 
 def test_a_loss_that_is_not_finite_at_one_point_is_refused():
     network = Network(lambda key: np.zeros(1), lambda w, x: x / w)
     with pytest.raises(InputError, match="not finite"):
-        llc_curve(network, np.array([[1.0], [0.0]]), "mse", np.ones((3, 1)), np.ones(3), nbeta=1.0, localisation=1.0)
+        llc_curve(Problem(network, "mse", np.ones((3, 1)), np.ones(3)), np.array([[1.0], [0.0]]), nbeta=1.0)
 
 
 @pytest.mark.parametrize(

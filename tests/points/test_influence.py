@@ -5,11 +5,15 @@ import functools
 import numpy as np
 import pytest
 
-from allroads import InputError, Measurement, Network, Status
+from allroads import InputError, Measurement, Network, Problem
 from allroads.errors import MemoryBudgetError, UnknownNameError
+from allroads.explorers.samplers import SGLD
 from allroads.points.influence import bayesian_influence, loss_kernel, susceptibilities, weight_covariance
-from allroads.points.influence.moments import covariance, half_width, largest_r_hat
-from allroads.points.influence.samples import judged
+from allroads.points.influence.moments import covariance, half_width
+from allroads.points.influence.samples import status_of
+from allroads.points.sampling import Chains
+from allroads.points.sampling.diagnostics import largest_r_hat
+from allroads.status import LLCStatus
 
 LINEAR = Network(lambda key: np.zeros(3), lambda w, x: x @ w[:, None])
 GENERATOR = np.random.default_rng(0)
@@ -17,6 +21,7 @@ ROWS = GENERATOR.normal(size=(8, 3))
 LABELS = GENERATOR.normal(size=8)
 OTHERS = GENERATOR.normal(size=(4, 3)), GENERATOR.normal(size=4)
 BEST = np.linalg.lstsq(ROWS, LABELS, rcond=None)[0]
+PROBLEM = Problem(LINEAR, "mse", ROWS, LABELS)
 COUNT = len(ROWS)
 NBETA, GAMMA = 20.0, 2.0
 HESSIAN = 2 / COUNT * ROWS.T @ ROWS
@@ -58,7 +63,7 @@ def agrees(found, error, exact, scale):
 
 @functools.cache
 def kernel():
-    return loss_kernel(LINEAR, BEST, "mse", ROWS, LABELS, nbeta=NBETA, localisation=GAMMA, precision=0.005)
+    return loss_kernel(PROBLEM, BEST, nbeta=NBETA, localisation=GAMMA, precision=0.005)
 
 
 def test_loss_kernel_is_the_closed_form():
@@ -71,21 +76,19 @@ def test_loss_kernel_is_the_closed_form():
     assert np.linalg.eigvalsh(found.value).min() > -1e-12
     energy = NBETA * np.trace(HESSIAN @ sigma) / 2
     assert abs(found.llc.value / energy - 1) < 0.03
-    assert found.status is found.llc.status and found.status in (Status.PRIOR_DOMINATED, Status.CONVERGED)
+    assert found.status == found.llc.status and found.status in (LLCStatus.PRIOR_DOMINATED, LLCStatus.CONVERGED)
 
 
 def test_influence_of_examples_on_each_other_is_minus_the_kernel():
     options = {"nbeta": NBETA, "localisation": GAMMA, "precision": 0.005}
-    found = bayesian_influence(LINEAR, BEST, "mse", ROWS, LABELS, **options)
+    found = bayesian_influence(PROBLEM, BEST, **options)
     np.testing.assert_array_equal(found.value, -kernel().value)
     assert found.weight == NBETA / COUNT
     np.testing.assert_array_equal(found.response, found.value * NBETA / COUNT)
 
 
 def test_influence_on_other_examples_is_the_closed_form():
-    found = bayesian_influence(
-        LINEAR, BEST, "mse", ROWS, LABELS, queries=OTHERS, nbeta=NBETA, localisation=GAMMA, precision=0.005
-    )
+    found = bayesian_influence(PROBLEM, BEST, queries=OTHERS, nbeta=NBETA, localisation=GAMMA, precision=0.005)
     sigma = posterior()
     scale = np.outer(spread(sigma, OWN), spread(sigma, QUERIES))
     agrees(found.value, found.error, -exact_covariance(sigma, OWN, QUERIES), scale)
@@ -95,7 +98,7 @@ def test_influence_at_large_nbeta_is_leaving_one_out():
     probe = OTHERS[0][0]
 
     found = bayesian_influence(
-        LINEAR, BEST, "mse", ROWS, LABELS, observable=lambda w: probe @ w, nbeta=COLD, precision=0.005,
+        PROBLEM, BEST, observable=lambda w: probe @ w, nbeta=COLD, precision=0.005,
         examples=np.arange(COUNT),
     )  # fmt: skip
     changes = []
@@ -110,14 +113,14 @@ def test_influence_at_large_nbeta_is_leaving_one_out():
     assert found.value.shape == (COUNT, 1)
     assert (np.abs(found.response[:, 0] - exact) <= TOLERANCE * scale).all()
     assert np.abs(exact).max() > 5 * TOLERANCE * scale.max()
-    assert found.status is Status.CONVERGED
+    assert found.status == LLCStatus.CONVERGED
 
 
 @pytest.mark.parametrize("centre", ["full", "group"])
 def test_susceptibilities_are_the_closed_form(centre):
     free = np.array([True, True, False])
     found = susceptibilities(
-        LINEAR, BEST, "mse", ROWS, LABELS, groups={"two": free}, probes=OTHERS, centre=centre,
+        PROBLEM, BEST, groups={"two": free}, probes=OTHERS, centre=centre,
         nbeta=NBETA, localisation=GAMMA, precision=0.005,
     )  # fmt: skip
     part, whole = posterior(free), posterior()
@@ -161,70 +164,69 @@ def test_moments_of_white_noise_and_of_chains_that_disagree():
 
 def test_a_loss_that_cannot_change_says_so():
     found = loss_kernel(
-        LINEAR, BEST, "mse", np.zeros((8, 3)), np.zeros(8), nbeta=NBETA, localisation=GAMMA, precision=0.005
+        Problem(LINEAR, "mse", np.zeros((8, 3)), np.zeros(8)), BEST, nbeta=NBETA, localisation=GAMMA, precision=0.005
     )
-    assert found.status is Status.PRIOR_DOMINATED
+    assert found.status == LLCStatus.PRIOR_DOMINATED
     assert (found.value == 0).all() and (found.correlation == 0).all()
 
 
 def test_the_status_is_that_of_the_chains_unless_what_they_saw_is_worse():
     white = np.random.default_rng(2).normal(size=(8, 100, 3))
     apart = white + 3 * np.arange(8)[:, None, None]
-    for status in (Status.CONVERGED, Status.NOT_AT_MINIMUM, Status.SCALE_DEPENDENT, Status.DIVERGED):
+    for status in (LLCStatus.CONVERGED, LLCStatus.NOT_AT_MINIMUM, LLCStatus.SCALE_DEPENDENT, LLCStatus.DIVERGED):
         found = Measurement(1.0, 0.1, status)
-        worse = status if status is Status.DIVERGED else Status.NOT_EQUILIBRATED
-        assert judged(found, {"a": white}) is status
-        assert judged(found, {"a": white, "b": apart}) is worse
-        assert judged(found, {"a": np.where(white > 3, np.inf, white)}) is Status.DIVERGED
+        worse = status if status == LLCStatus.DIVERGED else LLCStatus.NOT_EQUILIBRATED
+        assert status_of(found, {"a": white}) == status
+        assert status_of(found, {"a": white, "b": apart}) == worse
+        assert status_of(found, {"a": np.where(white > 3, np.inf, white)}) == LLCStatus.DIVERGED
 
 
-def bad(error, match, function=bayesian_influence, data=(ROWS, LABELS), **options):
-    return pytest.param(error, match, function, data, options, id=match[:30])
+def bad(error, match, options, function=bayesian_influence):
+    return pytest.param(error, match, function, options, id=match[:30])
 
 
 @pytest.mark.parametrize(
-    ("error", "match", "function", "data", "options"),
+    ("error", "match", "function", "options"),
     [
-        bad(InputError, "not both", observable=lambda w: w, queries=OTHERS),
-        bad(InputError, "queries: expected a pair", queries=ROWS),
-        bad(InputError, "queries: expected inputs and as many", queries=(ROWS, LABELS[:3])),
-        bad(InputError, "examples: expected indices from 0 to 7", examples=[8]),
-        bad(InputError, "examples: expected indices", examples=[0.5], function=loss_kernel),
-        bad(InputError, "localisation: expected", localisation=-1.0),
-        bad(InputError, "mask: expected", mask={"w": True}),
-        bad(InputError, "batch_size: the data have 8", batch_size=9),
-        bad(InputError, "inputs and labels: expected", data=(ROWS, LABELS[:3])),
-        bad(UnknownNameError, "did you mean 'hmc'", sampler="hmx"),
-        bad(UnknownNameError, "did you mean 'group'", function=susceptibilities, centre="groups", groups={"a": True}),
-        bad(InputError, "groups: expected", function=susceptibilities, groups={}),
-        bad(InputError, "probes: expected a pair", function=susceptibilities, groups={"a": True}, probes=ROWS),
-        bad(MemoryBudgetError, "numbers seen at each", draws=10**6, memory=10**8),
-        bad(MemoryBudgetError, "chains of 3 parameters", memory=100),
+        bad(InputError, "not both", lambda: {"observable": lambda w: w, "queries": OTHERS}),
+        bad(InputError, "queries: expected a pair", lambda: {"queries": ROWS}),
+        bad(InputError, "queries: inputs and labels: got 8 inputs and 3", lambda: {"queries": (ROWS, LABELS[:3])}),
+        bad(InputError, "queries: labels: NaN", lambda: {"queries": (ROWS[:1], [np.nan])}),
+        bad(InputError, "examples: expected indices from 0 to 7", lambda: {"examples": [8]}),
+        bad(InputError, "examples: expected indices", lambda: {"examples": [0.5]}, loss_kernel),
+        bad(InputError, "localisation: expected", lambda: {"localisation": -1.0}),
+        bad(InputError, "mask: expected", lambda: {"mask": {"w": True}}),
+        bad(InputError, "batch_size: the data have 8", lambda: {"sampler": SGLD(batch_size=9)}),
+        bad(UnknownNameError, "did you mean 'hmc'", lambda: {"sampler": "hmx"}),
+        bad(UnknownNameError, "mean 'group'", lambda: {"centre": "groups", "groups": {"a": True}}, susceptibilities),
+        bad(InputError, "groups: expected", lambda: {"groups": {}}, susceptibilities),
+        bad(InputError, "give groups", lambda: {"groups": {"a": True}, "mask": True}, susceptibilities),
+        bad(InputError, "probes: expected a pair", lambda: {"groups": {"a": True}, "probes": ROWS}, susceptibilities),
+        bad(MemoryBudgetError, "numbers seen at each", lambda: {"chains": Chains(draws=10**6, memory=10**8)}),
+        bad(MemoryBudgetError, "chains of 3 parameters", lambda: {"chains": Chains(memory=100)}),
     ],
 )
-def test_bad_input_is_refused(error, match, function, data, options):
+def test_bad_input_is_refused(error, match, function, options):
     with pytest.raises(error, match=match):
-        function(LINEAR, BEST, "mse", *data, **options)
+        function(PROBLEM, BEST, **options())
 
 
 def test_an_observable_of_a_susceptibility_is_one_number():
     with pytest.raises(InputError, match="observable: expected one number; got 3"):
-        susceptibilities(
-            LINEAR, BEST, "mse", ROWS, LABELS, groups={"all": True}, observable=lambda w: w, centre="group"
-        )
+        susceptibilities(PROBLEM, BEST, groups={"all": True}, observable=lambda w: w, centre="group")
 
 
 def test_integer_parameters_and_an_infinite_loss_are_refused():
     with pytest.raises(InputError, match="int"):
-        loss_kernel(LINEAR, np.zeros(3, int), "mse", ROWS, LABELS)
+        loss_kernel(PROBLEM, np.zeros(3, int))
     with pytest.raises(InputError, match="not finite"):
-        loss_kernel(LINEAR, BEST, "mse", ROWS, np.full(8, np.inf))
+        loss_kernel(Problem(LINEAR, lambda f, y: f[:, 0] + np.inf, ROWS, LABELS), BEST)
 
 
 @pytest.mark.parametrize("of", [None, np.array([True, False, True])])
 def test_weight_covariance_is_the_closed_form(of):
     options = {"nbeta": NBETA, "localisation": GAMMA, "precision": 0.005}
-    found = weight_covariance(LINEAR, BEST, "mse", ROWS, LABELS, of=of, **options)
+    found = weight_covariance(PROBLEM, BEST, of=of, **options)
     exact = posterior() if of is None else posterior()[np.ix_([0, 2], [0, 2])]
     values, vectors = np.linalg.eigh(exact)
     assert found.vectors.shape == (len(values), 3)
@@ -241,8 +243,9 @@ def test_weight_covariance_is_the_closed_form(of):
 def test_weight_covariance_with_fewer_draws_than_weights_is_that_of_the_draws():
     wide = Network(lambda key: np.zeros(60), lambda w, x: x @ w[:, None])
     rows = np.eye(60)
-    options = {"nbeta": 1.0, "localisation": 100.0, "chains": 2, "draws": 20, "burn_in": 0, "ladder": False}
-    found = weight_covariance(wide, np.zeros(60), "mse", rows, np.zeros(60), count=50, **options)
+    chains = Chains(count=2, draws=20, burn_in=0, ladder=False)
+    problem = Problem(wide, "mse", rows, np.zeros(60))
+    found = weight_covariance(problem, np.zeros(60), count=50, nbeta=1.0, localisation=100.0, chains=chains)
     assert found.value.shape == (40,) and found.vectors.shape == (40, 60)
     np.testing.assert_allclose(found.vectors @ found.vectors.T, np.eye(40), atol=1e-8)
     assert found.value[-1] < 1e-12 * found.value[0]  # 40 draws lie in 39 dimensions around their mean
@@ -251,13 +254,11 @@ def test_weight_covariance_with_fewer_draws_than_weights_is_that_of_the_draws():
 
 def test_weight_covariance_refuses_weights_that_are_held():
     with pytest.raises(InputError, match="mask holds still"):
-        weight_covariance(
-            LINEAR, BEST, "mse", ROWS, LABELS, of=np.array([True, True, False]), mask=np.array([True, False, False])
-        )
+        weight_covariance(PROBLEM, BEST, of=np.array([True, True, False]), mask=np.array([True, False, False]))
     with pytest.raises(InputError, match="of: it leaves no parameter"):
-        weight_covariance(LINEAR, BEST, "mse", ROWS, LABELS, of=np.zeros(3, bool))
+        weight_covariance(PROBLEM, BEST, of=np.zeros(3, bool))
     with pytest.raises(InputError, match="count: expected a whole number"):
-        weight_covariance(LINEAR, BEST, "mse", ROWS, LABELS, count=0)
+        weight_covariance(PROBLEM, BEST, count=0)
 
 
 def test_wbic_is_n_times_the_mean_loss():

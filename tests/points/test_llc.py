@@ -3,66 +3,66 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from allroads import InputError, Network, Status, llc
+from allroads import InputError, Network, Problem, llc
 from allroads.errors import MemoryBudgetError, UnknownNameError
-from allroads.points.llc import diagnose
+from allroads.explorers.samplers import HMC, MALA, MCLMC, SGLD, SGNHT, RMSPropSGLD, build_sampler
+from allroads.points.sampling import Chains, diagnose
 from allroads.points.zoo import localised_learning_coefficient, normal_crossings, quadratic, two_layer_linear
+from allroads.status import LLCStatus
 
 CURVATURES = (4.0, 1.0, 0.5, 0.25, 0.1, 0.02)
 QUADRATIC = quadratic(CURVATURES, examples=250)
-FEW = {"chains": 16, "draws": 400, "burn_in": 200}
+FEW = {"count": 16, "draws": 400, "burn_in": 200}
+NO_LADDER = Chains(**FEW, ladder=False)
 
 
 def asked(truth, **options):
-    return llc(truth.network, truth.params, truth.loss, truth.inputs, truth.labels, **options)
+    return llc(truth.problem, truth.params, **options)
 
 
 def on_weights(function, start):
     """A network whose loss is a function of its weights alone."""
     network = Network(lambda key: jnp.asarray(start), lambda w, x: jnp.broadcast_to(function(w), (len(x), 1)))
-    return {
-        "network": network,
-        "params": np.asarray(start, float),
-        "loss": lambda outputs, labels: outputs[:, 0],
-        "inputs": np.zeros((4, 1)),
-        "labels": np.zeros(4),
-    }
+    return Problem(network, lambda outputs, labels: outputs[:, 0], np.zeros((4, 1)), np.zeros(4)), np.asarray(
+        start, float
+    )
 
 
 # right
 
 
-@pytest.mark.parametrize(("sampler", "bias"), [("hmc", 0), ("mala", 0), ("mclmc", 0.03)])
+@pytest.mark.parametrize(("sampler", "bias"), [(HMC(), 0), ("mala", 0), (MCLMC(), 0.03)])
 def test_the_quadratic_at_finite_localisation(sampler, bias):
     """½ Σ nβh/(nβh + γ), within 4 % for Monte Carlo (4 standard errors of some 3,000 draws of a λ of 1.7)."""
     exact = localised_learning_coefficient(CURVATURES, 20.0, 1.0)
-    found = asked(QUADRATIC, sampler=sampler, nbeta=20.0, localisation=1.0, ladder=False, **FEW)
+    found = asked(QUADRATIC, sampler=sampler, nbeta=20.0, localisation=1.0, chains=NO_LADDER)
     assert found.value == pytest.approx(exact, rel=0.06 + bias)
     assert found.stats["nbeta"] == 20.0 and found.stats["prior_distance"] == pytest.approx(math.sqrt(6))
 
 
-@pytest.mark.parametrize("sampler", ["sgld", "rmsprop_sgld", "sgnht"])
+@pytest.mark.parametrize("sampler", [SGLD, RMSPropSGLD, SGNHT])
 def test_samplers_on_batches_find_the_quadratic(sampler):
     exact = localised_learning_coefficient(CURVATURES, 20.0, 1.0)
-    options = {"batch_size": 200, "nbeta": 20.0, "localisation": 1.0, "ladder": False, "metric": "none"}
-    found = asked(QUADRATIC, sampler=sampler, **options, **FEW | {"draws": 600})
+    chains = replace(NO_LADDER, metric="none", draws=600)
+    found = asked(QUADRATIC, sampler=sampler(batch_size=200), nbeta=20.0, localisation=1.0, chains=chains)
     assert found.value == pytest.approx(exact, rel=0.12)
 
 
 def test_the_predicted_discretisation_bias_of_langevin_steps_is_what_is_seen():
     """On equal curvatures, a mode's energy is inflated by 1/(1 − ε/4): 1/3 more at ε = 1."""
     truth = quadratic((1.0,) * 8, examples=10)
-    options = {"nbeta": 100.0, "localisation": 1e-6, "ladder": False, "metric": "none"}
-    found = asked(truth, sampler="sgld", step_size=1.0, **options, **FEW)
+    chains = replace(NO_LADDER, metric="none")
+    found = asked(truth, sampler=SGLD(step_size=1.0), nbeta=100.0, localisation=1e-6, chains=chains)
     assert found.value == pytest.approx(4 / (1 - 1 / 4), rel=0.05)
     assert found.stats["error_parts"]["discretisation"] == pytest.approx(found.value / 3, rel=0.01)
-    assert found.status is Status.NOT_EQUILIBRATED
+    assert found.status == LLCStatus.NOT_EQUILIBRATED
 
 
 def test_a_crossing_of_valleys_against_quadrature():
@@ -83,7 +83,7 @@ def test_the_point_matters_and_not_only_the_function():
     """One function, the zero map; λ is 14 at the origin and 16 where the second layer has full rank."""
     for ranks, exact in (((0, 0, 0), 14.0), ((0, 4, 0), 16.0)):
         found = asked(two_layer_linear((8, 4, 8), ranks, examples=50))
-        assert found.status is Status.CONVERGED
+        assert found.status == LLCStatus.CONVERGED
         assert found.value == pytest.approx(exact, rel=0.05)
         assert abs(found.value - exact) <= 2 * found.error
         assert not found.stats["population"] and len(found.stats["trace"]) == 32
@@ -94,15 +94,15 @@ def test_a_mask_restricts_the_model():
     free = np.array([True, True, False, False, False, False])
     (leaf,) = jax.tree.leaves(QUADRATIC.params)
     mask = jax.tree.map(lambda _: free, QUADRATIC.params)
-    options = {"nbeta": 1e4, "localisation": 1e-3, "ladder": False}
-    found = asked(QUADRATIC, mask=mask, **options, **FEW)
+    options = {"nbeta": 1e4, "localisation": 1e-3}
+    found = asked(QUADRATIC, mask=mask, chains=NO_LADDER, **options)
     assert found.value == pytest.approx(1.0, abs=0.08) and found.stats["dimension"] == 2
-    whole = asked(QUADRATIC, mask=lambda path: True, **options, **FEW | {"draws": 8, "burn_in": 0})
+    whole = asked(QUADRATIC, mask=lambda path: True, chains=replace(NO_LADDER, draws=8, burn_in=0), **options)
     assert whole.stats["dimension"] == leaf.size
 
 
 def test_the_seed_decides_everything():
-    options = {"nbeta": 20.0, "localisation": 1.0, "ladder": False, **FEW}
+    options = {"nbeta": 20.0, "localisation": 1.0, "chains": NO_LADDER}
     first, again, other = (asked(QUADRATIC, seed=seed, **options) for seed in (1, 1, 2))
     assert first.value == again.value != other.value
 
@@ -113,8 +113,8 @@ def test_the_seed_decides_everything():
 def test_scale_dependent():
     """``Σ w⁴ + w²/100`` over eight directions: of fourth order (λ = 2) when warm, of second (λ = 4) when cold."""
     valleys = on_weights(lambda w: jnp.sum(w**4 + w**2 / 100), [0.0] * 8)
-    found = llc(**valleys, nbeta=3e4, localisation=0.1, **FEW)
-    assert found.status is Status.SCALE_DEPENDENT
+    found = llc(*valleys, nbeta=3e4, localisation=0.1, chains=Chains(**FEW))
+    assert found.status == LLCStatus.SCALE_DEPENDENT
     w = np.linspace(-2, 2, 200_001)
     energy = 3e4 * (w**4 + w**2 / 100)
     density = np.exp(-energy - 0.05 * w**2)
@@ -122,37 +122,38 @@ def test_scale_dependent():
 
 
 def test_not_at_a_minimum():
-    found = llc(**on_weights(lambda w: jnp.sum((w - 1.0) ** 2), [0.0, 0.0, 0.0]), nbeta=100.0, **FEW)
-    assert found.status is Status.NOT_AT_MINIMUM
+    found = llc(*on_weights(lambda w: jnp.sum((w - 1.0) ** 2), [0.0, 0.0, 0.0]), nbeta=100.0, chains=Chains(**FEW))
+    assert found.status == LLCStatus.NOT_AT_MINIMUM
     assert found.value < 0
 
 
 def test_not_equilibrated():
-    found = asked(
-        QUADRATIC, sampler="sgld", step_size=1e-5, nbeta=1e4, localisation=1.0, ladder=False, chains=4, draws=40
-    )
-    assert found.status is Status.NOT_EQUILIBRATED
+    chains = Chains(count=4, draws=40, ladder=False)
+    found = asked(QUADRATIC, sampler=SGLD(step_size=1e-5), nbeta=1e4, localisation=1.0, chains=chains)
+    assert found.status == LLCStatus.NOT_EQUILIBRATED
 
 
 def test_diverged():
     quartic = on_weights(lambda w: jnp.sum(w**2 + w**4), [0.0, 0.0])
-    found = llc(**quartic, sampler="sgld", step_size=30.0, nbeta=10.0, ladder=False, metric="none", draws=100)
-    assert found.status is Status.DIVERGED
+    found = llc(
+        *quartic, sampler=SGLD(step_size=30.0), nbeta=10.0, chains=Chains(draws=100, ladder=False, metric="none")
+    )
+    assert found.status == LLCStatus.DIVERGED
     assert found.status.remedy
 
 
 @pytest.mark.parametrize("function", [lambda w: 0.0 * w[0], lambda w: jnp.maximum(w[0] - 1e3, 0.0)])
 def test_a_constant_loss_and_dead_units_are_prior_dominated(function):
-    found = llc(**on_weights(function, [0.0, 0.0]), draws=50)
-    assert found.status is Status.PRIOR_DOMINATED
+    found = llc(*on_weights(function, [0.0, 0.0]), chains=Chains(draws=50))
+    assert found.status == LLCStatus.PRIOR_DOMINATED
     assert abs(found.value) < 1e-12
 
 
 def test_strong_localisation_is_prior_dominated():
     """At γ as large as nβh the prior holds every direction: λ̂ is half of λ and falls with γ."""
     truth = quadratic((1.0,) * 8, examples=10)
-    found = asked(truth, nbeta=1e4, localisation=1e4, **FEW)
-    assert found.status is Status.PRIOR_DOMINATED
+    found = asked(truth, nbeta=1e4, localisation=1e4, chains=Chains(**FEW))
+    assert found.status == LLCStatus.PRIOR_DOMINATED
     assert found.value == pytest.approx(2.0, rel=0.05)
 
 
@@ -162,33 +163,39 @@ def test_strong_localisation_is_prior_dominated():
 @pytest.mark.parametrize(
     ("change", "error", "said"),
     [
-        ({"params": np.zeros(6, int)}, InputError, "type int"),
-        ({"params": np.full(6, np.nan)}, InputError, "NaN"),
-        ({"params": {}}, InputError, "no array"),
-        ({"inputs": np.zeros((0, 1)), "labels": np.zeros(0)}, InputError, "at least one"),
-        ({"labels": np.zeros(3)}, InputError, "as many of each"),
-        ({"loss": "msee"}, UnknownNameError, "did you mean 'mse'"),
-        ({"loss": lambda f, y: f[:, 0] / 0.0}, InputError, "not finite at the point"),
-        ({"loss": lambda f, y: f.mean()}, InputError, "one number an example"),
-        ({"sampler": "hcm"}, UnknownNameError, "did you mean 'hmc'"),
-        ({"sampler": "sgld", "batch_size": 5}, InputError, "4 examples"),
-        ({"sampler": "hmc", "batch_size": 2}, InputError, "all examples"),
-        ({"mask": np.array([True, False])}, InputError, "mask"),
-        ({"mask": np.zeros(6, bool)}, InputError, "no parameter free"),
-        ({"mask": {"w": True}}, InputError, "pytree like params"),
-        ({"nbeta": -1.0}, InputError, "nbeta"),
-        ({"localisation": 0.0}, InputError, "localisation"),
-        ({"chains": 5}, InputError, "even"),
-        ({"draws": 1.5}, InputError, "draws"),
-        ({"metric": "kfac"}, UnknownNameError, "metric"),
-        ({"dtype": "float16"}, UnknownNameError, "dtype"),
-        ({"memory": 100}, MemoryBudgetError, "need about"),
+        (lambda: {"params": np.zeros(6, int)}, InputError, "int"),
+        (lambda: {"params": np.full(6, np.nan)}, InputError, "NaN"),
+        (lambda: {"params": {}}, InputError, "no array"),
+        (lambda: {"problem": with_loss(lambda f, y: f[:, 0] / 0.0)}, InputError, "not finite at the point"),
+        (lambda: {"sampler": "hcm"}, UnknownNameError, "did you mean 'hmc'"),
+        (lambda: {"sampler": HMC}, InputError, r"HMC\(step_size"),
+        (lambda: {"sampler": HMC(step_size=0.0)}, InputError, "step_size"),
+        (lambda: {"sampler": SGLD(batch_size=5)}, InputError, "4 examples"),
+        (lambda: {"sampler": SGLD(batch_size=0)}, InputError, "batch_size"),
+        (lambda: {"sampler": build_sampler(MALA, batch_size=2)}, InputError, "all examples"),
+        (lambda: {"mask": np.array([True, False])}, InputError, "mask"),
+        (lambda: {"mask": np.zeros(6, bool)}, InputError, "no parameter free"),
+        (lambda: {"mask": {"w": True}}, InputError, "pytree like params"),
+        (lambda: {"nbeta": -1.0}, InputError, "nbeta"),
+        (lambda: {"localisation": 0.0}, InputError, "localisation"),
+        (lambda: {"precision": -1.0}, InputError, "precision"),
+        (lambda: {"chains": 8}, InputError, r"Chains\(count"),
+        (lambda: {"chains": Chains(count=5)}, InputError, "even"),
+        (lambda: {"chains": Chains(count=2)}, InputError, "4 or more"),
+        (lambda: {"chains": Chains(draws=1.5)}, InputError, "draws"),
+        (lambda: {"chains": Chains(metric="kfac")}, UnknownNameError, "metric"),
+        (lambda: {"chains": Chains(dtype="float16")}, UnknownNameError, "dtype"),
+        (lambda: {"chains": Chains(memory=100)}, MemoryBudgetError, "need about"),
     ],
 )
 def test_bad_input_is_named(change, error, said):
-    good = on_weights(lambda w: jnp.sum(w**2), np.zeros(6))
+    problem, params = on_weights(lambda w: jnp.sum(w**2), np.zeros(6))
     with np.errstate(all="ignore"), pytest.raises(error, match=said):
-        llc(**good | change)
+        llc(**{"problem": problem, "params": params} | change())
+
+
+def with_loss(loss):
+    return replace(on_weights(lambda w: jnp.sum(w**2), np.zeros(6))[0], loss=loss)
 
 
 # diagnostics

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from allroads.points.llc.chains import Draws
-from allroads.points.llc.diagnostics import diagnose
-from allroads.points.llc.schedule import Level, _measure, _settled
-from allroads.points.llc.verdict import Evidence, judge
+from allroads.points.llc.assessment import Evidence, assess
+from allroads.points.sampling.chains import Draws
+from allroads.points.sampling.diagnostics import diagnose
+from allroads.points.sampling.schedule import Level, _measure, _settled
 from allroads.status import LLCStatus
 
 LARGE, SMALL = 15_000.0, 15.0
@@ -21,14 +21,15 @@ def two_groups(value, apart, chains=4, draws=40, deviation=1.0, seed=0):
     return value + shift + rng.normal(size=(chains, draws)) * deviation * np.sqrt(value)
 
 
-def judged(energy, *, hotter=None):
-    """The verdict where no level on the way differs, but for the mean of the hotter ones."""
+def assessed(energy, *, hotter=None):
+    """The assessment where no level on the way differs, but for the mean of the hotter ones."""
     found = diagnose(energy)
     level, hot = (Level(1.0, 1.0, mean, found.standard_error) for mean in (found.mean, hotter or found.mean))
-    return judge(
+    return assess(
         Evidence(
-            diagnostics=found, variance=float(energy.var()), quality=0.8, discretisation=0.0,
-            loosened=(level,) * 3, cooled=(hot,) * 3, slope=0.0, baseline_error=0.0, flat=False, ladder=True,
+            diagnostics=found, variance=float(energy.var()), acceptance=0.8, discretisation=0.0,
+            localisation_anneal=(level,) * 3, temperature_anneal=(hot,) * 3,
+            slope=0.0, baseline_error=0.0, flat=False, ladder=True,
         )
     )  # fmt: skip
 
@@ -55,9 +56,9 @@ def test_few_draws_of_small_energies_are_never_close():
 def test_a_large_energy_is_converged_where_means_agree_though_draws_hardly_vary():
     energy = two_groups(LARGE, 0.03)
     assert diagnose(energy).r_hat > 1.3
-    verdict = judged(energy)
-    assert verdict.status == LLCStatus.CONVERGED
-    assert abs(energy.mean() - LARGE) < verdict.error < 0.03 * LARGE
+    found = assessed(energy)
+    assert found.status == LLCStatus.CONVERGED
+    assert abs(energy.mean() - LARGE) < found.error < 0.03 * LARGE
 
 
 @pytest.mark.parametrize(
@@ -70,28 +71,28 @@ def test_a_large_energy_is_converged_where_means_agree_though_draws_hardly_vary(
     ids=["groups apart", "groups of a small energy apart", "drifting"],
 )
 def test_an_energy_whose_means_differ_is_not_equilibrated(energy):
-    assert judged(energy).status == LLCStatus.NOT_EQUILIBRATED
+    assert assessed(energy).status == LLCStatus.NOT_EQUILIBRATED
 
 
 @pytest.mark.parametrize("deviation", [0.3, 1.5])
 def test_close_means_do_not_excuse_a_variance_that_no_equilibrium_has(deviation):
-    assert judged(two_groups(LARGE, 0.0, draws=400)).status == LLCStatus.CONVERGED
+    assert assessed(two_groups(LARGE, 0.0, draws=400)).status == LLCStatus.CONVERGED
     energy = two_groups(LARGE, 0.015, draws=400, deviation=deviation)
     assert diagnose(energy).close and diagnose(energy).r_hat > 1.1
-    wrong = judged(energy)
+    wrong = assessed(energy)
     assert wrong.status == LLCStatus.NOT_EQUILIBRATED
 
 
 def test_close_means_of_few_draws_say_too_little():
     """Of four chains' 40 draws no more than 40 can be independent."""
     assert diagnose(two_groups(LARGE, 0.015, draws=10)).close
-    assert judged(two_groups(LARGE, 0.015, draws=10)).status == LLCStatus.NOT_EQUILIBRATED
+    assert assessed(two_groups(LARGE, 0.015, draws=10)).status == LLCStatus.NOT_EQUILIBRATED
 
 
 @pytest.mark.parametrize("lower", [0.06, 0.2])
 def test_close_means_do_not_excuse_an_answer_that_depends_on_the_temperature(lower):
-    verdict = judged(two_groups(LARGE, 0.01), hotter=LARGE * (1 - lower))
-    assert verdict.status == LLCStatus.SCALE_DEPENDENT
+    found = assessed(two_groups(LARGE, 0.01), hotter=LARGE * (1 - lower))
+    assert found.status == LLCStatus.SCALE_DEPENDENT
 
 
 class Watched:
@@ -99,7 +100,7 @@ class Watched:
 
     def __init__(self, value, apart, draws=10, rounds=12):
         self.plan = SimpleNamespace(step_size=None, fixed=False, precision=0.01, rounds=rounds)
-        self.rule = SimpleNamespace(target=0.75)
+        self.sampler = SimpleNamespace(target_acceptance=0.75)
         self.value, self.apart, self.draws, self.count = value, apart, draws, 0
 
     def round(self, **options):
@@ -107,10 +108,10 @@ class Watched:
         energy = two_groups(self.value, self.apart, draws=self.draws, seed=self.count).reshape(2, 2, -1)
         return Draws(energy, np.full(energy.shape, 0.7), None, None, None)
 
-    def tune_step(self, quality, gain):
+    def tune_step(self, acceptance, gain):
         pass
 
-    def merged(self, sites):
+    def merge_groups(self, sites):
         return sites.reshape(1, 4, -1)
 
 

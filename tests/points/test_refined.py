@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 
-from allroads import InputError, Measurement, Network, Status
+from allroads import InputError, Network, Problem
 from allroads.points import refined
+from allroads.points.llc import LearningCoefficient
 from allroads.points.refined import refined_llc
+from allroads.status import LLCStatus
 
 LINEAR = Network(lambda key: np.zeros(3), lambda w, x: x @ w[:, None])
 ROWS = np.sqrt(4.0) * np.diag([2.0, 1.0, 1.0, 0.0])[:, :3]
 """Four examples; the Hessian is diag(8, 2, 2)."""
+PROBLEM = Problem(LINEAR, "mse", ROWS, np.zeros(4))
 HESSIAN = np.array([8.0, 2.0, 2.0])
 MASK = (True,)
 NBETA, GAMMA = 10.0, 2.0
@@ -22,13 +25,13 @@ def localised(curvatures):
 
 def test_a_group_of_a_quadratic_and_a_subset_that_sees_one_direction():
     options = {"nbeta": NBETA, "localisation": GAMMA, "precision": 0.005}
-    point = LINEAR, np.zeros(3), "mse", ROWS, np.zeros(4)
+    point = PROBLEM, np.zeros(3)
     first, seen = np.array([True, True, False]), np.array([True, False, False, True])
     groups = refined_llc(*point, groups={"first two": first}, **options)
-    assert set(groups) == {("all", "all"), ("first two", "all")}
+    assert set(groups.cells) == {("all", "all"), ("first two", "all")}
     subsets = refined_llc(*point, subsets={"half": seen}, **options)
-    assert set(subsets) == {("all", "all"), ("all", "half")}
-    table = groups | subsets
+    assert set(subsets.cells) == {("all", "all"), ("all", "half")}
+    table = groups.cells | subsets.cells
     exact = {
         ("all", "all"): localised(HESSIAN),
         ("first two", "all"): localised(HESSIAN[:2]),
@@ -44,15 +47,16 @@ def test_a_group_of_a_quadratic_and_a_subset_that_sees_one_direction():
 def test_every_cell_asks_its_own_question_at_one_temperature(monkeypatch):
     asked = []
 
-    def llc(network, params, loss, inputs, labels, *, mask, nbeta, localisation, draws):
-        asked.append((len(asked), mask, inputs[:, 0].tolist(), labels.tolist(), nbeta, localisation, draws))
-        return Measurement(1.0, 0.1, Status.NOT_AT_MINIMUM, {"localisation": 7.0})
+    def llc(problem, params, *, mask, nbeta, seed, localisation=None):
+        inputs, labels = problem.inputs[:, 0].tolist(), problem.labels.tolist()
+        asked.append((len(asked), mask, inputs, labels, nbeta, localisation, seed))
+        return LearningCoefficient(1.0, 0.1, LLCStatus.NOT_AT_MINIMUM, {"localisation": 7.0})
 
     monkeypatch.setattr(refined, "llc", llc)
     inputs, labels = np.arange(10.0)[:, None], np.arange(10.0) + 100
-    table = refined_llc(
-        LINEAR, (np.zeros(3),), "mse", inputs, labels, groups={"g": MASK}, subsets={"s": [3, 1]}, draws=8
-    )
+    network = Network(lambda key: (np.zeros(1),), lambda w, x: x @ w[0][:, None])
+    problem = Problem(network, "mse", inputs, labels)
+    table = refined_llc(problem, (np.zeros(1),), groups={"g": MASK}, subsets={"s": [3, 1]}, seed=8)
     everything = list(range(10)), list(range(100, 110))
     part = [3, 1], [103, 101]
     nbeta = 10 / np.log(10)
@@ -62,7 +66,7 @@ def test_every_cell_asks_its_own_question_at_one_temperature(monkeypatch):
         (2, MASK, *everything, nbeta, 7.0, 8),
         (3, MASK, *part, nbeta, 7.0, 8),
     ]
-    assert table["g", "s"].status is Status.NOT_AT_MINIMUM and table["g", "s"].error == 0.1
+    assert table["g", "s"].status == LLCStatus.NOT_AT_MINIMUM and table["g", "s"].error == 0.1
 
 
 @pytest.mark.parametrize(
@@ -82,10 +86,10 @@ def test_every_cell_asks_its_own_question_at_one_temperature(monkeypatch):
 )
 def test_bad_input_is_refused(options, match):
     with pytest.raises(InputError, match=match):
-        refined_llc(LINEAR, np.zeros(3), "mse", ROWS, np.zeros(4), **options)
+        refined_llc(PROBLEM, np.zeros(3), **options)
 
 
 def test_a_wrong_mask_is_refused_before_anything_is_sampled(monkeypatch):
     monkeypatch.setattr(refined, "llc", None)
     with pytest.raises(InputError, match="leaves no parameter free"):
-        refined_llc(LINEAR, np.zeros(3), "mse", ROWS, np.zeros(4), groups={"none": np.zeros(3, bool)})
+        refined_llc(PROBLEM, np.zeros(3), groups={"none": np.zeros(3, bool)})

@@ -11,12 +11,13 @@ import polars as pl
 import pytest
 from synthetic_study import Task, write_study
 
-from allroads import Measurement, Status
+from allroads import Measurement
 from allroads.errors import StoreError
 from allroads.report import write_figures, write_report
 from allroads.report.point import write_point_page
 from allroads.report.point.page import render_point
 from allroads.report.stored import read_stored
+from allroads.status import LLCStatus
 from inspection_made_up import made_up
 
 ORIGIN = [("network", "<script>alert(1)</script>:make"), ("weights", "w.safetensors")]
@@ -103,9 +104,9 @@ def test_the_density_counts_every_direction():
 @pytest.mark.parametrize(
     "found",
     [
-        made_up(value=math.nan, error=math.inf, status=Status.DIVERGED),
-        made_up(levels=0, chains=64, status=Status.NOT_EQUILIBRATED),
-        made_up(eigenvalues=np.zeros(8), status=Status.PRIOR_DOMINATED),
+        made_up(value=math.nan, error=math.inf, status=LLCStatus.DIVERGED),
+        made_up(levels=0, chains=64, status=LLCStatus.NOT_EQUILIBRATED),
+        made_up(eigenvalues=np.zeros(8), status=LLCStatus.PRIOR_DOMINATED),
     ],
 )
 def test_a_page_of_what_went_wrong_says_what_to_do(found, tmp_path):
@@ -144,7 +145,7 @@ def test_coefficients_stand_under_the_learning_curves(browser, measured):
     text = page.read_text()
     assert text.index('id="learning"') < text.index('id="llc"') < text.index('id="roads"')
     assert "3 converged, 3 not at a minimum" in text
-    for status in (Status.NOT_AT_MINIMUM, Status.DIVERGED, Status.CONVERGED):
+    for status in (LLCStatus.NOT_AT_MINIMUM, LLCStatus.DIVERGED, LLCStatus.CONVERGED):
         assert status.meaning in text
     shown, _, complaints = opened(browser, page, 1280)
     assert complaints == []

@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from allroads import Network, Status, Target, run_study
+from allroads import Network, Target, run_study
 from allroads.report import write_report
+from allroads.status import LLCStatus
 from allroads.studies.findings import findings
 from allroads.studies.measures import measure_points
 from allroads.studies.store import Store
@@ -47,11 +48,11 @@ def test_a_line_has_half_a_parameter_at_its_minimum_and_a_status_elsewhere():
 def quick(monkeypatch):
     """Coefficients from a formula in place of chains: the loss at a checkpoint, the last one converged."""
 
-    def curve(network, params, loss, inputs, labels, *, steps, seed):
+    def curve(problem, params, *, steps, seed):
         values = np.array([float(np.sum(leaf)) for leaf in params["in"]])
-        status = (Status.NOT_AT_MINIMUM,) * (len(steps) - 1) + (Status.CONVERGED,)
+        status = (LLCStatus.NOT_AT_MINIMUM,) * (len(steps) - 1) + (LLCStatus.CONVERGED,)
         return SimpleNamespace(
-            value=values, error=values * 0 + 0.1, status=status, nbeta=3.0, localisation=0.1, boundaries=np.array([1])
+            value=values, error=values * 0 + 0.1, statuses=status, nbeta=3.0, localisation=0.1, boundaries=np.array([1])
         )
 
     monkeypatch.setattr("allroads.points.curve.llc_curve", curve)
@@ -106,7 +107,7 @@ def test_a_study_measures_stores_and_resumes(study, tmp_path, quick):
     assert "learning coefficient" in [quantity["name"] for quantity in summary["quantities"]]
     assert [found["chart"] for found in summary["findings"]].count("llc") == 1
     page = write_report(directory).read_text()
-    assert 'id="llc-parity"' in page and "10 converged" in page and Status.NOT_AT_MINIMUM.meaning in page
+    assert 'id="llc-parity"' in page and "10 converged" in page and LLCStatus.NOT_AT_MINIMUM.meaning in page
 
 
 def test_the_finding_counts_only_sound_ends():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 from allroads.errors import InputError, UnknownNameError, nearest_name
@@ -12,11 +12,11 @@ from allroads.explorers.adam import adam, adamw
 from allroads.explorers.explorer import Explorer
 from allroads.explorers.gd import gd
 from allroads.explorers.muon import muon
-from allroads.explorers.samplers import SAMPLERS, sampler_explorer
+from allroads.explorers.samplers import SAMPLERS, explorer_builder
 from allroads.explorers.sgd import sgd
 
 EXPLORERS: dict[str, Callable[..., Explorer]] = {"gd": gd, "sgd": sgd, "adam": adam, "adamw": adamw, "muon": muon}
-EXPLORERS |= {name: partial(sampler_explorer, sampler) for name, sampler in SAMPLERS.items()}
+EXPLORERS |= {name: explorer_builder(sampler) for name, sampler in SAMPLERS.items()}
 
 
 def build_explorer(kind: str, **options: Any) -> Explorer:

@@ -12,8 +12,10 @@ import jax.numpy as jnp
 from allroads.pfmap.losses import PerExampleLoss, resolve_loss
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.precision import float64
+from allroads.pfmap.problem import Problem
 from allroads.points.description import network_complexity
 from allroads.points.llc import llc
+from allroads.points.sampling.plan import options_from_names
 from allroads.points.spectrum import Spectrum, spectrum
 from allroads.results import Measurement
 
@@ -66,7 +68,8 @@ def inspect_point(
         labels: ``[N, …]``.
         top: Number of Hessian eigenvalues; default 10, or all where there are fewer.
         seed: Decides everything random.
-        **sampling: Options of :func:`~allroads.points.llc.llc`: ``nbeta``, ``localisation``, ``sampler``, ….
+        **sampling: ``nbeta``, ``localisation``, ``sampler``, ``chains``, … as plain names and numbers, see
+            :func:`~allroads.points.sampling.plan.options_from_names`.
 
     Returns:
         An :class:`Inspection`. Each of its measurements has its own status.
@@ -83,9 +86,10 @@ def inspect_point(
         >>> labels = jnp.array([[1.0], [jnp.inf]])
         >>> inspect_point(line, jnp.zeros(1), "mse", jnp.ones((2, 1)), labels)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        allroads.errors.InputError: loss: it is not finite at the point, first at example 1. ...
+        allroads.errors.InputError: labels: NaN or infinite in 1 of 2 examples, the first at index 1; ...
     """
-    coefficient = llc(network, params, loss, inputs, labels, seed=seed, **sampling)
+    problem = Problem(network, loss, inputs, labels)
+    coefficient = llc(problem, params, seed=seed, **options_from_names(**sampling))
     with float64():
         point = (network, jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), params), loss, inputs, labels)
         shift = {name: coefficient.stats[name] for name in ("nbeta", "localisation")}

@@ -111,7 +111,7 @@ class Problem:
         A network without a useful ``init`` is held against its inputs and labels once a point is given.
         """
         try:
-            return self._outputs(jax.eval_shape(self.network.init, jax.random.key(0)))
+            return self._outputs(_shapes(self.network.init, jax.random.key(0)))
         except Exception:  # a user's init may do anything
             return None
 
@@ -220,7 +220,7 @@ class Problem:
         """The shape of the outputs at a point, without computing them."""
         inputs = jax.tree.map(_present, self.inputs)
         try:
-            found = jax.eval_shape(self.network.apply, params, inputs)
+            found = _shapes(self.network.apply, params, inputs)
         except InputError:
             raise
         except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
@@ -252,7 +252,7 @@ class Problem:
             return
         data = jax.tree.map(lambda array: jax.ShapeDtypeStruct(array.shape, _present(array).dtype), self._leaves)
         try:
-            losses = jax.eval_shape(self.objective.from_outputs, outputs, data)
+            losses = _shapes(self.objective.from_outputs, outputs, data)
         except InputError:
             raise
         except (TypeError, ValueError) as error:
@@ -288,6 +288,15 @@ def _checked(given: Any, what: str, ignore: int | None = None) -> np.ndarray:
                 "fix them."
             )
     return array
+
+
+def _shapes(function: Callable[..., Any], *arguments: Any) -> Any:
+    """``jax.eval_shape`` that leaves no trace behind.
+
+    A trace that JAX keeps holds each NumPy array that the function closes over in the precision of that time, and gives
+    it so to later traces in another precision. A function of its own is traced once and forgotten.
+    """
+    return jax.eval_shape(lambda *given: function(*given), *arguments)
 
 
 def _present(array: Any) -> Any:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from allroads.errors import InputError, UnknownNameError
+from allroads.checks import check_choice
+from allroads.errors import InputError
 
 
 class Shape(NamedTuple):
@@ -22,7 +23,7 @@ NORMAL_MEDIAN = 0.6745
 
 
 def change_points(values: Any, errors: Any, *, shape: str = "linear") -> np.ndarray:
-    """Indices at which new stages begin: the split that minimises ``Σ (y − fit)²/σ² + (p + 2) ln T`` a boundary.
+    """Indices at which new stages begin: the split that minimises ``Σ (y − fit)²/σ² + (p + 2) ln T`` per boundary.
 
     Each stage is fitted by weighted least squares with p numbers: a level, or a level and a slope along the index. A
     boundary costs what the modified Bayes criterion for Gaussian means charges for one, ``3 ln T`` for p = 1, without
@@ -53,8 +54,7 @@ def change_points(values: Any, errors: Any, *, shape: str = "linear") -> np.ndar
         >>> change_points([0, 0, 0, 0, 0, 1, 2, 3, 4, 5], 0.05).tolist()
         [5]
     """
-    if shape not in SHAPES:
-        raise UnknownNameError("shape", shape, SHAPES)
+    check_choice("shape", shape, SHAPES)
     numbers, least = SHAPES[shape]
     values, errors = np.asarray(values, float), np.asarray(errors, float)
     if values.ndim != 1 or not np.isfinite(values).all():
@@ -74,7 +74,8 @@ def change_points(values: Any, errors: Any, *, shape: str = "linear") -> np.ndar
         starts = np.arange(end - least + 1)
         costs = cost[starts] + misfit[starts, end - 1] + penalty
         before[end], cost[end] = costs.argmin(), costs.min()
-    found, at = [], before[count]
+    found: list[int] = []
+    at = before[count]
     while at > 0:
         found.append(int(at))
         at = before[at]
@@ -94,7 +95,8 @@ def _misfits(targets: np.ndarray, weights: np.ndarray, numbers: int) -> np.ndarr
     columns = [weights, weights * (np.arange(count) - count / 2)][:numbers]
     result = np.zeros((count, count))
     for first in range(count):
-        rest, directions = targets[first:].copy(), []
+        rest = targets[first:].copy()
+        directions: list[np.ndarray] = []
         total = np.cumsum(rest**2)
         # Orthogonal directions of every stretch that begins here; sums up to `last` are cumulative sums.
         for column in columns:

@@ -3,36 +3,88 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Unpack
 
+import jax
 import numpy as np
 
 from allroads.errors import InputError
-from allroads.pfmap.losses import PerExampleLoss
-from allroads.pfmap.network import Network, Params
-from allroads.pfmap.precision import float64
-from allroads.points.llc.llc import llc
-from allroads.points.llc.problem import checked_question
-from allroads.points.llc.survey import usual_nbeta
-from allroads.results import Measurement
+from allroads.pfmap.network import Params
+from allroads.pfmap.problem import Problem
+from allroads.points.llc import LearningCoefficient, llc
+from allroads.points.llc.assessment import worst_status
+from allroads.points.sampling.free_parameters import free_parameters
+from allroads.points.sampling.geometry import default_nbeta
+from allroads.points.sampling.plan import SamplingOptions, resolve_chains
+from allroads.results import Result, finish
+from allroads.status import LLCStatus
 
 ALL = "all"
 """Name of the row of all parameters and of the column of all examples."""
 
 
+@dataclass(frozen=True, repr=False)
+class RefinedLLC(Result):
+    """A table of learning coefficients, groups of parameters × subsets of the data; ``table[group, subset]`` is a cell.
+
+    Attributes:
+        groups: Names of the rows, ``"all"`` first.
+        subsets: Names of the columns, ``"all"`` first.
+        measurements: The cells, row by row.
+    """
+
+    groups: tuple[str, ...]
+    subsets: tuple[str, ...]
+    measurements: tuple[LearningCoefficient, ...]
+
+    def __getitem__(self, cell: tuple[str, str]) -> LearningCoefficient:
+        """One cell.
+
+        Raises:
+            KeyError: If there is no such group or subset.
+        """
+        return self.cells[cell]
+
+    @property
+    def cells(self) -> dict[tuple[str, str], LearningCoefficient]:
+        """``{(group, subset): learning coefficient}``."""
+        names = [(group, subset) for group in self.groups for subset in self.subsets]
+        return dict(zip(names, self.measurements, strict=True))
+
+    @property
+    def value(self) -> np.ndarray:
+        """λ̂, ``[groups, subsets]``."""
+        return self._table([m.value for m in self.measurements])
+
+    @property
+    def error(self) -> np.ndarray:
+        """Half of a 95 % interval of each, ``[groups, subsets]``."""
+        return self._table([float("nan") if m.error is None else m.error for m in self.measurements])
+
+    @property
+    def status(self) -> LLCStatus:
+        """The status that says least."""
+        return worst_status(tuple(LLCStatus(m.status) for m in self.measurements))
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """nβ and γ of all cells."""
+        return {name: self.measurements[0].stats[name] for name in ("nbeta", "localisation")}
+
+    def _table(self, numbers: list[float]) -> np.ndarray:
+        return np.array(numbers).reshape(len(self.groups), len(self.subsets))
+
+
 def refined_llc(
-    network: Network,
+    problem: Problem,
     params: Params,
-    loss: str | PerExampleLoss,
-    inputs: Any,
-    labels: Any,
     *,
     groups: Mapping[str, Any] | None = None,
     subsets: Mapping[str, Any] | None = None,
-    nbeta: float | None = None,
-    localisation: float | None = None,
-    **options: Any,
-) -> dict[tuple[str, str], Measurement]:
+    throw: bool = False,
+    **sampling: Unpack[SamplingOptions],
+) -> RefinedLLC:
     """Refined learning coefficients at one point: a table, groups of parameters × subsets of the data.
 
     *Weight-refined*: the posterior is restricted to the group, all other parameters stay as they are. *Data-refined*: L
@@ -40,24 +92,23 @@ def refined_llc(
     ``not at a minimum``, and λ̂ may be negative. Cells have the same nβ and γ, so that they compare.
 
     Args:
-        network: The network.
+        problem: Network, loss, penalty and the n examples.
         params: The point w*.
-        loss: Name or ``(outputs, labels) -> per-example losses``.
-        inputs: ``[n, …]``.
-        labels: ``[n, …]``.
         groups: Name → mask of the free parameters, as for :func:`~allroads.llc`. Default: none but all parameters.
         subsets: Name → indices of examples, or ``n`` booleans. Default: none but all examples.
-        nbeta: nβ of all cells. Default ``n / ln n`` with n the number of all examples.
-        localisation: γ of all cells. Default: what :func:`~allroads.llc` takes for all parameters and examples.
-        **options: All other keywords of :func:`~allroads.llc` but ``mask``.
+        throw: Whether an unsound status of a cell raises.
+        **sampling: ``sampler``, ``chains``, ``nbeta`` (of all cells; default ``n / ln n`` with n the number of all
+            examples), ``localisation`` (of all cells; default what :func:`~allroads.llc` takes for all parameters and
+            examples), ``precision``, ``seed``, as for :func:`~allroads.llc`.
 
     Returns:
-        ``{(group, subset): Measurement}``, the row and the column ``"all"`` among them; ``stats["examples"]`` of each
-        is the number of its examples.
+        A :class:`RefinedLLC`: ``table[group, subset]`` is a learning coefficient, the row and the column ``"all"``
+        among them; ``stats["examples"]`` of each is the number of its examples.
 
     Raises:
         InputError: For a name ``"all"``, indices that do not exist or come twice, a subset without examples, and as
             :func:`~allroads.llc`.
+        MeasurementError: With ``throw``, if the status of a cell is not sound.
 
     References: [wang2024]
 
@@ -67,31 +118,44 @@ def refined_llc(
         >>> from allroads.points.zoo import quadratic
         >>> linear, rows = quadratic((2.0, 2.0)).network, np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])  # w · x
         >>> groups = {"first": np.array([True, False])}
-        >>> table = refined_llc(linear, np.zeros(2), "mse", rows, np.zeros(3), groups=groups, nbeta=1e6)
+        >>> table = refined_llc(Problem(linear, "mse", rows, np.zeros(3)), np.zeros(2), groups=groups, nbeta=1e6)
         >>> [round(float(table[group, "all"]), 1) for group in ("all", "first")]
         [1.0, 0.5]
     """
-    if "mask" in options:
+    if "mask" in sampling:
         raise InputError("mask: a group is a mask; give groups={name: mask} instead.")
-    inputs, labels = np.asarray(inputs), np.asarray(labels)
-    count = len(inputs)
-    groups, subsets = _named("groups", groups), _named("subsets", subsets)
-    chosen = {ALL: np.arange(count)} | {name: _indices(name, part, count) for name, part in subsets.items()}
-    with float64():
-        for mask in groups.values():  # a wrong one is refused before the first is sampled
-            checked_question(network, params, loss, inputs, labels, mask, points=False)
-    nbeta = usual_nbeta(count) if nbeta is None else nbeta
-    table: dict[tuple[str, str], Measurement] = {}
-    for group, mask in ({ALL: None} | groups).items():
-        for subset, rows in chosen.items():
-            found = llc(
-                network, params, loss, inputs[rows], labels[rows],
-                mask=mask, nbeta=nbeta, localisation=localisation, **options,
-            )  # fmt: skip
-            stats = {**found.stats, "examples": len(rows)}
-            table[group, subset] = Measurement(found.value, found.error, found.status, stats)
-            localisation = found.stats["localisation"]
-    return table
+    count = len(problem)
+    masks = {ALL: None} | _named("groups", groups)
+    chosen = {ALL: np.arange(count)} | {
+        name: _indices(name, part, count) for name, part in _named("subsets", subsets).items()
+    }
+    with resolve_chains(sampling.get("chains")).precision():
+        point = problem.point(params)
+    for mask in masks.values():  # a wrong one is refused before the first is sampled
+        free_parameters(point, mask)
+    parts = {name: problem if name == ALL else restrict(problem, rows) for name, rows in chosen.items()}
+    if sampling.get("nbeta") is None:
+        sampling["nbeta"] = default_nbeta(count)
+    found = []
+    for mask in masks.values():
+        for subset, part in parts.items():
+            sampling["mask"] = mask
+            cell = llc(part, params, **sampling)
+            found.append(replace(cell, stats={**cell.stats, "examples": len(chosen[subset])}))
+            sampling["localisation"] = cell.stats["localisation"]
+    return finish(RefinedLLC(tuple(masks), tuple(chosen), tuple(found)), throw)
+
+
+def restrict(problem: Problem, rows: np.ndarray) -> Problem:
+    """The problem over some of its own examples, with their own weights.
+
+    Example:
+        >>> from allroads.points.zoo import quadratic
+        >>> len(restrict(quadratic((1.0, 1.0)).problem, np.array([3, 1])))
+        2
+    """
+    inputs, labels, weights = jax.tree.map(lambda array: array[rows], (problem.inputs, problem.labels, problem.weights))
+    return replace(problem, inputs=inputs, labels=labels, weights=weights, class_weights=None, ignore=None)
 
 
 def _named(what: str, parts: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -103,11 +167,11 @@ def _named(what: str, parts: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _indices(name: str, part: Any, count: int) -> np.ndarray:
-    part = np.asarray(part)
-    if part.dtype == bool and part.shape == (count,):
-        part = np.flatnonzero(part)
-    if part.ndim != 1 or not part.size or not np.issubdtype(part.dtype, np.integer):
+    rows: np.ndarray = np.asarray(part)
+    if rows.dtype == bool and rows.shape == (count,):
+        rows = np.flatnonzero(rows)
+    if rows.ndim != 1 or not rows.size or not np.issubdtype(rows.dtype, np.integer):
         raise InputError(f"subset {name!r}: expected whole-number indices or {count} booleans, at least one example.")
-    if part.min() < 0 or part.max() >= count or len(np.unique(part)) != len(part):
+    if rows.min() < 0 or rows.max() >= count or len(np.unique(rows)) != len(rows):
         raise InputError(f"subset {name!r}: expected different indices from 0 to {count - 1}.")
-    return part
+    return rows

@@ -177,22 +177,22 @@ def measure_points(
     """
     import jax
 
-    from allroads.pfmap.losses import resolve_loss
+    from allroads.pfmap.problem import Problem
     from allroads.points.curve import llc_curve
 
-    inputs, labels = target.train.inputs, target.train.labels
-    losses = jax.vmap(lambda point: resolve_loss(recipe.loss)(network.apply(point, inputs), labels).mean())
+    problem = Problem(network, recipe.loss, target.train.inputs, target.train.labels)
+    losses = jax.vmap(problem.mean)
     usable = np.flatnonzero(np.isfinite(losses(params)))
     rows = [{"step": int(step), "status": "diverged", "stage": False} for step in steps]
     if not len(usable):
         return rows
     finite = jax.tree.map(lambda leaf: np.asarray(leaf)[usable], params)
-    curve = llc_curve(network, finite, recipe.loss, inputs, labels, steps=steps[usable], seed=recipe.seed)
+    curve = llc_curve(problem, finite, steps=steps[usable], seed=recipe.seed)
     for place, index in enumerate(usable):
         number = {"value": curve.value[place], "error": curve.error[place]}
         rows[index] |= {
             **{name: float(found) if np.isfinite(found) else None for name, found in number.items()},
-            "status": curve.status[place].value,
+            "status": curve.statuses[place].value,
             "stage": bool(place in curve.boundaries),
             "nbeta": curve.nbeta,
             "localisation": curve.localisation,

@@ -1,39 +1,67 @@
-"""Explorers that sample: Markov chains whose stationary law is ``exp(−nβ L(w) − γ/2 ‖w − w*‖²)``.
+"""Explorers that sample: Markov chains with stationary density ``exp(−nβ L(w) − γ/2 ‖w − w*‖²)``.
 
-===================  ===================================================================
-``sgld``             Langevin dynamics on minibatches
-``rmsprop_sgld``     the same, each coordinate scaled by its own gradients
-``sgnht``            Nosé–Hoover thermostat, which absorbs the noise of minibatches
-``mala``             Langevin steps with a Metropolis test: exact
-``hmc``              Hamiltonian trajectories with a Metropolis test: exact, the reference
-``mclmc``            microcanonical Langevin dynamics
-===================  ===================================================================
+==================  ==================  ==================================================================
+``SGLD``            ``"sgld"``          Langevin dynamics on minibatches
+``RMSPropSGLD``     ``"rmsprop_sgld"``  the same, each coordinate scaled by its own gradients
+``SGNHT``           ``"sgnht"``         Nosé–Hoover thermostat, which absorbs the noise of minibatches
+``MALA``            ``"mala"``          Langevin steps with a Metropolis test: exact
+``HMC``             ``"hmc"``           Hamiltonian trajectories with a Metropolis test: exact, the reference
+``MCLMC``           ``"mclmc"``         microcanonical Langevin dynamics
+==================  ==================  ==================================================================
 
-A sampler moves a flat vector under a :class:`Posterior`; :func:`sampler_explorer` makes it an explorer of a network's
-parameters, and :func:`allroads.llc` runs it in coordinates of its own.
+A sampler moves a flat vector under a :class:`Posterior`. :func:`sampler_explorer` makes it an explorer of a network's
+parameters; :func:`allroads.sample` and :func:`allroads.llc` run it in coordinates of their own.
 """
 
-from allroads.explorers.samplers.explorer import sampler_explorer
+from __future__ import annotations
+
+from allroads.checks import check_choice
+from allroads.errors import InputError
+from allroads.explorers.samplers.explorer import build_sampler, explorer_builder, sampler_explorer
 from allroads.explorers.samplers.hmc import HMC
 from allroads.explorers.samplers.mala import MALA
 from allroads.explorers.samplers.mclmc import MCLMC
-from allroads.explorers.samplers.protocol import Draw, Posterior, Sampler
-from allroads.explorers.samplers.rmsprop_sgld import RMSPROP_SGLD
+from allroads.explorers.samplers.protocol import Draw, Posterior, Sampler, StochasticSampler
+from allroads.explorers.samplers.rmsprop_sgld import RMSPropSGLD
 from allroads.explorers.samplers.sgld import SGLD
 from allroads.explorers.samplers.sgnht import SGNHT
 
-SAMPLERS: dict[str, Sampler] = {s.name: s for s in (SGLD, RMSPROP_SGLD, SGNHT, MALA, HMC, MCLMC)}
+SAMPLERS: dict[str, type[Sampler]] = {s.name: s for s in (SGLD, RMSPropSGLD, SGNHT, MALA, HMC, MCLMC)}
+
+
+def resolve_sampler(sampler: Sampler | str) -> Sampler:
+    """The sampler of a name, with its default options; a sampler is given back as it is.
+
+    Raises:
+        UnknownNameError: If no sampler has that name.
+        InputError: If it is neither.
+
+    Example:
+        >>> resolve_sampler("hmc") == resolve_sampler(HMC())
+        True
+    """
+    if isinstance(sampler, Sampler):
+        return sampler
+    if not isinstance(sampler, str):
+        raise InputError(f"sampler: expected a sampler such as HMC(step_size=0.1), or its name; got {sampler!r}.")
+    check_choice("sampler", sampler, SAMPLERS)
+    return SAMPLERS[sampler]()
+
 
 __all__ = [
     "HMC",
     "MALA",
     "MCLMC",
-    "RMSPROP_SGLD",
     "SAMPLERS",
     "SGLD",
     "SGNHT",
     "Draw",
     "Posterior",
+    "RMSPropSGLD",
     "Sampler",
+    "StochasticSampler",
+    "build_sampler",
+    "explorer_builder",
+    "resolve_sampler",
     "sampler_explorer",
 ]

@@ -11,7 +11,7 @@ WORD = 32
 """Signs that one random word gives."""
 
 
-def signs(key: Any, like: Any) -> Any:
+def random_signs(key: Any, like: Any) -> Any:
     """Independent ±1, equally likely, of the shapes and types of the arrays of a pytree ``like``.
 
     A small step of a diffusion adds up many others before anything sees it, so only the first moments of its noise
@@ -19,7 +19,7 @@ def signs(key: Any, like: Any) -> Any:
     loss the variance that it settles at is the same for every size of step.
 
     Example:
-        >>> noise = signs(jax.random.key(0), jnp.zeros(10_000))
+        >>> noise = random_signs(jax.random.key(0), jnp.zeros(10_000))
         >>> sorted(set(noise.tolist())), bool(abs(noise.mean()) < 0.04)
         ([-1.0, 1.0], True)
     """

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
-from allroads.pfmap.losses import PerExampleLoss
-from allroads.pfmap.network import Network, Params
+from allroads.pfmap.network import Params
+from allroads.pfmap.problem import Problem
 from allroads.points.influence.moments import covariance
-from allroads.points.influence.samples import chosen_examples, draw_samples
-from allroads.results import Measurement
-from allroads.status import Status
+from allroads.points.influence.samples import chosen_examples, observe_losses
+from allroads.points.llc import LearningCoefficient
+from allroads.points.sampling.plan import SamplingOptions
+from allroads.results import Result, finish
+from allroads.status import LLCStatus
 
 
-@dataclass(frozen=True)
-class LossKernel:
+@dataclass(frozen=True, repr=False)
+class LossKernel(Result):
     """Covariances of losses.
 
     Attributes:
@@ -32,24 +34,22 @@ class LossKernel:
     error: np.ndarray
     correlation: np.ndarray
     examples: np.ndarray
-    status: Status
-    llc: Measurement
+    status: LLCStatus
+    llc: LearningCoefficient
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """Those of the chains."""
+        return dict(self.llc.stats)
 
 
 def loss_kernel(
-    network: Network,
+    problem: Problem,
     params: Params,
-    loss: str | PerExampleLoss,
-    inputs: Any,
-    labels: Any,
     *,
     examples: Any = None,
-    nbeta: float | None = None,
-    localisation: float | None = None,
-    mask: Any = None,
-    seed: int = 0,
-    memory: int = 2**32,
-    **sampling: Any,
+    throw: bool = False,
+    **sampling: Unpack[SamplingOptions],
 ) -> LossKernel:
     """The loss kernel ``K_ij = Cov(ℓ_i, ℓ_j)`` under ``exp(−nβ L(w) − γ/2 ‖w − w*‖²)``, and its correlation.
 
@@ -57,23 +57,18 @@ def loss_kernel(
     examples on each other, see :func:`~allroads.bayesian_influence`.
 
     Args:
-        network: The network.
+        problem: Network, loss, penalty and the n examples that the posterior is made from. ℓ_i is the loss of example i
+            times its weight, without the penalty.
         params: The point w*.
-        loss: Name or ``(outputs, labels) -> per-example losses``.
-        inputs: ``[n, …]``, from which the posterior is made.
-        labels: ``[n, …]``.
         examples: Indices of the examples in the kernel. Default: all n.
-        nbeta: nβ. Default ``n / ln n``.
-        localisation: γ. Default: as for :func:`~allroads.llc`.
-        mask: The free parameters, as for :func:`~allroads.llc`.
-        seed: Decides everything random.
-        memory: Bytes that the chains, and what they see, may each take. Default 4 GiB.
+        throw: Whether an unsound status raises.
         **sampling: As for :func:`~allroads.bayesian_influence`.
 
     Raises:
         InputError: For examples that do not exist, and as :func:`~allroads.llc`.
-        UnknownNameError: For a sampler or loss that does not exist.
-        MemoryBudgetError: If the chains or what they see do not fit.
+        UnknownNameError: For a sampler that does not exist.
+        MemoryBudgetError: If the chains or what they observe do not fit.
+        MeasurementError: With ``throw``, if the status is not sound.
 
     References: [adam2025]
 
@@ -82,18 +77,15 @@ def loss_kernel(
 
         >>> from allroads.points.zoo import quadratic
         >>> linear = quadratic((2.0, 2.0)).network  # w · x
-        >>> rows = np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]])
-        >>> found = loss_kernel(linear, np.zeros(2), "mse", rows, np.zeros(3), nbeta=10.0, localisation=1.0)
+        >>> problem = Problem(linear, "mse", np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]]), np.zeros(3))
+        >>> found = loss_kernel(problem, np.zeros(2), nbeta=10.0, localisation=1.0)
         >>> bool(found.correlation[0, 1] > 0.999), bool(abs(found.correlation[0, 2]) < 0.1)
         (True, True)
     """
-    rows, watched = chosen_examples(inputs, labels, examples)
-    samples = draw_samples(
-        network, params, loss, inputs, labels, {"examples": watched}, None,
-        nbeta=nbeta, localisation=localisation, mask=mask, seed=seed, memory=memory, sampling=sampling,
-    )  # fmt: skip
-    value, error = covariance(samples.seen["examples"], samples.seen["examples"])
-    spread = np.sqrt(np.diag(value))
-    scale = np.outer(spread, spread)
+    rows = chosen_examples(problem, examples)
+    seen = observe_losses(problem, params, {"examples": rows}, **sampling)
+    value, error = covariance(seen.values["examples"], seen.values["examples"])
+    deviation = np.sqrt(np.diag(value))
+    scale = np.outer(deviation, deviation)
     correlation = np.divide(value, scale, out=np.zeros_like(value), where=scale != 0)
-    return LossKernel(value, error, correlation, rows, samples.status, samples.llc)
+    return finish(LossKernel(value, error, correlation, rows, seen.status, seen.llc), throw)

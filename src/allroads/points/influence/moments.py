@@ -23,7 +23,7 @@ def half_width(means: np.ndarray) -> np.ndarray:
         2.48
     """
     count = len(means)
-    return student.ppf(0.975, count - 1) * means.std(axis=0, ddof=1) / np.sqrt(count)
+    return np.asarray(student.ppf(0.975, count - 1) * means.std(axis=0, ddof=1) / np.sqrt(count))
 
 
 def covariance(a: np.ndarray, b: np.ndarray) -> Estimate:
@@ -45,23 +45,3 @@ def covariance(a: np.ndarray, b: np.ndarray) -> Estimate:
         squares += step * (one - total)
     spread = np.sqrt(squares / (len(a) - 1) / len(a))
     return Estimate(total, student.ppf(0.975, len(a) - 1) * spread)
-
-
-def largest_r_hat(chains: np.ndarray) -> float:
-    """The largest split R-hat of ``[chains, draws, p]``; a number that never changes counts as 1.
-
-    Example:
-        >>> white = np.random.default_rng(0).normal(size=(8, 1000, 3))
-        >>> largest_r_hat(white) < 1.01, largest_r_hat(white + np.arange(8)[:, None, None]) > 2
-        (True, True)
-    """
-    half = chains.shape[1] // 2
-    if half < 2 or not chains.shape[2]:
-        return 1.0
-    split = chains[:, : 2 * half].reshape(2 * len(chains), half, -1)
-    within, between = split.var(axis=1, ddof=1).mean(0), split.mean(axis=1).var(axis=0, ddof=1)
-    moves = within > 0
-    if (between[~moves] > 0).any():
-        return float("inf")
-    ratio = (half - 1) / half + between[moves] / within[moves]
-    return float(np.sqrt(ratio.max())) if moves.any() else 1.0

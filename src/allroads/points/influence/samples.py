@@ -1,104 +1,114 @@
-"""One run of chains around a point, and what is seen at each draw."""
+"""One run of chains around a point, and what is observed at each draw."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.errors import InputError, MemoryBudgetError
-from allroads.pfmap.losses import PerExampleLoss, resolve_loss
-from allroads.pfmap.network import Network, Params
-from allroads.pfmap.precision import float64
-from allroads.points.influence.moments import largest_r_hat
-from allroads.points.llc.llc import check_memory, check_positive, estimate, make_plan
-from allroads.points.llc.problem import checked_question
-from allroads.points.llc.run import Plan
-from allroads.points.llc.schedule import Record
-from allroads.points.llc.survey import usual_nbeta
-from allroads.points.llc.verdict import R_HAT
-from allroads.results import Measurement
-from allroads.status import LLCStatus, Status
-
-COPIES = 3
-"""How often what was observed is held at once."""
-ROUNDS = 8
-"""Fewest rounds that a budget of memory must allow."""
+from allroads.checks import check_positive
+from allroads.errors import InputError
+from allroads.explorers.samplers import Sampler
+from allroads.pfmap.network import Params
+from allroads.pfmap.objective import Examples, Objective
+from allroads.pfmap.problem import Problem
+from allroads.points.llc.estimate import LearningCoefficient, learning_coefficient
+from allroads.points.sampling.chains import Observe
+from allroads.points.sampling.draw import draw_chains
+from allroads.points.sampling.equilibrium import R_HAT
+from allroads.points.sampling.free_parameters import Mask, free_parameters
+from allroads.points.sampling.geometry import default_nbeta
+from allroads.points.sampling.plan import Chains, check_memory, make_plan, resolve_chains, within_memory
+from allroads.points.sampling.samples import observed_width, r_hat_of
+from allroads.status import LLCStatus
 
 
-class Examples(NamedTuple):
-    """Inputs ``[n, …]`` and labels ``[n, …]``."""
-
-    inputs: Any
-    labels: Any
-
-
-@dataclasses.dataclass(frozen=True)
-class Samples:
-    """What a run saw.
+@dataclass(frozen=True)
+class Observed:
+    """What was observed over chains.
 
     Attributes:
-        seen: Name → ``[chains, draws, width]``: the loss of each example, or the observable.
+        values: Name → ``[chains, draws, width]``: the loss of each example, or the observable.
         llc: The learning coefficient of the same chains.
-        status: That of ``llc``; ``diverged`` or ``not equilibrated`` where what was seen is.
+        status: That of ``llc``; ``diverged`` or ``not equilibrated`` where what was observed is.
     """
 
-    seen: dict[str, np.ndarray]
-    llc: Measurement
-    status: Status
+    values: dict[str, np.ndarray]
+    llc: LearningCoefficient
+    status: LLCStatus
 
 
-def draw_samples(
-    network: Network,
+def observe_losses(
+    problem: Problem,
     params: Params,
-    loss: str | PerExampleLoss,
-    inputs: Any,
-    labels: Any,
-    watched: dict[str, Examples],
-    observable: Callable | None,
+    watched: Mapping[str, Problem | np.ndarray],
+    observable: Callable[[Params], Any] | None = None,
     *,
-    nbeta: float | None,
-    localisation: float | None,
-    mask: Any,
-    seed: int,
-    memory: int,
-    sampling: dict[str, Any],
     scalar: bool = False,
-) -> Samples:
-    """Sample ``exp(−nβ L − γ/2 ‖w − w*‖²)`` and see the losses of the watched examples and the observable.
+    sampler: Sampler | str | None = None,
+    chains: Chains | None = None,
+    nbeta: float | None = None,
+    localisation: float | None = None,
+    mask: Mask = None,
+    precision: float = 0.01,
+    seed: int = 0,
+) -> Observed:
+    """Sample ``exp(−nβ L − γ/2 ‖w − w*‖²)`` and observe losses of examples, and an observable.
+
+    Losses are weighted as the problem's are. They are without its penalty, which belongs to no example.
+
+    Args:
+        problem: What is sampled.
+        params: The point w*.
+        watched: Name → indices of examples of the problem, or the same problem over other examples.
+        observable: ``φ(params)``, observed under the name ``"observable"``.
+        scalar: Whether the observable must be one number.
+        sampler: As for :func:`allroads.llc`, and so on.
+        chains: How many, for how long.
+        nbeta: nβ. Default ``n / ln n``.
+        localisation: γ.
+        mask: The free parameters.
+        precision: Standard error of the mean energy to reach.
+        seed: Decides everything random.
 
     Raises:
         InputError: If ``scalar`` is set and the observable is not one number; and as :func:`allroads.llc`.
         UnknownNameError, MemoryBudgetError: As :func:`allroads.llc`.
     """
-    with float64():
-        question, point, data = checked_question(network, params, loss, inputs, labels, mask, points=False)
-        plan = make_plan(question, data, **sampling)
-        check_positive(nbeta=nbeta, localisation=localisation)
-        check_memory(question, plan.chains, memory)
-        watched = {name: Examples(*(_doubled(part) for part in of)) for name, of in watched.items()}
-        observe = observer(network, resolve_loss(loss), observable)
-        width = _width(observe, point, watched, scalar)
-        plan = within_memory(plan, width, "draws" in sampling, memory)
-        nbeta = usual_nbeta(len(data.inputs)) if nbeta is None else nbeta
-        records: list[Record] = []
+    chains = resolve_chains(chains)
+    check_positive(nbeta=nbeta, localisation=localisation)
+    with chains.precision():
+        point = problem.point(params)
+        free = free_parameters(point, mask)
+        plan = make_plan(free.dimension, len(problem), sampler, chains, precision)
+        check_memory(free, plan.chains, chains.memory)
+        data = {name: of.data if isinstance(of, Problem) else problem.data.batch(of) for name, of in watched.items()}
+        observe = losses_observer(problem.objective, observable)
+        size = observed_width(observe, point, {}) if scalar and observable is not None else 1
+        if size != 1:
+            raise InputError(f"observable: expected one number; got {size}.")
+        plan = within_memory(plan, observed_width(observe, point, data), chains.memory)
+        nbeta = default_nbeta(len(problem)) if nbeta is None else nbeta
         stacked = jax.tree.map(lambda leaf: leaf[None], point)
-        found = estimate(question, stacked, data, nbeta, localisation, plan, seed, observe, watched, records)[0]
-    seen = {name: np.asarray(part, float) for name, part in records[0].observed.items()}
-    return Samples(seen, found, judged(found, seen))
+        drawn = draw_chains(problem, free, stacked, nbeta, localisation, plan, seed, observe, data)
+        found = learning_coefficient(drawn, 0)
+    values = {name: np.asarray(part, float) for name, part in drawn.records[0].observed.items()}
+    return Observed(values, found, status_of(found, values))
 
 
 @lru_cache(maxsize=64)
-def observer(network: Network, loss: PerExampleLoss, observable: Callable | None) -> Callable:
+def losses_observer(objective: Objective, observable: Callable[[Params], Any] | None) -> Observe:
     """``(params, {name: examples}) -> {name: losses}``, and the observable's numbers under ``"observable"``."""
 
     def observe(params: Params, watched: dict[str, Examples]) -> dict[str, Any]:
-        seen = {name: loss(network.apply(params, of.inputs), of.labels) for name, of in watched.items()}
+        seen = {
+            name: objective.from_outputs(objective.network.apply(params, of.inputs), of) for name, of in watched.items()
+        }
         if observable is not None:
             seen["observable"] = jnp.ravel(jnp.asarray(observable(params)))
         return seen
@@ -106,73 +116,36 @@ def observer(network: Network, loss: PerExampleLoss, observable: Callable | None
     return observe
 
 
-def within_memory(plan: Plan, width: int, fixed: bool, memory: int) -> Plan:
-    """The plan with no more rounds than fit.
-
-    Raises:
-        MemoryBudgetError: If the rounds asked for do not fit, or fewer than eight do.
-    """
-    a_round = 8 * COPIES * plan.chains * plan.draws * width
-    allowed = memory // a_round
-    needed = plan.rounds if fixed else min(plan.rounds, ROUNDS)
-    if allowed < needed:
-        raise MemoryBudgetError(
-            f"{width} numbers seen at each of {plan.chains} × {needed * plan.draws} draws need about "
-            f"{needed * a_round / 2**30:.1f} GiB; the budget is {memory / 2**30:.1f} GiB. Raise memory, name fewer "
-            "examples, or ask for fewer draws."
-        )
-    return dataclasses.replace(plan, rounds=min(plan.rounds, allowed))
-
-
-def checked_examples(what: str, inputs: Any, labels: Any) -> Examples:
-    """Examples to be watched.
-
-    Raises:
-        InputError: If there are none, or not as many labels as inputs.
-    """
-    inputs, labels = np.asarray(inputs), np.asarray(labels)
-    if not inputs.ndim or not labels.ndim or not len(inputs) or len(inputs) != len(labels):
-        raise InputError(
-            f"{what}: expected inputs and as many labels, at least one; got shapes {inputs.shape} and {labels.shape}."
-        )
-    return Examples(inputs, labels)
-
-
-def chosen_examples(inputs: Any, labels: Any, examples: Any) -> tuple[np.ndarray, Examples]:
-    """Indices of the examples of the data to be watched, and those examples.
+def chosen_examples(problem: Problem, examples: Any) -> np.ndarray:
+    """Indices of the examples to be watched; ``None``: all.
 
     Raises:
         InputError: For indices that are no whole numbers or do not exist.
     """
-    data = checked_examples("inputs and labels", inputs, labels)
-    count = len(data.inputs)
+    count = len(problem)
     rows = np.arange(count) if examples is None else np.asarray(examples)
     whole = rows.ndim == 1 and rows.size and np.issubdtype(rows.dtype, np.integer)
     if not whole or rows.min() < 0 or rows.max() >= count:
         raise InputError(f"examples: expected indices from 0 to {count - 1}, at least one; got {examples!r}.")
-    return rows, Examples(data.inputs[rows], data.labels[rows])
+    return rows
 
 
-def _doubled(array: np.ndarray) -> Any:
-    return jnp.asarray(array, jnp.float64 if np.issubdtype(array.dtype, np.floating) else None)
+def other_examples(problem: Problem, what: str, pair: Any) -> Problem:
+    """The problem over other examples, given as ``(inputs, labels)``.
+
+    Raises:
+        InputError: If it is no pair, or its data cannot be used.
+    """
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise InputError(f"{what}: expected a pair (inputs, labels); got {type(pair).__name__}.")
+    try:
+        return problem.on(*pair)
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from None
 
 
-def _width(observe: Callable, point: Params, watched: dict[str, Examples], scalar: bool) -> int:
-    shapes = jax.eval_shape(observe, point, watched)
-    for name, of in watched.items():
-        if shapes[name].shape != (len(of.inputs),):
-            raise InputError(
-                f"loss: expected one number an example, shape [{len(of.inputs)}]; got {list(shapes[name].shape)}."
-            )
-    if scalar and "observable" in shapes and shapes["observable"].size != 1:
-        raise InputError(f"observable: expected one number; got {shapes['observable'].size}.")
-    return sum(shape.size for shape in shapes.values())
-
-
-def judged(found: Measurement, seen: dict[str, np.ndarray]) -> Status:
-    """The status of the chains' learning coefficient, unless what was seen is not finite or not in equilibrium."""
-    if not all(np.isfinite(part).all() for part in seen.values()):
+def status_of(found: LearningCoefficient, values: dict[str, np.ndarray]) -> LLCStatus:
+    """The status of the chains' λ̂, unless what they observed is not finite or not in equilibrium."""
+    if found.status == LLCStatus.DIVERGED or not all(np.isfinite(part).all() for part in values.values()):
         return LLCStatus.DIVERGED
-    if found.status == LLCStatus.DIVERGED or max(largest_r_hat(part) for part in seen.values()) <= R_HAT:
-        return found.status
-    return LLCStatus.NOT_EQUILIBRATED
+    return LLCStatus(found.status) if r_hat_of(values) <= R_HAT else LLCStatus.NOT_EQUILIBRATED

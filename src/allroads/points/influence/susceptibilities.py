@@ -4,56 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
-from allroads.errors import InputError, UnknownNameError
-from allroads.pfmap.losses import PerExampleLoss
-from allroads.pfmap.network import Network, Params
+from allroads.checks import check_choice
+from allroads.errors import InputError
+from allroads.pfmap.network import Params
+from allroads.pfmap.problem import Problem
 from allroads.points.influence.moments import Estimate, half_width
-from allroads.points.influence.samples import Samples, checked_examples, draw_samples
-from allroads.results import Measurement
-from allroads.status import LLCStatus, Status
+from allroads.points.influence.samples import Observed, observe_losses, other_examples
+from allroads.points.llc import LearningCoefficient
+from allroads.points.llc.assessment import worst_status
+from allroads.points.sampling.plan import SamplingOptions
+from allroads.results import Result, finish
+from allroads.status import LLCStatus
 
 CENTRES = ("full", "group")
 
 
-@dataclass(frozen=True)
-class Susceptibilities:
+@dataclass(frozen=True, repr=False)
+class Susceptibilities(Result):
     """Responses of groups of parameters to changes of the data.
 
     Attributes:
         value: χ, ``[groups, probes]``; the mean over some columns is the response to their mixture.
         error: Half of a 95 % interval from the differences between chains, same shape.
         groups: Names of the rows.
-        status: One a group.
-        llc: Learning coefficients of the groups' chains, weight-refined; one a group.
+        statuses: One per group.
+        llc: Learning coefficients of the groups' chains, weight-refined; one per group.
     """
 
     value: np.ndarray
     error: np.ndarray
     groups: tuple[str, ...]
-    status: tuple[Status, ...]
-    llc: tuple[Measurement, ...]
+    statuses: tuple[LLCStatus, ...]
+    llc: tuple[LearningCoefficient, ...]
+
+    @property
+    def status(self) -> LLCStatus:
+        """The status that says least."""
+        return worst_status(self.statuses)
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """Those of each group's chains."""
+        return {group: dict(found.stats) for group, found in zip(self.groups, self.llc, strict=True)}
 
 
 def susceptibilities(
-    network: Network,
+    problem: Problem,
     params: Params,
-    loss: str | PerExampleLoss,
-    inputs: Any,
-    labels: Any,
     *,
     groups: Mapping[str, Any],
     probes: tuple[Any, Any] | None = None,
     observable: Callable[[Params], Any] | None = None,
     centre: str = "full",
-    nbeta: float | None = None,
-    localisation: float | None = None,
-    seed: int = 0,
-    memory: int = 2**32,
-    **sampling: Any,
+    throw: bool = False,
+    **sampling: Unpack[SamplingOptions],
 ) -> Susceptibilities:
     """Susceptibilities ``χ = (1/nβ) ∂E[φ_C]/∂h`` of groups C of parameters to ``q → (1 − h) q + h δ_z``, probes z.
 
@@ -68,27 +76,23 @@ def susceptibilities(
     like z lowers φ.
 
     Args:
-        network: The network.
+        problem: Network, loss, penalty and the n examples. ℓ and L in φ and Δ are without the penalty.
         params: The point w*.
-        loss: Name or ``(outputs, labels) -> per-example losses``.
-        inputs: ``[n, …]``.
-        labels: ``[n, …]``.
         groups: Name → mask of the group's parameters, as for :func:`~allroads.llc`.
         probes: ``(inputs, labels)`` of the examples z. Default: the data.
         observable: ``φ(params) -> `` one number, in JAX; under ``"full"`` it should be 0 at w*. Default: the loss
             excess.
         centre: ``"full"`` (default) or ``"group"``.
-        nbeta: nβ of all posteriors. Default ``n / ln n``.
-        localisation: γ of all posteriors. Default: what :func:`~allroads.llc` takes for all parameters; under
-            ``"group"``, for the first group.
-        seed: Decides everything random.
-        memory: Bytes that the chains, and what they see, may each take. Default 4 GiB.
-        **sampling: As for :func:`~allroads.bayesian_influence`.
+        throw: Whether an unsound status raises.
+        **sampling: As for :func:`~allroads.bayesian_influence`, for all posteriors, without ``mask``. Default of γ:
+            what :func:`~allroads.llc` takes for all parameters; under ``"group"``, for the first group.
 
     Raises:
-        InputError: Without a group, for an observable of more than one number, and as :func:`~allroads.llc`.
-        UnknownNameError: For a centre, sampler or loss that does not exist.
-        MemoryBudgetError: If the chains or what they see do not fit.
+        InputError: Without a group, with a mask, for an observable of more than one number; and as
+            :func:`~allroads.llc`.
+        UnknownNameError: For a centre or sampler that does not exist.
+        MemoryBudgetError: If the chains or what they observe do not fit.
+        MeasurementError: With ``throw``, if the status is not sound.
 
     References: [baker2025]
 
@@ -98,53 +102,53 @@ def susceptibilities(
         >>> from allroads.points.zoo import quadratic
         >>> linear, rows = quadratic((2.0, 2.0)).network, np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])  # w · x
         >>> found = susceptibilities(
-        ...     linear, np.zeros(2), "mse", rows, np.zeros(3), nbeta=10.0, localisation=0.1, centre="group",
-        ...     groups={"first": np.array([True, False])})
+        ...     Problem(linear, "mse", rows, np.zeros(3)), np.zeros(2), groups={"first": np.array([True, False])},
+        ...     centre="group", nbeta=10.0, localisation=0.1)
         >>> np.sign(found.value[0])
         array([-1.,  1.,  1.])
     """
-    if centre not in CENTRES:
-        raise UnknownNameError("centre", centre, CENTRES)
+    check_choice("centre", centre, CENTRES)
     if not isinstance(groups, Mapping) or not groups:
         raise InputError("groups: expected a mapping from names to masks, with at least one group.")
-    if probes is not None and (not isinstance(probes, tuple) or len(probes) != 2):
-        raise InputError(f"probes: expected a pair (inputs, labels); got {type(probes).__name__}.")
-    watched = {"data": checked_examples("inputs and labels", inputs, labels)}
+    if "mask" in sampling:
+        raise InputError("mask: a group is a mask; give groups={name: mask} instead.")
+    watched: dict[str, Problem | np.ndarray] = {"data": problem}
     if probes is not None:
-        watched["probes"] = checked_examples("probes", *probes)
-    options = {"nbeta": nbeta, "seed": seed, "memory": memory, "sampling": sampling}
-    whole: Samples | None = None
+        watched["probes"] = other_examples(problem, "probes", probes)
+    whole: Observed | None = None
     if centre == "full":
-        whole = draw_samples(
-            network, params, loss, inputs, labels, watched, None, mask=None, localisation=localisation, **options
-        )
-        localisation = whole.llc.stats["localisation"]
-    found, values, errors, states = [], [], [], []
+        whole = observe_losses(problem, params, watched, **sampling)
+        sampling["localisation"] = whole.llc.stats["localisation"]
+    parts: list[Observed] = []
+    estimates: list[Estimate] = []
     for mask in groups.values():
-        part = draw_samples(
-            network, params, loss, inputs, labels, watched, observable,
-            mask=mask, localisation=localisation, scalar=True, **options,
-        )  # fmt: skip
-        localisation = part.llc.stats["localisation"]
-        value, error = _response(_observable(part), _change(part), None if whole is None else _change(whole))
-        found.append(part.llc)
-        values.append(value)
-        errors.append(error)
-        states.append(_worse(part.status, whole))
-    return Susceptibilities(np.stack(values), np.stack(errors), tuple(groups), tuple(states), tuple(found))
+        sampling["mask"] = mask
+        part = observe_losses(problem, params, watched, observable, scalar=True, **sampling)
+        sampling["localisation"] = part.llc.stats["localisation"]
+        estimates.append(_response(_observable(part), _change(part), None if whole is None else _change(whole)))
+        parts.append(part)
+    found = Susceptibilities(
+        value=np.stack([estimate.value for estimate in estimates]),
+        error=np.stack([estimate.error for estimate in estimates]),
+        groups=tuple(groups),
+        statuses=tuple(_worse(part.status, whole) for part in parts),
+        llc=tuple(part.llc for part in parts),
+    )
+    return finish(found, throw)
 
 
-def _observable(samples: Samples) -> np.ndarray:
+def _observable(seen: Observed) -> np.ndarray:
     """``φ``, ``[chains, draws]``."""
-    if "observable" in samples.seen:
-        return samples.seen["observable"][..., 0]
-    return samples.seen["data"].mean(-1) - samples.llc.stats["loss"]
+    if "observable" in seen.values:
+        return seen.values["observable"][..., 0]
+    stats = seen.llc.stats
+    return np.asarray(seen.values["data"].mean(-1) - (stats["loss"] - stats["penalty"]))
 
 
-def _change(samples: Samples) -> np.ndarray:
+def _change(seen: Observed) -> np.ndarray:
     """``ℓ_z − L``, ``[chains, draws, probes]``."""
-    data = samples.seen["data"]
-    return samples.seen.get("probes", data) - data.mean(-1, keepdims=True)
+    data = seen.values["data"]
+    return np.asarray(seen.values.get("probes", data) - data.mean(-1, keepdims=True))
 
 
 def _response(phi: np.ndarray, change: np.ndarray, full: np.ndarray | None) -> Estimate:
@@ -159,7 +163,7 @@ def _response(phi: np.ndarray, change: np.ndarray, full: np.ndarray | None) -> E
     return Estimate(chains.mean(0), np.hypot(half_width(chains), noise))
 
 
-def _worse(status: Status, whole: Samples | None) -> Status:
+def _worse(status: LLCStatus, whole: Observed | None) -> LLCStatus:
     """The status of a group, unless the chains of all parameters went wrong."""
     if whole is not None and whole.status in (LLCStatus.DIVERGED, LLCStatus.NOT_EQUILIBRATED):
         return whole.status

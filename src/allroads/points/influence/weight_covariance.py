@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from allroads.checks import check_count
 from allroads.errors import InputError
-from allroads.pfmap.losses import PerExampleLoss
-from allroads.pfmap.network import Network, Params
+from allroads.pfmap.network import Params
+from allroads.pfmap.precision import float64
+from allroads.pfmap.problem import Problem
 from allroads.points.influence.moments import half_width
-from allroads.points.influence.samples import draw_samples
-from allroads.points.llc.problem import free_entries
-from allroads.results import Measurement
-from allroads.status import Status
+from allroads.points.influence.samples import observe_losses
+from allroads.points.llc import LearningCoefficient
+from allroads.points.sampling.free_parameters import free_entries
+from allroads.points.sampling.plan import SamplingOptions
+from allroads.results import Result, finish
+from allroads.status import LLCStatus
 
 
-@dataclass(frozen=True)
-class WeightCovariance:
+@dataclass(frozen=True, repr=False)
+class WeightCovariance(Result):
     """The leading part of the covariance of the weights.
 
     Attributes:
@@ -38,8 +42,13 @@ class WeightCovariance:
     vectors: Params
     mean: Params
     trace: float
-    status: Status
-    llc: Measurement
+    status: LLCStatus
+    llc: LearningCoefficient
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """Those of the chains."""
+        return dict(self.llc.stats)
 
 
 @dataclass(frozen=True)
@@ -65,20 +74,13 @@ class _Weights:
 
 
 def weight_covariance(
-    network: Network,
+    problem: Problem,
     params: Params,
-    loss: str | PerExampleLoss,
-    inputs: Any,
-    labels: Any,
     *,
     of: Any = None,
     count: int = 10,
-    nbeta: float | None = None,
-    localisation: float | None = None,
-    mask: Any = None,
-    seed: int = 0,
-    memory: int = 2**32,
-    **sampling: Any,
+    throw: bool = False,
+    **sampling: Unpack[SamplingOptions],
 ) -> WeightCovariance:
     """Eigenvalues and eigenvectors of ``Cov(w)`` under ``exp(−nβ L(w) − γ/2 ‖w − w*‖²)``.
 
@@ -86,24 +88,18 @@ def weight_covariance(
     the weights move while the function hardly does, as far as the valleys reach at this temperature.
 
     Args:
-        network: The network.
+        problem: Network, loss, penalty and the n examples.
         params: The point w*.
-        loss: Name or ``(outputs, labels) -> per-example losses``.
-        inputs: ``[n, …]``.
-        labels: ``[n, …]``.
         of: Weights whose covariance is asked for, in the ways of a mask; all free ones move. Default: all free ones.
         count: Eigenvalues, at most; default 10.
-        nbeta: nβ. Default ``n / ln n``.
-        localisation: γ. Default: as for :func:`~allroads.llc`.
-        mask: The free parameters, as for :func:`~allroads.llc`.
-        seed: Decides everything random.
-        memory: Bytes that the chains, and what they see, may each take. Default 4 GiB.
+        throw: Whether an unsound status raises.
         **sampling: As for :func:`~allroads.bayesian_influence`.
 
     Raises:
         InputError: For weights that are not free, or none; a count below 1; and as :func:`~allroads.llc`.
-        UnknownNameError: For a sampler or loss that does not exist.
-        MemoryBudgetError: If the chains or what they see do not fit.
+        UnknownNameError: For a sampler that does not exist.
+        MemoryBudgetError: If the chains or what they observe do not fit.
+        MeasurementError: With ``throw``, if the status is not sound.
 
     When it fails: with fewer independent draws than directions of like variance, the largest eigenvalues come out too
     large and the smallest too small; ``llc.stats["ess"]`` says how many there are.
@@ -113,44 +109,43 @@ def weight_covariance(
 
         >>> from allroads.points.zoo import quadratic
         >>> truth = quadratic((8.0, 2.0), examples=10)
-        >>> found = weight_covariance(
-        ...     truth.network, truth.params, truth.loss, truth.inputs, truth.labels, nbeta=10.0, localisation=20.0)
+        >>> found = weight_covariance(truth.problem, truth.params, nbeta=10.0, localisation=20.0)
         >>> bool(abs(found.value[0] - 1 / 40) < 0.002), bool(abs(found.value[1] - 1 / 100) < 0.001)
         (True, True)
     """
-    if not isinstance(count, int | np.integer) or count < 1:
-        raise InputError(f"count: expected a whole number of 1 or more; got {count!r}.")
-    free = free_entries(params, mask)
-    wanted = free if of is None else free_entries(params, of, "of")
+    check_count("count", count)
+    with float64():
+        point = problem.point(params)
+    free = free_entries(point, sampling.get("mask"))
+    wanted = free if of is None else free_entries(point, of, "of")
     if any((asked & ~may).any() for asked, may in zip(wanted, free, strict=True)):
         raise InputError("of: it names weights that mask holds still; their variance is 0. Leave them out.")
     weights = _Weights(tuple(tuple(np.flatnonzero(part).tolist()) for part in wanted))
-    samples = draw_samples(
-        network, params, loss, inputs, labels, {}, weights,
-        nbeta=nbeta, localisation=localisation, mask=mask, seed=seed, memory=memory, sampling=sampling,
-    )  # fmt: skip
-    seen = samples.seen["observable"]
-    mean = seen.mean(axis=(0, 1))
-    apart = (seen - mean).reshape(-1, seen.shape[2])
-    vectors, values = _leading(apart, count)
-    each = ((seen - mean) @ vectors.T) ** 2
-    here = np.asarray(weights(jax.tree.map(np.asarray, params)), float)
-    return WeightCovariance(
-        value=values,
+    with float64():
+        here = np.asarray(weights(point), float)
+    seen = observe_losses(problem, params, {}, weights, **sampling)
+    values = seen.values["observable"]
+    mean = values.mean(axis=(0, 1))
+    centred = (values - mean).reshape(-1, values.shape[2])
+    vectors, eigenvalues = _leading(centred, count)
+    each = ((values - mean) @ vectors.T) ** 2
+    found = WeightCovariance(
+        value=eigenvalues,
         error=half_width(each.mean(axis=1)),
-        vectors=weights.placed(vectors, params),
-        mean=jax.tree.map(lambda leaf: leaf[0], weights.placed((mean - here)[None], params)),
-        trace=float((apart**2).sum() / len(apart)),
-        status=samples.status,
-        llc=samples.llc,
+        vectors=weights.placed(vectors, point),
+        mean=jax.tree.map(lambda leaf: leaf[0], weights.placed((mean - here)[None], point)),
+        trace=float((centred**2).sum() / len(centred)),
+        status=seen.status,
+        llc=seen.llc,
     )
+    return finish(found, throw)
 
 
-def _leading(apart: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _leading(centred: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvectors ``[k, d]`` and eigenvalues ``[k]`` of the second moment of rows ``[S, d]``, from the largest."""
-    rows, width = apart.shape
+    rows, width = centred.shape
     if width <= rows:
-        values, vectors = np.linalg.eigh(apart.T @ apart / rows)
+        values, vectors = np.linalg.eigh(centred.T @ centred / rows)
         return vectors.T[::-1][:count], values[::-1][:count]
-    _, roots, vectors = np.linalg.svd(apart, full_matrices=False)
+    _, roots, vectors = np.linalg.svd(centred, full_matrices=False)
     return vectors[:count], roots[:count] ** 2 / rows

@@ -1,6 +1,5 @@
 """The local learning coefficient: λ̂ = nβ (E[L] − L(w*)) under ``exp(−nβ L(w) − γ/2 ‖w − w*‖²)``."""
 
-from allroads.points.llc.diagnostics import Diagnostics, diagnose
-from allroads.points.llc.llc import llc
+from allroads.points.llc.estimate import LearningCoefficient, llc
 
-__all__ = ["Diagnostics", "diagnose", "llc"]
+__all__ = ["LearningCoefficient", "llc"]

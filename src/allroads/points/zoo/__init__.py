@@ -4,8 +4,8 @@ Every builder gives a :class:`GroundTruth`: a network, a point at which its loss
 learning coefficient λ *at that point* with its multiplicity m where known, and the excess loss in closed form. ::
 
     truth = normal_crossings((1, 2))
-    truth.network, truth.params, truth.loss, truth.inputs, truth.labels   # what an estimator is given
-    truth.learning_coefficient                                            # what it should say
+    truth.problem, truth.params     # what an estimator is given
+    truth.learning_coefficient      # what it should say
 
 The learning coefficient is defined by how the volume of nearly optimal parameters near the point shrinks,
 ``V{w : L(w) − L(w*) < ε} ≍ ε^λ (−ln ε)^{m−1}``; it does not depend on the scale of the loss.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ import numpy as np
 from allroads.errors import InputError
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
+from allroads.pfmap.problem import Problem
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,11 @@ class GroundTruth:
     source: str
     excess: Callable[[Params], Any]
     log_prior: Callable[[Params], Any] | None = None
+
+    @cached_property
+    def problem(self) -> Problem:
+        """Network, loss and data: what an estimator is given, beside ``params``."""
+        return Problem(self.network, self.loss, self.inputs, self.labels)
 
     @property
     def dimension(self) -> int:
@@ -97,7 +104,7 @@ def whitened_inputs(examples: int, width: int, seed: int) -> np.ndarray:
     if examples < width:
         raise InputError(f"examples: whitening {width} inputs takes at least {width} examples, got {examples}.")
     normal = np.random.default_rng([seed, 0]).standard_normal((examples, width))
-    return np.linalg.qr(normal)[0] * np.sqrt(examples)
+    return np.asarray(np.linalg.qr(normal)[0] * np.sqrt(examples))
 
 
 def orthogonal(width: int, generator: np.random.Generator) -> np.ndarray:

@@ -83,10 +83,10 @@ def quadratic(spectrum: Sequence[float] = (1.0, 1.0), *, examples: int = 1000, s
 
 @lru_cache(maxsize=64)
 def _network(spectrum: tuple[float, ...]) -> Network:
-    slopes = np.sqrt(np.array(spectrum) / 2)
+    slopes = np.sqrt(np.array(spectrum) / 2).tolist()  # no array: JAX would keep it in the precision of the first trace
 
     def apply(w: Any, inputs: Any) -> Any:
-        return (inputs @ (jnp.asarray(slopes) * w))[:, None]  # an array of JAX's, so that either precision may trace it
+        return (inputs @ (jnp.asarray(slopes) * w))[:, None]
 
     return Network(lambda key: jax.random.normal(key, (len(spectrum),)), apply, name="quadratic")
 

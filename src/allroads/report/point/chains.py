@@ -75,7 +75,7 @@ def _groups(found: Inspection, count: int) -> list[str]:
     """Group of each chain: the first half was loosened, the second cooled, where both are measured."""
     if found.llc.stats["population"]:
         return [COOLED] * count
-    if not found.llc.stats["cooled"]:
+    if not found.llc.stats["temperature_anneal"]:
         return [LOOSENED] * count
     return [LOOSENED if chain < count // 2 else COOLED for chain in range(count)]
 

@@ -33,7 +33,7 @@ def _ladders(found: Inspection) -> Figure:
         (LOOSENED, "localisation", "γ, strong to weak", f"at nβ = {nbeta}"),
         (COOLED, "nbeta", "nβ, hot to cold", f"at γ = {gamma}"),
     ):
-        levels = stats["loosened" if name == LOOSENED else "cooled"]
+        levels = stats["localisation_anneal" if name == LOOSENED else "temperature_anneal"]
         rows = [(getattr(level, field), level.mean, NORMAL * level.standard_error, False) for level in levels]
         rows = [row for row in rows if all(math.isfinite(number) for number in row[:3])]
         if not rows or not math.isfinite(found.llc.value):

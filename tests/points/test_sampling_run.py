@@ -1,6 +1,5 @@
 """What is done to chains between rounds."""
 
-import importlib
 from types import SimpleNamespace
 
 import jax
@@ -9,31 +8,28 @@ import numpy as np
 import pytest
 
 from allroads import float64
-from allroads.points.llc.chains import Draws, compiled_losses
-from allroads.points.llc.metric import Moments
-from allroads.points.llc.problem import checked_question
-from allroads.points.llc.run import ENOUGH, SMALL, Run
-from allroads.points.llc.schedule import _falling, _measure, _warm
-from allroads.points.llc.survey import survey
+from allroads.explorers.samplers import HMC
+from allroads.points.sampling.chains import Draws
+from allroads.points.sampling.free_parameters import free_parameters
+from allroads.points.sampling.geometry import measure_local_geometry
+from allroads.points.sampling.metric import Moments
+from allroads.points.sampling.plan import Chains, make_plan
+from allroads.points.sampling.run import ENOUGH, SMALL, Run
+from allroads.points.sampling.schedule import _burn_in, _falling, _measure
 from allroads.points.zoo import quadratic
 from allroads.points.zoo.deep_linear import linear_truth
-
-make_plan = importlib.import_module("allroads.points.llc.llc").make_plan
-
 
 FEW = quadratic((4.0, 1.0, 1.0, 1.0), examples=5)
 
 
-def started(truth=FEW, chains=12, nbeta=1e4, localisation=1.0, **options):
-    question, params, data = checked_question(
-        truth.network, truth.params, truth.loss, truth.inputs, truth.labels, None, points=False
-    )
-    leaves, structure = jax.tree.flatten(jax.tree.map(lambda leaf: leaf[None], params))
-    baseline = compiled_losses(question, structure)(leaves, data)
-    plan = make_plan(question, data, chains=chains, **options)
-    scene = survey(question, structure, leaves, baseline, data, plan.rotate, seed=0)
+def started(truth=FEW, chains=12, nbeta=1e4, localisation=1.0, step_size=None, **options):
+    problem, point = truth.problem, truth.problem.point(truth.params)
+    free = free_parameters(point)
+    leaves = [leaf[None] for leaf in jax.tree.leaves(point)]
+    plan = make_plan(free.dimension, len(problem), HMC(step_size), Chains(count=chains, **options))
+    geometry = measure_local_geometry(problem.objective, free, leaves, problem.data, rotated=plan.rotate, seed=0)
     nbeta, localisation = np.full(1, nbeta), np.full(1, localisation)
-    return Run(question, structure, scene, baseline, data, nbeta, localisation, plan, seed=0)
+    return Run(problem.objective, free, geometry, problem.data, nbeta, localisation, plan, seed=0)
 
 
 def draws(energy):
@@ -49,7 +45,7 @@ def test_a_chain_that_hangs_begins_again_where_another_of_its_site_is():
         energy[0, 3] = 30.0  # d/2 = 2, ten deviations √2 above: 16.1
         energy[1, :] = 30.0  # nobody to follow
         energy[0, 4, 0] = 80.0  # one high draw is no hanging
-        run._bring_back(energy)
+        run._restart_stuck_chains(energy)
         after = np.asarray(run.z)
     stayed = [0, 1, 2, 4, 5]
     np.testing.assert_array_equal(after[0, stayed], before[0, stayed])
@@ -68,11 +64,11 @@ def test_among_many_parameters_a_cooled_chain_far_above_another_hangs():
         energy[:, 1] = 199.0  # below ten deviations of the lowest
         energy[:, 3] = 300.0
         energy[1, 2] = np.nan
-        run._bring_back(energy)
+        run._restart_stuck_chains(energy)
         after = np.asarray(run.z)
         run.z, energy[1] = jnp.asarray(before), np.array([0.2, 10.0, 0.2, 0.2])[:, None]
-        run._bring_back(energy)
-    np.testing.assert_array_equal(after[0], before[0])  # the loosened group comes from below
+        run._restart_stuck_chains(energy)
+    np.testing.assert_array_equal(after[0], before[0])  # the first group comes from below
     np.testing.assert_array_equal(after[1, :2], before[1, :2])
     assert all(any((after[1, hung] == before[1, k]).all() for k in (0, 1)) for hung in (2, 3))
     np.testing.assert_array_equal(np.asarray(run.z), before)  # where energies are small, that is chance
@@ -96,9 +92,9 @@ def test_a_round_of_few_draws_that_are_refused_divides_the_step_by_no_more_than_
     with float64():
         run = started(chains=4, draws=5)  # 10 a site
         assert run.chains * run.plan.draws < ENOUGH
-        for quality, factor in ((0.0, 0.3), (0.1, 0.3), (0.5, np.exp(-2.5 / 4)), (1.0, np.exp(2.5 / 4))):
+        for acceptance, factor in ((0.0, 0.3), (0.1, 0.3), (0.5, np.exp(-2.5 / 4)), (1.0, np.exp(2.5 / 4))):
             run.step = np.full(2, 0.1)
-            run.tune_step(np.array([quality, 0.75]), gain=2.5)
+            run.tune_step(np.array([acceptance, 0.75]), gain=2.5)
             np.testing.assert_allclose(run.step, [0.1 * factor, 0.1])
         run.tune_step(np.array([0.0, 0.75]), gain=0.5)  # while measuring, by less and less as ever
         np.testing.assert_allclose(run.step[0], 0.1 * np.exp(2.5 / 4) * 0.3**0.5)
@@ -125,7 +121,7 @@ def test_tuning_brings_hanging_chains_back():
         before = np.asarray(run.z)
         energy = np.full((*before.shape[:2], 7), 2.0)
         energy[1, 2] = 40.0
-        run.tune(draws(energy)._replace(quality=np.full(energy.shape, 0.75)))
+        run.tune(draws(energy)._replace(acceptance=np.full(energy.shape, 0.75)))
         after = np.asarray(run.z)
     assert not (after[1, 2] == before[1, 2]).all()
     assert any((after[1, 2] == before[1, k]).all() for k in (0, 1, 3, 4, 5))
@@ -138,8 +134,8 @@ def test_tuning_brings_hanging_chains_back():
 def test_all_examples_are_taken_where_that_costs_no_more_than_two_batches_or_little(
     examples, dimension, sampler, batch
 ):
-    plan = make_plan(SimpleNamespace(dimension=dimension), SimpleNamespace(inputs=range(examples)))
-    assert (plan.sampler, plan.batch) == (sampler, batch)
+    plan = make_plan(dimension, examples)
+    assert (plan.sampler.name, plan.batch) == (sampler, batch)
 
 
 def test_few_gradients_a_round_make_a_metric_after_some_rounds():
@@ -150,10 +146,10 @@ def test_few_gradients_a_round_make_a_metric_after_some_rounds():
 
         def tuned(new):
             moments = (Moments(jnp.asarray(new), jnp.asarray(new.sum(1, keepdims=True))),)
-            run.tune(draws(np.ones((2, 2, 10)))._replace(quality=np.full((2, 2, 10), 0.75), moments=moments))
-            return np.asarray(run.place.metric[0].masses)[..., 0]
+            run.tune(draws(np.ones((2, 2, 10)))._replace(acceptance=np.full((2, 2, 10), 0.75), moments=moments))
+            return np.asarray(run.local.metric[0].masses)[..., 0]
 
-        before = np.asarray(run.place.metric[0].masses)[..., 0]
+        before = np.asarray(run.local.metric[0].masses)[..., 0]
         for new in seen[:3]:
             np.testing.assert_array_equal(tuned(new), before)
         np.testing.assert_allclose(tuned(seen[3]), seen[:4].mean(0))
@@ -170,18 +166,18 @@ def test_a_metric_is_made_of_all_rounds_at_a_posterior_or_of_the_last_where_para
             rng = np.random.default_rng(0)
             first, second, third, fourth = (rng.uniform(1e7, 2e7, (2, dimension)) for _ in range(4))
 
-            def tuned(seen, quality=0.75, run=run):
+            def tuned(seen, acceptance=0.75, run=run):
                 moments = (Moments(jnp.asarray(seen), jnp.asarray(seen.sum(1, keepdims=True))),)
                 shape = (2, 4, 50)
-                out = draws(np.ones(shape))._replace(quality=np.broadcast_to(quality, shape), moments=moments)
+                out = draws(np.ones(shape))._replace(acceptance=np.broadcast_to(acceptance, shape), moments=moments)
                 run.tune(out)
-                return np.asarray(run.place.metric[0].masses)[..., 0]
+                return np.asarray(run.local.metric[0].masses)[..., 0]
 
             few = dimension <= SMALL
             np.testing.assert_allclose(tuned(first), first)
             np.testing.assert_allclose(tuned(second), second if few else (first + second) / 2)
-            before = np.asarray(run.place.metric[0].masses)[..., 0]
-            np.testing.assert_allclose(tuned(np.full_like(first, np.nan), quality=0.1), before)
+            before = np.asarray(run.local.metric[0].masses)[..., 0]
+            np.testing.assert_allclose(tuned(np.full_like(first, np.nan), acceptance=0.1), before)
             run.move_to(run.nbeta * 10, np.full(2, 1.0))
             np.testing.assert_allclose(tuned(third), third if few else (5 * (first + second) + third) / 2)
             np.testing.assert_allclose(tuned(fourth), fourth if few else (5 * (first + second) + third + fourth) / 3)
@@ -190,9 +186,9 @@ def test_a_metric_is_made_of_all_rounds_at_a_posterior_or_of_the_last_where_para
 def test_a_metric_that_stays():
     with float64():
         run = started()
-        metric, step = jax.tree.map(np.asarray, run.place.metric), run.step.copy()
+        metric, step = jax.tree.map(np.asarray, run.local.metric), run.step.copy()
         run.tune(run.round(), metric=False)
-        assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), metric, run.place.metric))
+        assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), metric, run.local.metric))
         assert (run.step != step).all()
 
 
@@ -217,39 +213,39 @@ class Watched:
 
     def __init__(self, dimension=SMALL, **plan):
         self.plan = SimpleNamespace(draws=20, step_size=None, **plan)
-        self.rule = SimpleNamespace(target=0.75)
-        self.question = SimpleNamespace(dimension=dimension)
+        self.sampler = SimpleNamespace(target_acceptance=0.75)
+        self.free = SimpleNamespace(dimension=dimension)
         self.done, self.rng = [], np.random.default_rng(0)
 
     def round(self, **options):
         self.done.append("round")
         shape = (2, 4, 20)
-        return draws(self.rng.normal(5.0, 1.0, shape))._replace(quality=np.full(shape, 2 / 3))
+        return draws(self.rng.normal(5.0, 1.0, shape))._replace(acceptance=np.full(shape, 2 / 3))
 
     def tune(self, out, gain=2.5, metric=True):
         self.done.append(("tune" if metric else "settle", round(gain, 3)))
 
-    def tune_step(self, quality, gain):
+    def tune_step(self, acceptance, gain):
         self.done.append(("step", round(gain, 3)))
 
-    def merged(self, sites):
+    def merge_groups(self, sites):
         return sites
 
 
 def test_the_last_round_before_measuring_is_not_tuned_after():
     run = Watched(burn_in=60)
-    assert len(_warm(run)) == 3
+    assert len(_burn_in(run)) == 3
     assert run.done == ["round", ("tune", 1.0), "round", ("tune", 1.0), "round"]
 
 
 def test_where_parameters_are_many_the_metric_stays_for_the_second_half_of_the_warming():
     run = Watched(dimension=SMALL + 1, burn_in=100)
-    assert len(_warm(run)) == 5
+    assert len(_burn_in(run)) == 5
     learnt = ["round", ("tune", 1.0), "round", ("tune", 1.0), "round"]
     assert run.done == [*learnt, ("settle", 1.0), "round", ("settle", 0.707), "round"]
     for dimension, settled in ((SMALL, 0), (SMALL + 1, 6)):
         run = Watched(dimension=dimension, burn_in=None)
-        assert len(_warm(run)) == 6 + settled
+        assert len(_burn_in(run)) == 6 + settled
         assert [step[0] for step in run.done if step != "round"] == ["tune"] * 5 + ["settle"] * settled
 
 

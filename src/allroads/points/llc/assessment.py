@@ -6,30 +6,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from allroads.points.llc.diagnostics import ESS, Diagnostics
-from allroads.points.llc.schedule import Level
-from allroads.status import LLCStatus, Status
-
-R_HAT = 1.1
-"""Above it, chains disagree, unless their means are close."""
-TOLERANCE = 0.05
-"""Largest relative error that a converged estimate may state: half of the 10 % that it must never exceed."""
-NORMAL = 1.96
-"""Standard errors in half a 95 % interval."""
+from allroads.points.sampling.diagnostics import Diagnostics
+from allroads.points.sampling.equilibrium import NORMAL, TOLERANCE, in_equilibrium
+from allroads.points.sampling.schedule import Level
+from allroads.status import LLCStatus
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a verdict rests on, at one point.
+    """What an assessment rests on, at one point.
 
     Attributes:
         diagnostics: Of the measured energies.
         variance: Of the measured energies; ``None`` where they are means of batches. In equilibrium it is
             ``λ̂ − dλ̂/d ln nβ``, exactly.
-        quality: Mean acceptance.
+        acceptance: Mean acceptance.
         discretisation: Predicted relative bias from the step size.
-        loosened: Levels of the group whose localisation was loosened, strongest first, without the last.
-        cooled: Levels of the group that was cooled, hottest first, without the last.
+        localisation_anneal: Levels of the group whose localisation was annealed, strongest first, without the last.
+        temperature_anneal: Levels of the group whose temperature was annealed, hottest first, without the last.
         slope: What the gradient at the point would let the energy fall by, ``½ nβ² gᵀ (nβH + γ)⁻¹ g``.
         baseline_error: Rounding of the loss at the point, times nβ.
         flat: Whether the loss does not change at all.
@@ -38,10 +32,10 @@ class Evidence:
 
     diagnostics: Diagnostics
     variance: float | None
-    quality: float
+    acceptance: float
     discretisation: float
-    loosened: tuple[Level, ...]
-    cooled: tuple[Level, ...]
+    localisation_anneal: tuple[Level, ...]
+    temperature_anneal: tuple[Level, ...]
     slope: float
     baseline_error: float
     flat: bool
@@ -49,15 +43,15 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Assessment:
     """Half-width of the 95 % interval, its parts in the same unit, and the status."""
 
     error: float
     parts: dict[str, float]
-    status: Status
+    status: LLCStatus
 
 
-def judge(seen: Evidence) -> Verdict:
+def assess(seen: Evidence) -> Assessment:
     """Error and status of an estimate.
 
     The error is the root of the sum of the squares of: 1.96 Monte Carlo standard errors; the drift from the first to
@@ -68,19 +62,19 @@ def judge(seen: Evidence) -> Verdict:
     """
     d = seen.diagnostics
     if not np.isfinite(d.mean):
-        return Verdict(float("inf"), {}, LLCStatus.DIVERGED)
+        return Assessment(float("inf"), {}, LLCStatus.DIVERGED)
     value = d.mean
     parts = {
         "sampling": NORMAL * d.standard_error,
         "drift": max(0.0, abs(d.drift) - d.drift_error),
         "discretisation": seen.discretisation * abs(value),
-        "localisation": _change(d, seen.loosened, len(seen.loosened) - 2),
-        "temperature": _change(d, seen.cooled, len(seen.cooled) // 2),
+        "localisation": _change(d, seen.localisation_anneal, len(seen.localisation_anneal) - 2),
+        "temperature": _change(d, seen.temperature_anneal, len(seen.temperature_anneal) // 2),
         "baseline": seen.baseline_error,
         "slope": seen.slope,
     }
     error = float(np.sqrt(sum(part**2 for part in parts.values())))
-    return Verdict(error, parts, _status(seen, parts))
+    return Assessment(error, parts, _status(seen, parts))
 
 
 def _change(d: Diagnostics, levels: tuple[Level, ...], index: int) -> float:
@@ -91,29 +85,47 @@ def _change(d: Diagnostics, levels: tuple[Level, ...], index: int) -> float:
     return max(0.0, abs(d.mean - before.mean) - float(np.hypot(d.standard_error, before.standard_error)))
 
 
-def _status(seen: Evidence, parts: dict[str, float]) -> Status:
+def _status(seen: Evidence, parts: dict[str, float]) -> LLCStatus:
     d, value = seen.diagnostics, seen.diagnostics.mean
     limit = TOLERANCE * abs(value)
     if seen.flat:
         return LLCStatus.PRIOR_DOMINATED
     if (value < 0 and value < -2 * d.standard_error) or seen.slope > max(limit, 0.05):
         return LLCStatus.NOT_AT_MINIMUM
-    apart = d.r_hat > R_HAT or d.ess < ESS
-    if not value > 0 or (apart and not (d.close and d.ess_within >= ESS)) or not seen.quality > 0.2:
-        return LLCStatus.NOT_EQUILIBRATED
-    if abs(d.drift) > 3 * d.drift_error + 0.01 * abs(value) or parts["sampling"] > limit:
-        return LLCStatus.NOT_EQUILIBRATED
-    if seen.variance is not None and seen.cooled:
-        before = seen.cooled[-1]
-        variance, ess = (d.within, d.ess_within) if apart else (seen.variance, d.ess)
-        expected = value - (value - before.mean) / np.log(10.0)
-        noise = 4 * value * np.sqrt(2 / ess) + 2 * before.standard_error
-        if abs(variance - expected) > 0.1 * value + noise:
-            return LLCStatus.NOT_EQUILIBRATED
-    if parts["discretisation"] > limit:
+    equilibrium = in_equilibrium(
+        d,
+        scale=abs(value),
+        acceptance=seen.acceptance,
+        discretisation=parts["discretisation"],
+        variance=seen.variance,
+        hotter=seen.temperature_anneal[-1] if seen.temperature_anneal else None,
+    )
+    if not value > 0 or not equilibrium:
         return LLCStatus.NOT_EQUILIBRATED
     if parts["localisation"] > limit / 2:
         return LLCStatus.PRIOR_DOMINATED
     if parts["temperature"] > limit:
         return LLCStatus.SCALE_DEPENDENT
     return LLCStatus.CONVERGED if seen.ladder else LLCStatus.OK
+
+
+SEVERITY = (
+    LLCStatus.DIVERGED,
+    LLCStatus.NOT_EQUILIBRATED,
+    LLCStatus.NOT_AT_MINIMUM,
+    LLCStatus.PRIOR_DOMINATED,
+    LLCStatus.SCALE_DEPENDENT,
+    LLCStatus.OK,
+    LLCStatus.CONVERGED,
+)
+"""Statuses from the one that says least."""
+
+
+def worst_status(statuses: tuple[LLCStatus, ...]) -> LLCStatus:
+    """The status of several estimates together: that of the least trustworthy.
+
+    Example:
+        >>> worst_status((LLCStatus.CONVERGED, LLCStatus.NOT_AT_MINIMUM)).value
+        'not at a minimum'
+    """
+    return min(statuses, key=SEVERITY.index)

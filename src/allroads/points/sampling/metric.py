@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from allroads.points.llc.problem import Block
+from allroads.points.sampling.free_parameters import Block, FreeParameters, join
 
 LARGEST = 1024
 """Sides longer than this are not rotated; decomposing them would cost more than it saves."""
@@ -40,7 +41,7 @@ class Moments(NamedTuple):
     columns: Any
 
 
-def rotated(side: int, other: int) -> bool:
+def is_rotated(side: int, other: int) -> bool:
     """Whether a side is rotated."""
     return 1 < side <= min(LARGEST, LONGEST * other)
 
@@ -49,8 +50,8 @@ def moments(block: Block, gradient: Any) -> Moments:
     """Second moments of one gradient of a block."""
     rows, columns = block.rows, block.columns
     return Moments(
-        gradient @ gradient.T if rotated(rows, columns) else (gradient**2).sum(1),
-        gradient.T @ gradient if rotated(columns, rows) else (gradient**2).sum(0),
+        gradient @ gradient.T if is_rotated(rows, columns) else (gradient**2).sum(1),
+        gradient.T @ gradient if is_rotated(columns, rows) else (gradient**2).sum(0),
     )
 
 
@@ -61,21 +62,21 @@ def gradient_metric(of: Moments, floor: Any) -> Metric:
         of: The moments.
         floor: Smallest mass: the precision γ that localisation gives every direction.
     """
-    left, right, product = _decomposed(of)
+    left, right, product = _kronecker_eigen(of)
     return Metric(left, right, jnp.maximum(product, floor))
 
 
 def curvature_metric(of: Moments) -> Metric:
     """The metric whose masses are curvatures, from the mean second moments of ``H ξ`` for white ξ, those of H²."""
-    left, right, product = _decomposed(of)
+    left, right, product = _kronecker_eigen(of)
     return Metric(left, right, jnp.sqrt(product))
 
 
-def _decomposed(of: Moments) -> tuple[Any, Any, Any]:
+def _kronecker_eigen(of: Moments) -> tuple[Any, Any, Any]:
     """Rotations, and the eigenvalues of ``A ⊗ B / tr A``."""
     left, a = _eigen(of.rows)
     right, b = _eigen(of.columns)
-    return left, right, a[:, None] * b[None, :] / jnp.maximum(a.sum(), jnp.finfo(a.dtype).tiny)
+    return left, right, a[:, None] * b[None, :] / jnp.maximum(a.sum(), np.finfo(a.dtype).tiny)
 
 
 def uniform(mass: Any) -> Metric:
@@ -92,15 +93,15 @@ def _eigen(moment: Any) -> tuple[Any, Any]:
 
 def to_weights(z: Any, of: Metric) -> Any:
     """Displacement of the weights for coordinates z."""
-    return turned(z * of.masses**-0.5, of.left, of.right)
+    return rotate(z * of.masses**-0.5, of.left, of.right)
 
 
 def to_coordinates(displacement: Any, of: Metric) -> Any:
     """The inverse of :func:`to_weights`."""
-    return turned_back(displacement, of.left, of.right) * of.masses**0.5
+    return rotate_back(displacement, of.left, of.right) * of.masses**0.5
 
 
-def turned(x: Any, left: Any, right: Any) -> Any:
+def rotate(x: Any, left: Any, right: Any) -> Any:
     """``Q_L x Q_Rᵀ``.
 
     In the precision of the chains: rounding a wide direction in a lower one is noise in the energy of the narrow, which
@@ -110,30 +111,19 @@ def turned(x: Any, left: Any, right: Any) -> Any:
     return y if right is None else y @ right.T
 
 
-def turned_back(x: Any, left: Any, right: Any) -> Any:
+def rotate_back(x: Any, left: Any, right: Any) -> Any:
     """``Q_Lᵀ x Q_R``."""
     y = x if left is None else left.T @ x
     return y if right is None else y @ right
 
 
-def split(z: Any, blocks: tuple[Block, ...]) -> list[Any]:
-    """A flat vector as the matrices of its blocks."""
-    parts = jax.lax.split(z, [block.size for block in blocks])
-    return [part.reshape(block.rows, block.columns) for part, block in zip(parts, blocks, strict=True)]
-
-
-def joined(parts: list[Any]) -> Any:
-    """The inverse of :func:`split`."""
-    return jnp.concatenate([part.reshape(-1) for part in parts])
-
-
-def changed(z: Any, old: tuple[Metric, ...], new: tuple[Metric, ...], blocks: tuple[Block, ...]) -> Any:
+def change_metric(z: Any, old: tuple[Metric, ...], new: tuple[Metric, ...], free: FreeParameters) -> Any:
     """The coordinates in a new metric of the weights that ``z`` stands for in the old."""
-    parts = [to_coordinates(to_weights(x, a), b) for x, a, b in zip(split(z, blocks), old, new, strict=True)]
-    return joined(parts)
+    parts = [to_coordinates(to_weights(x, a), b) for x, a, b in zip(free.split(z), old, new, strict=True)]
+    return join(parts)
 
 
 # Leading axes: points for the metric, points and chains for coordinates.
-changed_chains = jax.jit(
-    jax.vmap(jax.vmap(changed, in_axes=(0, None, None, None)), in_axes=(0, 0, 0, None)), static_argnums=3
+change_metric_of_chains = jax.jit(
+    jax.vmap(jax.vmap(change_metric, in_axes=(0, None, None, None)), in_axes=(0, 0, 0, None)), static_argnums=3
 )

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.explorers.samplers import SAMPLERS
-from allroads.points.llc.chains import Draws, Place, compiled_chains, compiled_metric, compiled_stiffness
-from allroads.points.llc.metric import Metric, changed_chains
-from allroads.points.llc.problem import Data, Question
-from allroads.points.llc.survey import Scene
+from allroads.pfmap.objective import Examples, Objective
+from allroads.points.sampling.chains import Draws, Observe, compiled_chains
+from allroads.points.sampling.free_parameters import FreeParameters
+from allroads.points.sampling.geometry import LocalGeometry
+from allroads.points.sampling.metric import Metric, change_metric_of_chains
+from allroads.points.sampling.plan import Plan
+from allroads.points.sampling.posterior import LocalPosterior, compiled_gradient_metric, compiled_stiffness
 
 SMALL = 100
 """Up to so many parameters, gradients are cheap and trajectories long."""
 TRAJECTORY = 2.5
 """Length of a Hamiltonian trajectory in units of the posterior's width; a little over a quarter turn, π/2."""
 STEPS = (5, 40)
-"""Fewest and most gradients a draw."""
+"""Fewest and most gradients per draw."""
 FAR = 10
 """Standard deviations at which a chain is brought back: above the largest mean energy, or that of another chain."""
 ENOUGH = 64
@@ -30,52 +31,29 @@ POPULATION = 16
 """Chains in a group from which on, if they could be resampled at every level, they are taken as a population."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How to sample.
-
-    Args:
-        sampler: Name of a sampler.
-        chains: Chains a point.
-        draws: Draws a chain and round.
-        burn_in: Draws of tuning at the last localisation; ``None``: as many rounds as are usual.
-        rounds: Most rounds measured.
-        fixed: Whether exactly that many rounds are measured.
-        batch: Examples a gradient of a stochastic sampler looks at; ``None``: all.
-        step_size: Of the sampler; ``None``: tuned.
-        rotate: Whether the metric is made from curvature; else it is one number.
-        precision: Standard error, as a share of the mean or of 1, at which sampling ends.
-        ladder: Whether the chains come in two groups from two sides; else all start at the posterior asked for.
-    """
-
-    sampler: str
-    chains: int
-    draws: int
-    burn_in: int | None
-    rounds: int
-    fixed: bool
-    batch: int | None
-    step_size: float | None
-    rotate: bool
-    precision: float
-    ladder: bool
-
-
 class Run:
-    """Chains on their way; the state of one call of :func:`sample`, thrown away at its end."""
+    """Chains on their way; the state of one schedule, thrown away at its end."""
 
     def __init__(
-        self, question: Question, structure: Any, scene: Scene, baseline: Any, data: Data, nbeta: np.ndarray,
-        localisation: np.ndarray, plan: Plan, seed: int,
-    ):  # fmt: skip
+        self,
+        objective: Objective,
+        free: FreeParameters,
+        geometry: LocalGeometry,
+        data: Examples,
+        nbeta: np.ndarray,
+        localisation: np.ndarray,
+        plan: Plan,
+        seed: int,
+    ):
         """Chains at their points, in the metric of the curvature there, at the strongest localisation."""
-        self.question, self.structure, self.data, self.plan = question, structure, data, plan
-        self.rule, self.points = SAMPLERS[plan.sampler], len(nbeta)
+        self.objective, self.free, self.data, self.plan = objective, free, data, plan
+        self.sampler, self.points = plan.sampler, len(nbeta)
         self.groups = 2 if plan.ladder else 1
         self.chains = plan.chains // self.groups
         self.sites = self.points * self.groups  # group 0 of all points, then group 1
         self.key, self.seed, self.count, self.gradients = jax.random.key(seed), seed, 0, 0
-        self.levels = levels(nbeta, nbeta * scene.curvature, localisation) if plan.ladder else [(nbeta, localisation)]
+        stiffness = nbeta * geometry.curvature
+        self.levels = levels(nbeta, stiffness, localisation) if plan.ladder else [(nbeta, localisation)]
 
         def all_groups(array: Any) -> Any:
             return jnp.concatenate([array] * self.groups)
@@ -86,21 +64,21 @@ class Run:
             of = jax.tree.map(all_groups, of)
             return of._replace(masses=of.masses * _along(self.nbeta, of.masses) + _along(gamma, of.masses))
 
-        leaves, baseline = jax.tree.map(all_groups, (scene.leaves, baseline))
-        self.place = Place(leaves, baseline, tuple(masses(m) for m in scene.metric), jnp.asarray(gamma))
-        self.z = jnp.zeros((self.sites, self.chains, question.dimension))
-        self.last: np.ndarray | None = None  # energies at z, [sites, chains]
+        leaves, baseline = jax.tree.map(all_groups, (geometry.leaves, geometry.baseline))
+        self.local = LocalPosterior(leaves, baseline, tuple(masses(m) for m in geometry.metric), jnp.asarray(gamma))
+        self.z = jnp.zeros((self.sites, self.chains, free.dimension))
+        self.last_energy: np.ndarray | None = None  # at z, [sites, chains]
         self.population = np.ones(self.sites, bool)  # whether all of a site's chains were resampled at every level
         self.moments: Any = None  # second moments of gradients that the metric is made of, [sites, …]
-        self.heard = np.zeros(self.sites)  # how many rounds they are the mean of
-        self.states: Any = None  # begun anew from z after every change of the posterior or of the coordinates
+        self.moment_rounds = np.zeros(self.sites)  # how many rounds they are the mean of
+        self.states: Any = None  # started again from z after every change of the posterior or of the coordinates
         self.stiffness = np.ones(self.sites)
         self.step = np.full(self.sites, plan.step_size or self._first_step())
 
     def _first_step(self) -> float:
-        """Acceptance falls with the dimension: as ``d^{−1/4}`` for trajectories, ``d^{−1/6}`` for Langevin steps."""
-        power = {"hmc": 0.25, "mala": 1 / 6}.get(self.plan.sampler, 0.0)
-        return 2 * self.rule.step_size * self.question.dimension**-power if power else self.rule.step_size
+        """The stable step falls with the dimension: as ``d^{−1/4}`` for trajectories, ``d^{−1/6}`` for MALA."""
+        step, power = self.sampler.default_step_size, self.sampler.step_scaling
+        return float(2 * step * self.free.dimension**-power if power else step)
 
     def _keys(self, shape: tuple[int, ...]) -> Any:
         self.count += 1
@@ -108,40 +86,42 @@ class Run:
 
     @property
     def steps(self) -> int:
-        """Gradients a draw."""
-        if self.plan.sampler != "hmc":
+        """Gradients per draw."""
+        if not self.sampler.trajectories:
             return STEPS[1] // 2
-        least = STEPS[0] if self.question.dimension > SMALL else STEPS[1] // 2
+        least = STEPS[0] if self.free.dimension > SMALL else STEPS[1] // 2
         return int(np.clip(math.ceil(TRAJECTORY / max(float(self.step.min()), 1e-9)), least, STEPS[1]))
 
-    def round(self, observe: Any = None, extra: Any = None) -> Draws:
+    def round(self, observe: Observe | None = None, extra: Any = None) -> Draws:
         """A round of draws of all chains; moments for a metric are always taken, as compiling twice would cost more."""
         plan, chains = self.plan, self.chains
         start, run = compiled_chains(
-            self.question, self.structure, plan.sampler, plan.draws, plan.batch, plan.rotate, observe
+            self.objective, self.free, plan.sampler, plan.draws, plan.batch, plan.rotate, observe
         )
         nbeta = jnp.broadcast_to(jnp.asarray(self.nbeta)[:, None], (self.sites, chains))
         if self.states is None:
-            self.states = start(self.z, self.place, self.data, nbeta, self._keys((chains,)))
-        step = jnp.asarray(self.step / self.stiffness if self.rule.stochastic else self.step)
+            self.states = start(self.z, self.local, self.data, nbeta, self._keys((chains,)))
+        step = jnp.asarray(self.step / self.stiffness if self.sampler.stochastic else self.step)
         self.states, out = run(
-            self.states, self.place, self.data, nbeta, step, self.steps, self._keys((chains,)), extra
+            self.states, self.local, self.data, nbeta, step, self.steps, self._keys((chains,)), extra
         )
         self.z = self.states.position
-        self.last = np.asarray(out.energy[..., -1])
+        self.last_energy = np.asarray(out.energy[..., -1])
         self.gradients += self.groups * chains * plan.draws * (self.steps + plan.rotate)
-        return jax.tree.map(np.asarray, out._replace(moments=None))._replace(moments=out.moments)
+        seen: Draws = jax.tree.map(np.asarray, out._replace(moments=None))
+        return seen._replace(moments=out.moments)
 
     def resample(self, ratio: float) -> None:
-        """Take each cooled site's chains again in proportion to ``exp(−(ratio − 1) energy)``, before nβ grows by ratio.
+        """Resample the temperature-annealed chains by weights ``exp(−(ratio − 1) energy)``, before nβ grows by ratio.
 
         Chains are then shared out among valleys as the colder posterior shares its mass, which moving along valleys
         would take long to do. Where fewer than a quarter of the chains would be left, they stay as they are, and the
         site is no longer counted as a population.
         """
+        assert self.last_energy is not None  # a level was sampled before
         generator = np.random.default_rng([self.seed, self.count])
         for site in range(self.points, self.sites):
-            energy = self.last[site]
+            energy = self.last_energy[site]
             if not np.isfinite(energy).all():
                 self.population[site] = False
                 continue
@@ -157,34 +137,34 @@ class Run:
     def move_to(self, nbeta: np.ndarray, localisation: np.ndarray) -> None:
         """Another posterior: masses grow as nβ does, and are γ at least; the weights stay where they are."""
         ratio = nbeta / self.nbeta
-        if self.groups == 2 and self.last is not None:
+        if self.groups == 2 and self.last_energy is not None:
             self.resample(float(ratio.max()))
         self.nbeta = nbeta
-        self.place = self.place._replace(localisation=jnp.asarray(localisation))
+        self.local = self.local._replace(localisation=jnp.asarray(localisation))
 
         def masses(of: Metric) -> Metric:
             grown = of.masses * _along(ratio, of.masses)
             return of._replace(masses=jnp.maximum(grown, _along(localisation, of.masses)))
 
-        self._change(tuple(masses(m) for m in self.place.metric))
+        self._change_metric(tuple(masses(m) for m in self.local.metric))
         self.moments = jax.tree.map(lambda x: x * _along(ratio, x), self.moments)
-        self.heard = np.minimum(self.heard, math.ceil(ENOUGH / (self.chains * self.plan.draws)))
+        self.moment_rounds = np.minimum(self.moment_rounds, math.ceil(ENOUGH / (self.chains * self.plan.draws)))
         self.measure_stiffness()
 
-    def _change(self, metric: tuple[Metric, ...]) -> None:
-        self.z = changed_chains(self.z, self.place.metric, metric, self.question.blocks)
-        self.place = self.place._replace(metric=metric)
+    def _change_metric(self, metric: tuple[Metric, ...]) -> None:
+        self.z = change_metric_of_chains(self.z, self.local.metric, metric, self.free)
+        self.local = self.local._replace(metric=metric)
         self.states = None
 
     @property
     def is_population(self) -> bool:
-        """Whether the cooled chains are enough and were resampled at every level, at all points."""
+        """Whether the temperature-annealed chains are enough and were resampled at every level, at all points."""
         return self.groups == 2 and self.chains >= POPULATION and bool(self.population[self.points :].all())
 
-    def merged(self, sites: np.ndarray) -> np.ndarray:
+    def merge_groups(self, sites: np.ndarray) -> np.ndarray:
         """``[points × groups, chains, …]`` as ``[points, chains that are measured, …]``.
 
-        All groups are, but where the cooled one is a population, it alone: it has every valley's share of the mass.
+        All groups are, but where the second is a population, it alone: it has every valley's share of the mass.
         """
         if self.is_population:
             return np.asarray(sites)[self.points :]
@@ -192,20 +172,20 @@ class Run:
 
     def tune(self, out: Draws, gain: float = 2.5, metric: bool = True) -> None:
         """Take the metric, unless it is to stay, from the gradients of a round, and the step from its acceptance."""
-        quality = mean_quality(out)
+        acceptance = mean_acceptance(out)
         lost = ~np.isfinite(np.asarray(self.z)).all((1, 2)) | ~np.isfinite(out.energy).all((1, 2))
         if metric and self.plan.rotate:
-            self._learn(out.moments, (quality > 0.2) & ~lost)
+            self._update_metric(out.moments, (acceptance > 0.2) & ~lost)
         if lost.any():
             self.z = jnp.where(jnp.asarray(lost)[:, None, None], 0.0, self.z)
-        self._bring_back(out.energy)
-        if self.plan.step_size is None and self.rule.target is None:
+        self._restart_stuck_chains(out.energy)
+        if self.plan.step_size is None and self.sampler.target_acceptance is None:
             self.step = np.where(lost, self.step / 4, self.step)
         self.states = None
-        self.tune_step(np.where(lost, 0.0, quality), gain)
+        self.tune_step(np.where(lost, 0.0, acceptance), gain)
         self.measure_stiffness()
 
-    def _learn(self, moments: Any, good: np.ndarray) -> None:
+    def _update_metric(self, moments: Any, good: np.ndarray) -> None:
         """Take the metric of good sites from the gradients of a round and of those before it at the same posterior.
 
         A metric made of the latest gradients alone moves chains least where their energy happens to be high, and while
@@ -213,8 +193,8 @@ class Run:
         gradients few for each, all rounds count alike; of those before the posterior changed, as many as bring enough
         gradients, mostly one.
         """
-        self.heard = np.where(good, self.heard * (self.question.dimension > SMALL) + 1, self.heard)
-        share = 1 / np.maximum(self.heard, 1)
+        self.moment_rounds = np.where(good, self.moment_rounds * (self.free.dimension > SMALL) + 1, self.moment_rounds)
+        share = 1 / np.maximum(self.moment_rounds, 1)
 
         def of_good(new: Any, old: Any) -> Any:
             return jnp.where(_along(good, new), new, old)
@@ -224,63 +204,66 @@ class Run:
 
         before = jax.tree.map(jnp.zeros_like, moments) if self.moments is None else self.moments
         self.moments = jax.tree.map(mean, moments, before)
-        good = good & (self.heard * self.chains * self.plan.draws >= ENOUGH)
+        good = good & (self.moment_rounds * self.chains * self.plan.draws >= ENOUGH)
         if not good.any():
             return
-        fresh = compiled_metric()(self.moments, self.place.localisation)
-        self._change(jax.tree.map(of_good, fresh, self.place.metric))
+        fresh = compiled_gradient_metric()(self.moments, self.local.localisation)
+        self._change_metric(jax.tree.map(of_good, fresh, self.local.metric))
 
-    def tune_step(self, quality: np.ndarray, gain: float) -> None:
+    def tune_step(self, acceptance: np.ndarray, gain: float) -> None:
         """Multiply the step by ``exp(gain (acceptance − target))``; where all are refused, by ``0.3^gain``.
 
         Where parameters are many, acceptance falls from 1 to 0 within a small range of steps, and a round of few draws
         that are refused says no more than that the step is beyond it: then by 0.3 at least, as what is lost at once
         takes many rounds to regain.
         """
-        if self.plan.step_size is None and self.rule.target is not None:
+        if self.plan.step_size is None and self.sampler.target_acceptance is not None:
             few = self.chains * self.plan.draws < ENOUGH
             least = 0.3 ** (min(gain, 1.0) if few else gain)
-            factor = np.where(quality < 0.05, least, np.exp(gain * (quality - self.rule.target)).clip(least))
+            factor = np.where(
+                acceptance < 0.05, least, np.exp(gain * (acceptance - self.sampler.target_acceptance)).clip(least)
+            )
             self.step = np.minimum(self.step * factor, 1.0)
 
-    def _bring_back(self, energy: np.ndarray) -> None:
-        """Chains that no equilibrium explains begin again where another chain of their site is.
+    def _restart_stuck_chains(self, energy: np.ndarray) -> None:
+        """Chains that no equilibrium explains start again where another chain of their site is.
 
         The mean of nβ(L − L*) is λ̂ ≤ d/2 around a minimum of a smooth loss, its deviation about √λ̂; far above that, a
-        chain hangs in a bend too narrow for its steps, and its gradients would spoil the metric of the others. Where
-        parameters are many, one deviation is little beside λ̂, and a cooled chain that stays far above another of its
-        site hangs as well.
+        chain is stuck in a bend too narrow for its steps, and its gradients would spoil the metric of the others. Where
+        parameters are many, one deviation is little beside λ̂, and a chain of the second group far above another of its
+        site is stuck as well.
         """
         mean = energy.mean(2)
-        usual = np.full((self.sites, 1), self.question.dimension / 2)
-        if self.groups == 2 and self.question.dimension > SMALL:
+        usual = np.full((self.sites, 1), self.free.dimension / 2)
+        if self.groups == 2 and self.free.dimension > SMALL:
             lowest = np.where(np.isfinite(mean), mean, np.inf).min(1, keepdims=True)[self.points :]
             usual[self.points :] = np.minimum(usual[self.points :], np.maximum(lowest, 1.0))
-        behind = ~(mean < usual + FAR * np.sqrt(usual))
+        stuck = ~(mean < usual + FAR * np.sqrt(usual))
         generator = np.random.default_rng([self.seed, self.count])
-        for site in np.flatnonzero(behind.any(1) & ~behind.all(1)):
-            others = generator.choice(np.flatnonzero(~behind[site]), behind[site].sum())
-            self.z = self.z.at[site, np.flatnonzero(behind[site])].set(self.z[site, others])
+        for site in np.flatnonzero(stuck.any(1) & ~stuck.all(1)):
+            others = generator.choice(np.flatnonzero(~stuck[site]), stuck[site].sum())
+            self.z = self.z.at[site, np.flatnonzero(stuck[site])].set(self.z[site, others])
 
     def measure_stiffness(self) -> None:
         """Curvature of the stiffest direction in the metric, over some chains; it is what bounds a Langevin step."""
-        if self.rule.stochastic and self.plan.step_size is None:
-            stiffness = compiled_stiffness(self.question, self.structure)
-            place, nbeta = self.place, jnp.asarray(self.nbeta)
+        if self.sampler.stochastic and self.plan.step_size is None:
+            stiffness = compiled_stiffness(self.objective, self.free)
+            local, nbeta = self.local, jnp.asarray(self.nbeta)
             looked = range(0, self.chains, max(1, self.chains // 4))
-            found = [np.asarray(stiffness(self.z[:, i], place, self.data, nbeta, self._keys(()))) for i in looked]
+            found = [np.asarray(stiffness(self.z[:, i], local, self.data, nbeta, self._keys(()))) for i in looked]
             self.stiffness = np.maximum(np.nan_to_num(found, posinf=1.0).max(axis=0), 1.0)
 
 
 def _along(numbers: np.ndarray, array: Any) -> np.ndarray:
-    """A number a site, shaped to go with an array ``[sites, …]``."""
+    """One number per site, shaped to go with an array ``[sites, …]``."""
     return numbers.reshape(-1, *[1] * (array.ndim - 1))
 
 
-def mean_quality(out: Draws) -> np.ndarray:
+def mean_acceptance(out: Draws) -> np.ndarray:
     """Mean over the draws that say something of the step size; 1 where none does."""
-    told = np.isfinite(out.quality)
-    return np.where(told, out.quality, 0.0).sum((1, 2)) / np.maximum(told.sum((1, 2)), 1) + ~told.any((1, 2))
+    finite = np.isfinite(out.acceptance)
+    mean: np.ndarray = np.where(finite, out.acceptance, 0.0).sum((1, 2)) / np.maximum(finite.sum((1, 2)), 1)
+    return np.asarray(mean + ~finite.any((1, 2)))
 
 
 def levels(nbeta: np.ndarray, stiffest: np.ndarray, localisation: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

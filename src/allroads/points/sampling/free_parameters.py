@@ -1,18 +1,21 @@
-"""The question that the estimator is asked, checked: a loss, its data, points, and which coordinates are free."""
+"""Free coordinates: the entries of the parameters that vary, as matrices, all others held."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import PyTreeDef
 
 from allroads.errors import InputError
-from allroads.pfmap.losses import PerExampleLoss, resolve_loss
-from allroads.pfmap.network import Network, Params
+from allroads.pfmap.network import Params
+
+Mask = Any
+"""``None``, a pytree of booleans like a point (one per array, or an array of its shape), or a function of an array's
+path, as :func:`jax.tree_util.keystr` writes it, that gives a boolean."""
 
 
 class Block(NamedTuple):
@@ -37,17 +40,15 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Question:
-    """A loss over the free coordinates of a network's parameters; hashable, so that compiled code is used again.
+class FreeParameters:
+    """The free coordinates of a point; hashable, so that compiled code is used again.
 
     Args:
-        network: The network.
-        loss: Per-example loss.
+        structure: Of the pytree of parameters.
         blocks: The free coordinates.
     """
 
-    network: Network
-    loss: PerExampleLoss
+    structure: PyTreeDef
     blocks: tuple[Block, ...]
 
     @property
@@ -55,9 +56,14 @@ class Question:
         """Number d of free coordinates."""
         return sum(block.size for block in self.blocks)
 
-    def losses(self, leaves: Any, structure: Any, inputs: Any, labels: Any) -> Any:
-        """Loss of each example."""
-        return self.loss(self.network.apply(jax.tree.unflatten(structure, leaves), inputs), labels)
+    def params(self, leaves: Any) -> Params:
+        """The pytree of these arrays."""
+        return jax.tree.unflatten(self.structure, leaves)
+
+    def split(self, z: Any) -> list[Any]:
+        """A flat vector ``[d]`` as the matrices of the blocks."""
+        parts = jax.lax.split(z, [block.size for block in self.blocks])
+        return [part.reshape(block.rows, block.columns) for part, block in zip(parts, self.blocks, strict=True)]
 
     def displace(self, leaves: list[Any], steps: list[Any]) -> list[Any]:
         """The parameters with a matrix added to each block."""
@@ -81,58 +87,33 @@ class Question:
         return parts
 
 
-class Data(NamedTuple):
-    """Examples, as arrays on the device."""
-
-    inputs: Any
-    labels: Any
+def join(parts: list[Any]) -> Any:
+    """Matrices as one flat vector: the inverse of :meth:`FreeParameters.split`."""
+    return jnp.concatenate([part.reshape(-1) for part in parts])
 
 
-def checked_question(
-    network: Network, params: Params, loss: str | PerExampleLoss, inputs: Any, labels: Any, mask: Any, points: bool
-) -> tuple[Question, Params, Data]:
-    """The question, the parameters and the data, in double precision inside :func:`~allroads.float64`, else in single.
+def free_parameters(params: Params, mask: Mask = None, *, stacked: bool = False) -> FreeParameters:
+    """The coordinates that a mask leaves free.
 
     Args:
-        network: The network.
-        params: A point, or with ``points`` a stack of points with one leading axis.
-        loss: Name or callable.
-        inputs: ``[n, …]``.
-        labels: ``[n, …]``.
-        mask: ``None``, or a pytree of booleans like a point (a boolean for an array, or an array of its shape), or a
-            function of the path of an array, as :func:`jax.tree_util.keystr` writes it, giving a boolean.
-        points: Whether ``params`` is a stack.
+        params: A point, or with ``stacked`` points along a leading axis of every array.
+        mask: The free parameters, of a single point; ``None``: all.
+        stacked: Whether ``params`` has that axis.
 
     Raises:
-        InputError: For parameters that are not floating-point or not finite, no data, a mask that does not fit or
-            leaves nothing free.
+        InputError: If the mask does not fit or leaves nothing free.
+
+    Example:
+        >>> free_parameters({"w": np.zeros((2, 3)), "b": np.zeros(3)}, lambda path: "w" in path).dimension
+        6
     """
-    arrays, structure = jax.tree.flatten(params)
-    if not arrays:
-        raise InputError("params: there is no array in it, so there is nothing to vary.")
+    leaves, structure = jax.tree.flatten(params)
     names = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
-    for name, leaf in zip(names, arrays, strict=True):
-        if not jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.floating):
-            raise InputError(
-                f"params: the array at {name or 'the top'} has type {jnp.asarray(leaf).dtype}; expected floating-point "
-                "numbers. Convert it, or bind it inside apply if it is not to be varied."
-            )
-        if not np.isfinite(np.asarray(leaf)).all():
-            raise InputError(f"params: the array at {name or 'the top'} holds NaN or infinity.")
-    arrays = [jnp.asarray(np.asarray(leaf), float) for leaf in arrays]
-    shapes = [leaf.shape[1:] if points else leaf.shape for leaf in arrays]
-    if len({leaf.shape[:1] for leaf in arrays}) != 1 and points:
-        raise InputError("params: a stack of points needs the same leading axis on every array.")
-    count = len(np.asarray(inputs))
-    if count == 0 or len(np.asarray(labels)) != count:
-        raise InputError(f"inputs and labels: expected as many of each, at least one; got {count} and {len(labels)}.")
-    inputs, labels = np.asarray(inputs), np.asarray(labels)
-    data = Data(*(jnp.asarray(a, float if np.issubdtype(a.dtype, np.floating) else None) for a in (inputs, labels)))
-    blocks = tuple(_blocks(names, shapes, structure, mask))
-    return Question(network, resolve_loss(loss), blocks), jax.tree.unflatten(structure, arrays), data
+    shapes = [np.shape(leaf)[1:] if stacked else np.shape(leaf) for leaf in leaves]
+    return FreeParameters(structure, tuple(_blocks(names, shapes, structure, mask)))
 
 
-def _blocks(names: list[str], shapes: list[tuple[int, ...]], structure: Any, mask: Any) -> list[Block]:
+def _blocks(names: list[str], shapes: list[tuple[int, ...]], structure: PyTreeDef, mask: Mask) -> list[Block]:
     blocks = []
     for index, (shape, free) in enumerate(zip(shapes, _free(names, shapes, structure, mask), strict=True)):
         size = int(np.prod(shape, dtype=int))
@@ -147,7 +128,7 @@ def _blocks(names: list[str], shapes: list[tuple[int, ...]], structure: Any, mas
     return blocks
 
 
-def free_entries(params: Params, mask: Any, called: str = "mask") -> list[np.ndarray]:
+def free_entries(params: Params, mask: Mask, called: str = "mask") -> list[np.ndarray]:
     """For each array of a point, which of its entries a mask leaves free, as booleans of its shape.
 
     Raises:
@@ -162,11 +143,11 @@ def free_entries(params: Params, mask: Any, called: str = "mask") -> list[np.nda
 
 
 def _free(
-    names: list[str], shapes: list[tuple[int, ...]], structure: Any, mask: Any, called: str = "mask"
+    names: list[str], shapes: list[tuple[int, ...]], structure: PyTreeDef, mask: Mask, called: str = "mask"
 ) -> list[np.ndarray]:
     if mask is None:
         return [np.ones(shape, bool) for shape in shapes]
-    if isinstance(mask, Callable):
+    if callable(mask):
         flags = [mask(name) for name in names]
     else:
         flags, given = jax.tree.flatten(mask)

@@ -1,4 +1,4 @@
-"""Charts of one point: spectra and volumes."""
+"""Charts of curvature and volume at a point."""
 
 from __future__ import annotations
 

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from allroads import float64
-from allroads.points.llc.chains import Place, squared_distance
-from allroads.points.llc.metric import (
-    Metric,
-    Moments,
-    changed,
-    gradient_metric,
-    joined,
-    split,
-    to_weights,
-)
-from allroads.points.llc.problem import Block
+from allroads.points.sampling.free_parameters import Block, FreeParameters, join
+from allroads.points.sampling.metric import Metric, Moments, change_metric, gradient_metric, to_weights
+from allroads.points.sampling.posterior import LocalPosterior, squared_distance
 
-BLOCKS = (Block(0, 3, 4, None), Block(1, 5, 1, None))
+FREE = FreeParameters(jax.tree.structure([0, 0]), (Block(0, 3, 4, None), Block(1, 5, 1, None)))
 
 
 def random_metric(rng):
@@ -36,12 +29,12 @@ def test_the_distance_is_that_of_the_weights_and_a_change_of_metric_moves_none()
     rng = np.random.default_rng(0)
     with float64():
         first, second, z = random_metric(rng), random_metric(rng), jnp.asarray(rng.normal(size=17))
-        weights = joined([to_weights(x, m) for x, m in zip(split(z, BLOCKS), first, strict=True)])
-        place = Place([], None, first, 1.0)
-        distance = squared_distance(place, split(z, BLOCKS))
+        weights = join([to_weights(x, m) for x, m in zip(FREE.split(z), first, strict=True)])
+        local = LocalPosterior([], None, first, 1.0)
+        distance = squared_distance(local, FREE.split(z))
         assert float(distance) == pytest.approx(float((weights**2).sum()), rel=1e-12)
-        moved = changed(z, first, second, BLOCKS)
-        same = joined([to_weights(x, m) for x, m in zip(split(moved, BLOCKS), second, strict=True)])
+        moved = change_metric(z, first, second, FREE)
+        same = join([to_weights(x, m) for x, m in zip(FREE.split(moved), second, strict=True)])
         np.testing.assert_allclose(same, weights, rtol=1e-10, atol=1e-12)
 
 

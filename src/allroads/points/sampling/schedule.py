@@ -1,10 +1,10 @@
-"""The run: two groups of chains come to the posterior from two sides, are tuned on the way, then measured together.
+"""The schedule: two groups of chains come to the posterior from two sides, are tuned, then measured together.
 
 A posterior is easiest where it is nearly Gaussian: where the prior is no wider than a valley of fourth order,
-``γ² ≥ nβ h``. From there, one group loosens the localisation at the full nβ, so that its chains spread out from the
-point; the other cools at the final γ, so that its chains, spread over the whole ball at first, fall into the valleys;
-where there are enough of them, they are resampled on the way. Where both come to the same mean, it is the equilibrium;
-what each saw on its way shows whether the answer depends on the localisation or on the temperature.
+``γ² ≥ nβ h``. From there, one group anneals the localisation at the full nβ, so that its chains spread out from the
+point. The other anneals the temperature at the final γ, so that its chains, spread over the whole ball at first, fall
+into the valleys; where there are enough of them, they are resampled at every level. Where both come to the same mean,
+it is the equilibrium; the means at the levels show whether it depends on the localisation or on the temperature.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from allroads.points.llc.chains import Draws
-from allroads.points.llc.diagnostics import ESS, Diagnostics, diagnose
-from allroads.points.llc.run import SMALL, Run, mean_quality
+from allroads.points.sampling.chains import Draws, Observe
+from allroads.points.sampling.diagnostics import ESS, Diagnostics, diagnose
+from allroads.points.sampling.run import SMALL, Run, mean_acceptance
 
 LEVEL_ROUNDS, SMALL_ROUNDS, FINAL_ROUNDS = 2, 6, 6
 """Rounds at each level on the way, the same where there are few parameters, and of tuning at the last."""
@@ -30,7 +30,7 @@ PATIENCE = 4
 
 @dataclass(frozen=True)
 class Level:
-    """What was seen on the way: nβ, γ, mean energy, its standard error."""
+    """One level of an annealing: nβ, γ, mean energy, its standard error."""
 
     nbeta: float
     localisation: float
@@ -39,21 +39,21 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Record:
+class ChainRecord:
     """What a run leaves of one point.
 
     Attributes:
         energy: ``[chains, draws]`` of the measured rounds: ``nβ (L − L₀)``: first the group whose localisation was
-            loosened, then the cooled one; of a population, that one alone.
+            annealed, then the one whose temperature was; of a population, that one alone.
         warmup: The same of the tuning at the last level.
         distance: ``‖w − w*‖²`` of the measured draws.
         observed: What was observed at the measured draws.
-        quality: Mean acceptance of the measured draws; the worse of the groups.
-        population: Whether the measured chains are the cooled group alone, resampled at every level.
-        loosened, cooled: The levels of the two groups, in the order of the run, without the last.
+        acceptance: Mean acceptance of the measured draws; the worse of the groups.
+        population: Whether the measured chains are the second group alone, resampled at every level.
+        localisation_anneal, temperature_anneal: The levels of the two groups, in order, without the last.
         step_size: The smaller of the groups' steps.
         stiffness: Curvature of the stiffest direction in the metric.
-        steps: Gradients a draw.
+        steps: Gradients per draw.
         gradients: Gradients in all.
     """
 
@@ -61,24 +61,24 @@ class Record:
     warmup: np.ndarray
     distance: np.ndarray
     observed: Any
-    quality: float
+    acceptance: float
     population: bool
-    loosened: tuple[Level, ...]
-    cooled: tuple[Level, ...]
+    localisation_anneal: tuple[Level, ...]
+    temperature_anneal: tuple[Level, ...]
     step_size: float
     stiffness: float
     steps: int
     gradients: int
 
 
-def sample(run: Run, observe: Any = None, extra: Any = None) -> list[Record]:
-    """Run the schedule; a record a point."""
+def run_schedule(run: Run, observe: Observe | None = None, extra: Any = None) -> list[ChainRecord]:
+    """Run the schedule; one record per point."""
     plan = run.plan
-    seen: list[tuple] = []
+    seen: list[tuple[np.ndarray, np.ndarray, list[float], list[float]]] = []
     for nbeta, gamma in run.levels[:-1]:
         run.move_to(nbeta, gamma)
-        outs = []
-        rounds = LEVEL_ROUNDS if run.question.dimension > SMALL else SMALL_ROUNDS
+        outs: list[Draws] = []
+        rounds = LEVEL_ROUNDS if run.free.dimension > SMALL else SMALL_ROUNDS
         while len(outs) < rounds or (len(outs) < PATIENCE * rounds and _falling(*outs[-2:])):
             outs.append(run.round())
             run.tune(outs[-1])
@@ -86,13 +86,13 @@ def sample(run: Run, observe: Any = None, extra: Any = None) -> list[Record]:
         found = [diagnose(energy) for energy in np.concatenate([out.energy for out in kept], axis=2)]
         seen.append((nbeta, gamma, [d.mean for d in found], [d.standard_error for d in found]))
     run.move_to(*run.levels[-1])
-    warm = _warm(run)
+    warm = _burn_in(run)
     measured = _measure(run, observe, extra)
-    quality = np.mean([mean_quality(out) for out in measured], axis=0)
+    acceptance = np.mean([mean_acceptance(out) for out in measured], axis=0)
 
     def gathered(outs: list[Draws], field: str) -> Any:
         """``[points, all chains, all draws, …]``."""
-        parts = [jax.tree.map(run.merged, getattr(out, field)) for out in outs]
+        parts = [jax.tree.map(run.merge_groups, getattr(out, field)) for out in outs]
         return jax.tree.map(lambda *rounds: np.concatenate(rounds, axis=2), *parts)
 
     energy, distance, observed = (gathered(measured, field) for field in ("energy", "distance", "observed"))
@@ -102,16 +102,16 @@ def sample(run: Run, observe: Any = None, extra: Any = None) -> list[Record]:
         sites = [i + run.points * group for group in range(run.groups)]
         ways = [tuple(Level(*(float(part[site]) for part in level)) for level in seen) for site in sites]
         records.append(
-            Record(
+            ChainRecord(
                 energy=energy[i],
                 warmup=warmup[i],
                 distance=distance[i],
                 observed=jax.tree.map(lambda part, i=i: part[i], observed),
-                quality=float(quality[sites].min()),
+                acceptance=float(acceptance[sites].min()),
                 population=run.is_population,
-                loosened=ways[0] if plan.ladder else (),
-                cooled=ways[-1] if plan.ladder else (),
-                step_size=float((run.step / (run.stiffness if run.rule.stochastic else 1.0))[sites].min()),
+                localisation_anneal=ways[0] if plan.ladder else (),
+                temperature_anneal=ways[-1] if plan.ladder else (),
+                step_size=float((run.step / (run.stiffness if run.sampler.stochastic else 1.0))[sites].min()),
                 stiffness=float(run.stiffness[sites].max()),
                 steps=run.steps,
                 gradients=run.gradients,
@@ -120,15 +120,15 @@ def sample(run: Run, observe: Any = None, extra: Any = None) -> list[Record]:
     return records
 
 
-def _warm(run: Run) -> list[Draws]:
+def _burn_in(run: Run) -> list[Draws]:
     """Rounds at the last level that are not measured: of tuning, 6 and up to four times as many until chains settle.
 
     Where parameters are many, 6 more follow in the metric that was found, as one that follows the chains' gradients
-    favours high energies (see ``Run._learn``); of the rounds that a burn-in asks for, the second half are such. The
-    step is tuned on, by less and less.
+    favours high energies (see ``Run._update_metric``); of the rounds that a burn-in asks for, the second half are such.
+    The step is tuned on, by less and less.
     """
     plan = run.plan
-    many = run.question.dimension > SMALL
+    many = run.free.dimension > SMALL
     if plan.burn_in is None:
         tuned, most, settling = FINAL_ROUNDS, PATIENCE * FINAL_ROUNDS, SETTLING_ROUNDS * many
     else:
@@ -147,7 +147,7 @@ def _warm(run: Run) -> list[Draws]:
 
 
 def _falling(before: Draws, last: Draws) -> bool:
-    """Whether the energy is still on its way down at some site; a level left too early is harder to mend at the next.
+    """Whether the energy is still on its way down at some site; a level left too early costs more at the next.
 
     What chance would let it fall by is taken from the equilibrium, where the variance is about the mean, and a tenth
     of the draws: the spread of chains on their way says nothing.
@@ -159,12 +159,18 @@ def _falling(before: Draws, last: Draws) -> bool:
 
 def _settled(run: Run, out: Draws) -> bool:
     """Whether steps are accepted neither seldom nor nearly always, and the groups have come near each other."""
-    quality = mean_quality(out)
-    tuned = run.rule.target is None or run.plan.step_size is not None or ((quality > 0.4) & (quality < 0.97)).all()
-    return bool(tuned) and all(found.r_hat < 1.5 or found.close for found in map(diagnose, run.merged(out.energy)))
+    acceptance = mean_acceptance(out)
+    tuned = (
+        run.sampler.target_acceptance is None
+        or run.plan.step_size is not None
+        or ((acceptance > 0.4) & (acceptance < 0.97)).all()
+    )
+    return bool(tuned) and all(
+        found.r_hat < 1.5 or found.close for found in map(diagnose, run.merge_groups(out.energy))
+    )
 
 
-def _measure(run: Run, observe: Any, extra: Any) -> list[Draws]:
+def _measure(run: Run, observe: Observe | None, extra: Any) -> list[Draws]:
     """Rounds until the mean is as precise as asked, at every point, or there have been enough.
 
     Where valleys bend, chains come to places that the metric does not fit, and fewer and fewer steps are accepted. So
@@ -173,10 +179,10 @@ def _measure(run: Run, observe: Any, extra: Any) -> list[Draws]:
     measured: list[Draws] = []
     for count in range(run.plan.rounds):
         if measured:
-            run.tune_step(mean_quality(measured[-1]), gain=count**-0.5)
+            run.tune_step(mean_acceptance(measured[-1]), gain=count**-0.5)
         measured.append(run.round(observe=observe, extra=extra))
         if not run.plan.fixed and len(measured) >= 4 and len(measured) % 2 == 0:
-            energy = np.concatenate([run.merged(out.energy) for out in measured], axis=2)
+            energy = np.concatenate([run.merge_groups(out.energy) for out in measured], axis=2)
             if all(_enough(diagnose(chains), run.plan.precision) for chains in energy):
                 break
     return measured

@@ -1,0 +1,130 @@
+"""Chains in one compiled call: points × chains side by side, a number of draws one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from allroads.explorers.samplers import Sampler
+from allroads.pfmap.network import Params
+from allroads.pfmap.objective import Examples, Objective
+from allroads.points.sampling.free_parameters import FreeParameters
+from allroads.points.sampling.metric import Moments, moments, to_weights
+from allroads.points.sampling.posterior import LocalPosterior, build_posterior, squared_distance
+
+VECTORISED = 50_000
+"""Parameters of the chains that run side by side; beyond, their arrays leave the cache."""
+
+Observe = Callable[[Params, Any], Any]
+"""``(params, extra) -> pytree of arrays``, evaluated at every draw."""
+
+
+class Draws(NamedTuple):
+    """Of each chain and draw: ``[points, chains, draws]``, and what was observed with further axes behind.
+
+    Attributes:
+        energy: ``nβ (L − L₀)``.
+        acceptance: The Metropolis acceptance, or what stands for it.
+        distance: ``‖w − w*‖²``.
+        observed: What ``observe`` gave, or ``None``.
+        moments: Mean second moments of gradients over chains and draws, ``[points, …]``, or ``None``.
+    """
+
+    energy: Any
+    acceptance: Any
+    distance: Any
+    observed: Any
+    moments: Any
+
+
+@lru_cache(maxsize=64)
+def compiled_chains(
+    objective: Objective,
+    free: FreeParameters,
+    sampler: Sampler,
+    draws: int,
+    batch: int | None,
+    adapt: bool,
+    observe: Observe | None,
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """``start(z, …) -> states`` and ``run(states, …, step_size, steps, keys) -> (states, Draws)``.
+
+    Args:
+        objective: What is sampled.
+        free: Its free coordinates.
+        sampler: Without options, as the step is an argument of ``run``.
+        draws: Draws per call.
+        batch: Examples per gradient; ``None``: all.
+        adapt: Whether moments of gradients are taken, for a metric.
+        observe: What is evaluated at every draw, or ``None``.
+    """
+    sequential = free.dimension > VECTORISED // 2  # side by side, even one chain is slower
+
+    def start(z: Any, local: LocalPosterior, data: Examples, nbeta: Any, key: Any) -> Any:
+        return sampler.init(z, build_posterior(objective, free, local, data, nbeta, batch), key)
+
+    def weights(z: Any, local: LocalPosterior) -> Params:
+        steps = [to_weights(x, m) for x, m in zip(free.split(z), local.metric, strict=True)]
+        return free.params(free.displace(local.leaves, steps))
+
+    def gradient_moments(z: Any, local: LocalPosterior, data: Examples, nbeta: Any, key: Any) -> tuple[Moments, ...]:
+        """Second moments of the gradient at a draw, in the coordinates of the weights."""
+        posterior = build_posterior(objective, free, local, data, nbeta, batch)
+        _, gradient = posterior.batch_gradient(posterior.split(z), key)
+        parts = [to_weights(g * m.masses, m) for g, m in zip(gradient, local.metric, strict=True)]
+        return tuple(moments(b, g) for b, g in zip(free.blocks, parts, strict=True))
+
+    def run(
+        state: Any, local: LocalPosterior, data: Examples, nbeta: Any, step: Any, steps: Any, key: Any, extra: Any
+    ) -> tuple[Any, Draws]:
+        posterior = build_posterior(objective, free, local, data, nbeta, batch)
+
+        def draw(carry: tuple[Any, Any], key: Any) -> tuple[tuple[Any, Any], tuple[Any, ...]]:
+            state, total = carry
+            state, out = sampler.draw(key, state, posterior, step, steps)
+            z = state.position
+            distance = squared_distance(local, posterior.split(z))
+            if adapt:
+                total = jax.tree.map(jnp.add, total, gradient_moments(z, local, data, nbeta, key))
+            observed = None if observe is None else observe(weights(z, local), extra)
+            return (state, total), (out.energy, out.acceptance, distance, observed)
+
+        empty = None
+        if adapt:
+            zero = [jnp.zeros((b.rows, b.columns)) for b in free.blocks]
+            empty = tuple(moments(b, x) for b, x in zip(free.blocks, zero, strict=True))
+        (state, total), (energy, acceptance, distance, observed) = jax.lax.scan(
+            draw, (state, empty), jax.random.split(key, draws)
+        )
+        return state, Draws(energy, acceptance, distance, observed, jax.tree.map(lambda x: x / draws, total))
+
+    def run_point(
+        states: Any, local: LocalPosterior, data: Examples, nbetas: Any, step: Any, steps: Any, keys: Any, extra: Any
+    ) -> tuple[Any, Draws]:
+        def one(chain: tuple[Any, Any, Any]) -> tuple[Any, Draws]:
+            state, nbeta, key = chain
+            return run(state, local, data, nbeta, step, steps, key, extra)
+
+        if sequential:
+            states, out = jax.lax.map(one, (states, nbetas, keys))
+        else:
+            states, out = jax.lax.map(one, (states, nbetas, keys), batch_size=VECTORISED // free.dimension)
+        return states, out._replace(moments=jax.tree.map(lambda x: x.mean(0), out.moments))
+
+    def run_points(
+        states: Any, local: LocalPosterior, data: Examples, nbetas: Any, step: Any, steps: Any, keys: Any, extra: Any
+    ) -> tuple[Any, Draws]:
+        def of(point: tuple[Any, ...]) -> tuple[Any, Draws]:
+            states, local, nbetas, step, keys = point
+            return run_point(states, local, data, nbetas, step, steps, keys, extra)
+
+        points = (states, local, nbetas, step, keys)
+        found: tuple[Any, Draws] = jax.lax.map(of, points) if sequential else jax.vmap(of)(points)
+        return found
+
+    start_chains = jax.vmap(jax.vmap(start, in_axes=(0, None, None, 0, 0)), in_axes=(0, 0, None, 0, 0))
+    return jax.jit(start_chains), jax.jit(run_points)

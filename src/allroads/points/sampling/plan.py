@@ -1,0 +1,288 @@
+"""Options of chains: what callers may choose, checked, and what is chosen where they do not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any, TypedDict
+
+from allroads.checks import check_choice, check_count, check_number, check_positive
+from allroads.errors import InputError, MemoryBudgetError
+from allroads.explorers.samplers import (
+    HMC,
+    MCLMC,
+    SAMPLERS,
+    SGLD,
+    Sampler,
+    StochasticSampler,
+    build_sampler,
+    resolve_sampler,
+)
+from allroads.pfmap.precision import float64
+from allroads.points.sampling.free_parameters import FreeParameters, Mask
+from allroads.points.sampling.metric import LARGEST
+
+COPIES = 12
+"""Arrays of the size of the parameters that a chain holds at once."""
+OBSERVED_COPIES = 3
+"""How often what was observed is held at once."""
+OBSERVED_ROUNDS = 8
+"""Fewest rounds that a budget of memory must allow."""
+CHEAP, BATCH = 5e8, 512
+"""Examples × parameters up to which every gradient takes all examples by default, and the examples of a batch
+otherwise; where all are at most two batches, a gradient of all is worth its cost, as only it can be tested."""
+SIZES = ((20, 128, 50), (100, 32, 50), (1_000, 8, 50), (20_000, 8, 20), (200_000, 8, 10), (math.inf, 4, 5))
+"""Chains, and draws per round, by the number of parameters: the fewer there are, the more a given precision takes."""
+MOST_ROUNDS = 40
+"""Rounds measured at most by default."""
+PRECISIONS: dict[str, Callable[[], AbstractContextManager[None]]] = {"float64": float64, "float32": nullcontext}
+"""Contexts of the precisions; whoever computes in double precision around a call has it in either."""
+
+
+@dataclass(frozen=True)
+class Chains:
+    """How many chains run, for how long, and in which coordinates.
+
+    Args:
+        count: Chains, run as one batch: an even number, at least 4, or with ``ladder=False`` any from 2. Default 8; 32
+            up to 100 free parameters, 128 up to 20.
+        draws: Draws measured of each chain, in whole rounds of up to 50 (5 where parameters are many), rounded up.
+            Default: until the standard error is as small as ``precision`` asks.
+        burn_in: Draws of tuning at the last localisation, in whole rounds too; beyond 100 free parameters,
+            the second half of them in a metric that stays. Default 6 rounds, or 12.
+        max_draws: Most draws measured where ``draws`` is absent. Default 40 rounds.
+        metric: ``"curvature"``: directions are scaled by the curvature of the loss, layer by layer; ``"none"``.
+        ladder: Whether chains come to the posterior from two sides, by levels of localisation and of temperature.
+            Without, all start at the point: faster, and blind to what the levels would show.
+        dtype: ``"float64"``, or ``"float32"``: faster, with a baseline that is good to seven digits only.
+        memory: Bytes that the chains, and what they observe, may each take. Default 4 GiB.
+
+    Raises:
+        InputError: If a number is no whole number of a possible size.
+        UnknownNameError: For a metric or dtype that does not exist.
+
+    Example:
+        >>> Chains(count=5)
+        Traceback (most recent call last):
+        allroads.errors.InputError: count: expected an even number of chains, as they come in two groups; got 5. ...
+    """
+
+    count: int | None = None
+    draws: int | None = None
+    burn_in: int | None = None
+    max_draws: int | None = None
+    metric: str = "curvature"
+    ladder: bool = True
+    dtype: str = "float64"
+    memory: int = 2**32
+
+    def __post_init__(self) -> None:
+        check_count("count", self.count, 4 if self.ladder else 2, absent=True)
+        check_count("draws", self.draws, 4, absent=True)
+        check_count("burn_in", self.burn_in, 0, absent=True)
+        check_count("max_draws", self.max_draws, 4, absent=True)
+        check_choice("metric", self.metric, ("curvature", "none"))
+        check_choice("dtype", self.dtype, PRECISIONS)
+        check_number("memory", self.memory, 0)
+        if self.count is not None and self.count % 2 and self.ladder:
+            raise InputError(
+                f"count: expected an even number of chains, as they come in two groups; got {self.count}. Or give "
+                "ladder=False."
+            )
+
+    def precision(self) -> AbstractContextManager[None]:
+        """The context in which chains of this dtype are computed."""
+        return PRECISIONS[self.dtype]()
+
+
+def resolve_chains(chains: Chains | None) -> Chains:
+    """The options of chains; ``None``: the default ones.
+
+    Raises:
+        InputError: If they are something else.
+    """
+    if chains is None:
+        return Chains()
+    if not isinstance(chains, Chains):
+        raise InputError(f"chains: expected Chains(count=…, draws=…); got {chains!r}.")
+    return chains
+
+
+class SamplingOptions(TypedDict, total=False):
+    """The keywords that all measures over chains share; each means what it means for :func:`allroads.llc`.
+
+    Attributes:
+        sampler: A sampler or its name.
+        chains: How many, and for how long.
+        nbeta: nβ.
+        localisation: γ.
+        mask: The free parameters.
+        precision: Standard error of the mean energy to reach, as a share of it or of 1.
+        seed: Decides everything random.
+    """
+
+    sampler: Sampler | str | None
+    chains: Chains | None
+    nbeta: float | None
+    localisation: float | None
+    mask: Mask
+    precision: float
+    seed: int
+
+
+def options_from_names(
+    *,
+    sampler: str | None = None,
+    batch_size: int | None = None,
+    step_size: float | None = None,
+    precision: float = 0.01,
+    nbeta: float | None = None,
+    localisation: float | None = None,
+    **chains: Any,
+) -> SamplingOptions:
+    """Options from plain names and numbers, as command lines and configuration files give them.
+
+    Args:
+        sampler: A name. Default: ``"sgld"`` where a batch is given, else chosen by the size of the problem.
+        batch_size: Examples per gradient.
+        step_size: Of the sampler, which must then be named.
+        precision: As for :func:`allroads.llc`.
+        nbeta: nβ.
+        localisation: γ.
+        **chains: Options of :class:`Chains`, and ``chains`` for its ``count``.
+
+    Raises:
+        InputError: If an option cannot be used.
+        UnknownNameError: For a sampler that does not exist.
+
+    Example:
+        >>> options_from_names(sampler="sgld", batch_size=8, chains=6, draws=50)["chains"].count
+        6
+    """
+    found = SamplingOptions(precision=precision, nbeta=nbeta, localisation=localisation)
+    if "chains" in chains:
+        chains["count"] = chains.pop("chains")
+    found["chains"] = Chains(**chains)
+    name = "sgld" if sampler is None and batch_size is not None else sampler
+    if name is None and step_size is not None:
+        raise InputError("step_size: it is counted differently by each sampler; name the sampler too.")
+    if name is not None:
+        check_choice("sampler", name, SAMPLERS)
+        found["sampler"] = build_sampler(SAMPLERS[name], step_size=step_size, batch_size=batch_size)
+    return found
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to sample, with nothing left open but the step.
+
+    Args:
+        sampler: The sampler, without options.
+        chains: Chains per point.
+        draws: Draws per chain and round.
+        burn_in: Draws of tuning at the last localisation; ``None``: as many rounds as are usual.
+        rounds: Most rounds measured.
+        fixed: Whether exactly that many rounds are measured.
+        batch: Examples per gradient of a stochastic sampler; ``None``: all.
+        step_size: Of the sampler; ``None``: tuned.
+        rotate: Whether the metric is made from curvature; else it is one number.
+        precision: Standard error, as a share of the mean or of 1, at which sampling ends.
+        ladder: Whether the chains come in two groups from two sides; else all start at the posterior asked for.
+    """
+
+    sampler: Sampler
+    chains: int
+    draws: int
+    burn_in: int | None
+    rounds: int
+    fixed: bool
+    batch: int | None
+    step_size: float | None
+    rotate: bool
+    precision: float
+    ladder: bool
+
+
+def make_plan(
+    dimension: int,
+    examples: int,
+    sampler: Sampler | str | None = None,
+    chains: Chains | None = None,
+    precision: float = 0.01,
+) -> Plan:
+    """The options of :func:`allroads.llc`, held against the problem, with what is absent chosen.
+
+    Args:
+        dimension: Number d of free parameters.
+        examples: Number n of examples.
+        sampler: A sampler or its name. Default: HMC, or SGLD where a gradient of all examples is dear.
+        chains: Their options.
+        precision: Standard error to reach.
+
+    Raises:
+        InputError: If the sampler or its batch does not suit the problem.
+        UnknownNameError: If no sampler has that name.
+    """
+    chains = resolve_chains(chains)
+    if sampler is None:
+        sampler = HMC() if examples * dimension <= CHEAP or examples <= 2 * BATCH else SGLD()
+    sampler = resolve_sampler(sampler)
+    check_positive(precision=precision)
+    if isinstance(sampler, MCLMC) and dimension < 2:
+        raise InputError("sampler 'mclmc' needs at least two free parameters; take 'hmc'.")
+    batch = None
+    if isinstance(sampler, StochasticSampler):
+        batch = sampler.batch_size or min(examples, BATCH)
+        if batch > examples:
+            raise InputError(f"batch_size: the data have {examples} examples; got {batch}. Give at most {examples}.")
+    usual, draws = next((count, draws) for limit, count, draws in SIZES if dimension <= limit)
+    draws = draws if chains.draws is None else min(draws, chains.draws)
+    return Plan(
+        sampler=sampler.without_options(),
+        chains=chains.count or usual,
+        draws=draws,
+        burn_in=chains.burn_in,
+        rounds=math.ceil((chains.draws or chains.max_draws or MOST_ROUNDS * draws) / draws),
+        fixed=chains.draws is not None,
+        batch=None if batch == examples else batch,
+        step_size=sampler.step_size,
+        rotate=chains.metric == "curvature",
+        precision=precision,
+        ladder=chains.ladder,
+    )
+
+
+def check_memory(free: FreeParameters, chains: int, memory: int) -> None:
+    """Refuse chains that do not fit.
+
+    Raises:
+        MemoryBudgetError: With the bytes that they need.
+    """
+    sides = sum(side**2 for b in free.blocks for side in (b.rows, b.columns) if side <= LARGEST)
+    needed = 8 * (COPIES * chains * free.dimension + 4 * sides)
+    if needed > memory:
+        raise MemoryBudgetError(
+            f"{chains} chains of {free.dimension:,} parameters in double precision need about "
+            f"{needed / 2**30:.1f} GiB; the budget is {memory / 2**30:.1f} GiB. Raise memory, take fewer chains, or "
+            "restrict the parameters with mask."
+        )
+
+
+def within_memory(plan: Plan, width: int, memory: int) -> Plan:
+    """The plan with no more rounds than fit, where each draw observes ``width`` numbers.
+
+    Raises:
+        MemoryBudgetError: If the rounds asked for do not fit, or fewer than eight do.
+    """
+    a_round = 8 * OBSERVED_COPIES * plan.chains * plan.draws * width
+    allowed = memory // a_round
+    needed = plan.rounds if plan.fixed else min(plan.rounds, OBSERVED_ROUNDS)
+    if allowed < needed:
+        raise MemoryBudgetError(
+            f"{width} numbers seen at each of {plan.chains} × {needed * plan.draws} draws need about "
+            f"{needed * a_round / 2**30:.1f} GiB; the budget is {memory / 2**30:.1f} GiB. Raise memory, name fewer "
+            "examples, or ask for fewer draws."
+        )
+    return replace(plan, rounds=min(plan.rounds, allowed))

@@ -1,0 +1,162 @@
+"""The localised posterior in the coordinates of a metric, and compiled looks at loss, gradient and curvature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from allroads.explorers.samplers import Posterior
+from allroads.pfmap.objective import Examples, Objective
+from allroads.points.sampling.free_parameters import FreeParameters, join
+from allroads.points.sampling.metric import (
+    Metric,
+    Moments,
+    curvature_metric,
+    gradient_metric,
+    moments,
+    rotate,
+    rotate_back,
+    uniform,
+)
+
+
+class LocalPosterior(NamedTuple):
+    """What a posterior around one point w* is made of.
+
+    Attributes:
+        leaves: Arrays of w*.
+        baseline: Loss of each example there, ``[n]``.
+        metric: Of each block.
+        localisation: γ.
+    """
+
+    leaves: list[Any]
+    baseline: Any
+    metric: tuple[Metric, ...]
+    localisation: Any
+
+
+def build_posterior(
+    objective: Objective, free: FreeParameters, local: LocalPosterior, data: Examples, nbeta: Any, batch: int | None
+) -> Posterior:
+    """The posterior of one chain in the coordinates of its point's metric.
+
+    The loss of a batch is taken relative to the loss at w* of the same batch, so that what the two share cancels.
+    """
+    widths = [m.masses**-0.5 for m in local.metric]  # here, so that it is not done again at every gradient
+
+    def moved(parts: list[Any]) -> Any:
+        steps = [rotate(x * width, m.left, m.right) for x, m, width in zip(parts, local.metric, widths, strict=True)]
+        return free.params(free.displace(local.leaves, steps))
+
+    def energy(parts: list[Any]) -> Any:
+        return nbeta * (objective.losses(moved(parts), data) - local.baseline).mean()
+
+    def batch_energy(parts: list[Any], key: Any) -> Any:
+        if batch is None:
+            return energy(parts)
+        chosen = jax.random.randint(key, (batch,), 0, data.labels.shape[0])
+        return nbeta * (objective.losses(moved(parts), data.batch(chosen)) - local.baseline[chosen]).mean()
+
+    def prior(parts: list[Any]) -> Any:
+        return local.localisation / 2 * squared_distance(local, parts)
+
+    return Posterior(lambda z: energy(free.split(z)), batch_energy, prior, free.split, join)
+
+
+def squared_distance(local: LocalPosterior, parts: list[Any]) -> Any:
+    """``‖w − w*‖²``; rotations keep lengths, so the displacement need not be rotated."""
+    return sum((x**2 / m.masses).sum() for x, m in zip(parts, local.metric, strict=True))
+
+
+@lru_cache(maxsize=64)
+def compiled_losses(objective: Objective, free: FreeParameters) -> Callable[..., Any]:
+    """``(leaves, data) -> per-example losses [points, n]`` at stacked points."""
+    return jax.jit(jax.vmap(lambda leaves, data: objective.losses(free.params(leaves), data), in_axes=(0, None)))
+
+
+@lru_cache(maxsize=64)
+def compiled_gradient(objective: Objective, free: FreeParameters) -> Callable[..., Any]:
+    """``(leaves, data) -> flat gradients of the mean loss over the free coordinates, [points, d]``."""
+
+    def gradient(leaves: list[Any], data: Examples) -> Any:
+        found = jax.grad(lambda w: objective.losses(free.params(w), data).mean())(leaves)
+        return join(free.matrices(found))
+
+    return jax.jit(jax.vmap(gradient, in_axes=(0, None)))
+
+
+@lru_cache(maxsize=64)
+def compiled_curvature_metric(
+    objective: Objective, free: FreeParameters, rotated: bool, probes: int
+) -> Callable[..., Any]:
+    """``(leaves, data, keys, h_max) -> metric`` whose masses are curvatures of the mean loss.
+
+    They come from products of the Hessian with random vectors; without ``rotated``, all are h_max.
+    """
+
+    def one(leaves: list[Any], data: Examples, key: Any, curvature: Any) -> tuple[Metric, ...]:
+        if not rotated:
+            return tuple(uniform(curvature) for _ in free.blocks)
+
+        def gradient(steps: list[Any]) -> list[Any]:
+            def mean_loss(steps: list[Any]) -> Any:
+                return objective.losses(free.params(free.displace(leaves, steps)), data).mean()
+
+            found: list[Any] = jax.grad(mean_loss)(steps)
+            return found
+
+        zero = [jnp.zeros((b.rows, b.columns)) for b in free.blocks]
+
+        def probe(total: tuple[Moments, ...], key: Any) -> tuple[tuple[Moments, ...], None]:
+            keys = jax.random.split(key, len(zero))
+            noise = [jax.random.normal(k, x.shape) for k, x in zip(keys, zero, strict=True)]
+            products = jax.jvp(gradient, (zero,), (noise,))[1]
+            seen = tuple(moments(b, p) for b, p in zip(free.blocks, products, strict=True))
+            return jax.tree.map(jnp.add, total, seen), None
+
+        empty = tuple(moments(b, x) for b, x in zip(free.blocks, zero, strict=True))
+        total, _ = jax.lax.scan(probe, empty, jax.random.split(key, probes))
+        return tuple(curvature_metric(jax.tree.map(lambda x: x / probes, m)) for m in total)
+
+    return jax.jit(jax.vmap(one, in_axes=(0, None, 0, 0)))
+
+
+@lru_cache(maxsize=64)
+def compiled_rotation(free: FreeParameters) -> Callable[..., Any]:
+    """``(flat gradients, metric) -> `` their components in the metric's directions, one entry per block."""
+
+    def one(gradient: Any, metric: tuple[Metric, ...]) -> tuple[Any, ...]:
+        return tuple(rotate_back(part, m.left, m.right) for part, m in zip(free.split(gradient), metric, strict=True))
+
+    return jax.jit(jax.vmap(one))
+
+
+@lru_cache(maxsize=64)
+def compiled_gradient_metric() -> Callable[..., Any]:
+    """``(moments, γ) -> metric`` of stacked points."""
+    return jax.jit(jax.vmap(lambda of, floor: tuple(gradient_metric(m, floor) for m in of)))
+
+
+@lru_cache(maxsize=64)
+def compiled_stiffness(objective: Objective, free: FreeParameters, iterations: int = 12) -> Callable[..., Any]:
+    """``(z, local, data, nβ, key) -> `` largest curvature of ``energy`` at z by power iteration, ``[points]``."""
+
+    def one(z: Any, local: LocalPosterior, data: Examples, nbeta: Any, key: Any) -> Any:
+        posterior = build_posterior(objective, free, local, data, nbeta, None)
+
+        def iterate(_: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:
+            vector, _ = carry
+            product = jax.jvp(jax.grad(posterior.energy), (z,), (vector,))[1]
+            length = jnp.linalg.norm(product)
+            return product / jnp.maximum(length, np.finfo(length.dtype).tiny), length
+
+        first = jax.random.normal(key, z.shape)
+        return jax.lax.fori_loop(0, iterations, iterate, (first / jnp.linalg.norm(first), jnp.zeros(())))[1]
+
+    return jax.jit(jax.vmap(one, in_axes=(0, 0, None, 0, 0)))
