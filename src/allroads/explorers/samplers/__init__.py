@@ -9,11 +9,11 @@
 ``mclmc``            microcanonical Langevin dynamics
 ===================  ===================================================================
 
-A sampler moves a flat vector under a :class:`Posterior`; :func:`sampler_explorer` makes it an explorer of a network's
+A sampler moves a flat vector under a :class:`Posterior`; :class:`SamplerExplorer` makes it an explorer of a network's
 parameters, and :func:`allroads.llc` runs it in coordinates of its own.
 """
 
-from allroads.explorers.samplers.explorer import sampler_explorer
+from allroads.explorers.samplers.explorer import SamplerExplorer
 from allroads.explorers.samplers.hmc import HMC
 from allroads.explorers.samplers.mala import MALA
 from allroads.explorers.samplers.mclmc import MCLMC
@@ -35,5 +35,5 @@ __all__ = [
     "Draw",
     "Posterior",
     "Sampler",
-    "sampler_explorer",
+    "SamplerExplorer",
 ]
