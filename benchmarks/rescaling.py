@@ -29,7 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 from command_line import command_line
 
-from allroads import Network, ParameterFunctionMap, barrier, directness, float64, llc, local_volume
+from allroads import Network, ParameterFunctionMap, Problem, barrier, directness, float64, llc, local_volume
 from allroads.explorers.build import build_explorer
 from allroads.explorers.explore import explore
 from allroads.explorers.trajectory import Trajectory
@@ -108,7 +108,7 @@ def trained_length(case: Case) -> Callable[[np.ndarray], Any]:
         network = Network(lambda key: rescaled(NETWORK.init(key), factors), NETWORK.apply)
         adam = build_explorer("adam", learning_rate=0.01)
         options = {"steps": 100, "blocks": [32, 64], "orders": 1, "members": 2}
-        return prequential_length(network, "bce", case.inputs, case.labels, adam, **options)
+        return prequential_length(Problem(network, "bce", case.inputs, case.labels), adam, **options)
 
     return length
 
@@ -151,7 +151,9 @@ def make_case() -> Case:
     inputs = rng.normal(size=(64, 6))
     labels = (np.sin(2 * inputs[:, 0]) + inputs[:, 1] * inputs[:, 2] > 0).astype(int)
     adam = build_explorer("adam", learning_rate=0.01)
-    return Case(explore(NETWORK, "bce", inputs, labels, adam, 2, steps=400), jnp.asarray(inputs), jnp.asarray(labels))
+    return Case(
+        explore(Problem(NETWORK, "bce", inputs, labels), adam, 2, steps=400), jnp.asarray(inputs), jnp.asarray(labels)
+    )
 
 
 def change(measure: Callable[[np.ndarray], Any], before: np.ndarray, factors: list[np.ndarray]) -> float:

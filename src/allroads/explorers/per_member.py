@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
+from allroads.errors import InputError
 from allroads.explorers.explorer import Explorer, Info, ProblemLike, State
 from allroads.pfmap.network import Params
 
@@ -69,6 +70,19 @@ class Lifted(PerMember):
     def rule(self) -> Rule:
         """The rule of one member."""
         return self.lifted
+
+
+def member_rule(explorer: Explorer) -> Rule:
+    """The rule that an explorer applies to each member.
+
+    Raises:
+        InputError: If its members do not move each on its own.
+    """
+    if not isinstance(explorer, PerMember):
+        raise InputError(
+            f"explorer {explorer.name!r}: expected one whose members move each on its own, such as Adam; it mixes them."
+        )
+    return explorer.rule
 
 
 def per_member(rule: Rule, *, name: str = "per member", batch_size: int | None = None) -> Explorer:

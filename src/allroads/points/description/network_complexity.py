@@ -10,6 +10,7 @@ from typing import Any
 from allroads.errors import InputError
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
+from allroads.pfmap.problem import Problem
 from allroads.points.description.compressed_length import compressed_length
 from allroads.points.description.factorised_size import factorised_size
 from allroads.points.description.prequential_length import prequential_length
@@ -78,5 +79,5 @@ def network_complexity(
     if training is not None:
         if "steps" not in training:
             raise InputError("training: expected the options of prequential_length, 'steps' among them.")
-        found["prequential_length"] = prequential_length(network, loss, inputs, labels, **training)
+        found["prequential_length"] = prequential_length(Problem(network, loss, inputs, labels), **training)
     return MappingProxyType(found)
