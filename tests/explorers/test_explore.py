@@ -1,9 +1,13 @@
+import copy
+import json
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from allroads import InputError, Network, Problem, explore, float64
+from allroads import InputError, Network, Problem, Target, explore, float64
 from allroads.errors import MemoryBudgetError, UnknownNameError
 from allroads.explorers.build import build_explorer
 from allroads.explorers.gd import GD
@@ -205,3 +209,33 @@ def test_log_spaced_steps_begin_at_0_end_at_the_last_and_never_repeat(steps, rec
     spaced = log_spaced(steps, records)
     assert spaced[0] == 0 and spaced[-1] == steps
     assert (np.diff(spaced) > 0).all() and len(spaced) <= records
+
+
+def test_a_trajectory_is_a_result():
+    run = explore(PROBLEM, "adam", 2, steps=20, held_out=(X[:4], Y[:4]))
+    leaves, structure = jax.tree.flatten(run)
+    again = jax.tree.unflatten(structure, leaves)
+    for copied in (again, pickle.loads(pickle.dumps(run)), copy.deepcopy(run)):
+        assert (copied.values == run.values).all() and copied.statuses == run.statuses
+        assert (copied.cost.gradients == 20).all() and copied.status == "ok"
+    assert (run.value == run.curves["train_loss"][:, -1]).all() and run.error is None
+    assert run.stats["gradients"] == 40 and run.stats["examples"] == 40 * 24 and run.stats["diverged"] == 0
+    found = json.loads(json.dumps(run.to_dict()))
+    assert found["statuses"] == ["ok", "ok"]
+    assert found["cost"]["gradients"] == [20, 20] and len(found["value"]) == 2
+    assert len(repr(run)) < 200 and "members=2" in repr(run) and "ok" in repr(run)
+    drawn = run.plot().to_dict()
+    assert len(drawn["data"]["values"]) == 2 * 2 * len(run.steps)
+    assert run._repr_html_().count("<svg") == 1
+
+
+def test_a_target_makes_its_problems():
+    target = Target("sign", inputs=X, labels=(Y[:, 0] > 0).astype(int), train_size=16)
+    network = mlp((5, 8, 2))
+    problem, aside = target.problem(network), target.held_out_problem(network)
+    assert problem == Problem(network, target.loss, target.train.inputs, target.train.labels) and len(aside) == 8
+    run = explore(problem, "gd", 1, steps=3, held_out=aside)
+    start = jax.tree.map(lambda leaf: leaf[0, 0], run.params)
+    assert run.curves["held_out_loss"][0, 0] == pytest.approx(float(aside.mean(start)), rel=1e-6)
+    with pytest.raises(InputError, match="one number per output"):
+        target.problem(network, "mse")

@@ -119,7 +119,7 @@ def read_safetensors(path: str | Path) -> Arrays:
     if content.startswith(PICKLE_MAGIC) and content[8:9] != b"{":  # a length of 128 begins like a pickle
         raise _pickle(path)
     try:
-        parts = safetensors.deserialize(content)
+        parts: list[tuple[str, dict[str, Any]]] = safetensors.deserialize(content)  # type: ignore[no-untyped-call]
         return {name: np.frombuffer(p["data"], DTYPES[p["dtype"]]).reshape(p["shape"]) for name, p in parts}
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise InputError(
@@ -208,7 +208,7 @@ def _is_run(source: Any, template: Params) -> bool:
 def _is_point(value: Any, template: Params) -> bool:
     if isinstance(value, Mapping):
         return bool(value) and all(isinstance(key, str) for key in value)
-    same = jax.tree.structure(value) == jax.tree.structure(template)
+    same = bool(jax.tree.structure(value) == jax.tree.structure(template))  # type: ignore[operator]
     return same or not isinstance(value, list | tuple)
 
 
@@ -305,10 +305,10 @@ def _common_steps(runs: list[_Run]) -> list[int]:
 
 def _common_probes(runs: list[_Run]) -> Any:
     first = runs[0].probes
+    wanted = jax.tree.leaves(first)
     for run in runs[1:]:
-        same = jax.tree.structure(run.probes) == jax.tree.structure(first) and all(
-            np.array_equal(a, b) for a, b in zip(jax.tree.leaves(run.probes), jax.tree.leaves(first), strict=True)
-        )
+        leaves = jax.tree.leaves(run.probes)
+        same = len(leaves) == len(wanted) and all(np.array_equal(a, b) for a, b in zip(leaves, wanted, strict=True))
         if not same:
             raise InputError(f"checkpoints: {run.name} was recorded with other probes than {runs[0].name}.")
     return first

@@ -180,13 +180,12 @@ def pack_width(network: Network, params: Params, examples: Any, most: int = 64) 
         return most
     weights = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(params))
     member = 4 * weights + intermediate_bytes(jax.make_jaxpr(network.apply)(params, examples).jaxpr)
-    return min(most, 2 ** int(max(0.0, math.log2(CACHE_BYTES / member))))
+    return min(most, 1 << int(max(0.0, math.log2(CACHE_BYTES / member))))
 
 
 def _indices(members: int | Sequence[int]) -> np.ndarray:
     """The indices of the members."""
-    count = isinstance(members, numbers.Integral)
-    indices = np.arange(members) if count else np.asarray(members)
+    indices = np.arange(int(members)) if isinstance(members, numbers.Integral) else np.asarray(members)
     if isinstance(members, bool) or indices.ndim != 1 or not len(indices) or indices.dtype.kind not in "iu":
         raise InputError(f"members: expected a count of 1 or more, or a list of indices; got {members!r}.")
     if indices.min() < 0:

@@ -68,7 +68,7 @@ class Recorder:
         if probes is not None and kept is None:
             arrays = {f"inputs{k}": array for k, array in enumerate(_parts(probes))}
             with open(self.directory / PROBES, "wb") as file:
-                np.savez(file, **arrays)
+                np.savez(file, allow_pickle=False, **arrays)
         self._names: dict[str, tuple[int, ...]] | None = None
         self._last: int | None = None
         self._offered: int | None = None

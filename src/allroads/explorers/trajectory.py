@@ -40,7 +40,8 @@ class Cost:
     @property
     def examples(self) -> np.ndarray:
         """Examples that went through either."""
-        return self.gradient_examples + self.forward_examples
+        total: np.ndarray = self.gradient_examples + self.forward_examples
+        return total
 
     @classmethod
     def of(cls, gradients: np.ndarray, forwards: np.ndarray, examples: np.ndarray) -> Cost:

@@ -39,15 +39,16 @@ def learning_curves(run: Trajectory) -> altair.Chart:
         for step, loss in zip(run.steps, curve[m], strict=True)
         if np.isfinite(loss)
     ]
-    scale = "log" if all(row["loss"] > 0 for row in rows) else "linear"
+    positive = all((curve[np.isfinite(curve)] > 0).all() for curve in present.values())
     colours = alt.Scale(domain=list(present), range=[COLOURS[label] for label in present])
-    return (
-        alt.Chart(alt.Data(values=rows))
+    drawn: altair.Chart = (
+        alt.Chart(alt.Data(values=rows))  # type: ignore[no-untyped-call]
         .mark_line(opacity=0.7, strokeWidth=1)
         .encode(
             x=alt.X("step:Q", scale=alt.Scale(type="log"), title="1 + step"),
-            y=alt.Y("loss:Q", scale=alt.Scale(type=scale), title="loss"),
+            y=alt.Y("loss:Q", scale=alt.Scale(type="log" if positive else "linear"), title="loss"),
             color=alt.Color("examples:N", scale=colours, title=None),
             detail="member:N",
         )
     )
+    return drawn

@@ -186,7 +186,8 @@ def _block(losses: np.ndarray, uniform: float, code: str) -> np.ndarray:
     if code == "last":
         return losses[:, -1]
     terms = np.concatenate([losses, np.full((len(losses), 1), uniform)], axis=1)
-    return math.log(terms.shape[1]) - logsumexp(-terms, axis=1)
+    mixed: np.ndarray = math.log(terms.shape[1]) - logsumexp(-terms, axis=1)
+    return mixed
 
 
 def _part(problem: Problem, chosen: np.ndarray) -> Problem:
