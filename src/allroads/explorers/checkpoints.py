@@ -395,7 +395,7 @@ def _check_extras(found: Mapping[tuple[str, int], Arrays], wanted: Mapping[str, 
         if name.endswith(("running_mean", "running_var")):
             raise InputError(
                 f"checkpoints: {name} changes along the run, and the network keeps it fixed. Make the network with "
-                "from_torch(module, inputs, statistics='params'), so that it is read with the weights."
+                "from_torch(module, inputs, running_statistics='params'), so that it is read with the weights."
             )
         raise InputError(
             f"checkpoints: they hold {name}, which the network lacks; expected the weights of this network: "

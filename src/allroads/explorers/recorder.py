@@ -118,8 +118,8 @@ class Recorder:
         """Print what was written and the time that it took, in seconds and as a share of the loop's."""
         whole = time.perf_counter() - self._began
         print(
-            f"recorder: {self._count} checkpoints ({self._bytes / 2**20:,.1f} MiB) in {self.directory}; "
-            f"{self._seconds:.2f} s, {self._seconds / max(whole, 1e-9):.1%} of {whole:.1f} s"
+            f"recorder: {self._count} checkpoint{'s' * (self._count != 1)} ({self._bytes / 2**20:,.1f} MiB) in "
+            f"{self.directory}; {self._seconds:.2f} s, {self._seconds / max(whole, 1e-9):.1%} of {whole:.1f} s"
         )
 
     def __enter__(self) -> Recorder:

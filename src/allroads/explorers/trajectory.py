@@ -202,7 +202,7 @@ class Trajectory(Result):
         params, last, alive = _frozen(found.params, len(found.steps))
         curves, values = _observed(network, objectives, params, data)
         if "train_loss" in curves and not np.isfinite(curves["train_loss"]).all():
-            params, last, alive = _frozen(params, len(found.steps), curves["train_loss"])
+            params, last, alive = _frozen(found.params, len(found.steps), curves["train_loss"])
             curves, values = _observed(network, objectives, params, data)
         return cls(
             members=found.members,
