@@ -22,7 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 from command_line import command_line
 
-from allroads import ParameterFunctionMap, explore, float64, llc
+from allroads import ParameterFunctionMap, Problem, explore, float64, llc
+from allroads.explorers.recording import Recording
 from allroads.explorers.samplers import SGLD
 from allroads.networks.convolutional import convolutional
 from allroads.networks.mlp import mlp
@@ -88,7 +89,7 @@ def same_training() -> float:
             start = jax.tree.map(
                 lambda leaf: jnp.asarray(np.asarray(leaf), jnp.float64)[None], network.init(jax.random.key(1))
             )
-            run = explore(network, "bce", inputs.astype(float), labels.astype(float), "adam", 1, steps=200, start=start)
+            run = explore(Problem(network, "bce", inputs, labels), "adam", 1, steps=200, start=start)
         return run.curves["train_loss"]
 
     here = losses()
@@ -98,10 +99,10 @@ def same_training() -> float:
 
 
 def packed(width: int) -> dict[str, Any]:
-    network, inputs, labels = task()
+    problem = Problem(task()[0], "bce", *task()[1:])
 
     def run() -> Any:
-        return explore(network, "bce", inputs, labels, "adam", width, steps=1000, pack=width, memory=2**34).values
+        return explore(problem, "adam", width, steps=1000, record=Recording(pack=width, memory=2**34)).values
 
     row = {"members": width, "microseconds_per_member_step": seconds(run, 2) / width / 1000 * 1e6}
     print(f"{width:6} MLPs 7-40-40-1 side by side: {row['microseconds_per_member_step']:8.3f} µs a member-step")

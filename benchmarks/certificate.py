@@ -23,10 +23,12 @@ from command_line import command_line
 
 from allroads.explorers.build import build_explorer
 from allroads.explorers.explore import explore
+from allroads.explorers.recording import Recording
 from allroads.networks.build import build
 from allroads.paths.angles import angles
 from allroads.paths.certify import certify, turning_bound
 from allroads.paths.stages import stages
+from allroads.pfmap.problem import Problem
 from allroads.targets.build import build_target
 
 ROUNDING = 1e-12
@@ -165,7 +167,7 @@ def training(target_options: dict, network_options: dict, explorer_options: dict
     network = build(options.pop("kind"), target.interface, **options)
     explorer = build_explorer(explorer_options["kind"], **{k: v for k, v in explorer_options.items() if k != "kind"})
     x, y = target.train.inputs, target.train.labels
-    run = explore(network, target.loss, x, y, explorer, members, steps=steps, records=64, checkpoints=2)
+    run = explore(Problem(network, target.loss, x, y), explorer, members, steps=steps, record=Recording(checkpoints=2))
     chart = "outputs" if target.loss == "mse" else "sphere"
     rows = []
     for member in range(members):

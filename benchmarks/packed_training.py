@@ -34,9 +34,10 @@ import optax
 import torch
 import torch.nn.functional as F
 
-from allroads import Network, explore
-from allroads.explorers.build import build_explorer
+from allroads import Network, Problem, explore
+from allroads.explorers.adam import Adam
 from allroads.explorers.explore import pack_width
+from allroads.explorers.recording import Recording
 from allroads.networks.build import build
 from allroads.pfmap.losses import resolve_loss
 from allroads.targets.build import build_target
@@ -53,6 +54,7 @@ class Workload:
         self.name, self.network, self.loss = name, network, target.loss
         probes = target.full if target.full is not None and len(target.full) <= examples else target.train
         self.inputs, self.labels = probes.inputs[:examples], probes.labels[:examples]
+        self.problem = Problem(network, target.loss, self.inputs, self.labels)
         self.members, self.steps = members, steps  # members a round
 
 
@@ -243,9 +245,8 @@ def check_equal(work: Workload) -> float:
     """Largest difference of the losses of the first ten steps between the four; the start is the same."""
     start = work.network.init(jax.random.fold_in(jax.random.fold_in(jax.random.key(0), 0), 0))
     steps = 10
-    ours = explore(work.network, work.loss, work.inputs, work.labels, "adam", 1, steps=steps, records=steps + 1).curves[
-        "train_loss"
-    ][0][:steps]
+    run = explore(work.problem, "adam", 1, steps=steps, record=Recording(records=steps + 1))
+    ours = run.curves["train_loss"][0][:steps]
     others = [torch_loop(work, start, steps), torch_vmap(work, start, 2, steps)]
     return max(float(np.abs(ours - np.array(other)).max()) for other in others)
 
@@ -271,13 +272,11 @@ def timed(run: Callable[[], Any]) -> float:
 def measure(work: Workload, matrix: Any, product: Any, rounds: int) -> dict[str, Any]:
     start = work.network.init(jax.random.key(0))
     width = pack_width(work.network, start, work.inputs, work.members)
-    adam = build_explorer("adam", learning_rate=RATE)
+    adam = Adam(learning_rate=RATE)
 
     def ours(first: int = 0, members: int = work.members) -> Any:
         chosen = range(first, first + members)
-        return explore(
-            work.network, work.loss, work.inputs, work.labels, adam, chosen, steps=work.steps, memory=2**32, pack=width
-        )
+        return explore(work.problem, adam, chosen, steps=work.steps, record=Recording(memory=2**32, pack=width))
 
     bare = bare_scan(work, width)
     compile_seconds = timed(lambda: ours(members=width))

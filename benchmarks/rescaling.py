@@ -114,7 +114,7 @@ def trained_length(case: Case) -> Callable[[np.ndarray], Any]:
         network = Network(lambda key: rescaled(NETWORK.init(key), factors), NETWORK.apply)
         adam = build_explorer("adam", learning_rate=0.01)
         options = {"steps": 100, "blocks": [32, 64], "orders": 1, "members": 2}
-        return prequential_length(network, "bce", case.inputs, case.labels, adam, **options)
+        return prequential_length(Problem(network, "bce", case.inputs, case.labels), adam, **options)
 
     return length
 
@@ -157,7 +157,9 @@ def make_case() -> Case:
     inputs = rng.normal(size=(64, 6))
     labels = (np.sin(2 * inputs[:, 0]) + inputs[:, 1] * inputs[:, 2] > 0).astype(int)
     adam = build_explorer("adam", learning_rate=0.01)
-    return Case(explore(NETWORK, "bce", inputs, labels, adam, 2, steps=400), jnp.asarray(inputs), jnp.asarray(labels))
+    return Case(
+        explore(Problem(NETWORK, "bce", inputs, labels), adam, 2, steps=400), jnp.asarray(inputs), jnp.asarray(labels)
+    )
 
 
 def change(measure: Callable[[np.ndarray], Any], before: np.ndarray, factors: list[np.ndarray]) -> float:

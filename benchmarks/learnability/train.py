@@ -11,10 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.explorers.explorer import Explorer, Problem
+from allroads.explorers.explorer import Explorer, TracedProblem
+from allroads.explorers.per_member import member_rule
 from allroads.explorers.schedule import log_spaced
-from allroads.pfmap.losses import correct, resolve_loss
+from allroads.pfmap.losses import correct
 from allroads.pfmap.network import Network
+from allroads.pfmap.objective import Examples, Objective
 
 LADDER = (5, 10, 20, 40, 80, 160, 320)
 """Steps at which parameters are kept."""
@@ -49,30 +51,31 @@ class Seen:
 
 @lru_cache(maxsize=4)
 def compiled(network: Network, explorer: Explorer, loss: str) -> tuple[Callable, Callable]:
-    """``start(params, keys, examples)`` and ``advance(states, data, labels, begin, end)`` of a pack."""
-    per_example = resolve_loss(loss)
-
-    def mean_loss(params: Any, inputs: Any, labels: Any) -> Any:
-        return per_example(network.apply(params, inputs), labels).mean()
+    """``start(params, keys, inputs, labels)`` and ``advance(states, data, labels, begin, end)`` of a pack."""
+    objective, rule = Objective(network, loss), member_rule(explorer)
 
     def right(outputs: Any, labels: Any) -> Any:
         hits = correct(outputs, labels, loss) if loss == "cross_entropy" else correct(outputs, labels > 0, "bce")
         return hits.mean()
 
-    def start(params: Any, keys: Any, examples: int) -> Any:
-        return jax.vmap(lambda key: explorer.init(params, key, examples))(keys)
+    def start(params: Any, keys: Any, inputs: Any, labels: Any) -> Any:
+        def member(key: Any, labels: Any) -> Any:
+            return rule.init(key, params, TracedProblem(objective, Examples(inputs, labels)))
+
+        return jax.vmap(member)(keys, labels)
 
     def advance(states: Any, data: tuple, labels: tuple, begin: Any, end: Any) -> tuple[Any, tuple]:
         def member(state: Any, labels: tuple) -> tuple[Any, tuple]:
-            problem = Problem(mean_loss, data[0], labels[0])
-            state = jax.lax.fori_loop(begin, end, lambda index, s: explorer.step(s, problem, index), state)
-            train, held_out = (network.apply(state.params, inputs) for inputs in data)
-            scores = per_example(train, labels[0]).mean(), right(train, labels[0]), right(held_out, labels[1])
-            return state, (*scores, train)
+            train = Examples(data[0], labels[0])
+            problem = TracedProblem(objective, train)
+            state = jax.lax.fori_loop(begin, end, lambda index, s: rule.step(s, problem, index)[0], state)
+            outputs, held_out = (network.apply(state.params, inputs) for inputs in data)
+            losses = objective.from_outputs(outputs, train)
+            return state, (losses.mean(), right(outputs, labels[0]), right(held_out, labels[1]), outputs)
 
         return jax.vmap(member)(states, labels)
 
-    return jax.jit(start, static_argnums=2), jax.jit(advance, donate_argnums=0)
+    return jax.jit(start), jax.jit(advance, donate_argnums=0)
 
 
 def run_pack(
@@ -100,8 +103,8 @@ def run_pack(
         budget: Most steps.
     """
     start, advance = compiled(network, explorer, loss)
-    states = start(params, keys, len(data[0]))
     data, labels = jax.tree.map(jnp.asarray, (data, labels))
+    states = start(params, keys, data[0], labels[0])
     steps, records, snapshots = record_steps(budget), [], {}
     learned = np.zeros(len(thresholds), bool)
     for begin, end in zip(np.concatenate([[0], steps[:-1]]), steps, strict=True):

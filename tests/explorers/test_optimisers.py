@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from allroads import Network, explore, float64
+from allroads import Network, Problem, explore, float64
 from allroads.explorers.build import build_explorer
+from allroads.explorers.recording import Recording
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(20, 4))
@@ -20,9 +21,8 @@ def ours(kind, **options):
     with float64():
         start = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], START)
         explorer = build_explorer(kind, **options)
-        run = explore(
-            NETWORK, "mse", X, Y, explorer, 1, steps=STEPS, records=STEPS + 1, checkpoints=STEPS + 1, start=start
-        )
+        record = Recording(records=STEPS + 1, checkpoints=STEPS + 1)
+        run = explore(Problem(NETWORK, "mse", X, Y), explorer, 1, steps=STEPS, record=record, start=start)
         return {name: leaf[0] for name, leaf in run.params.items()}
 
 

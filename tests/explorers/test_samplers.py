@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from allroads import InputError, Network, explore
+from allroads import InputError, Network, Problem, explore
 from allroads.explorers.build import build_explorer
+from allroads.explorers.recording import Recording
 
 H = np.array([1.0, 4.0])
 NBETA, GAMMA = 25.0, 5.0
@@ -29,7 +30,8 @@ def test_the_variance_is_that_of_the_posterior(kind, options, tolerance):
     network = Network(lambda key: np.zeros(2, np.float32), lambda w, x: x * 0 + w)
     loss = lambda outputs, labels: (H * outputs**2).sum(1) / 2  # noqa: E731
     explorer = build_explorer(kind, nbeta=NBETA, localisation=GAMMA, **options)
-    run = explore(network, loss, np.ones((4, 2)), np.zeros((4, 2)), explorer, 512, steps=30, records=2)
+    problem = Problem(network, loss, np.ones((4, 2)), np.zeros((4, 2)))
+    run = explore(problem, explorer, 512, steps=30, record=Recording(records=2))
     assert np.asarray(run.ends()).var(0) == pytest.approx(1 / (NBETA * H + GAMMA), rel=tolerance)
     assert (run.cost.gradients == 30 * options["steps"]).all()
 

@@ -4,8 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from allroads import Network, directness, explore, float64, turning
-from allroads.explorers.gd import gd
+from allroads import Network, Problem, directness, explore, float64, turning
+from allroads.explorers.gd import GD
+from allroads.explorers.recording import Recording
 from allroads.networks.deep_linear import deep_linear
 from allroads.paths.certify import certify
 
@@ -17,10 +18,8 @@ def saxe_run(s, start, rate, steps, records=512):
     root = np.sqrt(start) * np.eye(n)
     params = {"layers": [{"weight": jnp.asarray(root[None])}, {"weight": jnp.asarray(root[None])}]}
     inputs = np.sqrt(n) * np.eye(n)  # XᵀX / N = I
-    run = explore(
-        network, "mse", inputs, inputs @ np.diag(s), gd(learning_rate=rate), 1, steps=steps, start=params,
-        records=records,
-    )  # fmt: skip
+    problem, record = Problem(network, "mse", inputs, inputs @ np.diag(s)), Recording(records=records)
+    run = explore(problem, GD(learning_rate=rate), 1, steps=steps, start=params, record=record)
     strengths = np.diagonal(run.values[0], axis1=1, axis2=2) / np.sqrt(n)
     # The loss is a mean over n outputs, so its gradient flow is Saxe's with τ = n / 2.
     return run, np.asarray(strengths), np.asarray(run.steps) * rate, n / 2
@@ -61,7 +60,8 @@ def test_kernel_gradient_descent_follows_the_exponential():
     network = Network(lambda key: jnp.zeros(2), lambda w, x: x @ (jnp.sqrt(rates) * w)[:, None])
     with float64():
         # The mean over two examples halves the gradient of a square: df/dt = −K (f − y).
-        run = explore(network, "mse", np.eye(2), np.ones((2, 1)), gd(learning_rate=size), 1, steps=steps, records=4_000)
+        problem = Problem(network, "mse", np.eye(2), np.ones((2, 1)))
+        run = explore(problem, GD(learning_rate=size), 1, steps=steps, record=Recording(records=4_000))
     path, t = run.values[0], run.steps[:, None] * size
     assert np.abs(path[..., 0] - (1 - np.exp(-rates * t))).max() < 5e-3  # first order in the step size
     np.testing.assert_allclose(path[..., 0], 1 - (1 - size * rates) ** run.steps[:, None], atol=1e-12)

@@ -1,23 +1,22 @@
 """The forecast of learnability, its law, and what it refuses."""
 
 from dataclasses import replace
-from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.stats import norm
 
-from allroads import InputError, Network, Target, explore
+from allroads import InputError, Network, Problem, Target, explore
 from allroads.errors import UnknownNameError
-from allroads.explorers.build import build_explorer
+from allroads.explorers.gd import GD
+from allroads.explorers.recording import Recording
 from allroads.networks.mlp import mlp
 from allroads.paths.learnability import learnability
 from allroads.paths.learnability.calibration import Calibration, calibrate, shipped
 from allroads.paths.learnability.features import FEATURES
 from allroads.status import ForecastStatus
 
-gd = partial(build_explorer, "gd")  # equal options give one object, and what was compiled for it
 CUBE = 1.0 - 2.0 * (np.arange(16)[:, None] >> np.arange(4) & 1)
 NETWORK = mlp((4,), 1, widths=(24,))
 LINE = mlp((4,), 1, widths=())
@@ -37,7 +36,7 @@ def forecast(targets, network=NETWORK, inputs=CUBE, loss="mse", explorer="gd", *
 @pytest.fixture(scope="module")
 def found():
     targets = {"parity": CUBE.prod(axis=1), "bit": CUBE[:, 0], "flat": np.ones(16)}
-    return forecast(targets, explorer=gd(learning_rate=0.01), budget=200)
+    return forecast(targets, explorer=GD(learning_rate=0.01), budget=200)
 
 
 def test_every_row_has_all_that_was_promised(found):
@@ -58,14 +57,16 @@ def test_every_row_has_all_that_was_promised(found):
 
 def test_half_of_the_chance_lies_at_the_predicted_steps(found):
     steps = found["parity"].steps
-    at = forecast({"parity": CUBE.prod(axis=1)}, explorer=gd(learning_rate=0.01), budget=round(steps))
+    at = forecast({"parity": CUBE.prod(axis=1)}, explorer=GD(learning_rate=0.01), budget=round(steps))
     assert at["parity"].probability == pytest.approx(0.5, abs=0.02)
 
 
 def test_the_starts_are_those_of_explore():
     """A map that is linear is predicted to the step, from the very starts that explore draws."""
-    easy = forecast({"bit": CUBE[:, 0]}, LINE, explorer=gd(learning_rate=0.003), seeds=3)["bit"]
-    run = explore(LINE, "mse", CUBE, CUBE[:, :1], gd(learning_rate=0.003), 3, steps=1000, records=1000)
+    easy = forecast({"bit": CUBE[:, 0]}, LINE, explorer=GD(learning_rate=0.003), seeds=3)["bit"]
+    run = explore(
+        Problem(LINE, "mse", CUBE, CUBE[:, :1]), GD(learning_rate=0.003), 3, steps=1000, record=Recording(records=1000)
+    )
     actual = [run.steps[curve <= 0.1][0] for curve in run.curves["train_loss"]]
     assert np.ptp(actual) > 20  # the starts differ
     assert float(easy.baselines["hitting time"]) == pytest.approx(np.mean(actual), abs=1)
@@ -94,8 +95,8 @@ def doubting():
 
 def test_what_is_learned_first_is_not_predicted_but_known():
     targets = {"bit": CUBE[:, 0], "parity": CUBE.prod(axis=1)}
-    found = forecast(targets, LINE, explorer=gd(learning_rate=0.1), learn=2, budget=40)
-    run = explore(LINE, "mse", CUBE, CUBE[:, :1], gd(learning_rate=0.1), 2, steps=40, records=41)
+    found = forecast(targets, LINE, explorer=GD(learning_rate=0.1), learn=2, budget=40)
+    run = explore(Problem(LINE, "mse", CUBE, CUBE[:, :1]), GD(learning_rate=0.1), 2, steps=40)
     actual = [run.steps[curve <= 0.1][0] for curve in run.curves["train_loss"]]
     assert found.learned_first == 2 and found["bit"].probability == 1
     assert found["bit"].interval == pytest.approx((min(actual), max(actual)), abs=1)
@@ -107,7 +108,7 @@ def test_what_is_learned_first_corrects_the_law_for_the_others():
     law = doubting()
     wrong = replace(law, mean=(np.log(3.0), *law.mean[1:]))
     targets = {"one": CUBE[:, 0], "two": CUBE[:, 1], "sum": (CUBE[:, 0] + CUBE[:, 2]) / 2**0.5}
-    options = {"explorer": gd(learning_rate=0.003), "seeds": 2, "calibration": wrong}
+    options = {"explorer": GD(learning_rate=0.003), "seeds": 2, "calibration": wrong}
     before = forecast(targets, LINE, **options)
     after = forecast(targets, LINE, **options, learn=1)
     (known,) = [row.name for row in after if row.interval[1] < 1.3 * row.interval[0]]  # of two starts

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from allroads import InputError, Network, ParameterFunctionMap, float64
-from allroads.explorers.adam import adam
-from allroads.explorers.gd import gd
-from allroads.explorers.muon import muon
+from allroads.explorers.adam import Adam
+from allroads.explorers.gd import GD
+from allroads.explorers.muon import Muon
 from allroads.networks.mlp import mlp
 from allroads.paths.learnability.boolean import boolean_baselines, boolean_rows
 from allroads.paths.learnability.eigenlearning import eigenlearning
@@ -47,7 +47,7 @@ def look_along_the_line(inputs, labels, goals, rate=0.3):
     """A start of the linear network, and what it shows of each target under gradient descent."""
     with float64():
         start = np.asarray(LINE.init(jax.random.key(3)))
-        return start, look(LINE, "mse", gd(learning_rate=rate), repeated(start, len(labels)), inputs, labels, goals)
+        return start, look(LINE, "mse", GD(learning_rate=rate), repeated(start, len(labels)), inputs, labels, goals)
 
 
 def descend(inputs, y, w, rate, goal):
@@ -71,7 +71,7 @@ def test_what_a_linear_network_cannot_say_is_never_reached():
     inputs = np.array([[1.0, 0], [1.0, 0], [0, 1.0]])
     line = Network(lambda key: jnp.zeros(2), lambda w, x: (x @ w)[:, None])
     odd = np.array([[1.0, -1.0, 0.0]])
-    assert look(line, "mse", gd(), np.zeros((1, 2)), inputs, odd, np.array([0.05]))[0].steps == math.inf
+    assert look(line, "mse", GD(), np.zeros((1, 2)), inputs, odd, np.array([0.05]))[0].steps == math.inf
 
 
 def test_kernel_descent_is_followed_to_a_step():
@@ -92,7 +92,7 @@ def one_hop(spectrum, level):
 
 @pytest.mark.parametrize("level", [0.5, 1e-2, 1e-4])
 def test_the_pace_of_gradient_descent_is_the_hitting_time(level):
-    for explorer in (gd(learning_rate=0.2), gd(learning_rate=1e-4)):
+    for explorer in (GD(learning_rate=0.2), GD(learning_rate=1e-4)):
         found = own_steps(explorer, {"w": np.zeros((3, 2)), "b": np.zeros(2)}, [one_hop(MODE, level)])[0]
         assert found == pytest.approx(hitting_time(MODE, level), rel=1e-3)
 
@@ -102,7 +102,7 @@ def test_the_pace_of_a_step_of_one_length_is_the_way_over_it():
     for level in (0.25, 1e-2):
         flow = hitting_time(MODE, level)
         rate = -math.log(1 - 1e-3)
-        found = own_steps(muon(momentum=0.0, nesterov=False), {"w": np.zeros((3, 2))}, [one_hop(MODE, level)])[0]
+        found = own_steps(Muon(momentum=0.0, nesterov=False), {"w": np.zeros((3, 2))}, [one_hop(MODE, level)])[0]
         assert found == pytest.approx((1 - math.exp(-rate * flow)) / rate, rel=0.02)
 
 
@@ -119,14 +119,14 @@ def test_the_pace_of_adam_is_that_of_adam_on_a_parabola(x64):
             if w <= end:
                 actual.setdefault(end, step)
     with float64() if x64 else contextlib.nullcontext():
-        found = own_steps(adam(learning_rate=1e-3), np.zeros(1), [one_hop(MODE, end**2) for end in actual])
+        found = own_steps(Adam(learning_rate=1e-3), np.zeros(1), [one_hop(MODE, end**2) for end in actual])
     assert found == pytest.approx(list(actual.values()), rel=0.01)
     assert found[-1] < 0.6 * hitting_time(MODE, 0.03**2)  # gradient descent would slow down
 
 
 def test_the_pace_of_what_is_never_reached_or_already_there():
     blind = ResidualSpectrum(np.array([0.0, 0.1]), np.array([1.0, 1.0]))
-    assert own_steps(gd(), np.zeros(2), [one_hop(blind, 0.1), one_hop(MODE, 1.0)]).tolist() == [math.inf, 0.0]
+    assert own_steps(GD(), np.zeros(2), [one_hop(blind, 0.1), one_hop(MODE, 1.0)]).tolist() == [math.inf, 0.0]
 
 
 PRODUCT = Network(lambda key: jnp.array([0.3, 0.1]), lambda w, x: x * w[0] * w[1], name="product")
@@ -149,7 +149,7 @@ def test_hops_follow_a_kernel_that_grows():
     signs = np.array([[1.0], [-1.0]])
     with float64():
         loss = (0.03 - 1) ** 2
-        args = PRODUCT, "mse", gd(learning_rate=1e-3), repeated(jnp.array([0.3, 0.1]), 1), signs, signs[None]
+        args = PRODUCT, "mse", GD(learning_rate=1e-3), repeated(jnp.array([0.3, 0.1]), 1), signs, signs[None]
         seen = {most: look(*args, np.array([0.01 * loss]), hops=most)[0] for most in (1, 2, 24)}
     actual = steps_of_a_product(0.3, 0.1, 1.0, 1e-3, 0.01)
     by_the_first_kernel = math.log(0.01) / (2 * math.log1p(-2e-3 * (0.3**2 + 0.1**2)))
@@ -209,7 +209,7 @@ def test_lanczos_agrees_with_the_whole_kernel():
     with float64():
         params = jax.tree.map(jnp.asarray, network.init(jax.random.key(0)))
         points, goals = repeated(params, 4), np.full(4, 0.1)
-        seen = look(network, "mse", gd(learning_rate=0.01), points, bits, labels, goals, krylov=32, hops=1)
+        seen = look(network, "mse", GD(learning_rate=0.01), points, bits, labels, goals, krylov=32, hops=1)
         flat = plain_spectra(network, "mse", repeated(params, 4), bits, labels)
         kernel = np.asarray(ParameterFunctionMap(network, bits).kernel(params))
         outputs = np.asarray(network.apply(params, bits))[:, 0]

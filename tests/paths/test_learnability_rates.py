@@ -7,12 +7,12 @@ import optax
 import pytest
 
 from allroads import Network, float64
-from allroads.explorers.adam import adam
+from allroads.explorers.adam import Adam
 from allroads.explorers.build import build_explorer
-from allroads.explorers.gd import gd
-from allroads.explorers.gradient import gradient_explorer
-from allroads.explorers.muon import muon
-from allroads.explorers.sgd import sgd
+from allroads.explorers.gd import GD
+from allroads.explorers.gradient import Optax
+from allroads.explorers.muon import Muon
+from allroads.explorers.sgd import SGD
 from allroads.paths.learnability.point import look, repeated
 from allroads.paths.learnability.reading import begun, rescales, turned
 from allroads.paths.learnability.response import Moves, mean_rate, response
@@ -22,12 +22,12 @@ def test_explorers_are_read_off_their_steps():
     params = {"a": jnp.zeros((3, 2)), "b": jnp.zeros(4)}
     slope = {"a": jnp.arange(1.0, 7.0).reshape(3, 2), "b": jnp.array([1.0, -1.0, 2.0, 5.0])}
     key = jax.random.key(0)
-    assert float(response(gd(learning_rate=0.2), params, slope, key)["a"]) == pytest.approx(0.2, rel=1e-4)
-    silent = response(gd(learning_rate=0.2), params, slope | {"a": jnp.zeros((3, 2))}, key)
+    assert float(response(GD(learning_rate=0.2), params, slope, key)["a"]) == pytest.approx(0.2, rel=1e-4)
+    silent = response(GD(learning_rate=0.2), params, slope | {"a": jnp.zeros((3, 2))}, key)
     assert float(silent["a"]) == pytest.approx(0.2, rel=1e-4)
-    heavy = response(sgd(learning_rate=0.01, momentum=0.9, batch_size=4), params, slope, key)
+    heavy = response(SGD(learning_rate=0.01, momentum=0.9, batch_size=4), params, slope, key)
     assert float(heavy["b"]) == pytest.approx(0.1, rel=0.1)
-    signs = response(adam(learning_rate=0.003), params, slope, key)
+    signs = response(Adam(learning_rate=0.003), params, slope, key)
     for leaf in ("a", "b"):
         g = np.asarray(slope[leaf])
         assert float(signs[leaf]) == pytest.approx(0.003 * np.abs(g).sum() / (g**2).sum(), rel=1e-3)
@@ -50,7 +50,7 @@ def read(rate, before, after):
     """Adam where the gradient goes from one to another: the reading, and the rates of the elements."""
     with float64():
         before, after, key = jnp.asarray(before), jnp.asarray(after), jax.random.key(0)
-        explorer, params = adam(learning_rate=rate), jnp.zeros(before.shape)
+        explorer, params = Adam(learning_rate=rate), jnp.zeros(before.shape)
         start = begun(explorer, params, before, response(explorer, params, before, key), key)
         return turned(explorer, start, after)
 
@@ -81,15 +81,15 @@ def test_the_mean_rate_weighs_leaves_by_their_sizes():
 def test_moves_that_are_mostly_noise_have_one_rate():
     key, slope = jax.random.key(0), jnp.array([1.0, 4.0, 0.5])
     rule = optax.chain(optax.adam(0.01), optax.add_noise(1e-2, 0.0, 0))
-    noisy = gradient_explorer("noisy", rule, None)
+    noisy = Optax(rule, name="noisy")
     start = begun(noisy, jnp.zeros(3), slope, response(noisy, jnp.zeros(3), slope, key), key)
     assert len(set(turned(noisy, start, slope)[1].tolist())) == 1
 
 
 @pytest.mark.parametrize(
     ("explorer", "does"),
-    [(gd(), False), (sgd(momentum=0.9, weight_decay=0.1), False), (build_explorer("sgld", nbeta=10.0), False),
-     (adam(), True), (muon(), True)],
+    [(GD(), False), (SGD(momentum=0.9, weight_decay=0.1), False), (build_explorer("sgld", nbeta=10.0), False),
+     (Adam(), True), (Muon(), True)],
 )  # fmt: skip
 def test_who_rescales_gradients(explorer, does):
     assert rescales(explorer, {"w": jnp.zeros((3, 2)), "b": jnp.zeros(2)}) is does
@@ -108,7 +108,7 @@ def test_hops_follow_adam_within_a_leaf():
     goals = 0.02 * (labels**2).mean(axis=1)
     with float64():
         start = jax.tree.map(np.asarray, DIAGONAL.init(jax.random.key(0)))
-        explorer = adam(learning_rate=1e-3)
+        explorer = Adam(learning_rate=1e-3)
         seen = look(DIAGONAL, "mse", explorer, repeated(start, 3), inputs, labels, goals)
     actual = []
     for y, goal in zip(labels, goals, strict=True):
@@ -130,7 +130,7 @@ def test_adam_on_a_linear_map_is_read_again_where_the_gradient_has_turned():
     labels = (rng.normal(size=(6, 4)) / np.geomspace(1, 0.5, 6)[:, None]).T @ inputs.T
     goals = 0.01 * (labels**2).mean(axis=1)
     with float64():
-        seen = look(LINE, "mse", adam(learning_rate=1e-3), repeated(np.zeros(6), 4), inputs, labels, goals)
+        seen = look(LINE, "mse", Adam(learning_rate=1e-3), repeated(np.zeros(6), 4), inputs, labels, goals)
     actual = []
     for y, goal in zip(labels, goals, strict=True):
         w, by_hand = np.zeros(6), Moments(1e-3)
@@ -150,7 +150,7 @@ def test_layers_under_an_output_that_starts_at_zero_are_learned_too():
         lambda key: {"w": jnp.asarray(w), "v": jnp.asarray(v)}, lambda p, x: jnp.tanh(x @ p["w"]) @ p["v"]
     )
     with float64():
-        explorer = gd(learning_rate=0.1)
+        explorer = GD(learning_rate=0.1)
         seen = look(network, "mse", explorer, repeated({"w": w, "v": v}, 1), inputs, label[None], np.array([0.1]))[0]
     steps = 0
     while (((hidden := np.tanh(inputs @ w)) @ v - label) ** 2).mean() > 0.1:

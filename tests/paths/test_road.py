@@ -7,9 +7,10 @@ import pytest
 from scipy.integrate import quad
 from spelled_out import path_cost_of, road_of
 
-from allroads import Network, ParameterFunctionMap, explore, float64
+from allroads import Network, ParameterFunctionMap, Problem, explore, float64
 from allroads.errors import InputError, MemoryBudgetError, UnknownNameError
-from allroads.explorers.gd import gd
+from allroads.explorers.gd import GD
+from allroads.explorers.recording import Recording
 from allroads.networks.mlp import mlp
 from allroads.status import RoadStatus
 
@@ -196,10 +197,8 @@ def test_gradient_flow_is_horizontal_and_longer_than_the_road(bent):
     params, target, found = bent
     with float64():
         start = jax.tree.map(lambda leaf: leaf[None], params)
-        run = explore(
-            TANH, "mse", BITS, target, gd(learning_rate=0.05), 1, steps=20_000, start=start, records=120,
-            checkpoints=120,
-        )  # fmt: skip
+        problem, record = Problem(TANH, "mse", BITS, target), Recording(records=120, checkpoints=120)
+        run = explore(problem, GD(learning_rate=0.05), 1, steps=20_000, start=start, record=record)
         taken = path_cost_of(TANH, run.member(0)["params"], BITS, loss="mse", labels=target)
     assert taken.cost == pytest.approx(taken.parameter_length, rel=2e-3) and taken.cost <= taken.parameter_length
     assert len(taken.lengths) == len(taken.ts) == len(run.checkpoint_steps) > 90

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from spelled_out import interpolation_of
 
-from allroads import InputError, Network, explore, inpca
-from allroads.explorers.gd import gd
+from allroads import InputError, Network, Problem, explore, inpca
+from allroads.explorers.gd import GD
 from allroads.networks.mlp import mlp
 from allroads.paths.directional_similarity import directional_similarity
 from allroads.paths.inpca import bhattacharyya
@@ -187,7 +187,7 @@ def test_interpolation_from_noise_is_monotone_too_and_no_evidence():
     network = mlp((6,), 1, widths=(64,))
     x = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
     y = x[:, :1] + 0.5 * x[:, 1:2]
-    run = explore(network, "mse", x, y, gd(learning_rate=0.01), 1, steps=500)
+    run = explore(Problem(network, "mse", x, y), GD(learning_rate=0.01), 1, steps=500)
     start, end = jax.tree.map(lambda leaf: leaf[0, 0], run.params), run.end(0)
     found = interpolation_of(network, start, end, "mse", x, y)
     assert found.monotone and found.losses[0] > found.losses[-1]

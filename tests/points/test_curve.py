@@ -8,7 +8,8 @@ import pytest
 
 from allroads import InputError, Network, Problem, explore
 from allroads.errors import MemoryBudgetError, UnknownNameError
-from allroads.explorers.gd import gd
+from allroads.explorers.gd import GD
+from allroads.explorers.recording import Recording
 from allroads.points import curve as module
 from allroads.points.change_points import change_points, excess_scatter
 from allroads.points.curve import llc_curve, trajectory_llc
@@ -43,8 +44,8 @@ def test_points_of_one_function_have_their_own_coefficients():
 def test_a_member_of_a_trajectory_descends_to_its_minimum():
     network = Network(lambda key: jax.random.normal(key, (2,)), lambda w, x: x @ w[:, None])
     inputs, labels = np.sqrt(2) * np.eye(2, dtype=np.float32), np.zeros(2, np.float32)  # L = ‖w‖²
-    run = explore(network, "mse", inputs, labels, gd(learning_rate=0.2), 2, steps=40, records=8, checkpoints=4)
-    problem = Problem(network, "mse", inputs, labels)
+    problem, record = Problem(network, "mse", inputs, labels), Recording(records=8, checkpoints=4)
+    run = explore(problem, GD(learning_rate=0.2), 2, steps=40, record=record)
     found = trajectory_llc(problem, run, 1, nbeta=1e3, localisation=1.0, chains=Chains(count=16))
     assert found.steps.tolist() == run.checkpoint_steps.tolist()
     assert found.statuses[0] == found.status == LLCStatus.NOT_AT_MINIMUM and found.value[0] < 0

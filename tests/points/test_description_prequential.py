@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from allroads import Network, float64
+from allroads import Network, Problem, float64
 from allroads.errors import InputError, UnknownNameError
 from allroads.explorers.build import build_explorer
 from allroads.networks.mlp import mlp
@@ -17,6 +17,10 @@ from allroads.points.description.prequential_length import block_ends
 from allroads.status import DescriptionStatus
 
 RNG = np.random.default_rng(0)
+
+
+def length(network, loss, inputs, labels, *arguments, **options):
+    return prequential_length(Problem(network, loss, inputs, labels), *arguments, **options)
 
 
 def silent(classes):
@@ -32,7 +36,7 @@ BIAS = Network(lambda key: jnp.zeros(1), lambda w, x: jnp.broadcast_to(w, (len(x
 def test_a_uniform_predictor_costs_log_c_a_label(classes, code):
     labels = RNG.integers(0, classes, 21)
     with float64():
-        found = prequential_length(
+        found = length(
             silent(classes), "cross_entropy", np.ones((21, 1)), labels, "gd", 2, steps=3, blocks=3, code=code, orders=2
         )
     assert found.value == pytest.approx(21 * math.log2(classes), rel=1e-13)
@@ -44,16 +48,16 @@ def test_a_uniform_predictor_costs_log_c_a_label(classes, code):
 
 def test_every_output_and_every_position_is_a_label():
     bits = Network(lambda key: jnp.zeros(1), lambda w, x: jnp.zeros((len(x), 3)) + 0 * w)
-    found = prequential_length(bits, "bce", np.ones((8, 1)), RNG.integers(0, 2, (8, 3)), "gd", 1, steps=0, blocks=2)
+    found = length(bits, "bce", np.ones((8, 1)), RNG.integers(0, 2, (8, 3)), "gd", 1, steps=0, blocks=2)
     assert found.value == pytest.approx(24, rel=1e-6)
     positions = Network(lambda key: jnp.zeros(1), lambda w, x: jnp.zeros((len(x), 5, 4)) + 0 * w)
     labels = RNG.integers(0, 4, (8, 5))
-    found = prequential_length(positions, "cross_entropy", np.ones((8, 1)), labels, "gd", 1, steps=0, blocks=2)
+    found = length(positions, "cross_entropy", np.ones((8, 1)), labels, "gd", 1, steps=0, blocks=2)
     assert found.value == pytest.approx(8 * 5 * 2, rel=1e-6)
 
 
 def test_one_block_is_the_uniform_code():
-    found = prequential_length(BIAS, "bce", np.ones((9, 1)), np.ones(9), steps=5, blocks=1)
+    found = length(BIAS, "bce", np.ones((9, 1)), np.ones(9), steps=5, blocks=1)
     assert found.value == 9 and found.stats["ends"] == (9,)
 
 
@@ -61,7 +65,7 @@ def test_one_logit_costs_what_the_shares_seen_so_far_say():
     labels = RNG.permutation(np.repeat([0, 1], [30, 50]))
     ends = [10, 35, 80]
     with float64():
-        found = prequential_length(
+        found = length(
             BIAS, "bce", np.ones((80, 1)), labels, build_explorer("gd", learning_rate=4.0), 2,
             steps=200, blocks=ends, code="last", orders=3,
         )  # fmt: skip
@@ -80,7 +84,7 @@ def test_one_logit_costs_what_the_shares_seen_so_far_say():
 
 def test_frequencies_alone_cost_the_code_of_krichevsky_and_trofimov():
     labels = RNG.integers(0, 3, 25)
-    found = prequential_length(silent(3), "cross_entropy", np.ones((25, 1)), labels, "gd", steps=0, blocks=1)
+    found = length(silent(3), "cross_entropy", np.ones((25, 1)), labels, "gd", steps=0, blocks=1)
     counts, expected = [0, 0, 0], 0.0
     for label in labels:
         expected -= math.log2((counts[label] + 0.5) / (sum(counts) + 1.5))
@@ -93,10 +97,8 @@ def test_the_mixture_has_the_mean_probability_of_its_steps_and_the_uniform_code(
     labels, steps = np.ones(12, int), 6
     with float64():
         explorer = build_explorer("gd", learning_rate=2.0)
-        found = prequential_length(BIAS, "bce", np.ones((12, 1)), labels, explorer, 1, steps=steps, blocks=[4, 12])
-        last = prequential_length(
-            BIAS, "bce", np.ones((12, 1)), labels, explorer, 1, steps=steps, blocks=[4, 12], code="last"
-        )
+        found = length(BIAS, "bce", np.ones((12, 1)), labels, explorer, 1, steps=steps, blocks=[4, 12])
+        last = length(BIAS, "bce", np.ones((12, 1)), labels, explorer, 1, steps=steps, blocks=[4, 12], code="last")
     w, chances = 0.0, []
     for _ in range(steps + 1):
         chances.append((1 / (1 + math.exp(-w))) ** 8)
@@ -113,7 +115,7 @@ SHUFFLED = np.random.default_rng(1).permutation(PARITY)
 
 def learned(labels, code="mixture", seed=0):
     adam = build_explorer("adam", learning_rate=0.01)
-    return prequential_length(
+    return length(
         LEARNER, "bce", INPUTS, labels, adam, 2, steps=200, blocks=[48, 128], code=code, orders=2, records=10, seed=seed
     )
 
@@ -138,14 +140,14 @@ def test_a_run_that_diverges_says_so_and_still_has_a_length():
     wild = build_explorer("gd", learning_rate=1e38)
     inputs = RNG.normal(size=(16, 3)).astype(np.float32) * 1e10
     line = Network(lambda key: jax.random.normal(key, (3,)), lambda w, x: (x @ w)[:, None])
-    found = prequential_length(line, "bce", inputs, RNG.integers(0, 2, 16), wild, 2, steps=5, blocks=2, orders=2)
+    found = length(line, "bce", inputs, RNG.integers(0, 2, 16), wild, 2, steps=5, blocks=2, orders=2)
     assert found.status == DescriptionStatus.DIVERGED and found.stats["diverged"] > 0 and math.isfinite(found)
 
 
 def test_a_length_without_bound_is_infinite_and_not_ok():
     cliff = Network(lambda key: jnp.zeros(1), lambda w, x: jnp.where(x > 0, jnp.inf, 0.0) + 0 * w)
     inputs, labels = np.repeat([[0.0], [1.0]], [4, 4], axis=0), np.zeros(8, int)
-    found = prequential_length(cliff, "bce", inputs, labels, "gd", 1, steps=0, blocks=[1, 8], code="last")
+    found = length(cliff, "bce", inputs, labels, "gd", 1, steps=0, blocks=[1, 8], code="last")
     assert found.status == DescriptionStatus.DIVERGED and math.isinf(found) and found.error is None
 
 
@@ -176,14 +178,15 @@ DATA = np.ones((8, 1)), np.array([0, 1] * 4)
         ({"blocks": [0, 8]}, "increase"),
         ({"blocks": [4]}, "increase"),
         ({"inputs": np.ones((0, 1)), "labels": np.ones(0)}, "at least one example"),
-        ({"labels": np.ones(7)}, "one label an input"),
+        ({"labels": np.ones(7)}, "one label per input"),
         ({"labels": np.full(8, 0.5)}, "zeros and ones"),
-        ({"labels": np.full((8, 2), 1)}, "same shape"),
+        ({"weights": np.arange(8.0)}, "every label is sent once"),
+        ({"labels": np.full((8, 2), 1)}, "one number per output"),
         ({"loss": "mse"}, "no length of a code"),
         ({"loss": lambda outputs, labels: outputs[:, 0]}, "no length of a code"),
         ({"loss": "cross_entropy", "labels": np.full(8, 1)}, "classes 0 … 0"),
         ({"loss": "cross_entropy", "labels": np.full(8, -1)}, "classes"),
-        ({"loss": "cross_entropy", "labels": np.zeros(8)}, "integer classes"),
+        ({"loss": "cross_entropy", "labels": np.full(8, 0.5)}, "no whole number"),
         ({"members": 0}, "members"),
         ({"orders": 0}, "orders"),
         ({"explorer": build_explorer("sgd", batch_size=5), "blocks": 2}, "batch_size 5"),
@@ -193,12 +196,13 @@ DATA = np.ones((8, 1)), np.array([0, 1] * 4)
 )
 def test_bad_input_is_named(change, message):
     given = {"network": BIAS, "loss": "bce", "inputs": DATA[0], "labels": DATA[1], "steps": 1, "blocks": 2} | change
+    problem = {name: given.pop(name) for name in ("network", "loss", "inputs", "labels")}
     with pytest.raises(InputError, match=message):
-        prequential_length(**given)
+        prequential_length(Problem(**problem, weights=given.pop("weights", None)), **given)
 
 
 def test_unknown_names():
     with pytest.raises(UnknownNameError, match="'last'"):
-        prequential_length(BIAS, "bce", *DATA, steps=1, code="lst")
+        length(BIAS, "bce", *DATA, steps=1, code="lst")
     with pytest.raises(UnknownNameError, match="'adam'"):
-        prequential_length(BIAS, "bce", *DATA, "adm", steps=1)
+        length(BIAS, "bce", *DATA, "adm", steps=1)

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from allroads import Network, Target, explore
-from allroads.explorers.build import build_explorer
+from allroads.explorers.gd import GD
 from allroads.studies.findings import findings
 from allroads.studies.measures import first_lasting, measure_cell, measure_group, measure_task
 from allroads.studies.probes import road_probes
@@ -35,9 +35,8 @@ def test_scalars_of_gradient_descent_on_a_line():
     mean_square = float((DATA.train.inputs**2).mean())
     rate = 0.05
     held_out = (DATA.held_out.inputs, DATA.held_out.labels)
-    gd = build_explorer("gd", learning_rate=rate)
-    train, probes = (DATA.train.inputs, DATA.train.labels), road_probes(DATA, 256).inputs
-    run = explore(LINE, "mse", *train, gd, 1, steps=60, records=61, held_out=held_out, probes=probes)
+    probes = road_probes(DATA, 256).inputs
+    run = explore(DATA.problem(LINE), GD(learning_rate=rate), 1, steps=60, held_out=held_out, probes=probes)
     measured, records = measure_cell(run, 0, DATA, Recipe())
     contraction = 1 - 2 * rate * mean_square
     constant = DATA.baseline["train_loss"]
@@ -53,9 +52,7 @@ def test_scalars_of_gradient_descent_on_a_line():
 
 
 def test_a_run_that_does_not_move_has_no_directness_but_a_status():
-    run = explore(
-        LINE, "mse", DATA.train.inputs, DATA.train.labels, build_explorer("gd", learning_rate=0.0), 1, steps=3
-    )
+    run = explore(DATA.problem(LINE), GD(learning_rate=0.0), 1, steps=3)
     measured, records = measure_cell(run, 0, DATA, Recipe())
     assert measured["certified_share"] is None and measured["certified_status"] == "degenerate"
     assert measured["stages"] is None and records["certified"].null_count() == len(run.steps)

@@ -1,1 +1,1 @@
-"""Ways to move through parameter space, one algorithm a file, with counted cost."""
+"""Ways to move a population through parameter space, one algorithm per file, with counted cost."""

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 from allroads.errors import InputError, UnknownNameError, nearest_name
-from allroads.explorers.adam import adam, adamw
+from allroads.explorers.adam import Adam, AdamW
+from allroads.explorers.evolution import Evolution
 from allroads.explorers.explorer import Explorer
-from allroads.explorers.gd import gd
-from allroads.explorers.muon import muon
+from allroads.explorers.gd import GD
+from allroads.explorers.muon import Muon
 from allroads.explorers.samplers import SAMPLERS, explorer_builder
-from allroads.explorers.sgd import sgd
+from allroads.explorers.sgd import SGD
 
-EXPLORERS: dict[str, Callable[..., Explorer]] = {"gd": gd, "sgd": sgd, "adam": adam, "adamw": adamw, "muon": muon}
+EXPLORERS: dict[str, Callable[..., Explorer]] = {
+    "gd": GD,
+    "sgd": SGD,
+    "adam": Adam,
+    "adamw": AdamW,
+    "muon": Muon,
+    "evolution": Evolution,
+}
 EXPLORERS |= {name: explorer_builder(sampler) for name, sampler in SAMPLERS.items()}
 
 
 def build_explorer(kind: str, **options: Any) -> Explorer:
-    """The explorer of that name; equal options give the same object, so that compiled runs are used again.
+    """The explorer of that name; equal options give equal explorers, so that compiled runs are used again.
 
     Args:
         kind: One of ``EXPLORERS``.
@@ -31,7 +38,7 @@ def build_explorer(kind: str, **options: Any) -> Explorer:
         InputError: If it has no such option, or a value is out of range.
 
     Example:
-        >>> build_explorer("adam", learning_rate=0.01) is build_explorer("adam", learning_rate=0.01)
+        >>> build_explorer("adam", learning_rate=0.01) == Adam(learning_rate=0.01)
         True
     """
     if kind not in EXPLORERS:
@@ -42,9 +49,25 @@ def build_explorer(kind: str, **options: Any) -> Explorer:
             near = nearest_name(key, allowed)
             hint = f"did you mean {near!r}? " if near else ""
             raise InputError(f"explorer {kind!r} has no option {key!r}: {hint}Options: {', '.join(allowed)}.")
-    return _cached(kind, tuple(sorted(options.items())))
+    return EXPLORERS[kind](**options)
 
 
-@lru_cache(maxsize=256)
-def _cached(kind: str, options: tuple[tuple[str, Any], ...]) -> Explorer:
-    return EXPLORERS[kind](**dict(options))
+def as_explorer(explorer: Explorer | str) -> Explorer:
+    """An explorer, or the one of a name with its default options.
+
+    Raises:
+        UnknownNameError: If there is no explorer of that name.
+        InputError: If it is something else.
+
+    Example:
+        >>> as_explorer("gd") == GD()
+        True
+    """
+    if isinstance(explorer, str):
+        return build_explorer(explorer)
+    if not isinstance(explorer, Explorer):
+        raise InputError(
+            f"explorer: expected an explorer such as Adam(learning_rate=0.01), or a name such as 'adam'; got "
+            f"{explorer!r}."
+        )
+    return explorer

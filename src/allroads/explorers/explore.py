@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -12,15 +13,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.errors import InputError, MemoryBudgetError
-from allroads.explorers.build import build_explorer
+from allroads.checks import check_count
+from allroads.errors import InputError
+from allroads.explorers.build import as_explorer
 from allroads.explorers.explorer import Explorer
-from allroads.explorers.pack import Data, Record, Schedule, compiled_pack
-from allroads.explorers.schedule import log_spaced
+from allroads.explorers.observe import Observed, as_probes, held_out_problem
+from allroads.explorers.pack import Record, Schedule, compiled_pack
+from allroads.explorers.recording import Recording
 from allroads.explorers.trajectory import Cost, Trajectory
 from allroads.pfmap.jaxpr import intermediate_bytes
-from allroads.pfmap.losses import PerExampleLoss, resolve_loss
 from allroads.pfmap.network import Network, Params
+from allroads.pfmap.problem import Problem
 from allroads.status import RunStatus
 
 CACHE_BYTES = 2**21
@@ -28,104 +31,103 @@ CACHE_BYTES = 2**21
 
 
 def explore(
-    network: Network,
-    loss: str | PerExampleLoss,
-    inputs: Any,
-    labels: Any,
+    problem: Problem,
     explorer: Explorer | str,
     members: int | Sequence[int],
     *,
     steps: int,
     seed: int = 0,
-    held_out: tuple[Any, Any] | None = None,
+    held_out: Problem | tuple[Any, Any] | None = None,
     probes: Any = None,
     start: Params = None,
-    records: int = 64,
-    checkpoints: int = 16,
-    memory: int = 2**30,
-    pack: int = 64,
+    record: Recording = Recording(),  # noqa: B008 (frozen)
     progress: Callable[[int], None] | None = None,
 ) -> Trajectory:
     """Move a population through parameter space and record it.
 
-    What a member does depends on ``seed`` and its own index alone: its key is ``fold_in(key(seed), index)``, its start
-    is ``network.init(fold_in(key, 0))``, its explorer's key ``fold_in(key, 1)``. A member whose loss or parameters
-    stop being finite is frozen at its last finite point with status ``diverged``; the others do not notice.
+    What a member does depends on ``seed`` and its own index alone, unless the explorer mixes members: its key is
+    ``fold_in(key(seed), index)``, its start is ``network.init(fold_in(key, 0))``, its explorer's key
+    ``fold_in(key, 1)``. A member whose loss or parameters stop being finite is frozen at its last finite point with
+    status ``diverged``; the others do not notice.
 
     Args:
-        network: The network.
-        loss: ``"mse"``, ``"cross_entropy"``, ``"bce"`` or ``(outputs, labels) -> per-example losses``; a data set's
-            loss is the mean over its examples.
-        inputs: Training inputs ``[n, …]``.
-        labels: Training labels ``[n, …]``.
-        explorer: An :class:`Explorer`, or the name of one with its default options.
+        problem: Network, loss and training data.
+        explorer: An :class:`Explorer` such as ``Adam(learning_rate=0.01)``, or the name of one with its default
+            options.
         members: How many (indices 0, 1, …), or their indices.
         steps: Steps of the explorer.
         seed: The study's seed.
-        held_out: ``(inputs, labels)`` on which loss and accuracy are recorded too.
+        held_out: A problem, or ``(inputs, labels)``, on which loss and accuracy are recorded too.
         probes: Inputs whose outputs are recorded; default: the training inputs.
         start: A population of starting points (leaves ``[M, …]``) instead of drawn ones.
-        records: Recorded steps, at most; spaced evenly in log(1 + step).
-        checkpoints: Records of which the parameters are kept, at most.
-        memory: Bytes that values and parameters may take. Checkpoints are thinned to fit, never below the two ends.
-        pack: Members that run side by side, at most; fewer where their working set would not fit the cache.
+        record: What is recorded and what it may take; see :class:`Recording`.
         progress: Called with the number of members done, after each pack.
 
     Returns:
         The :class:`Trajectory`.
 
     Raises:
-        InputError: On NaN or infinite data, shapes that do not match, a batch larger than the data, empty data.
+        InputError: On options out of range, starts or probes that do not fit, or a batch larger than the data.
         MemoryBudgetError: If even two checkpoints do not fit; says how much is needed.
 
     Example:
-        Gradient descent with η = 0.1 on the square of a line contracts by 1 − 2η a step:
+        Gradient descent with η = 0.1 on the square of a line contracts by 1 − 2η per step:
 
         >>> import jax.numpy as jnp
         >>> from allroads import Network
         >>> line = Network(lambda key: jnp.ones(1), lambda w, x: x * w)
-        >>> run = explore(line, "mse", jnp.ones((1, 1)), jnp.zeros((1, 1)), "gd", 1, steps=2)
+        >>> run = explore(Problem(line, "mse", [[1.0]], [[0.0]]), "gd", 1, steps=2)
         >>> [round(float(w), 6) for w in run.values[0, :, 0, 0]]
         [1.0, 0.8, 0.64]
     """
-    explorer = build_explorer(explorer) if isinstance(explorer, str) else explorer
-    indices = np.arange(members) if isinstance(members, int) else np.asarray(members, int)
-    if indices.ndim != 1 or len(indices) == 0:
-        raise InputError(f"members: expected a count ≥ 1 or a list of indices; got {members!r}.")
-    data = _checked(inputs, labels, held_out, probes, explorer)
+    explorer = as_explorer(explorer)
+    indices = _indices(members)
+    check_count("steps", steps, 0)
+    check_count("seed", seed, 0)
+    count = len(problem)
+    if explorer.batch_size is not None and explorer.batch_size > count:
+        raise InputError(
+            f"explorer {explorer.name!r}: batch_size {explorer.batch_size} is larger than the {count} training "
+            "examples; make it smaller or leave it out for the full batch."
+        )
+    key = jax.random.key(seed)
+    point, start = _start(problem, key, start, len(indices))
+    aside = held_out_problem(problem, held_out)
+    train = problem.data
+    data = Observed(train, None if aside is None else aside.data, as_probes(problem.network, probes))
+    values = jax.eval_shape(problem.network.apply, point, train.inputs if data.probes is None else data.probes)
     began = time.perf_counter()
 
-    key = jax.random.key(seed)
-    shape = jax.eval_shape(network.init, key) if start is None else jax.tree.map(lambda leaf: leaf[0], start)
-    outputs = _check_outputs(network, loss, shape, data)
-    recorded = log_spaced(steps, records)
-    kept = _fit_checkpoints(shape, outputs, len(indices), len(recorded), checkpoints, memory)
+    recorded = record.steps(steps)
+    kept = record.kept(len(indices), len(recorded), point, values)
     slots = np.full(len(recorded), len(kept))
     slots[kept] = np.arange(len(kept))
     schedule = Schedule(jnp.asarray(recorded), jnp.asarray(slots))
-
-    batch = explorer.batch_size or len(data.inputs)
-    width = pack_width(network, shape, jax.ShapeDtypeStruct((batch, *data.inputs.shape[1:]), data.inputs.dtype), pack)
-    ways = [partial(compiled_pack, network, explorer, loss, len(kept), guarded) for guarded in (False, True)]
+    batch = jax.tree.map(
+        lambda array: jax.ShapeDtypeStruct((explorer.batch_size or count, *array.shape[1:]), array.dtype), train.inputs
+    )
+    width = len(indices) if explorer.mixes else pack_width(problem.network, point, batch, record.pack)
+    objectives = problem.objective, None if aside is None else aside.objective
+    ways = [partial(compiled_pack, *objectives, explorer, len(kept), guarded) for guarded in (False, True)]
     keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.asarray(indices))
     packs: list[Record] = []
     for first in range(0, len(indices), width):
         chosen = np.arange(first, min(first + width, len(indices)))
-        packs.append(_run_pack(ways, chosen, width, keys, start, data, schedule))
+        packs.append(_run_pack(ways[: 1 if explorer.mixes else 2], chosen, width, keys, start, data, schedule))
         if progress is not None:
             progress(int(chosen[-1]) + 1)
-    record: Record = jax.tree.map(lambda *leaves: np.concatenate(leaves), *packs)
+    found: Record = jax.tree.map(lambda *leaves: np.concatenate(leaves), *packs)
 
     return Trajectory(
         members=indices,
         steps=recorded,
-        values=record.values,
+        values=found.values,
         checkpoint_steps=recorded[kept],
-        params=record.params,
-        curves=record.curves,
-        status=tuple(RunStatus.OK if alive else RunStatus.DIVERGED for alive in record.alive),
-        last_step=record.last_step,
-        cost=Cost(record.gradients, record.forwards, (record.gradients.astype(np.int64) + record.forwards) * batch),
+        params=found.params,
+        curves=found.curves,
+        statuses=tuple(RunStatus.OK if alive else RunStatus.DIVERGED for alive in found.alive),
+        last_step=found.last_step,
+        cost=Cost.of(found.gradients, found.forwards, found.examples),
         seconds=time.perf_counter() - began,
     )
 
@@ -136,7 +138,7 @@ def _run_pack(
     width: int,
     keys: Any,
     start: Params,
-    data: Data,
+    data: Observed,
     schedule: Schedule,
 ) -> Record:
     """Run the members at these positions, filled up with copies of the last: every pack has one compiled shape.
@@ -144,12 +146,13 @@ def _run_pack(
     Where one of them diverges the pack is run a second time with a guard, which is dearer and seldom needed.
     """
     positions = np.pad(chosen, (0, width - len(chosen)), mode="edge")
-    starts = None if start is None else jax.tree.map(lambda leaf: jnp.asarray(leaf)[positions], start)
+    starts = None if start is None else jax.tree.map(lambda leaf: leaf[positions], start)
     for way in ways:
         record = way()(starts, keys[positions], data, schedule)
         if np.asarray(record.alive).all():
             break
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chosen)], record)
+    found: Record = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chosen)], record)
+    return found
 
 
 def pack_width(network: Network, params: Params, examples: Any, most: int = 64) -> int:
@@ -162,7 +165,7 @@ def pack_width(network: Network, params: Params, examples: Any, most: int = 64) 
     Args:
         network: The network.
         params: One point, or its shapes.
-        examples: What one step looks at, or its shape.
+        examples: The inputs that one step looks at, or their shapes.
         most: Members at most; on an accelerator, which wants many, this is the answer.
 
     Example:
@@ -177,71 +180,25 @@ def pack_width(network: Network, params: Params, examples: Any, most: int = 64) 
         return most
     weights = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(params))
     member = 4 * weights + intermediate_bytes(jax.make_jaxpr(network.apply)(params, examples).jaxpr)
-    return min(most, 2 ** int(max(0.0, math.log2(CACHE_BYTES / member))))
+    return min(most, 1 << int(max(0.0, math.log2(CACHE_BYTES / member))))
 
 
-def _checked(inputs: Any, labels: Any, held_out: tuple[Any, Any] | None, probes: Any, explorer: Explorer) -> Data:
-    """The data as arrays, refused where nothing could be learned from it."""
-
-    def array(name: str, value: Any) -> Any:
-        value = jnp.asarray(value)
-        if value.ndim == 0 or value.shape[0] == 0:
-            raise InputError(f"{name}: expected at least one example along the first axis; got shape {value.shape}.")
-        if jnp.issubdtype(value.dtype, jnp.inexact) and not bool(jnp.isfinite(value).all()):
-            bad = int(jnp.argwhere(~jnp.isfinite(value))[0][0])
-            raise InputError(f"{name}: example {bad} has a NaN or an infinity; remove or repair it.")
-        return value
-
-    def pair(name: str, x: Any, y: Any) -> tuple[Any, Any]:
-        x, y = array(f"{name} inputs", x), array(f"{name} labels", y)
-        if x.shape[0] != y.shape[0]:
-            raise InputError(f"{name}: {x.shape[0]} inputs but {y.shape[0]} labels; expected one label an input.")
-        return x, y
-
-    x, y = pair("train", inputs, labels)
-    held_x, held_y = pair("held-out", *held_out) if held_out is not None else (None, None)
-    if explorer.batch_size is not None and explorer.batch_size > x.shape[0]:
-        raise InputError(
-            f"explorer {explorer.name!r}: batch_size {explorer.batch_size} is larger than the {x.shape[0]} training "
-            "examples; make it smaller or leave it out for the full batch."
-        )
-    return Data(x, y, held_x, held_y, None if probes is None else array("probes", probes))
+def _indices(members: int | Sequence[int]) -> np.ndarray:
+    """The indices of the members."""
+    indices = np.arange(int(members)) if isinstance(members, numbers.Integral) else np.asarray(members)
+    if isinstance(members, bool) or indices.ndim != 1 or not len(indices) or indices.dtype.kind not in "iu":
+        raise InputError(f"members: expected a count of 1 or more, or a list of indices; got {members!r}.")
+    if indices.min() < 0:
+        raise InputError(f"members: expected indices of 0 or more; got {indices.min()} among them.")
+    return indices.astype(int)
 
 
-def _check_outputs(network: Network, loss: str | PerExampleLoss, params: Params, data: Data) -> Any:
-    """The shape of the values on the probes; runs the loss on shapes, so that a mismatch is named before any run."""
-    outputs = jax.eval_shape(network.apply, params, data.inputs)
-    if outputs.ndim < 1 or outputs.shape[0] != data.inputs.shape[0]:
-        raise InputError(
-            f"network {network.name!r} gives outputs of shape {outputs.shape} for {data.inputs.shape[0]} examples; "
-            "expected the example axis first."
-        )
-    losses = jax.eval_shape(resolve_loss(loss), outputs, data.labels)
-    if losses.shape != (data.inputs.shape[0],):
-        raise InputError(f"the loss gives shape {losses.shape}; expected one number an example: {outputs.shape[:1]}.")
-    if loss == "cross_entropy":
-        top, low = int(data.labels.max()), int(data.labels.min())
-        if low < 0 or top >= outputs.shape[-1]:
-            raise InputError(
-                f"labels run from {low} to {top}, but network {network.name!r} has {outputs.shape[-1]} outputs; "
-                f"expected classes 0 … {outputs.shape[-1] - 1}."
-            )
-    return outputs if data.probes is None else jax.eval_shape(network.apply, params, data.probes)
-
-
-def _fit_checkpoints(
-    params: Params, outputs: Any, members: int, records: int, checkpoints: int, memory: int
-) -> np.ndarray:
-    """Which records keep their parameters: as many as asked for and as fit the budget, the two ends always."""
-    values = members * records * math.prod(outputs.shape) * outputs.dtype.itemsize
-    point = members * sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(params))
-    least = min(2, records)
-    wanted = max(least, min(checkpoints, records))
-    affordable = (memory - values) // max(1, point)
-    if affordable < least:
-        raise MemoryBudgetError(
-            f"recording {members} members needs {(values + least * point) / 2**20:,.0f} MiB ({values / 2**20:,.0f} for "
-            f"values at {records} steps, {point / 2**20:,.0f} a checkpoint), the budget is {memory / 2**20:,.0f} MiB; "
-            "use fewer probes, records or members, or raise `memory`."
-        )
-    return np.unique(np.rint(np.linspace(0, records - 1, int(min(wanted, affordable)))).astype(int))
+def _start(problem: Problem, key: Any, start: Params, members: int) -> tuple[Params, Params]:
+    """The shapes of one point, and the checked population of starts where one is given."""
+    if start is None:
+        return jax.eval_shape(problem.network.init, key), None
+    start = problem.population(start, "start")
+    given = len(jax.tree.leaves(start)[0])
+    if given != members:
+        raise InputError(f"start: got {given} points for {members} members; give one point per member.")
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), start), start

@@ -1,67 +1,139 @@
-"""The protocol of explorers: two pure functions that move one member through parameter space.
+"""The protocol of explorers: two pure functions that move a population through parameter space.
 
-``init(params, key) -> state`` and ``step(state, problem, index) -> state``. Both are written for one member and run
-over a leading member axis under ``jax.vmap``; everything that an explorer remembers, its cost included, is in the
-state.
+``init(keys, population, problem) -> state`` and ``step(state, problem) -> (state, info)``, both over a leading member
+axis. Everything that an explorer remembers, its random keys included, is in the state. A rule that is written for one
+member becomes an explorer by :func:`~allroads.explorers.per_member.per_member`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
+import jax
+
+from allroads.checks import check_count, check_number
 from allroads.pfmap.network import Params
+from allroads.pfmap.objective import Examples
 
 
 class State(NamedTuple):
-    """Where a member is and what its explorer remembers.
+    """Where a population is and what its explorer remembers.
 
     Attributes:
-        params: The present point.
-        memory: The explorer's own: momenta, proposal widths, chains.
-        key: The member's random key.
-        order: The present epoch's order of the examples, ``[n]``; empty where the explorer takes them all.
-        loss: The loss that the last step saw, before it moved.
-        gradients: Gradients of a batch evaluated so far.
-        forwards: Forward passes over a batch evaluated so far, outside gradients.
+        params: The present points, leaves ``[M, …]``.
+        memory: The explorer's own, any pytree: momenta, random keys, the number of the step.
     """
 
     params: Params
     memory: Any
-    key: Any
-    order: Any
-    loss: Any
-    gradients: Any
-    forwards: Any
 
 
-class Problem(NamedTuple):
-    """What an explorer may ask about: the mean loss over examples that it picks.
+class Info(NamedTuple):
+    """What one step saw and what it cost; a number stands for every member alike.
 
     Attributes:
-        loss: ``loss(params, inputs, labels) -> scalar``, the mean over the examples given.
-        inputs: All training inputs ``[n, ...]``.
-        labels: All training labels ``[n, ...]``.
+        loss: Loss of each member as the step saw it, before it moved, ``[M]``.
+        gradients: Gradients of a batch that a member evaluated.
+        forwards: Forward passes over a batch that a member evaluated outside gradients.
+        examples: Examples in such a batch, the same at every step: the cost is evaluations × examples.
     """
 
-    loss: Callable[[Params, Any, Any], Any]
-    inputs: Any
-    labels: Any
+    loss: Any
+    gradients: Any = 0
+    forwards: Any = 0
+    examples: Any = 0
+
+
+class MeanLoss(Protocol):
+    """A loss as a function of one point and some examples, such as :class:`~allroads.pfmap.objective.Objective`."""
+
+    def mean(self, params: Params, data: Examples) -> Any:
+        """The mean loss over these examples."""
+        ...
+
+
+class ProblemLike(Protocol):
+    """What explorers ask of a problem: an :class:`allroads.Problem`, or one inside compiled code."""
+
+    @property
+    def objective(self) -> MeanLoss:
+        """The loss with its penalty."""
+        ...
+
+    @property
+    def data(self) -> Examples:
+        """All training examples."""
+        ...
 
 
 @dataclass(frozen=True)
-class Explorer:
-    """A way to move through parameter space.
+class TracedProblem:
+    """A problem inside compiled code: its data are arguments there, not constants.
 
     Args:
-        name: How reports call it.
-        init: ``init(params, key, examples) -> State``.
-        step: ``step(state, problem, index) -> State``; ``index`` counts a member's steps from 0.
-        batch_size: Examples a step looks at; ``None``: all of them.
+        objective: The loss with its penalty.
+        data: All training examples.
     """
 
-    name: str
-    init: Callable[[Params, Any, int], State]
-    step: Callable[[State, Problem, Any], State]
+    objective: MeanLoss
+    data: Examples
+
+
+class Explorer(ABC):
+    """A way to move a population through parameter space.
+
+    A subclass is a frozen dataclass of options that are checked at construction. Equal options are equal objects, so
+    that a compiled run is used again.
+
+    Attributes:
+        mixes: Whether what a member does depends on the others. Such a population runs as one pack.
+        batch_size: Examples per evaluation; ``None``: all of them.
+        name: How reports call it.
+    """
+
+    mixes: ClassVar[bool] = False
     batch_size: int | None = None
+
+    @property
+    def name(self) -> str:
+        """How reports call it: the name of the class in lower case."""
+        return type(self).__name__.lower()
+
+    @abstractmethod
+    def init(self, keys: Any, population: Params, problem: ProblemLike) -> State:
+        """The state at the start.
+
+        Args:
+            keys: One random key per member, ``[M]``.
+            population: The starting points, leaves ``[M, …]``.
+            problem: What is to be minimised.
+        """
+
+    @abstractmethod
+    def step(self, state: State, problem: ProblemLike) -> tuple[State, Info]:
+        """The state after one step of every member, and what the step saw."""
+
+    def check_rates(self, **rates: Any) -> None:
+        """Refuse options that are not finite numbers of 0 or more.
+
+        Raises:
+            InputError: Naming the explorer and the option.
+        """
+        for option, value in rates.items():
+            check_number(f"explorer {self.name!r}: {option}", value, 0)
+
+    def check_counts(self, **counts: Any) -> None:
+        """Refuse options that are given and are not whole numbers of 1 or more.
+
+        Raises:
+            InputError: Naming the explorer and the option.
+        """
+        for option, value in counts.items():
+            check_count(f"explorer {self.name!r}: {option}", value, absent=True)
+
+
+def example_count(problem: ProblemLike) -> int:
+    """Number of training examples."""
+    return int(jax.tree.leaves(problem.data.inputs)[0].shape[0])

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import optax
 
-from allroads.explorers.explorer import Explorer
-from allroads.explorers.gradient import check_rates, gradient_explorer
+from allroads.explorers.gradient import GradientExplorer
 
 
-def gd(*, learning_rate: float = 0.1) -> Explorer:
+@dataclass(frozen=True, kw_only=True)
+class GD(GradientExplorer):
     """Full-batch gradient descent, ``θ ← θ − η ∇L(θ)``: the discretised gradient flow.
 
     Args:
         learning_rate: η. It is stable where η < 2 / (top Hessian eigenvalue).
 
+    Raises:
+        InputError: On a rate out of range.
+
     Example:
-        >>> gd(learning_rate=0.5).name
-        'gd'
+        >>> GD(learning_rate=0.5) == GD(learning_rate=0.5), GD().name
+        (True, 'gd')
     """
-    check_rates("gd", learning_rate=learning_rate)
-    return gradient_explorer("gd", optax.sgd(learning_rate))
+
+    learning_rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        self.check_rates(learning_rate=self.learning_rate)
+
+    def optimizer(self) -> optax.GradientTransformation:
+        """The optax transformation of gradients into steps."""
+        return optax.sgd(self.learning_rate)

@@ -2,69 +2,102 @@
 
 from __future__ import annotations
 
-import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import optax
 
-from allroads.errors import InputError
 from allroads.explorers.batches import first_order, next_batch
-from allroads.explorers.explorer import Explorer, Problem, State
+from allroads.explorers.explorer import Info, ProblemLike, State, example_count
+from allroads.explorers.per_member import PerMember
 from allroads.pfmap.network import Params
 
 
-def gradient_explorer(
-    name: str, transformation: optax.GradientTransformation, batch_size: int | None = None
-) -> Explorer:
-    """An explorer whose step is ``θ ← θ + transformation(∇L_B(θ))``.
+class GradientMemory(NamedTuple):
+    """What a gradient rule remembers: the optimiser's state, the random key, the order of the present epoch."""
+
+    optimizer: Any
+    key: Any
+    order: Any
+
+
+@dataclass(frozen=True)
+class GradientRule:
+    """One member moves by ``θ ← θ + transformation(∇L_B(θ))``.
 
     Args:
-        name: How reports call it.
         transformation: Any optax transformation that ends in a descent direction.
         batch_size: Size of the batch B; ``None``: all examples.
+    """
+
+    transformation: optax.GradientTransformation
+    batch_size: int | None = None
+
+    def init(self, key: Any, params: Params, problem: ProblemLike) -> State:
+        """The state of one member at its start."""
+        order = first_order(example_count(problem), self.batch_size)
+        return State(params, GradientMemory(self.transformation.init(params), key, order))
+
+    def step(self, state: State, problem: ProblemLike, index: Any) -> tuple[State, Info]:
+        """One step of one member."""
+        optimizer, key, order = state.memory
+        data, size = problem.data, example_count(problem)
+        if self.batch_size is not None:
+            key, order, chosen = next_batch(key, order, index, self.batch_size)
+            data, size = data.batch(chosen), self.batch_size
+        loss, gradient = jax.value_and_grad(problem.objective.mean)(state.params, data)
+        updates, optimizer = self.transformation.update(gradient, optimizer, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return State(params, GradientMemory(optimizer, key, order)), Info(loss, gradients=1, examples=size)
+
+
+class GradientExplorer(PerMember):
+    """An explorer whose members follow gradients; a subclass says by which optimiser."""
+
+    @abstractmethod
+    def optimizer(self) -> optax.GradientTransformation:
+        """The optax transformation of gradients into steps."""
+
+    @property
+    def rule(self) -> GradientRule:
+        """The rule of one member."""
+        return GradientRule(self.optimizer(), self.batch_size)
+
+
+@dataclass(frozen=True)
+class Optax(GradientExplorer):
+    """Any optax transformation as an explorer.
+
+    Args:
+        transformation: It ends in a descent direction, as those of ``optax`` with a learning rate do. Explorers are
+            equal where their transformations are the same object.
+        batch_size: Examples per step; ``None``: all.
+        name: How reports call it.
 
     Raises:
         InputError: If the batch size is not a positive whole number.
 
     Example:
-        >>> import jax, jax.numpy as jnp, optax
-        >>> halving = gradient_explorer("gd", optax.sgd(0.25))
-        >>> problem = Problem(lambda params, x, y: jnp.sum(params**2), jnp.zeros((1, 1)), jnp.zeros((1, 1)))
-        >>> state = halving.init(jnp.array([8.0]), jax.random.key(0), 1)
-        >>> [float(v) for v in halving.step(state, problem, 0).params]  # 8 − ¼·2·8
-        [4.0]
+        >>> import jax, jax.numpy as jnp
+        >>> from allroads import Network
+        >>> from allroads.pfmap.problem import Problem
+        >>> problem = Problem(Network(lambda key: jnp.zeros(1), lambda w, x: x * w), "mse", [[1.0]], [[0.0]])
+        >>> halving = Optax(optax.sgd(0.25))
+        >>> state = halving.init(jax.random.split(jax.random.key(0), 2), jnp.array([[8.0], [4.0]]), problem)
+        >>> state, info = halving.step(state, problem)
+        >>> state.params[:, 0].tolist(), info.loss.tolist()  # w − ¼·2w
+        ([4.0, 2.0], [64.0, 16.0])
     """
-    if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
-        raise InputError(
-            f"explorer {name!r}: batch_size must be a positive whole number or absent; got {batch_size!r}."
-        )
 
-    def init(params: Params, key: jax.Array, examples: int) -> State:
-        zero = jnp.zeros((), jnp.int32)
-        order = first_order(examples, batch_size)
-        dtype = jnp.result_type(*jax.tree.leaves(params))
-        return State(params, transformation.init(params), key, order, jnp.asarray(jnp.inf, dtype), zero, zero)
+    transformation: optax.GradientTransformation
+    batch_size: int | None = None
+    name: str = "optax"
 
-    def step(state: State, problem: Problem, index: jax.Array | int) -> State:
-        key, order, inputs, labels = state.key, state.order, problem.inputs, problem.labels
-        if batch_size is not None:
-            key, order, chosen = next_batch(key, order, index, batch_size)
-            inputs, labels = inputs[chosen], labels[chosen]
-        loss, gradient = jax.value_and_grad(problem.loss)(state.params, inputs, labels)
-        updates, memory = transformation.update(gradient, state.memory, state.params)
-        params = optax.apply_updates(state.params, updates)
-        return State(params, memory, key, order, loss, state.gradients + 1, state.forwards)
+    def __post_init__(self) -> None:
+        self.check_counts(batch_size=self.batch_size)
 
-    return Explorer(name, init, step, batch_size)
-
-
-def check_rates(name: str, **rates: float) -> None:
-    """Refuse rates that are negative or not finite.
-
-    Raises:
-        InputError: Naming the explorer and the rate.
-    """
-    for key, value in rates.items():
-        if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
-            raise InputError(f"explorer {name!r}: {key} must be a finite number ≥ 0; got {value!r}.")
+    def optimizer(self) -> optax.GradientTransformation:
+        """The transformation."""
+        return self.transformation

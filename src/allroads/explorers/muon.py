@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import optax
 import optax.contrib
 
-from allroads.explorers.explorer import Explorer
-from allroads.explorers.gradient import check_rates, gradient_explorer
+from allroads.errors import InputError
+from allroads.explorers.gradient import GradientExplorer
 
 
-def muon(
-    *,
-    learning_rate: float = 0.02,
-    momentum: float = 0.95,
-    nesterov: bool = True,
-    newton_schulz_steps: int = 5,
-    weight_decay: float = 0.0,
-    adam_learning_rate: float = 1e-3,
-    batch_size: int | None = None,
-) -> Explorer:
+@dataclass(frozen=True, kw_only=True)
+class Muon(GradientExplorer):
     """Muon: each weight matrix moves by the orthogonal factor of its momentum; other leaves move by Adam.
 
     ``v ← μv + (1−μ)g`` with bias correction, ``U ← NewtonSchulz(v)`` (five steps of the quintic iteration by default),
@@ -26,31 +21,47 @@ def muon(
 
     Args:
         learning_rate: η of the matrices.
-        momentum: μ.
+        momentum: μ in [0, 1).
         nesterov: Look ahead along the momentum.
         newton_schulz_steps: Steps of the iteration.
         weight_decay: Decoupled decay of the matrices.
         adam_learning_rate: η of all other leaves.
-        batch_size: Examples a step; ``None``: all.
+        batch_size: Examples per step; ``None``: all.
 
     Raises:
-        InputError: On a rate out of range.
+        InputError: On an option out of range.
 
     References:
         [jordan2024]
 
     Example:
-        >>> muon().name
+        >>> Muon().name
         'muon'
     """
-    check_rates("muon", learning_rate=learning_rate, momentum=momentum, weight_decay=weight_decay)
-    check_rates("muon", adam_learning_rate=adam_learning_rate)
-    rule = optax.contrib.muon(
-        learning_rate,
-        beta=momentum,
-        nesterov=nesterov,
-        ns_steps=newton_schulz_steps,
-        weight_decay=weight_decay,
-        adam_learning_rate=adam_learning_rate,
-    )
-    return gradient_explorer("muon", rule, batch_size)
+
+    learning_rate: float = 0.02
+    momentum: float = 0.95
+    nesterov: bool = True
+    newton_schulz_steps: int = 5
+    weight_decay: float = 0.0
+    adam_learning_rate: float = 1e-3
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        self.check_rates(learning_rate=self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay)
+        self.check_rates(adam_learning_rate=self.adam_learning_rate)
+        self.check_counts(newton_schulz_steps=self.newton_schulz_steps, batch_size=self.batch_size)
+        if self.momentum >= 1:
+            raise InputError(f"explorer 'muon': momentum must lie in [0, 1); got {self.momentum!r}.")
+
+    def optimizer(self) -> optax.GradientTransformation:
+        """The optax transformation of gradients into steps."""
+        rule: optax.GradientTransformation = optax.contrib.muon(
+            self.learning_rate,
+            beta=self.momentum,
+            nesterov=self.nesterov,
+            ns_steps=self.newton_schulz_steps,
+            weight_decay=self.weight_decay,
+            adam_learning_rate=self.adam_learning_rate,
+        )
+        return rule

@@ -9,19 +9,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from allroads.explorers.explorer import Explorer, Problem, State
-from allroads.pfmap.losses import PerExampleLoss, correct, resolve_loss
-from allroads.pfmap.network import Network, Params
-
-
-class Data(NamedTuple):
-    """What a pack is run on; ``held_out_*`` are ``None`` without such data, ``probes`` where they are ``inputs``."""
-
-    inputs: Any
-    labels: Any
-    held_out_inputs: Any
-    held_out_labels: Any
-    probes: Any
+from allroads.explorers.explorer import Explorer, Info, State, TracedProblem
+from allroads.explorers.observe import Observed, observer
+from allroads.pfmap.network import Params
+from allroads.pfmap.objective import Objective
 
 
 class Schedule(NamedTuple):
@@ -32,7 +23,10 @@ class Schedule(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What one member leaves: curves and values lead with ``[T]``, params with ``[K]``."""
+    """What members leave: curves and values are ``[M, T, …]``, params ``[M, K, …]``, all else ``[M]``.
+
+    ``examples`` are those per evaluation.
+    """
 
     curves: dict[str, Any]
     values: Any
@@ -41,105 +35,125 @@ class Record(NamedTuple):
     last_step: Any
     gradients: Any
     forwards: Any
+    examples: Any
 
 
 @lru_cache(maxsize=128)
 def compiled_pack(
-    network: Network, explorer: Explorer, loss: str | PerExampleLoss, checkpoints: int, guarded: bool = False
-) -> Callable:
+    objective: Objective, held_out: Objective | None, explorer: Explorer, checkpoints: int, guarded: bool = False
+) -> Callable[..., Record]:
     """The compiled run of a pack: ``run(starts, keys, data, schedule) -> Record`` with a leading member axis.
 
     ``starts`` is ``None`` (each member draws its own start) or a population of starting points. A ``guarded`` run puts
     a member whose loss stops being finite back on its last good point, for good, which takes a twelfth of its time;
-    one that is not only says whether every loss was finite (``alive``), and is to be run again guarded if not.
+    one that is not only says whether every loss was finite (``alive``), and is to be run again guarded if not. Where
+    members mix, the explorer itself sees to those that diverge, and ``alive`` says whether the last loss was finite.
     """
-    accept = _guard if guarded else _watch
-    per_example = resolve_loss(loss)
+    network = objective.network
+    observe = jax.vmap(observer(network, objective, held_out), in_axes=(0, None))
+    accept = _last_loss if explorer.mixes else _guard if guarded else _watch
 
-    def mean_loss(params: Params, inputs: Any, labels: Any) -> Any:
-        return per_example(network.apply(params, inputs), labels).mean()
+    def run(starts: Params, keys: Any, data: Observed, schedule: Schedule) -> Record:
+        assert data.train is not None
+        problem = TracedProblem(objective, data.train)
+        derived = jax.vmap(jax.random.fold_in, in_axes=(0, None))
+        population = jax.vmap(network.init)(derived(keys, 0)) if starts is None else starts
+        state = explorer.init(derived(keys, 1), population, problem)
+        members = len(keys)
 
-    def observe(params: Params, data: Data) -> tuple[dict[str, Any], Any]:
-        train = network.apply(params, data.inputs)
-        curves = {
-            "train_loss": per_example(train, data.labels).mean(),
-            "train_accuracy": correct(train, data.labels, loss).mean(),
-        }
-        if data.held_out_inputs is not None:
-            held_out = network.apply(params, data.held_out_inputs)
-            curves["held_out_loss"] = per_example(held_out, data.held_out_labels).mean()
-            curves["held_out_accuracy"] = correct(held_out, data.held_out_labels, loss).mean()
-        return curves, train if data.probes is None else network.apply(params, data.probes)
+        def advance(_: Any, moving: _Moving) -> _Moving:
+            moved, info = explorer.step(moving.state, problem)
+            return accept(moving, moved, info, 1)
 
-    def run_member(start: Params, key: Any, data: Data, schedule: Schedule) -> Record:
-        problem = Problem(mean_loss, data.inputs, data.labels)
-        start_key, explorer_key = jax.random.fold_in(key, 0), jax.random.fold_in(key, 1)
-        params = network.init(start_key) if start is None else start
-        state = explorer.init(params, explorer_key, data.inputs.shape[0])
-
-        def advance(index: Any, moving: _Moving) -> _Moving:
-            return accept(moving, explorer.step(moving.state, problem, index), jnp.asarray(1, jnp.int32))
-
-        def record(carry: tuple, when: tuple) -> tuple:
+        def record(carry: tuple[_Moving, Params], when: tuple[Any, Any, Any]) -> tuple[tuple[_Moving, Params], Any]:
             moving, stored = carry
             begin, end, slot = when
             moving = jax.lax.fori_loop(begin, end, advance, moving)
             seen = observe(moving.state.params, data)
-            moving = accept(moving, moving.state._replace(loss=seen[0]["train_loss"]), jnp.asarray(0, jnp.int32))
+            moving = accept(moving, moving.state, Info(seen[0]["train_loss"]), 0)
             params = moving.state.params
-            stored = jax.tree.map(lambda all, one: all.at[slot].set(one, mode="drop"), stored, params)
+            stored = jax.tree.map(lambda all, one: all.at[:, slot].set(one, mode="drop"), stored, params)
             return (moving, stored), seen
 
-        stored = jax.tree.map(lambda leaf: jnp.zeros((checkpoints, *leaf.shape), leaf.dtype), params)
+        population = state.params
+        stored = jax.tree.map(lambda leaf: jnp.zeros((members, checkpoints, *leaf.shape[1:]), leaf.dtype), population)
         begins = jnp.concatenate([schedule.steps[:1], schedule.steps[:-1]])
-        moving = _Moving(state, params if guarded else None, jnp.asarray(True), jnp.zeros((), jnp.int32))
+        zeros = jnp.zeros(members, jnp.int32)
+        tally = _Tally(zeros, zeros, zeros, zeros)
+        moving = _Moving(state, population if accept is _guard else None, jnp.ones(members, bool), tally)
         (moving, stored), seen = jax.lax.scan(record, (moving, stored), (begins, schedule.steps, schedule.slots))
-        state = moving.state
-        if guarded:  # a record of a point that was refused shows where the member was put back, which is where it ends
+        seen = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1), seen)
+        if accept is _guard:  # a record of a point that was refused shows where the member was put back, and ends
             refused = ~jnp.isfinite(seen[0]["train_loss"])
             seen = jax.tree.map(
-                lambda all, last: jnp.where(refused.reshape(-1, *[1] * last.ndim), last, all),
+                lambda all, last: jnp.where(_like(refused, all), last[:, None], all),
                 seen,
-                observe(state.params, data),
+                observe(moving.state.params, data),
             )
         curves, values = seen
-        return Record(curves, values, stored, moving.alive, moving.last_step, state.gradients, state.forwards)
+        return Record(curves, values, stored, moving.alive, *moving.tally)
 
-    return jax.jit(jax.vmap(run_member, in_axes=(0, 0, None, None)))
+    return jax.jit(run)
+
+
+class _Tally(NamedTuple):
+    """Counts of each member, ``[M]``: steps, gradients, forwards; and examples per evaluation."""
+
+    steps: Any
+    gradients: Any
+    forwards: Any
+    examples: Any
+
+    def add(self, info: Info, taken: int, counts: Any = True) -> _Tally:
+        """With one step more of the members that count."""
+        if not taken:
+            return self
+        return _Tally(
+            self.steps + jnp.where(counts, taken, 0),
+            self.gradients + jnp.where(counts, info.gradients, 0),
+            self.forwards + jnp.where(counts, info.forwards, 0),
+            jnp.broadcast_to(jnp.asarray(info.examples, jnp.int32), self.examples.shape),
+        )
 
 
 class _Moving(NamedTuple):
-    """A member on its way: its state, the last point whose loss was seen to be finite, whether all losses were."""
+    """A population on its way: its state, the last points whose loss was seen to be finite, whether all losses were."""
 
     state: State
     safe: Params
     alive: Any
-    last_step: Any
+    tally: _Tally
 
 
-def _watch(moving: _Moving, moved: State, taken: Any) -> _Moving:
+def _last_loss(moving: _Moving, moved: State, info: Info, taken: int) -> _Moving:
+    """Accept what a step made, and remember whether the last loss was finite."""
+    return _Moving(moved, None, jnp.isfinite(info.loss), moving.tally.add(info, taken))
+
+
+def _watch(moving: _Moving, moved: State, info: Info, taken: int) -> _Moving:
     """Accept what a step made, and remember whether every loss was finite."""
-    return _Moving(moved, None, moving.alive & jnp.isfinite(moved.loss), moving.last_step + taken)
+    return _Moving(moved, None, moving.alive & jnp.isfinite(info.loss), moving.tally.add(info, taken))
 
 
-def _guard(moving: _Moving, moved: State, taken: Any) -> _Moving:
+def _guard(moving: _Moving, moved: State, info: Info, taken: int) -> _Moving:
     """Accept what a step made if the loss that it saw was finite; else put the member back on its safe point, for good.
 
     A loss is seen one step after the point that it belongs to, so looking at the loss alone, which costs nothing, is
     enough to notice parameters that are not finite.
     """
-    alive = moving.alive & jnp.isfinite(moved.loss)
+    alive = moving.alive & jnp.isfinite(info.loss)
     noticed = (moving.alive & ~alive).astype(jnp.int32)
 
     def keep(new: Any, old: Any) -> Any:
-        return jax.tree.map(lambda n, o: jnp.where(alive, n, o), new, old)
+        return jax.tree.map(lambda n, o: jnp.where(_like(alive, n), n, o), new, old)
 
     # What the explorer of a member that stands still remembers is used by nobody, so it is not selected.
-    state = moved._replace(
-        params=keep(moved.params, moving.safe),
-        gradients=keep(moved.gradients, moving.state.gradients),
-        forwards=keep(moved.forwards, moving.state.forwards),
-    )
+    state = moved._replace(params=keep(moved.params, moving.safe))
     safe = keep(moving.state.params, moving.safe)
-    last_step = moving.last_step + jnp.where(alive, taken, 0) - jnp.minimum(noticed, moving.last_step)
-    return _Moving(state, safe, alive, last_step)
+    tally = moving.tally.add(info, taken, alive)
+    return _Moving(state, safe, alive, tally._replace(steps=tally.steps - jnp.minimum(noticed, moving.tally.steps)))
+
+
+def _like(flags: Any, leaf: Any) -> Any:
+    """Flags with as many axes as a leaf that they lead."""
+    return flags.reshape(*flags.shape, *[1] * (leaf.ndim - flags.ndim))

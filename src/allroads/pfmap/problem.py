@@ -76,9 +76,9 @@ class Problem:
         if self.regulariser is not None and self.weight_decay:
             raise InputError("weight_decay and regulariser: give one of them; a regulariser may add the decay itself.")
         inputs = self.inputs if isinstance(self.inputs, tuple) else (self.inputs,)
-        arrays = tuple(_checked(given, "inputs") for given in inputs)
+        arrays = tuple(checked_examples(given, "inputs") for given in inputs)
         set_(self, "inputs", arrays if isinstance(self.inputs, tuple) else arrays[0])
-        labels = _checked(self.labels, "labels", self.ignore)
+        labels = checked_examples(self.labels, "labels", self.ignore)
         sizes = {len(array) for array in (*arrays, labels)}
         if len(sizes) > 1:
             raise InputError(
@@ -270,7 +270,7 @@ class Problem:
         return Examples(self.inputs, self.labels, self.weights)
 
 
-def _checked(given: Any, what: str, ignore: int | None = None) -> np.ndarray:
+def checked_examples(given: Any, what: str, ignore: int | None = None) -> np.ndarray:
     """Data as a NumPy array that leads with at least one example; refuses what is not finite numbers."""
     try:
         array = as_array(given)

@@ -67,6 +67,7 @@ class PackJob:
     def run(self, store: Store) -> None:
         """Run the whole pack and store the missing cells: the same numbers as without an interruption."""
         from allroads.explorers.explore import explore
+        from allroads.explorers.recording import Recording
         from allroads.studies.measures import measure_cell
         from allroads.studies.probes import road_probes
 
@@ -74,22 +75,15 @@ class PackJob:
         with precision(recipe.precision):
             target, network = built(recipe)
             explorer = recipe.explorer.build()
-            probes = road_probes(target, recipe.probes)
-            held_out = target.held_out
             trajectory = explore(
-                network,
-                recipe.loss,
-                target.train.inputs,
-                target.train.labels,
+                target.problem(network, recipe.loss),
                 explorer,
                 range(self.first, self.first + len(self.cells)),
                 steps=recipe.steps,
                 seed=recipe.seed,
-                held_out=None if held_out is None else (held_out.inputs, held_out.labels),
-                probes=probes.inputs,
-                records=recipe.records,
-                checkpoints=recipe.checkpoints,
-                pack=PACK,
+                held_out=target.held_out_problem(network, recipe.loss),
+                probes=road_probes(target, recipe.probes).inputs,
+                record=Recording(records=recipe.records, checkpoints=recipe.checkpoints, pack=PACK),
             )
             for position, cell in enumerate(self.cells):
                 if not store.has("cells", cell):

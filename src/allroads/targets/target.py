@@ -7,7 +7,7 @@ import itertools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +27,11 @@ from allroads.targets.pool import (
 )
 from allroads.targets.probes import Probes, constant_baseline
 from allroads.targets.symbols import decoded, encode, encode_answer, read_alphabet, symbol_values
+
+if TYPE_CHECKING:
+    from allroads.pfmap.losses import PerExampleLoss
+    from allroads.pfmap.network import Network
+    from allroads.pfmap.problem import Problem
 
 _LARGEST_TABLE = 4096
 
@@ -232,6 +237,33 @@ class Target:
     def truth(self) -> dict[str, Any]:
         """What is known about the target, JSON-able; a fresh copy each time."""
         return json.loads(self._truth)
+
+    def problem(self, network: Network, loss: str | PerExampleLoss | None = None) -> Problem:
+        """A network with the training probes and the target's loss, as most functions take it.
+
+        Args:
+            network: The network.
+            loss: Another loss than the target's.
+
+        Raises:
+            InputError: If the network does not fit the target.
+
+        Example:
+            >>> from allroads.networks.build import build
+            >>> xor = Target("xor", inputs=[[0, 0], [0, 1], [1, 0], [1, 1]], labels=[0, 1, 1, 0], train_fraction=1)
+            >>> len(xor.problem(build("mlp", xor.interface)))
+            4
+        """
+        return self._problem(network, loss, self.train)
+
+    def held_out_problem(self, network: Network, loss: str | PerExampleLoss | None = None) -> Problem | None:
+        """The same over the held-out probes; ``None`` where nothing is held out."""
+        return None if self.held_out is None else self._problem(network, loss, self.held_out)
+
+    def _problem(self, network: Network, loss: str | PerExampleLoss | None, probes: Probes) -> Problem:
+        from allroads.pfmap.problem import Problem  # imports JAX
+
+        return Problem(network, self.loss if loss is None else loss, probes.inputs, probes.labels)
 
     def fingerprint(self) -> str:
         """SHA-256, in hex, of all that decides the data: loss, interface and the three sets of probes.

@@ -9,7 +9,7 @@
 ``MCLMC``           ``"mclmc"``         microcanonical Langevin dynamics
 ==================  ==================  ==================================================================
 
-A sampler moves a flat vector under a :class:`Posterior`. :func:`sampler_explorer` makes it an explorer of a network's
+A sampler moves a flat vector under a :class:`Posterior`. :class:`SamplerExplorer` makes it an explorer of a network's
 parameters; :func:`allroads.sample` and :func:`allroads.llc` run it in coordinates of their own.
 """
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from allroads.checks import check_choice
 from allroads.errors import InputError
-from allroads.explorers.samplers.explorer import build_sampler, explorer_builder, sampler_explorer
+from allroads.explorers.samplers.explorer import SamplerExplorer, build_sampler, explorer_builder
 from allroads.explorers.samplers.hmc import HMC
 from allroads.explorers.samplers.mala import MALA
 from allroads.explorers.samplers.mclmc import MCLMC
@@ -59,9 +59,9 @@ __all__ = [
     "Posterior",
     "RMSPropSGLD",
     "Sampler",
+    "SamplerExplorer",
     "StochasticSampler",
     "build_sampler",
     "explorer_builder",
     "resolve_sampler",
-    "sampler_explorer",
 ]

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from allroads.checks import check_count
 from allroads.errors import InputError
-from allroads.explorers.explorer import Explorer, Problem, State
-from allroads.explorers.gradient import check_rates
+from allroads.explorers.explorer import Explorer, Info, ProblemLike, State, example_count
+from allroads.explorers.per_member import PerMember
 from allroads.explorers.samplers.protocol import Posterior, Sampler, StochasticSampler
 from allroads.pfmap.network import Params
 
 
-def sampler_explorer(
-    sampler: Sampler, *, nbeta: float | None = None, localisation: float = 1.0, steps: int = 1
-) -> Explorer:
+@dataclass(frozen=True)
+class SamplerExplorer(PerMember):
     """An explorer that samples ``exp(−nβ L(w) − γ/2 ‖w − w₀‖²)`` around the point w₀ that it starts from.
-
-    Equal options give the same object, so that compiled runs are used again.
 
     Args:
         sampler: Its step size is in the units of the parameters. Default of that: the sampler's own, which is meant for
@@ -41,18 +37,46 @@ def sampler_explorer(
 
         >>> import numpy as np
         >>> from allroads import Network, explore
-        >>> network = Network(lambda key: jnp.zeros(1), lambda w, x: w * jnp.ones_like(x))
+        >>> from allroads.pfmap.problem import Problem
         >>> from allroads.explorers.samplers import HMC
-        >>> hmc = sampler_explorer(HMC(step_size=0.05), nbeta=100.0, localisation=0.0, steps=8)
-        >>> run = explore(network, lambda f, y: f[:, 0]**2 / 2, np.ones((4, 1)), np.zeros((4, 1)), hmc, 256, steps=40)
+        >>> network = Network(lambda key: jnp.zeros(1), lambda w, x: w * jnp.ones_like(x))
+        >>> problem = Problem(network, lambda f, y: f[:, 0]**2 / 2, np.ones((4, 1)), np.zeros((4, 1)))
+        >>> hmc = SamplerExplorer(HMC(step_size=0.05), nbeta=100.0, localisation=0.0, steps=8)
+        >>> run = explore(problem, hmc, 256, steps=40)
         >>> bool(abs(run.ends().var() * 100 - 1) < 0.3)
         True
     """
-    if nbeta is None:
-        raise InputError(f"explorer {sampler.name!r}: nbeta is missing; n / ln n for n examples is usual.")
-    check_rates(sampler.name, nbeta=nbeta, localisation=localisation)
-    check_count("steps", steps)
-    return _explorer(sampler, float(nbeta), float(localisation), int(steps))
+
+    sampler: Sampler
+    nbeta: float | None = None
+    localisation: float = 1.0
+    steps: int = 1
+
+    def __post_init__(self) -> None:
+        if self.nbeta is None:
+            raise InputError(f"explorer {self.name!r}: nbeta is missing; n / ln n for n examples is usual.")
+        self.check_rates(nbeta=self.nbeta, localisation=self.localisation)
+        self.check_counts(steps=self.steps)
+
+    @property
+    def step_size(self) -> float:
+        """That of the sampler."""
+        return self.sampler.default_step_size if self.sampler.step_size is None else self.sampler.step_size
+
+    @property
+    def batch_size(self) -> int | None:  # type: ignore[override]  # the sampler's, no option of its own
+        """That of the sampler; ``None`` for all examples."""
+        return self.sampler.batch_size if isinstance(self.sampler, StochasticSampler) else None
+
+    @property
+    def name(self) -> str:
+        """That of the sampler."""
+        return self.sampler.name
+
+    @property
+    def rule(self) -> _SamplerRule:
+        """The rule of one member."""
+        return _SamplerRule(self)
 
 
 def explorer_builder(kind: type[Sampler]) -> Callable[..., Explorer]:
@@ -72,7 +96,7 @@ def explorer_builder(kind: type[Sampler]) -> Callable[..., Explorer]:
         steps: int = 1,
         batch_size: int | None = None,
     ) -> Explorer:
-        return sampler_explorer(
+        return SamplerExplorer(
             build_sampler(kind, step_size=step_size, batch_size=batch_size),
             nbeta=nbeta,
             localisation=localisation,
@@ -103,48 +127,50 @@ def build_sampler(kind: type[Sampler], *, step_size: float | None = None, batch_
     return kind(step_size=step_size)
 
 
-@lru_cache(maxsize=256)
-def _explorer(sampler: Sampler, nbeta: float, localisation: float, steps: int) -> Explorer:
-    step_size = sampler.default_step_size if sampler.step_size is None else sampler.step_size
-    batch_size = sampler.batch_size if isinstance(sampler, StochasticSampler) else None
+class _SamplerMemory(NamedTuple):
+    """Where the chain began, flat; its own state; the random key."""
 
-    def posterior(problem: Problem, start: Any, unravel: Callable[[Any], Params]) -> Posterior:
-        count = problem.inputs.shape[0]
+    start: Any
+    chain: Any
+    key: Any
+
+
+@dataclass(frozen=True)
+class _SamplerRule:
+    """One chain of a sampler."""
+
+    options: SamplerExplorer
+
+    def init(self, key: Any, params: Params, problem: ProblemLike) -> State:
+        start, _ = ravel_pytree(params)
+        law = self._posterior(problem, start, params)
+        _, init_key, _ = jax.random.split(key, 3)  # the third part draws the first step
+        return State(params, _SamplerMemory(start, self.options.sampler.init(start, law, init_key), key))
+
+    def step(self, state: State, problem: ProblemLike, index: Any) -> tuple[State, Info]:
+        options, (start, chain, key) = self.options, state.memory
+        key, _, draw_key = jax.random.split(key, 3)
+        law = self._posterior(problem, start, state.params)
+        chain, draw = options.sampler.draw(draw_key, chain, law, options.step_size, options.steps)
+        size = options.batch_size or example_count(problem)
+        info = Info(draw.energy / options.nbeta, gradients=options.steps, examples=size)
+        return State(law.parted(chain.position), _SamplerMemory(start, chain, key)), info
+
+    def _posterior(self, problem: ProblemLike, start: Any, params: Params) -> Posterior:
+        nbeta, localisation, batch_size = self.options.nbeta, self.options.localisation, self.options.batch_size
+        _, unravel = ravel_pytree(params)
 
         def energy(z: Any) -> Any:
-            return nbeta * problem.loss(unravel(z), problem.inputs, problem.labels)
+            return nbeta * problem.objective.mean(unravel(z), problem.data)
 
         def batch_energy(params: Params, key: Any) -> Any:
             if batch_size is None:
-                return nbeta * problem.loss(params, problem.inputs, problem.labels)
-            chosen = jax.random.randint(key, (batch_size,), 0, count)
-            return nbeta * problem.loss(params, problem.inputs[chosen], problem.labels[chosen])
+                return nbeta * problem.objective.mean(params, problem.data)
+            chosen = jax.random.randint(key, (batch_size,), 0, example_count(problem))
+            return nbeta * problem.objective.mean(params, problem.data.batch(chosen))
 
         def prior(params: Params) -> Any:
             squares = jax.tree.map(lambda w, at: jnp.sum((w - at) ** 2), params, unravel(start))
             return localisation / 2 * sum(jax.tree.leaves(squares))
 
         return Posterior(energy, batch_energy, prior, unravel, lambda params: ravel_pytree(params)[0])
-
-    def init(params: Params, key: Any, examples: int) -> State:
-        position, _ = ravel_pytree(params)
-        flat = Posterior(_zero, lambda z, key: _zero(z), _zero)
-        chain = sampler.init(position, flat, key)  # of the right shape; it starts again where the loss is known
-        zero = jnp.zeros((), jnp.int32)
-        return State(params, (position, chain), key, jnp.arange(0), jnp.asarray(jnp.inf, position.dtype), zero, zero)
-
-    def step(state: State, problem: Problem, index: Any) -> State:
-        start, chain = state.memory
-        _, unravel = ravel_pytree(state.params)
-        density = posterior(problem, start, unravel)
-        key, init_key, draw_key = jax.random.split(state.key, 3)
-        chain = jax.lax.cond(index == 0, lambda: sampler.init(start, density, init_key), lambda: chain)
-        chain, draw = sampler.draw(draw_key, chain, density, step_size, steps)
-        params, gradients = unravel(chain.position), state.gradients + steps
-        return State(params, (start, chain), key, state.order, draw.energy / nbeta, gradients, state.forwards)
-
-    return Explorer(sampler.name, init, step, batch_size)
-
-
-def _zero(z: Any) -> Any:
-    return 0.0 * jnp.sum(z)

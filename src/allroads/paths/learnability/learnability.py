@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import norm
 
 from allroads.errors import InputError
-from allroads.explorers.build import build_explorer
+from allroads.explorers.build import as_explorer
 from allroads.explorers.explorer import Explorer
 from allroads.paths.learnability.boolean import boolean_baselines, boolean_rows
 from allroads.paths.learnability.calibration import Calibration, shipped
@@ -110,7 +110,7 @@ def learnability(
         >>> found["bit"].order, found["bit"].steps < found["parity"].steps, float(found["parity"].baselines["degree"])
         (1, True, 4.0)
     """
-    explorer = build_explorer(explorer) if isinstance(explorer, str) else explorer
+    explorer = as_explorer(explorer)
     _check_options(budget, learn, threshold, seeds, draws, calibration)
     problem = read_problem(network, inputs, targets, loss, held_out)
     starts = _starts(network, seeds, seed)

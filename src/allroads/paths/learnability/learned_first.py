@@ -12,11 +12,13 @@ import numpy as np
 
 from allroads.explorers.explore import explore
 from allroads.explorers.explorer import Explorer
+from allroads.explorers.recording import Recording
 from allroads.paths.learnability.calibration import Calibration
 from allroads.paths.learnability.forecast import Forecast
 from allroads.paths.learnability.reached import reached
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
+from allroads.pfmap.problem import Problem
 
 
 def spread_out(expected: np.ndarray, count: int) -> list[int]:
@@ -49,12 +51,11 @@ def learned(
     Runs half as long again as expected; where one has not learned by then, all anew and four times as long.
     """
     count, length = len(jax.tree.leaves(starts)[0]), math.ceil(min(1.5 * expected, budget))
+    problem = Problem(network, loss, inputs, labels)
     while True:
-        run = explore(
-            network, loss, inputs, labels, explorer, count, steps=length, seed=seed, start=starts, records=128
-        )
+        run = explore(problem, explorer, count, steps=length, seed=seed, start=starts, record=Recording(records=128))
         found = [reached(run.steps, curve, goal) for curve in run.curves["train_loss"]]
-        lost = [status == "diverged" for status in run.status]
+        lost = [status == "diverged" for status in run.statuses]
         if length == budget or all(steps is not None or gone for steps, gone in zip(found, lost, strict=True)):
             break
         length = min(4 * length, budget)

@@ -12,7 +12,7 @@ import numpy as np
 
 from allroads.explorers.explorer import Explorer
 from allroads.paths.learnability.hop import Hop, slopes_along, way
-from allroads.paths.learnability.response import filled, held, mean_rate, moves
+from allroads.paths.learnability.response import filled, held, mean_rate, moves, started
 from allroads.paths.learnability.spectrum import BATCH
 from allroads.pfmap.network import Params
 
@@ -40,10 +40,10 @@ def own_steps(explorer: Explorer, params: Params, targets: Sequence[tuple[Hop, .
     Example:
         Gradient descent does not rescale, so that its steps are the hitting time:
 
-        >>> from allroads.explorers.gd import gd
+        >>> from allroads.explorers.gd import GD
         >>> from allroads.paths.learnability.spectrum import ResidualSpectrum
         >>> half = ResidualSpectrum(np.array([0.5]), np.array([1.0]))
-        >>> own_steps(gd(), {"w": np.zeros((2, 2))}, [(Hop(half, 1 / 16, 2.0, 0.0, 1.0, 0.0),)]).round(3).tolist()
+        >>> own_steps(GD(), {"w": np.zeros((2, 2))}, [(Hop(half, 1 / 16, 2.0, 0.0, 1.0, 0.0),)]).round(3).tolist()
         [2.0]
     """
     ways = np.array([way(hops) for hops in targets])
@@ -68,7 +68,7 @@ def compiled_pace(explorer: Explorer, structure: Any, shapes: tuple[tuple[int, .
     grid = jnp.asarray(_GRID, jnp.float32)
 
     def one(way: Any, shares: Any) -> Any:
-        first = explorer.init(start, jax.random.key(0), explorer.batch_size or 1)
+        first = started(explorer, start, filled(start, 1.0), jax.random.key(0))
         unit = mean_rate(held(explorer, first, filled(start, 1.0)), sizes)
 
         def going(carry: tuple) -> Any:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from allroads.explorers.explorer import Explorer, State
-from allroads.paths.learnability.response import HORIZON, filled, held, mean_rate, moves, numbers, ratio
+from allroads.paths.learnability.response import HORIZON, filled, held, mean_rate, moves, numbers, ratio, started
 from allroads.pfmap.network import Params
 
 STRIDE = 16
@@ -29,10 +29,10 @@ def rescales(explorer: Explorer, params: Params) -> bool:
     gradient; Adam and Muon rescale. Told from one number a leaf.
 
     Example:
-        >>> from allroads.explorers.adam import adam
-        >>> from allroads.explorers.sgd import sgd
+        >>> from allroads.explorers.adam import Adam
+        >>> from allroads.explorers.sgd import SGD
         >>> params = {"w": jnp.zeros((3, 2))}
-        >>> rescales(sgd(momentum=0.9), params), rescales(adam(), params)
+        >>> rescales(SGD(momentum=0.9), params), rescales(Adam(), params)
         (False, True)
     """
     leaves, structure = jax.tree.flatten(numbers(params))
@@ -45,7 +45,7 @@ def _rescales(explorer: Explorer, structure: Any, kinds: tuple[tuple[int, Any], 
 
     def gone(size: Any) -> Params:
         slope = filled(origin, size)
-        start = explorer.init(origin, jax.random.key(0), explorer.batch_size or 1)
+        start = started(explorer, origin, slope, jax.random.key(0))
         return moves(explorer, start, slope, slope, 0, HORIZON)[0].params
 
     moved = jax.jit(jax.vmap(gone))(jnp.arange(3.0))
@@ -85,8 +85,8 @@ def begun(explorer: Explorer, params: Params, gradient: Params, rates: Params, k
         rates: Of the leaves under it, scalars, of :func:`~allroads.paths.learnability.response.response`.
         key: The explorer's.
     """
-    examples, origin = explorer.batch_size or 1, numbers(params)
-    state, alone = explorer.init(params, key, examples), explorer.init(origin, key, examples)
+    origin = numbers(params)
+    state, alone = started(explorer, params, gradient, key), started(explorer, origin, filled(origin, 1.0), key)
     unit = mean_rate(held(explorer, alone, filled(origin, 1.0)), _sizes(params))
     return Reading(gradient, rates, _length(gradient, rates), state, alone, unit, jnp.zeros((), jnp.int32))
 
@@ -114,9 +114,9 @@ def turned(explorer: Explorer, reading: Reading, gradient: Params) -> tuple[Read
     Example:
         Adam moves each element by its learning rate, however steep it is there:
 
-        >>> from allroads.explorers.adam import adam
+        >>> from allroads.explorers.adam import Adam
         >>> from allroads.paths.learnability.response import response
-        >>> explorer, g, key = adam(learning_rate=0.1), jnp.array([1.0, 4.0]), jax.random.key(0)
+        >>> explorer, g, key = Adam(learning_rate=0.1), jnp.array([1.0, 4.0]), jax.random.key(0)
         >>> start = begun(explorer, jnp.zeros(2), g, response(explorer, jnp.zeros(2), g, key), key)
         >>> [f"{rate:.3f}" for rate in turned(explorer, start, g)[1]]
         ['0.100', '0.025']

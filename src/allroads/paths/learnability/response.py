@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from allroads.explorers.explorer import Explorer, Problem, State
+from allroads.explorers.explorer import Explorer, State, TracedProblem
+from allroads.explorers.per_member import member_rule
 from allroads.pfmap.network import Params
+from allroads.pfmap.objective import Examples
 
 HORIZON = 64
 """Steps for which a gradient is held: longer than the memory of usual momenta, 1/(1 − 0.95) = 20 steps."""
@@ -22,6 +25,28 @@ class Moves(NamedTuple):
     along: Params
     squares: Params
     moved: Params
+
+
+@dataclass(frozen=True)
+class _LinearLoss:
+    """A loss that is linear in the parameters and looks at no data."""
+
+    slope: Params
+
+    def mean(self, params: Params, data: Examples) -> Any:
+        pairs = zip(jax.tree.leaves(self.slope), jax.tree.leaves(params), strict=True)
+        return sum(jnp.vdot(slope, leaf) for slope, leaf in pairs)
+
+
+def linear_problem(explorer: Explorer, slope: Params) -> TracedProblem:
+    """A problem whose gradient is ``slope`` everywhere, with as many examples as a batch of the explorer takes."""
+    nothing = jnp.zeros((explorer.batch_size or 1, 1))
+    return TracedProblem(_LinearLoss(slope), Examples(nothing, nothing))
+
+
+def started(explorer: Explorer, params: Params, slope: Params, key: Any) -> State:
+    """The explorer's state of one member at the start of a linear loss."""
+    return member_rule(explorer).init(key, params, linear_problem(explorer, slope))
 
 
 def moves(
@@ -40,19 +65,13 @@ def moves(
         index: Of the first step.
         steps: Their number.
     """
-    # An explorer that draws batches has something to draw; the loss does not look at it.
-    nothing = jnp.zeros((explorer.batch_size or 1, 1))
+    rule = member_rule(explorer)
 
     def step(k: Any, carry: tuple) -> tuple:
         state, sums = carry
         share = (k + 0.5) / steps
         gradient = jax.tree.map(lambda a, b: (1 - share) * a + share * b, before, after)
-
-        def linear(point: Params, inputs: Any, labels: Any) -> Any:
-            pairs = zip(jax.tree.leaves(gradient), jax.tree.leaves(point), strict=True)
-            return sum(jnp.vdot(slope, leaf) for slope, leaf in pairs)
-
-        new = explorer.step(state, Problem(linear, nothing, nothing), index + k)
+        new, _ = rule.step(state, linear_problem(explorer, gradient), index + k)
         move = jax.tree.map(jnp.subtract, new.params, state.params)
         parts = Moves(
             jax.tree.map(lambda u, g: -u * g, move, gradient),
@@ -92,12 +111,12 @@ def response(explorer: Explorer, params: Params, gradient: Params, key: Any) -> 
     Example:
         Gradient descent answers with its learning rate:
 
-        >>> from allroads.explorers.gd import gd
-        >>> round(float(response(gd(learning_rate=0.25), jnp.zeros(2), jnp.array([1.0, 3.0]), jax.random.key(0))), 4)
+        >>> from allroads.explorers.gd import GD
+        >>> round(float(response(GD(learning_rate=0.25), jnp.zeros(2), jnp.array([1.0, 3.0]), jax.random.key(0))), 4)
         0.25
     """
     gradient = jax.tree.map(lambda leaf: jnp.where((leaf != 0).any(), leaf, 1.0), gradient)
-    start = explorer.init(params, key, explorer.batch_size or 1)
+    start = started(explorer, params, gradient, key)
     seen = held(explorer, start, gradient)
     return jax.tree.map(lambda a, b: ratio(a.sum(), b.sum()), seen.along, seen.squares)
 

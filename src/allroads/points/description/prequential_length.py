@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
-from allroads.errors import InputError, UnknownNameError
-from allroads.explorers.build import build_explorer
+from allroads.checks import check_choice, check_count
+from allroads.errors import InputError
+from allroads.explorers.build import as_explorer
 from allroads.explorers.explore import explore
 from allroads.explorers.explorer import Explorer
-from allroads.pfmap.losses import bce, cross_entropy
-from allroads.pfmap.network import Network
-from allroads.results import Measurement
+from allroads.explorers.recording import Recording
+from allroads.pfmap.problem import Problem
+from allroads.results import Measurement, finish
 from allroads.status import DescriptionStatus
 
 CODES = ("mixture", "last")
 
 
 def prequential_length(
-    network: Network,
-    loss: str | Callable[[Any, Any], Any],
-    inputs: Any,
-    labels: Any,
+    problem: Problem,
     explorer: Explorer | str = "adam",
     members: int = 4,
     *,
@@ -38,12 +35,14 @@ def prequential_length(
     code: str = "mixture",
     records: int = 16,
     seed: int = 0,
+    throw: bool = False,
 ) -> Measurement:
     """Prequential (online) description length, in bits: what labels cost a receiver who learns them block by block.
 
     The examples are put into a random order and cut into blocks that end at ``t₁ < … < t_S = n``. The first block costs
-    log₂ of the number of classes a label; block s + 1 costs ``−log₂`` of the probability that a network gives it which
-    was trained from its initialisation on the first t_s examples. Both sides know network, explorer and inputs.
+    log₂ of the number of classes per label; block s + 1 costs ``−log₂`` of the probability that a network gives it
+    which was trained from its initialisation on the first t_s examples. Both sides know network, explorer and inputs.
+    A penalty of the problem is part of the training, not of the code.
 
     - ``code="last"``: the network after the last step predicts. Trained past fitting it is overconfident, and random
       labels cost far more than the uniform code.
@@ -55,19 +54,18 @@ def prequential_length(
     how the network learns, and so the length.
 
     Args:
-        network: The network; its ``init`` draws each start.
-        loss: ``"cross_entropy"`` or ``"bce"``: other losses are no lengths of codes.
-        inputs: ``[n, …]``.
-        labels: Classes ``[n]`` or ``[n, T]``, or zeros and ones ``[n, C]``.
+        problem: Network, loss and examples. The loss is ``"cross_entropy"`` or ``"bce"`` with labels 0 and 1, without
+            weights or ignored labels: others are no lengths of codes. The network's ``init`` draws each start.
         explorer: An :class:`~allroads.explorers.explorer.Explorer` or the name of one. Default ``"adam"``.
-        members: Runs of an order, in one pack, each from its own start.
-        steps: Steps of the explorer a block.
+        members: Runs per order, each from its own start.
+        steps: Steps of the explorer per block.
         orders: Orders of the examples.
         blocks: How many, default 6: each after the second is twice as long as the one before, so
             ``t_s = n / 2^{S−s}``, rounded. Or the ends themselves, increasing to n.
         code: ``"mixture"`` or ``"last"``.
         records: Steps that the mixture is over, at most, evenly in log(1 + step).
         seed: Decides the orders and all that a run draws.
+        throw: Raise an error in place of a result whose status is not sound.
 
     Returns:
         A :class:`~allroads.Measurement` in bits, the mean over orders and members; ``error`` is the standard error over
@@ -78,9 +76,10 @@ def prequential_length(
         point predicting.
 
     Raises:
-        InputError: If the loss is no code, labels are no classes, there are more blocks than examples, a batch is
-            larger than the first block, or as :func:`allroads.explore`.
+        InputError: If the loss is no code, labels are no classes or have weights, there are more blocks than examples,
+            a batch is larger than the first block, or as :func:`allroads.explore`.
         UnknownNameError: If there is no such code.
+        MeasurementError: With ``throw``, where a run diverged.
 
     When it fails: it is an upper bound on the information in the labels, for this way of learning; a better explorer
     makes it shorter. Few examples leave most labels in the first, uniform blocks. Each block compiles once for its
@@ -90,52 +89,48 @@ def prequential_length(
         [dawid1984, blier2018, krichevsky1981]
 
     Example:
-        A network that says nothing, and is not trained, costs one bit a label:
+        A network that says nothing, and is not trained, costs one bit per label:
 
         >>> import jax.numpy as jnp
+        >>> from allroads import Network
         >>> silent = Network(lambda key: jnp.zeros(1), lambda w, x: x * w)
-        >>> data = jnp.ones((8, 1)), jnp.array([0, 1, 1, 0, 1, 0, 0, 1])
-        >>> round(prequential_length(silent, "bce", *data, "gd", steps=0, blocks=2), 5)
+        >>> problem = Problem(silent, "bce", np.ones((8, 1)), np.array([0, 1, 1, 0, 1, 0, 0, 1]))
+        >>> round(prequential_length(problem, "gd", steps=0, blocks=2).value, 5)
         8.0
     """
-    if code not in CODES:
-        raise UnknownNameError("code", code, CODES)
-    for name, value in (("members", members), ("orders", orders)):
-        if not isinstance(value, int) or value < 1:
-            raise InputError(f"{name} must be a whole number ≥ 1; got {value!r}.")
-    explorer = build_explorer(explorer) if isinstance(explorer, str) else explorer
-    inputs, labels = np.asarray(inputs), np.asarray(labels)
-    per_example, classes = _alphabet(network, loss, inputs, labels)
-    ends = block_ends(len(inputs), blocks)
+    check_choice("code", code, CODES)
+    check_count("members", members)
+    check_count("orders", orders)
+    explorer = as_explorer(explorer)
+    per_example, classes = _alphabet(problem)
+    ends = block_ends(len(problem), blocks)
     if explorer.batch_size is not None and explorer.batch_size > ends[0]:
         raise InputError(
-            f"the first block has {ends[0]} of {len(inputs)} examples, fewer than batch_size {explorer.batch_size} of "
+            f"the first block has {ends[0]} of {len(problem)} examples, fewer than batch_size {explorer.batch_size} of "
             f"explorer {explorer.name!r}. Make the batch smaller, or take fewer blocks."
         )
-    order = np.stack([np.random.default_rng([seed, index]).permutation(len(inputs)) for index in range(orders)])
+    order = np.stack([np.random.default_rng([seed, index]).permutation(len(problem)) for index in range(orders)])
     uniform = per_example * math.log2(classes)
     nats = np.full((orders, members, len(ends)), ends[0] * uniform * math.log(2))
     diverged = 0
+    bare = replace(problem, weight_decay=0.0, regulariser=None)
+    recording = Recording(records=records, checkpoints=2)
     for block, (end, following) in enumerate(itertools.pairwise(ends), start=1):
         for index, chosen in enumerate(order):
             run = explore(
-                network,
-                loss,
-                inputs[chosen[:end]],
-                labels[chosen[:end]],
+                _part(problem, chosen[:end]),
                 explorer,
                 range(index * members, (index + 1) * members),
                 steps=steps,
                 seed=seed,
-                held_out=(inputs[chosen[end:following]], labels[chosen[end:following]]),
-                probes=inputs[:1],
-                records=records,
-                checkpoints=2,
+                held_out=_part(bare, chosen[end:following]),
+                probes=jax.tree.map(lambda array: array[:1], problem.inputs),
+                record=recording,
             )
             size = (following - end) * per_example
             losses = np.asarray(run.curves["held_out_loss"], np.float64) * size
             nats[index, :, block] = _block(losses, size * math.log(classes), code)
-            diverged += sum(status != DescriptionStatus.OK for status in run.status)
+            diverged += sum(status != "ok" for status in run.statuses)
     bits = nats / math.log(2)
     totals = bits.sum(axis=2)
     finite = np.isfinite(totals).all()
@@ -145,14 +140,14 @@ def prequential_length(
         "block_bits": bits.mean(axis=(0, 1)),
         "ends": ends,
         "order": order,
-        "uniform": len(inputs) * uniform,
-        "frequencies": _frequencies(labels, loss, classes),
+        "uniform": len(problem) * uniform,
+        "frequencies": _frequencies(problem, classes),
         "diverged": diverged,
         "code": code,
         "convention": f"bits of the labels given the inputs, block by block, by the {code} of the steps trained",
     }
     status = DescriptionStatus.OK if finite and not diverged else DescriptionStatus.DIVERGED
-    return Measurement(float(totals.mean()), error, status, stats)
+    return finish(Measurement(float(totals.mean()), error, status, stats), throw)
 
 
 def block_ends(examples: int, blocks: int | Sequence[int]) -> tuple[int, ...]:
@@ -191,36 +186,37 @@ def _block(losses: np.ndarray, uniform: float, code: str) -> np.ndarray:
     if code == "last":
         return losses[:, -1]
     terms = np.concatenate([losses, np.full((len(losses), 1), uniform)], axis=1)
-    return math.log(terms.shape[1]) - logsumexp(-terms, axis=1)
+    mixed: np.ndarray = math.log(terms.shape[1]) - logsumexp(-terms, axis=1)
+    return mixed
 
 
-def _alphabet(network: Network, loss: Any, inputs: np.ndarray, labels: np.ndarray) -> tuple[int, int]:
-    """Labels an example and classes a label; refuses what is no code of the labels."""
-    if inputs.ndim == 0 or len(inputs) == 0:
-        raise InputError(f"inputs have shape {inputs.shape}; expected at least one example. Pass training data.")
-    if labels.shape[:1] != inputs.shape[:1]:
-        raise InputError(f"{len(inputs)} inputs but labels of shape {labels.shape}; expected one label an input.")
-    outputs = jax.eval_shape(network.apply, jax.eval_shape(network.init, jax.random.key(0)), jnp.asarray(inputs))
-    if loss == "bce" or loss is bce:
-        if not np.isin(labels, (0, 1)).all():
-            raise InputError("labels: 'bce' codes zeros and ones; got other values. Make each label a bit.")
-        return math.prod(outputs.shape[1:]), 2
-    if loss == "cross_entropy" or loss is cross_entropy:
-        classes = outputs.shape[-1]
-        if labels.dtype.kind not in "iub" or labels.min() < 0 or labels.max() >= classes:
-            raise InputError(
-                f"labels: expected integer classes 0 … {classes - 1}; network {network.name!r} has {classes} outputs."
-            )
-        return math.prod(outputs.shape[1:-1]), classes
-    raise InputError(
-        f"loss {loss!r} is no length of a code: only a log-loss says how many bits a label costs. Use "
-        "'cross_entropy' or 'bce'."
-    )
+def _part(problem: Problem, chosen: np.ndarray) -> Problem:
+    """The problem over some of its examples."""
+    return problem.on(jax.tree.map(lambda array: array[chosen], problem.inputs), problem.labels[chosen])
 
 
-def _frequencies(labels: np.ndarray, loss: Any, classes: int) -> float:
+def _alphabet(problem: Problem) -> tuple[int, int]:
+    """Labels per example and classes per label; refuses what is no code of the labels."""
+    if problem.loss not in ("bce", "cross_entropy"):
+        raise InputError(
+            f"loss {problem.loss!r} is no length of a code: only a log-loss says how many bits a label costs. Use "
+            "'cross_entropy' or 'bce'."
+        )
+    if problem.weights is not None:
+        raise InputError("prequential_length: every label is sent once; drop weights, class_weights and ignore.")
+    drawn = jax.eval_shape(problem.network.init, jax.random.key(0))
+    outputs = jax.eval_shape(problem.network.apply, drawn, problem.data.inputs)
+    if problem.loss == "cross_entropy":
+        return math.prod(outputs.shape[1:-1]), int(outputs.shape[-1])
+    if not np.isin(problem.labels, (0, 1)).all():
+        raise InputError("labels: 'bce' codes zeros and ones; got other values. Make each label a bit.")
+    return math.prod(outputs.shape[1:]), 2
+
+
+def _frequencies(problem: Problem, classes: int) -> float:
     """Bits of the labels by the Krichevsky–Trofimov code; the outputs of ``bce`` are coded each on its own."""
-    columns = labels.reshape(len(labels), -1).T if loss == "bce" or loss is bce else [labels.ravel()]
+    labels = problem.labels
+    columns = labels.reshape(len(labels), -1).T if problem.loss == "bce" else [labels.ravel()]
     counts = np.array([np.bincount(np.asarray(column, int), minlength=classes) for column in columns])
     total = counts.sum(axis=1)
     nats = (gammaln(total + classes / 2) - gammaln(classes / 2)).sum() - (gammaln(counts + 0.5) - gammaln(0.5)).sum()
