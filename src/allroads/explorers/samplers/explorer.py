@@ -154,7 +154,7 @@ class _SamplerRule:
         chain, draw = options.sampler.draw(draw_key, chain, law, options.step_size, options.steps)
         size = options.batch_size or example_count(problem)
         info = Info(draw.energy / options.nbeta, gradients=options.steps, examples=size)
-        return State(law.parted(chain.position), _SamplerMemory(start, chain, key)), info
+        return State(law.split(chain.position), _SamplerMemory(start, chain, key)), info
 
     def _posterior(self, problem: ProblemLike, start: Any, params: Params) -> Posterior:
         nbeta, localisation, batch_size = self.options.nbeta, self.options.localisation, self.options.batch_size
