@@ -34,7 +34,6 @@ name = "bits"
 seeds = 40
 steps = 50
 records = 8
-checkpoints = 4
 
 [[grid.target]]
 kind = "boolean"

@@ -40,7 +40,6 @@ name = "bits"
 seeds = {seeds}
 steps = 100
 records = 16
-checkpoints = 4
 
 [[grid.target]]
 kind = "boolean"

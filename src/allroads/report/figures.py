@@ -10,8 +10,8 @@ import altair as alt
 import vl_convert as vlc
 
 from allroads.errors import UnknownNameError
-from allroads.report.charts import directness, forecasts, learning, llc, pairs, roads
 from allroads.report.charts.figure import Figure, Size
+from allroads.report.charts.registry import read_sections
 from allroads.report.encode import records
 from allroads.report.grids import read_grids
 from allroads.report.palette import vega_config
@@ -42,10 +42,10 @@ def write_figures(directory: str | Path, format: Format) -> list[Path]:
     if format not in get_args(Format):
         raise UnknownNameError("figure format", format, get_args(Format))
     stored = read_stored(directory)
-    written = []
+    written, sections = [], read_sections(stored)
     for grid in read_grids(stored):
-        for chart in (learning, llc, roads, directness, forecasts, pairs):
-            for figure in chart.figures(stored, grid):
+        for section in sections:
+            for figure in section.figures(stored, grid):
                 if figure.panels:
                     path = stored.directory / "figures" / f"{figure.chart}-{grid.slug}.{format}"
                     written.append(write_whole(path, _convert(specification(figure), format)))

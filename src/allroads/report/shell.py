@@ -23,18 +23,23 @@ MOST_ROWS = 40_000  # points of curves and roads on the page; longer ones are th
 
 
 def render_page(
-    template: str, sections: Iterable[tuple[str, Iterable[Figure]]], payload: dict[str, Any], **context: Any
+    template: str, drawn: Iterable[tuple[str, Iterable[Figure]]], payload: dict[str, Any], **context: Any
 ) -> str:
     """A page as text.
 
     Args:
         template: Name of its template.
-        sections: The names of its sections with their figures.
+        drawn: The names of its sections with their figures.
         payload: What the script reads beside drawings, panels and data.
         **context: What the template reads.
     """
-    drawings, panels, data = _embed(sections)
-    drawn = {"drawings": drawings, "panels": panels, "data": data, "config": palette.vega_config() | {"aria": False}}
+    drawings, panels, data = _embed(drawn)
+    embedded_parts = {
+        "drawings": drawings,
+        "panels": panels,
+        "data": data,
+        "config": palette.vega_config() | {"aria": False},
+    }
     library, script = _library(), resource("page.js")
     return _template(template).render(
         **context,
@@ -42,7 +47,7 @@ def render_page(
         style=resource("style.css"),
         library=library,
         script=script,
-        payload=script_json(drawn | payload),
+        payload=script_json(embedded_parts | payload),
         policy=_policy(library, script),
     )
 

@@ -31,9 +31,9 @@ def request(study: Study, source: Source) -> str:
     asked = study.model_dump(mode="json", exclude={"engine"})
     states = [_state(path) for path in sorted(package.rglob("*.py"))]
     with importable(str(source.folder)):
-        for grid in study.grid:
-            for choice in (*grid.target, *grid.architecture):
-                states += [_named(value) for value in choice.options.values() if isinstance(value, str)]
+        grids = [choice for grid in study.grid for choice in (*grid.target, *grid.architecture, *grid.explorer)]
+        for choice in (*grids, *study.measures.own):
+            states += [_named(value) for value in choice.options.values() if isinstance(value, str)]
     return digest({"schema_version": SCHEMA_VERSION, "study": asked, "states": states})
 
 

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """The layout that this version writes, and the newest that it reads."""
 
-KINDS = {name: f"{name.removesuffix('s')}.json" for name in ("cells", "points", "groups", "tasks", "forecasts")}
+KINDS = {"cells": "cell.json", "measures": "measure.json"}
 """The kinds of entries and the names of their headers."""
 
 
@@ -187,9 +187,9 @@ class Store:
     Example:
         >>> import tempfile
         >>> store = Store(tempfile.mkdtemp())
-        >>> store.write("tasks", "ab" * 32, {"seed": 0}, {"note.txt": b"hello"})
+        >>> store.write("measures", "ab" * 32, {"seed": 0}, {"note.txt": b"hello"})
         True
-        >>> store.read("tasks", "ab" * 32).file("note.txt")
+        >>> store.read("measures", "ab" * 32).file("note.txt")
         b'hello'
     """
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import altair as alt
 import polars as pl
 
+from allroads.report import words
 from allroads.report.charts.figure import CHOSEN, Figure, Panel, Size, fade, group_scale, step_axis
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import INK, MARKS, MUTED, RULE
+from allroads.report.section import Section
 from allroads.report.stored import Stored
 
 OWN_SCALES = ("fill", "stroke", "shape")
@@ -22,7 +25,7 @@ ENOUGH = 3  # targets, for a rank correlation to be printed
 
 def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
     """One panel for each architecture and explorer, one dot a run."""
-    rows = _rows(stored.forecasts, grid)
+    rows = _rows(stored.tables["forecasts"], grid)
     if rows.is_empty():
         return (Figure("forecasts", (), "", absent="No run of this grid has a prediction to be held against."),)
     drawn = [group for group in grid.groups if group.label in set(rows["group"])]
@@ -53,6 +56,19 @@ def _rows(forecasts: pl.DataFrame, grid: Grid) -> pl.DataFrame:
     columns = ("run", "name", "group", "target", "architecture", "explorer", "learned", "actual", "within")
     colours = pl.col("group").replace_strict({group.label: group.colour for group in grid.groups})
     return held.select(*columns, "predicted", "low", "high", "probability", middle=middle, colour=colours)
+
+
+def shortfalls(stored: Stored, grids: Sequence[Grid]) -> list[dict[str, Any]]:
+    """Targets without a prediction: one sentence per grid, architecture, explorer and reason."""
+    absent = stored.tables["forecasts"].filter(pl.col("predicted").is_null())
+    parts = absent.group_by("grid", "architecture", "explorer", "status", "reason", maintain_order=True)
+    return [
+        words.sentence(
+            f"No steps were predicted for {words.listed(table['target'].unique(maintain_order=True).to_list())} "
+            f"({architecture}, {explorer}, {grid}), {status}: {reason}."
+        )
+        for (grid, architecture, explorer, status, reason), table in parts
+    ]
 
 
 def _ends(rows: pl.DataFrame) -> tuple[int, float]:
@@ -146,3 +162,16 @@ def draw_forecasts(
         dots.mark_point(size=56, strokeWidth=1.4, cursor="pointer").encode(opacity=fade(1, 0.2), fillOpacity=solid),
         dots.transform_filter(CHOSEN).mark_point(size=170, strokeWidth=2, opacity=1).encode(stroke=alt.value(INK)),
     ).properties(width=size.width, height=size.height)
+
+
+SECTION = Section(
+    name="forecasts",
+    nav="Forecasts",
+    title="Predicted and actual steps",
+    link="predicted and actual steps",
+    lead="Before a run begins, the network at its start already says how it will answer to training: which parts of a "
+    "target it can learn quickly and which slowly. From that, the steps until the training loss is a tenth of what the "
+    "best constant answer leaves were predicted, and here they meet the steps that the runs took.",
+    figures=figures,
+    shortfalls=shortfalls,
+)

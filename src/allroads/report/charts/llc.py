@@ -10,6 +10,7 @@ import polars as pl
 from allroads.report.charts.figure import CHOSEN, Figure, Panel, Size, fade, step_axis
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import INK, RULE
+from allroads.report.section import Section
 from allroads.report.stored import Stored
 
 SOUND = ("converged", "scale-dependent")
@@ -55,7 +56,7 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
 
 def _rows(stored: Stored, group: Group) -> pl.DataFrame:
     runs = group.runs.select("run", name=pl.lit(f"{group.label} · seed ") + pl.col("seed").cast(pl.String))
-    table = runs.join(stored.llc, on="run", maintain_order="left_right").filter(pl.col("value").is_not_null())
+    table = runs.join(stored.tables["llc"], on="run", maintain_order="left_right").filter(pl.col("value").is_not_null())
     sound = pl.col("status").is_in(SOUND)
     return table.with_columns(
         sound=sound,
@@ -122,3 +123,16 @@ def draw_coefficients(data: alt.Data, size: Size, *, group: Group, domain: list[
         sound.mark_point(shape="circle", fill=group.colour, **dots).encode(opacity=fade(1)),
         other.mark_point(shape="circle", fill="white", **dots).encode(opacity=fade(1)),
     ).properties(width=size.width, height=size.height)
+
+
+SECTION = Section(
+    name="llc",
+    nav="Degeneracy",
+    title="Degeneracy along the runs",
+    link="learning coefficients",
+    lead="The local learning coefficient λ̂ of each checkpoint counts, in halves of a parameter, how many directions "
+    "the loss feels there: the lower, the more degenerate the point. Where it falls or rises in stages, the run "
+    "reorganises itself. The steps are those of the learning curves above.",
+    figures=figures,
+    trust=("llc", "How far to trust the learning coefficients"),
+)

@@ -13,6 +13,7 @@ from allroads.report.charts.figure import Figure, Panel, Size, median
 from allroads.report.cluster import cluster_order
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import AGREEMENT, BARRIER, INK
+from allroads.report.section import Section
 from allroads.report.stored import Stored
 
 MOST_LABELS = 24  # rows beyond which seeds are not written on the axes
@@ -99,7 +100,7 @@ def _cells(stored: Stored, group: Group) -> pl.DataFrame:
     """Every ordered pair of a group as one cell; ``row`` and ``column`` are seeds, their places come by cluster."""
     runs = group.runs.head(MOST_RUNS).select("run", "seed")
     measured = ("barrier_train", "barrier_held_out", "agreement")
-    pairs = stored.pairs.filter(pl.col("run_a") != pl.col("run_b")).select("run_a", "run_b", *measured)
+    pairs = stored.tables["pairs"].filter(pl.col("run_a") != pl.col("run_b")).select("run_a", "run_b", *measured)
     both = pl.concat([pairs, pairs.rename({"run_a": "run_b", "run_b": "run_a"}).select(pairs.columns)])
     both = both.filter(pl.col("run_a").is_in(runs["run"].implode()), pl.col("run_b").is_in(runs["run"].implode()))
     runs = runs.filter(pl.col("run").is_in(both["run_a"].implode()))
@@ -173,3 +174,15 @@ def draw_matrix(
         ),
         at.transform_filter(chosen).mark_rect(filled=False, stroke=INK, strokeWidth=1.2),
     ).properties(width=size.width, height=size.height)
+
+
+SECTION = Section(
+    name="pairs",
+    nav="Pairs",
+    title="Where the runs ended",
+    link="pairs of runs",
+    lead="Two runs of the same kind may end at the same function or at different ones. Each cell compares two of them, "
+    "with similar runs side by side. The barrier is how far the loss rises on the straight line between their weights; "
+    "agreement is how often they give the same answer.",
+    figures=figures,
+)

@@ -12,23 +12,25 @@ import polars as pl
 from allroads.report.charts.figure import CHOSEN, Figure, Panel, Size, fade, group_scale, median
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import INK, MUTED
+from allroads.report.section import Column, Section
 from allroads.report.stored import Stored
 
 DASH = [3, 2.5]
+NOTHING = pl.DataFrame(schema={"grid": pl.String, "target": pl.String})
 MARGIN = 0.08  # free share of the larger side around the points
 
 
 def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
     """One panel a target."""
-    table = stored.embedding.filter(pl.col("grid") == grid.name)
+    table = stored.tables.get("embedding", NOTHING).filter(pl.col("grid") == grid.name)
     judged = grid.runs["certified_share"].is_not_null().any()
     panels = []
-    for target in dict.fromkeys(group.target for group in grid.groups):
+    for target in dict.fromkeys(group.target for group in grid.groups) if not table.is_empty() else ():
         groups = tuple(group for group in grid.groups if group.target == target)
         rows = _rows(table.filter(pl.col("target") == target), stored.curves, grid, judged)
         if rows.filter(pl.col("point") == "run").is_empty():
             continue
-        stress = stored.explained_stress(grid.name, target)
+        stress = explained_stress(table.filter(pl.col("target") == target))
         draw = partial(draw_roads, groups=groups, box=_box(rows), stress=stress, last=grid.last_step)
         panels.append(Panel(target, _note(groups), groups, f"roads-{groups[0].index}", rows, draw, height=210))
     if len(panels) == 1:
@@ -39,6 +41,12 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
     legend = ({"kind": "start", "label": "start: ignorance"}, {"kind": "truth", "label": "target: the truth"})
     legend += _stretch_legend(panels, judged)
     return (Figure("roads", tuple(panels), _caption(grid, judged), legend=legend, own_scales=("color", "shape")),)
+
+
+def explained_stress(points: pl.DataFrame) -> list[float]:
+    """Cumulative explained stress of the first axes of one target; empty where it was not measured."""
+    shares = points.select("explained_x", "explained_y", "explained_z").drop_nulls()
+    return [] if shares.is_empty() else [float(share) for share in shares.row(0)]
 
 
 def _note(groups: tuple[Group, ...]) -> str:
@@ -231,4 +239,20 @@ HALO = {"stroke": "white", "strokeWidth": 3, "strokeJoin": "round"}  # drawn fir
 STAR = (
     "M0,-1L0.2245,-0.309L0.9511,-0.309L0.3633,0.118L0.5878,0.809"
     "L0,0.382L-0.5878,0.809L-0.3633,0.118L-0.9511,-0.309L-0.2245,-0.309Z"
+)
+
+SECTION = Section(
+    name="roads",
+    nav="Roads",
+    title="Roads in function space",
+    link="roads",
+    lead="What a network computes is its list of answers on a fixed set of probe inputs, and that list is a point. "
+    "Training moves the point: its path is the run’s road. The pictures flatten this large space to the two directions "
+    "that keep most of the distances between points (InPCA); the percentages say how much of them is kept (explained "
+    "stress), and a unit is equally long both ways.",
+    figures=figures,
+    columns=(
+        Column("certified_share", "certified", ".0%", "share of the road's length on which the loss must fall"),
+        Column("stages", "stages", "d", "direct pieces that the road is made of"),
+    ),
 )
