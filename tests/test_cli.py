@@ -21,7 +21,6 @@ name = "bits"
 seeds = 2
 steps = 10
 records = 4
-checkpoints = 2
 
 [[grid.target]]
 kind = "boolean"
@@ -35,6 +34,8 @@ widths = [4]
 [[grid.explorer]]
 kind = "adam"
 """
+
+RUNS = ("trajectories", "chart", "values", "curves", "fit", "certified", "stages", "directness", "turning")
 
 
 def allroads(*words, cwd=None, **environment):
@@ -89,15 +90,15 @@ def test_help_imports_nothing_heavy():
 
 def test_run_says_what_it_did(ran, folder):
     done, said = ran
-    assert said["computed"] == {"packs": 1, "groups": 1, "tasks": 0}
+    assert said["computed"] == {**dict.fromkeys(RUNS, 1), "pairs": 1}
     assert said["status_counts"] == {"ok": 2}
     assert said["report"] is None
     # The name is made harmless before it becomes a folder.
     assert said["directory"] == "runs/tiny-script-alert-1-script-x"
     assert sorted(path.name for path in (folder / "runs").iterdir()) == ["tiny-script-alert-1-script-x"]
     lines = done.stderr.splitlines()
-    assert lines[0] == "packs 0/1"
-    assert any(line.startswith("packs 1/1: ") for line in lines)
+    assert lines[0] == "trajectories 0/1"
+    assert any(line.startswith("trajectories 1/1: ") for line in lines)
 
 
 def test_the_same_command_again_says_so_and_ends_in_words(ran, folder):

@@ -59,7 +59,7 @@ def compare_ends(unit: Unit, options: Options) -> list[Row]:
 
 def findings(tables: Tables, grids: Sequence[str]) -> list[Finding]:
     """How alike two runs of one setting end, grid by grid in one sentence."""
-    parts, named = [], []
+    parts = []
     for grid in grids:
         table = tables["pairs"].filter(pl.col("grid") == grid)
         if table.is_empty():
@@ -67,15 +67,16 @@ def findings(tables: Tables, grids: Sequence[str]) -> list[Finding]:
         held_out = table["barrier_held_out"].drop_nulls()
         barriers, examples = (held_out, "held-out") if len(held_out) else (table["barrier_train"], "training")
         alike = middle(table["agreement"].drop_nulls() * 100, "{} %", 1)
-        parts.append(f"{alike} of {examples} examples and {middle(barriers.drop_nulls(), '{}', 2)} ({grid})")
-        named.append(grid)
+        parts.append((f"{alike} of {examples} examples", middle(barriers.drop_nulls(), "{}", 2), grid))
     if not parts:
         return []
+    alike, rise, first = parts[0]
     text = (
-        "Between two runs of one setting, in the median: the share of examples that both answer alike, and the rise of "
-        f"the loss on the straight line between their weights: {'; '.join(parts)}."
+        f"The median pair of runs of one setting answers {alike} alike, and the loss rises by {rise} on the straight "
+        f"line between their weights ({first})"
     )
-    return [Finding(text, "pairs", named[0])]
+    text += "".join(f"; {alike}, and {rise} ({grid})" for alike, rise, grid in parts[1:])
+    return [Finding(f"{text}.", "pairs", first)]
 
 
 MEASURE = Measure(
