@@ -20,7 +20,7 @@ from allroads import run_study
 from allroads.errors import ConfigError, StoreError, WorkerError
 from allroads.studies import jobs
 from allroads.studies.built import built
-from allroads.studies.graph import make_graph
+from allroads.studies.graph import plan_study
 from allroads.studies.measures.registry import known_measures
 from allroads.studies.plan import make_plan
 from allroads.studies.store import SCHEMA_VERSION, Store, arrays_bytes
@@ -70,7 +70,7 @@ def test_tables_hold_what_the_cells_hold(finished, shared_study):
     assert runs["status"].unique().to_list() == ["ok"]
     assert (tables["pairs"].height, tables["curves"].height) == (45, 60)
     assert set(tables["embedding"]["run"].drop_nulls()) == set(runs["run"])
-    graph = make_graph(plan, load_study(shared_study)[1])
+    graph = plan_study(*load_study(shared_study))[1]
     for name, along in (("curves", "train_loss"), ("certified", "certified")):
         stored = pl.concat(
             [
@@ -91,7 +91,7 @@ def test_the_last_weights_give_the_last_values(finished, shared_study):
     plan = make_plan(*load_study(shared_study))
     combination, store = plan.combinations[0], Store(finished.directory)
     target, network = built(combination.recipe)
-    places = make_graph(plan, load_study(shared_study)[1]).nodes["values"].places
+    places = plan_study(*load_study(shared_study))[1].nodes["values"].places
     for index, cell in enumerate(combination.cells):
         entry = store.read("cells", cell)
         values = store.read("measures", places[index].chunk).arrays("arrays.safetensors")[f"{index % 8}.values"]
@@ -322,7 +322,7 @@ def test_a_pack_that_another_process_holds_is_waited_for(shared_study, finished,
     """The lock is freed after a while, with the work undone: then it is ours."""
     store, seen = Store(copy_of), []
     plan = make_plan(*load_study(shared_study))
-    graph = make_graph(plan, load_study(shared_study)[1])
+    graph = plan_study(*load_study(shared_study))[1]
     (job,) = jobs.measure_jobs("small", graph, graph.nodes["embedding"])
     shutil.rmtree(store.path("measures", job.hash))
     waiting = threading.Event()

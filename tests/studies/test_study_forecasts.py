@@ -8,18 +8,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from allroads.studies.forecasts import BASELINES, turned_out
 from made_up_units import counted, entries_of
 
 from allroads import Status, run_study
 from allroads.errors import ConfigError
 from allroads.paths.learnability.reached import reached
 from allroads.report import write_report
-from allroads.studies.graph import make_graph
+from allroads.studies.graph import plan_study
 from allroads.studies.measures.forecasts import BASELINES, MEASURE, PREDICTED, law, turned_out
 from allroads.studies.measures.measure import LABELS
 from allroads.studies.measures.registry import known_measures
-from allroads.studies.plan import make_plan
 from allroads.studies.predict import predict_study
 from allroads.studies.store import Store
 from allroads.studies.summary import find
@@ -126,8 +124,7 @@ def test_targets_of_one_map_and_one_set_of_inputs_are_predicted_together(monkeyp
     study = a_study([*bits(5), *other], {"kind": "mlp", "widths": [4]}, gd, adam)
 
     def node(*overrides):
-        loaded = load_study(study, ["measures.forecasts=true", *overrides])
-        return make_graph(make_plan(*loaded), loaded[1]).nodes["forecasts"]
+        return plan_study(*load_study(study, ["measures.forecasts=true", *overrides]))[1].nodes["forecasts"]
 
     units = node().units
     assert [(unit.labels["explorer"], tuple(run.labels["target"] for run in unit.firsts)) for unit in units] == [
@@ -258,8 +255,7 @@ def test_the_finding_gives_a_correlation_from_five_targets_on():
 def test_bad_values_of_the_option_are_named(override, told):
     study = a_study(bits(3), {"kind": "mlp"}, {"kind": "gd", "learning_rate": 0.1})
     with pytest.raises(ConfigError, match=told.replace("(", r"\(")):
-        loaded = load_study(study | {"measures": {"pairs": False}}, [override])
-        make_graph(make_plan(*loaded), loaded[1])
+        plan_study(*load_study(study | {"measures": {"pairs": False}}, [override]))
 
 
 def test_every_column_is_documented():

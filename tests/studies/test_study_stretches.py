@@ -9,9 +9,8 @@ import pytest
 from made_up_units import computed, on_road, unit_of
 
 from allroads import Target, certify, run_study
-from allroads.studies.graph import make_graph
+from allroads.studies.graph import plan_study
 from allroads.studies.measures import certified, stages
-from allroads.studies.plan import make_plan
 from allroads.studies.probes import road_probes
 from allroads.studies.store import Store
 from allroads.studies.tables import make_tables
@@ -79,9 +78,8 @@ def test_a_study_stores_what_certify_says_and_leaves_what_is_missing_null(shared
     directory = tmp_path / "run"
     done = run_study(shared_study, directory, "process", overrides=["grid.0.seeds=2"], report=False)
     assert {q["name"] for q in done.summary["quantities"]} >= {"certified stretches", "stages"}
-    loaded = load_study(shared_study, ["grid.0.seeds=2"])
-    plan, store = make_plan(*loaded), Store(directory)
-    graph = make_graph(plan, loaded[1])
+    plan, graph = plan_study(*load_study(shared_study, ["grid.0.seeds=2"]))
+    store = Store(directory)
     runs, curves = (pl.read_parquet(directory / f"tables/{name}.parquet") for name in ("runs", "curves"))
     recipe, target = plan.combinations[0].recipe, plan.targets["parity", "parity of 3"]
     (chunk,) = {place.chunk for place in graph.nodes["values"].places}

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from allroads.errors import InputError, nearest_name
+from allroads.errors import ConfigError, InputError, nearest_name
 from allroads.studies.canonical import digest
 from allroads.studies.measures.measure import LABELS, Measure, Options, Scope
 from allroads.studies.measures.registry import by_name, known_measures
 from allroads.studies.parts import Part, make_part
-from allroads.studies.plan import PACK, Plan
+from allroads.studies.plan import PACK, Plan, make_plan
 from allroads.studies.store import SCHEMA_VERSION
 from allroads.studies.trajectories import COLUMNS
 from allroads.studies.units import Place, RunRef, UnitRef
@@ -111,21 +111,52 @@ class Graph:
         return [self.nodes[name] for name in self.known if name in self.nodes]
 
 
-def make_graph(plan: Plan, source: Source) -> Graph:
+def plan_study(study: Study, source: Source) -> tuple[Plan, Graph]:
+    """What a study trains, and what it measures.
+
+    Raises:
+        ConfigError: Names every mistake in either.
+    """
+    errors = []
+    try:
+        known, asked = ask(study, source)
+    except ConfigError as error:
+        errors.append(str(error))
+    try:
+        plan = make_plan(study, source)
+    except ConfigError as error:
+        errors.insert(0, str(error))
+    if errors:
+        raise ConfigError("\n".join(errors))
+    return plan, make_graph(plan, known, asked)
+
+
+def make_graph(plan: Plan, known: Mapping[str, Measure], asked: Sequence[Asked]) -> Graph:
     """The graph of a plan.
+
+    Args:
+        plan: What is trained.
+        known: Every measure by name.
+        asked: Those that the study takes, each after all that it needs.
+    """
+    runs = plan_runs(plan)
+    nodes: dict[str, Node] = {}
+    for item in asked:
+        nodes[item.measure.name] = _node(item, plan, runs, nodes)
+    return Graph(nodes, known, runs)
+
+
+def ask(study: Study, source: Source) -> tuple[dict[str, Measure], list[Asked]]:
+    """Every measure by name, and those that a study takes, each after all that it needs.
 
     Raises:
         ConfigError: If a measure or an option is unknown, two measures have one name or one column, or their needs go
             round in a circle; names every such mistake.
     """
-    known, origins, asked = _asked(plan.study, source)
-    own = _by_grid(plan.study, known, source)
-    runs = plan_runs(plan)
-    nodes: dict[str, Node] = {}
-    for name in _in_order(known, asked, source):
-        item = Asked(known[name], asked[name], own.get(name, {}), origins.get(name))
-        nodes[name] = _node(item, plan, runs, nodes)
-    return Graph(nodes, known, runs)
+    known, origins, asked = _asked(study, source)
+    own = _by_grid(study, known, source)
+    names = _in_order(known, asked, source)
+    return known, [Asked(known[name], asked[name], own.get(name, {}), origins.get(name)) for name in names]
 
 
 def plan_runs(plan: Plan) -> tuple[RunRef, ...]:

@@ -115,16 +115,14 @@ def _run(
     report: bool,
     progress: Callable[[Progress], None],
 ) -> StudyRun:
-    from allroads.studies.graph import make_graph
+    from allroads.studies.graph import plan_study
     from allroads.studies.jobs import measure_jobs
-    from allroads.studies.plan import make_plan
     from allroads.studies.provenance import describe_device
     from allroads.studies.summary import make_summary
     from allroads.studies.tables import make_tables
     from allroads.studies.trajectories import trajectory_jobs
 
-    plan = make_plan(study, source)
-    graph = make_graph(plan, source)
+    plan, graph = plan_study(study, source)
     phases: dict[str, Sequence[Job]] = {"trajectories": trajectory_jobs(plan)}
     phases |= {name: measure_jobs(study.name, graph, node) for name, node in graph.nodes.items()}
     _open(store, plan)
