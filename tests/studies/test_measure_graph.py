@@ -1,8 +1,10 @@
 """The graph of measures: what is computed anew, measures of a user's own, what fails, and what is refused."""
 
+import itertools
 import json
 import sys
 import time
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -14,12 +16,16 @@ from allroads import run_study
 from allroads.errors import ConfigError, InputError, WorkerError
 from allroads.explorers import explore as explore_module
 from allroads.report import write_figures, write_report
+from allroads.studies import finished
 from allroads.studies.measures import registry
 from allroads.studies.measures.measure import Finding, Measure, Options, Quantity
 from allroads.studies.store import Store
 from allroads.studies.toml import load_study
 
 RUN_SCOPED = ("chart", "values", "curves", "fit", "certified", "stages", "directness", "turning")
+
+
+numbers = itertools.count()
 
 
 class WordOptions(Options):
@@ -65,15 +71,16 @@ def run(study, out, *overrides, **options):
 def known(monkeypatch):
     """Adds measures to those that there are, as an installed package does."""
     offered = []
-    monkeypatch.setattr(
-        registry.importlib.metadata, "entry_points", lambda group: offered if group == registry.GROUP else []
-    )
+    offers = {registry.GROUP: offered}
+    for place in (registry.importlib.metadata, finished):
+        monkeypatch.setattr(place, "entry_points", lambda group: offers.get(group, []))
 
     def add(*measures):
         module = sys.modules[__name__]
         for measure in measures:
-            monkeypatch.setattr(module, f"offered_{measure.name}", measure, raising=False)
-            point = EntryPoint(measure.name, f"{__name__}:offered_{measure.name}", registry.GROUP)
+            name = f"offered_{next(numbers)}"
+            monkeypatch.setattr(module, name, measure, raising=False)
+            point = EntryPoint(measure.name, f"{__name__}:{name}", registry.GROUP)
             offered[:] = [*(other for other in offered if other.name != measure.name), point]
 
     return add
@@ -124,8 +131,6 @@ def test_a_new_version_computes_its_measure_and_what_needs_it(study, trained, kn
     directory, calls = trained
     known(LETTERS, DOUBLED)
     assert set(counted(run(study, directory))) == {"letters", "doubled"}
-    from dataclasses import replace
-
     known(replace(LETTERS, version=2, compute=lambda unit, options: {"letters": 7}))
     assert set(counted(run(study, directory))) == {"letters", "doubled"} and calls == []
     runs = pl.read_parquet(directory / "tables/runs.parquet")
@@ -237,8 +242,6 @@ def test_a_measure_that_fails_for_one_run_leaves_the_others_alone(study, trained
             raise ZeroDivisionError("the flux capacitor is missing")
         return {"letters": 1}
 
-    from dataclasses import replace
-
     known(replace(LETTERS, compute=compute), DOUBLED)
     with pytest.raises(WorkerError) as error:
         run_study(study, directory, "process")
@@ -269,8 +272,6 @@ def test_a_measure_that_fails_for_one_run_leaves_the_others_alone(study, trained
     ],
 )
 def test_a_table_that_does_not_fit_its_schema_is_a_failure(study, trained, known, row, said):
-    from dataclasses import replace
-
     directory, _ = trained
     known(replace(LETTERS, compute=lambda unit, options: row))
     with pytest.raises(WorkerError, match=said):
@@ -363,7 +364,7 @@ def test_the_variable_of_the_finding_is_that_of_its_chart(tmp_path):
         from synthetic_study import Task, write_study
     finally:
         sys.path.pop(0)
-    tasks = [Task("g", f"t{i}", fit=20 * 2**i, generalise=None, seeds=3, steps=3000) for i in range(5)]
+    tasks = [Task("g", f"t{i}", fit=20 * 2**i, generalise=5000, seeds=3, steps=3000) for i in range(5)]
     stored = read_stored(write_study(tmp_path, tasks, records=24))
     (grid,) = read_grids(stored)
     (figure,) = chart.figures(stored, grid)

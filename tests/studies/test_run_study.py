@@ -321,7 +321,6 @@ def test_a_full_disk_in_a_worker_stops_the_run(study, tmp_path, monkeypatch):
 def test_a_pack_that_another_process_holds_is_waited_for(shared_study, finished, copy_of):
     """The lock is freed after a while, with the work undone: then it is ours."""
     store, seen = Store(copy_of), []
-    plan = make_plan(*load_study(shared_study))
     graph = plan_study(*load_study(shared_study))[1]
     (job,) = jobs.measure_jobs("small", graph, graph.nodes["embedding"])
     shutil.rmtree(store.path("measures", job.hash))

@@ -59,11 +59,16 @@ def listed(names: Sequence[str]) -> str:
 def rank_correlation(runs: pl.DataFrame, a: str, b: str) -> tuple[float, float, float]:
     """Spearman's coefficient with its 95 % interval: whole targets are drawn again, since their runs go together.
 
+    All three are NaN where a column is constant.
+
     Args:
         runs: Rows with ``target`` and both columns.
         a: One column.
         b: The other.
     """
+    value = spearman(runs.select(a, b).to_numpy())
+    if np.isnan(value):
+        return value, value, value
     groups = [part.select(a, b).to_numpy() for part in runs.partition_by("target", maintain_order=True)]
     rng = np.random.default_rng(0)
     samples = [
@@ -71,7 +76,7 @@ def rank_correlation(runs: pl.DataFrame, a: str, b: str) -> tuple[float, float, 
         for _ in range(RESAMPLES)
     ]
     low, high = np.nanquantile(samples, [0.025, 0.975])
-    return spearman(np.concatenate(groups)), float(low), float(high)
+    return value, float(low), float(high)
 
 
 def spearman(table: np.ndarray) -> float:
