@@ -160,7 +160,7 @@ def test_a_damaged_cell_is_named(ran, folder, tmp_path):
     import shutil
 
     directory = shutil.copytree(folder / ran[1]["directory"], tmp_path / "run")
-    path = next(directory.rglob("values.safetensors"))
+    path = next(directory.rglob("arrays.safetensors"))
     path.write_bytes(path.read_bytes()[:-5])
     done = allroads("run", folder / "tiny.toml", "--out", directory, "--no-report")
     assert done.returncode == 1
@@ -181,9 +181,9 @@ def test_report_writes_the_page_and_the_figures(ran, folder, tmp_path):
 
 def test_list(ran, folder):
     found = json.loads(allroads("list", "--json").stdout)
-    assert {"targets", "architectures", "explorers", "studies"} == set(found)
+    assert {"targets", "architectures", "explorers", "measures", "studies"} == set(found)
     assert "modular" in found["targets"] and "mlp" in found["architectures"] and "adam" in found["explorers"]
-    assert "quickstart" in found["studies"]
+    assert "quickstart" in found["studies"] and found["measures"]["turning"].startswith("Turning of one run")
     plain = allroads("list", "explorers").stdout
     assert plain.startswith("explorers:\n") and "adamw" in plain
     cells = json.loads(allroads("list", ran[1]["directory"], "--json", cwd=folder).stdout)
@@ -224,4 +224,4 @@ def test_progress_on_a_terminal_is_a_bar(folder, tmp_path):
             shown += part
     os.close(ours)
     assert run.returncode == 0
-    assert b"packs" in shown and b"1/1" in shown and "━".encode() in shown and b"left" in shown
+    assert b"trajectories" in shown and b"1/1" in shown and "━".encode() in shown and b"left" in shown

@@ -293,6 +293,8 @@ def needing(name, *needs):
         ((), ("measures.fitt=true",), r"measures\.fitt: no measure of that name: did you mean 'fit'\?"),
         ((), ("measures.fit.treshold=0.5",), r"measures\.fit\.treshold: unknown key: did you mean 'threshold'\?"),
         ((), ("measures.fit.threshold=2.0",), r"measures\.fit\.threshold: 2\.0 is not allowed: input should be less"),
+        ((), ("measures.chart.name=spere",), r"measures\.chart\.name: 'spere' is not allowed: did you mean 'sphere'"),
+        ((), ("measures.values.prob=1",), r"measures\.values\.prob: unknown key: did you mean 'probes'"),
         ((), ("measures.fit=7",), r"measures\.fit: 7 is not allowed: expected true, false or a table"),
         ((), ("grid.0.measures.fit.treshold=1.0",), r"grid\.0\.measures\.fit\.treshold: unknown key"),
         ((), ("grid.0.measures.fitt.threshold=1.0",), r"grid\.0\.measures\.fitt: no measure of that name"),

@@ -85,6 +85,7 @@ def read_finished(store: Store, asked: str) -> dict[str, Any] | None:
             return None
         if index["stamp"] != store.stamp():
             return None
-        return json.loads(files["tables/summary.json"])
+        summary: dict[str, Any] = json.loads(files["tables/summary.json"])
+        return summary
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -262,6 +263,11 @@ def _problem(where: str, measure: Measure, detail: Mapping[str, Any]) -> str:
         near = nearest_name(str(detail["loc"][-1]), allowed)
         hint = f"did you mean {near!r}? " if near else ""
         return f"{key}: unknown key: {hint}Allowed here: {', '.join(allowed)}."
+    if detail["type"] == "literal_error":
+        allowed = re.findall(r"'([^']*)'", str(detail["ctx"]["expected"]))
+        near = nearest_name(str(detail["input"]), allowed)
+        hint = f"did you mean {near!r}? " if near else ""
+        return f"{key}: {detail['input']!r} is not allowed: {hint}Allowed: {', '.join(allowed)}."
     message = str(detail["msg"])
     return f"{key}: {detail['input']!r} is not allowed: {message[0].lower()}{message[1:].rstrip('.')}."
 

@@ -54,7 +54,7 @@ def predict_study(
     from allroads.studies.built import precision
     from allroads.studies.failures import Failure, reason
     from allroads.studies.graph import plan_runs, units_of
-    from allroads.studies.measures.forecasts import MEASURE, PREDICTED, ForecastOptions
+    from allroads.studies.measures.forecasts import MEASURE, PREDICTED, ForecastOptions, predict
     from allroads.studies.measures.measure import LABELS, checked_table
     from allroads.studies.plan import make_plan
     from allroads.studies.toml import load_study
@@ -66,7 +66,7 @@ def predict_study(
         unit = Unit(ref, Reader())
         try:
             with precision(unit.run.recipe.precision):
-                rows = MEASURE.compute(unit, ForecastOptions(learn=learn))
+                rows = predict(unit, ForecastOptions(learn=learn))
             table = checked_table(rows, PREDICTED)
         except Exception as error:
             raise WorkerError(str(Failure(plan.study.name, MEASURE.name, ref.describe, reason(error)))) from error

@@ -18,7 +18,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -274,11 +274,6 @@ class Store:
             return []
         with explained(root):
             return sorted(name for shard in os.listdir(root) for name in os.listdir(root / shard))
-
-    def missing(self, kind: str, hashes: Iterable[str]) -> list[str]:
-        """Those of the hashes that have no entry, in their order."""
-        present = set(self.list(kind))
-        return [hash for hash in hashes if hash not in present]
 
     def stamp(self) -> str:
         """A digest of every entry's files' names, sizes and times of change: equal means untouched."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from allroads.studies.measures.measure import LABELS, Measure, Schema
+from allroads.studies.measures.measure import LABELS, DataType, Measure, Schema
 from allroads.studies.store import Store
 from allroads.studies.trajectories import COLUMNS, cell_row
 from allroads.studies.units import KIND, StoredChunk, UnitRef
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 CURVE_KEYS: Schema = {"run": pl.String, "step": pl.Int64}
 
 
-def schemas(measures: Iterable[Measure]) -> dict[str, dict[str, object]]:
+def schemas(measures: Iterable[Measure]) -> dict[str, dict[str, DataType]]:
     """Columns of each table that these measures make, by the table's name.
 
     Args:

@@ -169,7 +169,13 @@ def _belongs(name: str) -> str:
 
 def _model(parents: Sequence[Any]) -> type[BaseModel]:
     names = [part for part in parents if isinstance(part, str)]
-    return {(): Study, ("grid",): Grid, ("engine",): Engine, ("measures",): Measures}[tuple(names)]
+    models: dict[tuple[str, ...], type[BaseModel]] = {
+        (): Study,
+        ("grid",): Grid,
+        ("engine",): Engine,
+        ("measures",): Measures,
+    }
+    return models[tuple(names)]
 
 
 def _not_finite(data: Any, key: str = "") -> list[str]:

@@ -39,7 +39,8 @@ def record_curves(unit: Unit, options: Options) -> Outcome:
     """Loss and accuracy on training and held-out examples along one run, and at its end."""
     from allroads.studies.forward import curve_along
 
-    run, along = unit.run, {}
+    run = unit.run
+    along: dict[str, np.ndarray] = {}
     for part in PARTS:
         probes = getattr(run.target, part)
         if probes is not None:

@@ -78,7 +78,7 @@ def findings(tables: Tables, grids: Sequence[str]) -> list[Finding]:
 
 
 def _learned(runs: pl.DataFrame) -> str:
-    targets = runs["target"].unique(maintain_order=True).to_list()
+    targets: list[str] = runs["target"].unique(maintain_order=True).to_list()
     return _learned_one(runs, targets[0]) if len(targets) == 1 else _learned_many(runs)
 
 
@@ -94,9 +94,9 @@ def _learned_one(runs: pl.DataFrame, target: str) -> str:
         delay = (runs["steps_to_generalise"] / runs["steps_to_fit"].clip(lower_bound=1)).drop_nulls()
         if len(delay) and float(np.median(delay.to_numpy())) >= 2:
             text += f", {middle(delay, '{} times later')}"
-    accuracy, baseline = runs["held_out_accuracy"], runs["baseline_held_out_accuracy"].max()
+    accuracy, baseline = runs["held_out_accuracy"], runs["baseline_held_out_accuracy"].drop_nulls().to_list()
     text += f". Held-out accuracy ends at {middle(accuracy, '{}', 3)}"
-    return text + (f"; a constant answer gives {baseline:.3f}." if baseline is not None else ".")
+    return text + (f"; a constant answer gives {max(baseline):.3f}." if baseline else ".")
 
 
 def _learned_many(runs: pl.DataFrame) -> str:
@@ -114,7 +114,7 @@ def _learned_many(runs: pl.DataFrame) -> str:
         first, last = whole.row(0, named=True), whole.row(-1, named=True)
         text += f", from {first['target']} (median step {first['step']:.0f}) to {last['target']} ({last['step']:.0f})"
     text += f"; {part} by some of them" if part else ""
-    text += f"; none fitted {listed(never)} in {runs['steps'].max()} steps" if never else ""
+    text += f"; none fitted {listed(never)} in {max(runs['steps'].to_list())} steps" if never else ""
     if runs["held_out_accuracy"].null_count() < runs.height:
         general = by_target.filter(pl.col("generalised") == pl.col("runs")).height
         lost = by_target.filter(pl.col("generalised") == 0)["target"].to_list()

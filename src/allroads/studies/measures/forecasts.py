@@ -77,7 +77,7 @@ QUANTITY = Quantity(
 )
 
 
-def predict(unit: Unit, options: ForecastOptions) -> list[Row]:
+def predict(unit: Unit, options: ForecastOptions) -> Sequence[Row]:
     """The prediction for each target of one map, one row per target."""
     from allroads.explorers.samplers import SAMPLERS
     from allroads.paths.learnability import learnability
@@ -89,9 +89,18 @@ def predict(unit: Unit, options: ForecastOptions) -> list[Row]:
         return [_refused(run, reason)] * len(firsts)
     targets = {first.labels["target"]: first.target for first in firsts}
     explorer = run.recipe.explorer.build()
-    asked = {"budget": run.recipe.steps, "learn": options.learn, "threshold": GOAL, "seed": run.seed}
     try:
-        found = learnability(run.network, None, targets, run.loss, explorer, **asked).table()
+        found = learnability(
+            run.network,
+            None,
+            targets,
+            run.loss,
+            explorer,
+            budget=run.recipe.steps,
+            learn=options.learn,
+            threshold=GOAL,
+            seed=run.seed,
+        ).table()
     except _REFUSALS as error:
         return [_refused(run, str(error) or type(error).__name__)] * len(firsts)
     rows = {row["target"]: _row(run, targets[row["target"]], row) for row in found}
@@ -143,12 +152,12 @@ def turned_out(predictions: pl.DataFrame, tables: Tables) -> pl.DataFrame:
     curves = tables["curves"].select("run", "step", "train_loss").drop_nulls()
     losses = {run: part.sort("step") for (run,), part in curves.group_by("run")}
     actual = [
-        None if run not in losses or goal is None else reached(*losses[run]["step", "train_loss"], goal)
+        None if run not in losses or goal is None else reached(losses[run]["step"], losses[run]["train_loss"], goal)
         for run, goal in table.select("run", "goal").iter_rows()
     ]
     table = table.with_columns(actual=pl.Series(actual, dtype=pl.Float64))
-    inside = pl.when(pl.col("actual").is_null()).then(pl.col("high") >= pl.col("budget"))
-    inside = inside.otherwise(pl.col("actual").is_between("low", "high"))
+    unreached = pl.when(pl.col("actual").is_null()).then(pl.col("high") >= pl.col("budget"))
+    inside = unreached.otherwise(pl.col("actual").is_between("low", "high"))
     return table.with_columns(within=pl.when(pl.col("run").is_in(list(losses))).then(inside))
 
 
@@ -169,7 +178,7 @@ def _predicted(forecasts: pl.DataFrame) -> str:
         if value == value:
             interval = f"95 % interval over {targets} targets {signed(low)} to {signed(high)}"
             text += f" have a rank correlation of {signed(value)} with the actual ones ({interval}), and"
-    return f"{text} lie in the predicted 90 % interval in {share(held['within'].sum(), held.height).lower()}."
+    return f"{text} lie in the predicted 90 % interval in {share(int(held['within'].sum()), held.height).lower()}."
 
 
 MEASURE = Measure(
