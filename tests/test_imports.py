@@ -70,10 +70,8 @@ def test_report_reads_only_what_a_study_stored():
 def test_modules_of_studies_know_each_other_in_no_circle():
     """Nor those of the report, at import and inside functions; names for type checkers alone do not count."""
     for folder in ("studies", "report"):
-        files = {
-            path: ".".join(("allroads", *path.relative_to(ROOT).with_suffix("").parts))
-            for path in (ROOT / folder).rglob("*.py")
-        }
+        paths = (ROOT / folder).rglob("*.py")
+        files = {path: ".".join(("allroads", *path.relative_to(ROOT).with_suffix("").parts)) for path in paths}
         names = set(files.values())
         edges = {name: _modules(path) & names - {name} for path, name in files.items()}
         while edges:

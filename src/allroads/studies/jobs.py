@@ -37,6 +37,10 @@ class Job(Protocol):
     def describe(self) -> str:
         """What messages call it."""
 
+    @property
+    def quick(self) -> bool:
+        """Whether it takes less time than to start a process."""
+
     def entries(self) -> list[tuple[str, str]]:
         """Kind and name of every entry that it may leave."""
 
@@ -85,6 +89,7 @@ class MeasureJob:
         places: Where the result for each goes.
         needs: For each unit, where the results that it needs are, by the measure's name.
         trained: Whether the trajectories must be there.
+        quick: Whether it takes less time than to start a process.
     """
 
     study: str
@@ -95,6 +100,7 @@ class MeasureJob:
     places: tuple[Place, ...]
     needs: tuple[Mapping[str, tuple[Place, ...]], ...]
     trained: bool
+    quick: bool
 
     @property
     def hash(self) -> str:
@@ -197,6 +203,7 @@ def measure_jobs(study: str, graph: Graph, node: Node) -> list[MeasureJob]:
             tuple(node.places[index] for index in chunk),
             tuple(needs[index] for index in chunk),
             node.measure.scope != "map",
+            node.measure.chunk > 1 and bool(node.measure.needs),
         )
         for chunk in node.chunks
     ]

@@ -129,8 +129,8 @@ def _run(
     _verify(store, phases)
     store.clean()
 
-    # A measure cannot be looked at before what it needs is there, so this is the least that there is to do.
-    todo = sum(job.todo(store) for jobs in phases.values() for job in jobs)
+    # Jobs that wait for others are not counted: this is the least that there is to do.
+    todo = sum(job.todo(store) for jobs in phases.values() for job in jobs if not job.quick)
     failures: list[Failure] = []
     computed: dict[str, int] = {}
     with _opened(chosen, todo) as executor, _recorded(store, str(executor)) as provenance:

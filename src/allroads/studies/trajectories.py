@@ -145,6 +145,11 @@ class TrajectoryJob:
         grid, *others = self.labels.values()
         return f"{' × '.join(others)} of grid {grid!r}, {seeds} (cells {self.cells[0][:10]} …)"
 
+    @property
+    def quick(self) -> bool:
+        """Whether it takes less time than to start a process."""
+        return False
+
     def entries(self) -> list[tuple[str, str]]:
         """Kind and name of every entry that it may leave."""
         return [("cells", cell) for cell in self.cells]
