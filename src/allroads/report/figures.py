@@ -10,7 +10,7 @@ import altair as alt
 import vl_convert as vlc
 
 from allroads.errors import UnknownNameError
-from allroads.report.charts.figure import Figure, Size
+from allroads.report.charts.figure import Figure, Size, inline
 from allroads.report.charts.registry import read_sections
 from allroads.report.encode import records
 from allroads.report.grids import read_grids
@@ -58,13 +58,14 @@ def specification(figure: Figure) -> dict[str, Any]:
     if figure.panels[0].square:
         width = height
     drawings = [
-        panel.draw(alt.Data(values=records(panel.rows)), Size(width, height, legend=True)).properties(
+        panel.draw(inline(*records(panel.rows)), Size(width, height, legend=True)).properties(
             title=alt.TitleParams(panel.title, subtitle=panel.note.split("\n")) if panel.note else panel.title
         )
         for panel in figure.panels
     ]
     columns = min(COLUMNS, len(drawings))
-    whole = alt.concat(*drawings, columns=columns).resolve_scale(**dict.fromkeys(figure.own_scales, "independent"))
+    own_scales: dict[str, Any] = dict.fromkeys(figure.own_scales, "independent")
+    whole = alt.concat(*drawings, columns=columns).resolve_scale(**own_scales)
     spec = drawings[0] if len(drawings) == 1 else whole
     return spec.to_dict() | {"params": [{"name": "selected", "value": ""}], "config": vega_config()}
 

@@ -64,7 +64,7 @@ class Grid:
     @property
     def last_step(self) -> int:
         """The largest number of steps that a run of this grid was given."""
-        return int(self.runs["steps"].max() or 1)
+        return max(self.runs["steps"].to_list(), default=1) or 1
 
 
 def slug(name: str) -> str:

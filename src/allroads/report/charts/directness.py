@@ -11,7 +11,19 @@ import altair as alt
 import polars as pl
 
 from allroads.report import words
-from allroads.report.charts.figure import CHOSEN, Figure, Panel, Size, fade, group_scale, median, step_axis
+from allroads.report.charts.figure import (
+    CHOSEN,
+    Drawing,
+    Figure,
+    Panel,
+    Size,
+    fade,
+    group_scale,
+    inline,
+    median,
+    number,
+    step_axis,
+)
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import INK, MARKS, MUTED, RULE
 from allroads.report.section import Column, Section
@@ -26,7 +38,7 @@ QUANTITIES = {"directness": "chord / arc", "turning": "radians"}
 def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
     """Directness and turning, side by side, one dot a run."""
     rows = _rows(grid)
-    soonest = rows.filter(pl.col("learned"))["steps"].min() or 0
+    soonest = number(rows.filter(pl.col("learned"))["steps"].min() or 0)
     first = 10 ** math.floor(math.log10(soonest)) if soonest >= 1 else 0
     panels = []
     for quantity, unit in QUANTITIES.items():
@@ -35,7 +47,7 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
             continue
         charts = ", ".join(grid.runs["chart"].drop_nulls().unique().sort())
         title = f"{quantity} ({unit}{'; chart: ' + charts if charts else ''})"
-        top = 1.08 if quantity == "directness" else 1.12 * max(float(present[quantity].max()), 1e-3)
+        top = 1.08 if quantity == "directness" else 1.12 * max(number(present[quantity].max()), 1e-3)
         draw = partial(
             draw_scatter, quantity=quantity, title=title, top=top, groups=grid.groups, first=first, last=grid.last_step
         )
@@ -84,7 +96,7 @@ def draw_scatter(
     groups: tuple[Group, ...],
     first: int,
     last: int,
-) -> alt.LayerChart:
+) -> Drawing:
     """Draw one quantity against the steps to fit.
 
     Args:
@@ -110,7 +122,7 @@ def draw_scatter(
         tooltip=["name:N", alt.Tooltip(f"{quantity}:Q", format=".3g")],
     )
     solid = alt.when("datum.learned").then(alt.value(0.75)).otherwise(alt.value(0))
-    fence = alt.Chart(alt.Data(values=[{"fence": last * FENCE, "label": "never"}]))
+    fence = alt.Chart(inline({"fence": last * FENCE, "label": "never"}))
     where = alt.X("fence:Q", **x)
     return alt.layer(
         fence.mark_rule(color=RULE, strokeDash=[4, 3]).encode(x=where),

@@ -11,7 +11,18 @@ import altair as alt
 import polars as pl
 
 from allroads.report import words
-from allroads.report.charts.figure import CHOSEN, Figure, Panel, Size, fade, group_scale, step_axis
+from allroads.report.charts.figure import (
+    CHOSEN,
+    Drawing,
+    Figure,
+    Panel,
+    Size,
+    fade,
+    group_scale,
+    inline,
+    number,
+    step_axis,
+)
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import INK, MARKS, MUTED, RULE
 from allroads.report.section import Section
@@ -74,11 +85,11 @@ def shortfalls(stored: Stored, grids: Sequence[Grid]) -> list[dict[str, Any]]:
 def _ends(rows: pl.DataFrame) -> tuple[int, float]:
     """Where both axes begin and end: all actual steps, and of the predictions what does not lie too far out."""
     actual = rows["actual"]
-    least = min(float(column.min()) for column in (actual, rows["low"]))
+    least = min(number(column.min()) for column in (actual, rows["low"]))
     decade = 10 ** math.floor(math.log10(max(least, 1)))
     first = max((fold * decade for fold in (1, 2, 5) if fold * decade <= least), default=0)
-    most = float(actual.max())
-    return first, ROOM * max(most, min(float(rows["high"].max()), FARTHEST * most), 1.0)
+    most = number(actual.max())
+    return first, ROOM * max(most, min(number(rows["high"].max()), FARTHEST * most), 1.0)
 
 
 def _note(rows: pl.DataFrame) -> str:
@@ -89,7 +100,7 @@ def _note(rows: pl.DataFrame) -> str:
         said.append(f"rank correlation {correlation:+.2f}".replace("-", "−"))
     within = rows["within"].drop_nulls()
     if len(within):
-        said.append(f"{within.mean():.0%} of {len(within)} runs in their interval")
+        said.append(f"{number(within.mean()):.0%} of {len(within)} runs in their interval")
     return "\n".join(said)
 
 
@@ -108,7 +119,7 @@ def _legend(groups: list[Group], rows: pl.DataFrame) -> tuple[dict[str, Any], ..
 
 def draw_forecasts(
     data: alt.Data, size: Size, *, groups: tuple[Group, ...], first: int, end: float, budget: int
-) -> alt.LayerChart:
+) -> Drawing:
     """Draw one panel.
 
     Args:
@@ -127,8 +138,8 @@ def draw_forecasts(
     colours = group_scale(groups, [group.colour for group in groups])
     shapes = group_scale(groups, [group.shape for group in groups])
     legend = alt.Legend(title=None, orient="bottom", columns=2, symbolOpacity=1) if size.legend else None
-    diagonal = alt.Chart(alt.Data(values=[{"x": first, "y": first}, {"x": end, "y": end}]))
-    fence = alt.Chart(alt.Data(values=[{"x": budget, "label": "budget"}] if budget <= end else []))
+    diagonal = alt.Chart(inline({"x": first, "y": first}, {"x": end, "y": end}))
+    fence = alt.Chart(inline(*([{"x": budget, "label": "budget"}] if budget <= end else [])))
     at = alt.Chart(data).encode(x=alt.X("actual:Q", **x))
     shown = alt.when(CHOSEN).then(alt.value(1)).when("selected === '' && datum.middle").then(alt.value(0.55))
     dots = at.encode(

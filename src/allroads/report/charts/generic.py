@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from allroads.report.charts.figure import CHOSEN, Figure, Panel, Size, fade, group_scale, step_axis
+from allroads.report.charts.figure import CHOSEN, Drawing, Figure, Panel, Size, fade, group_scale, median, step_axis
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import INK, TRAIN
 from allroads.report.section import Column, Section
@@ -73,8 +73,10 @@ def _rows(table: pl.DataFrame, grid: Grid) -> pl.DataFrame:
 
 def _panel(grid: Grid, measure: Mapping[str, Any], column: str, rows: pl.DataFrame, draw: Any, height: int) -> Panel:
     key = f"{measure['name']}-{grid.slug}-{column}"
-    number = rows[column].drop_nulls()
-    return Panel(column.replace("_", " "), f"median {number.median():.3g}", (), key, rows, draw, height)
+    middle = median(rows[column])
+    return Panel(
+        column.replace("_", " "), "" if middle is None else f"median {middle:.3g}", (), key, rows, draw, height
+    )
 
 
 def _dots(grid: Grid, measure: Mapping[str, Any], column: str) -> Panel:
@@ -94,7 +96,7 @@ def _histogram(grid: Grid, measure: Mapping[str, Any], column: str, rows: pl.Dat
     return _panel(grid, measure, column, shown, partial(draw_histogram, column=column), 220)
 
 
-def draw_dots(data: alt.Data, size: Size, *, column: str, groups: tuple[Group, ...]) -> alt.LayerChart:
+def draw_dots(data: alt.Data, size: Size, *, column: str, groups: tuple[Group, ...]) -> Drawing:
     """Draw one number per run, a line of dots per group.
 
     Args:
@@ -119,7 +121,7 @@ def draw_dots(data: alt.Data, size: Size, *, column: str, groups: tuple[Group, .
     return alt.layer(dots.encode(opacity=fade(0.8)), chosen).properties(width=size.width, height=size.height)
 
 
-def draw_lines(data: alt.Data, size: Size, *, column: str, groups: tuple[Group, ...], last: int) -> alt.LayerChart:
+def draw_lines(data: alt.Data, size: Size, *, column: str, groups: tuple[Group, ...], last: int) -> Drawing:
     """Draw one number along the steps, a line per run.
 
     Args:
@@ -146,7 +148,7 @@ def draw_lines(data: alt.Data, size: Size, *, column: str, groups: tuple[Group, 
     return alt.layer(lines.encode(opacity=fade(0.65)), wide, chosen).properties(width=size.width, height=size.height)
 
 
-def draw_histogram(data: alt.Data, size: Size, *, column: str) -> alt.LayerChart:
+def draw_histogram(data: alt.Data, size: Size, *, column: str) -> Drawing:
     """Draw how often each value occurs.
 
     Args:

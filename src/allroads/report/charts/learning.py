@@ -11,7 +11,7 @@ import altair as alt
 import polars as pl
 
 from allroads.report import words
-from allroads.report.charts.figure import CHOSEN, Figure, Panel, Size, fade, median, step_axis
+from allroads.report.charts.figure import CHOSEN, Drawing, Figure, Panel, Size, fade, median, number, step_axis
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import HELD_OUT, INK, RULE, TRAIN
 from allroads.report.section import Column, Section
@@ -44,7 +44,7 @@ def _figure(quantity: str, grid: Grid, tables: list[tuple[Group, pl.DataFrame]],
         domain = loss_domain(values)
     else:
         columns = [*(f"{s}_accuracy" for s in present), "baseline"]
-        lowest = min(float(low) for c in columns if (low := everything[c].min()) is not None)
+        lowest = min(number(low) for c in columns if (low := everything[c].min()) is not None)
         domain = [math.floor(10 * lowest) / 10, 1.0]
     legend = [{"kind": "line", "colour": SETS[s][1], "label": f"{SETS[s][0]} {quantity}"} for s in present]
     marks = [
@@ -77,8 +77,8 @@ def loss_domain(losses: pl.Series) -> list[float]:
         >>> loss_domain(pl.Series([1e-3] * 50 + [2.0] * 50 + [1e30]))
         [0.001, 20.0]
     """
-    low = max(float(losses.min()), FLOOR)
-    high = min(float(losses.max()), BOUND * float(losses.quantile(0.95, "lower")))
+    low = max(number(losses.min()), FLOOR)
+    high = min(number(losses.max()), BOUND * number(losses.quantile(0.95, "lower")))
     return [low, max(high, 1.01 * low)]
 
 
@@ -185,7 +185,7 @@ def draw_curves(
     sets: list[str],
     domain: list[float],
     last: int,
-) -> alt.LayerChart:
+) -> Drawing:
     """Draw one panel of curves.
 
     Args:

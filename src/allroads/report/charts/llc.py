@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import altair as alt
 import polars as pl
 
-from allroads.report.charts.figure import CHOSEN, Figure, Panel, Size, fade, step_axis
+from allroads.report.charts.figure import CHOSEN, Drawing, Figure, Panel, Size, fade, inline, number, step_axis
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import INK, RULE
 from allroads.report.section import Section
@@ -67,12 +68,12 @@ def _rows(stored: Stored, group: Group) -> pl.DataFrame:
 
 def _domain(rows: pl.DataFrame) -> list[float]:
     """Ends of the vertical axis: zero, every sound number, and most of the others."""
-    low, high = (float(rows["value"].quantile(side, "nearest")) for side in SIDES)
+    low, high = (number(rows["value"].quantile(side, "nearest")) for side in SIDES)
     room = ROOM * (high - low)
     sound = rows.filter("sound")
-    low, high = max(low - room, float(rows["value"].min())), min(high + room, float(rows["value"].max()))
+    low, high = max(low - room, number(rows["value"].min())), min(high + room, number(rows["value"].max()))
     if not sound.is_empty():
-        low, high = min(low, float(sound["low"].min())), max(high, float(sound["high"].max()))
+        low, high = min(low, number(sound["low"].min())), max(high, number(sound["high"].max()))
     low, high = min(low, 0.0), max(high, 0.0)
     return [low, high] if high > low else [low, low + 1.0]
 
@@ -82,7 +83,7 @@ def _note(rows: pl.DataFrame) -> str:
     return ", ".join(f"{count} {status}" for status, count in counts.iter_rows())
 
 
-def draw_coefficients(data: alt.Data, size: Size, *, group: Group, domain: list[float], last: int) -> alt.LayerChart:
+def draw_coefficients(data: alt.Data, size: Size, *, group: Group, domain: list[float], last: int) -> Drawing:
     """Draw one panel.
 
     Args:
@@ -106,8 +107,8 @@ def draw_coefficients(data: alt.Data, size: Size, *, group: Group, domain: list[
         detail="run:N",
         tooltip=["name:N", "status:N", number],
     )
-    zero = alt.Chart(alt.Data(values=[{"value": 0}])).mark_rule(color=RULE, strokeDash=[4, 3]).encode(y=y)
-    dots = {"size": 30, "strokeWidth": 1.2, "stroke": group.colour}
+    zero = alt.Chart(inline({"value": 0})).mark_rule(color=RULE, strokeDash=[4, 3]).encode(y=y)
+    dots: dict[str, Any] = {"size": 30, "strokeWidth": 1.2, "stroke": group.colour}
     sound, other = (at.transform_filter(f"{no}datum.sound") for no in ("", "!"))
     return alt.layer(
         zero,

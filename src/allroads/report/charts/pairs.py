@@ -9,7 +9,7 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from allroads.report.charts.figure import Figure, Panel, Size, median
+from allroads.report.charts.figure import Drawing, Figure, Panel, Size, median, number
 from allroads.report.cluster import cluster_order
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import AGREEMENT, BARRIER, INK
@@ -33,7 +33,7 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
 
 def _barriers(found: Cells) -> Figure:
     present = [(group, cells) for group, cells in found if cells["barrier"].is_not_null().any()]
-    top = max((float(cells["barrier"].max()) for _, cells in present), default=0.0)
+    top = max((number(cells["barrier"].max()) for _, cells in present), default=0.0)
     held_out = any(cells["held_out"].any() for _, cells in present)
     caption = "Look for pale blocks: runs between which the straight line in weight space climbs no barrier" + (
         "; training loss stands below the diagonal and held-out loss above it." if held_out else " of training loss."
@@ -43,7 +43,7 @@ def _barriers(found: Cells) -> Figure:
 
 def _agreement(found: Cells) -> Figure:
     present = [(group, cells) for group, cells in found if cells["agreement"].is_not_null().any()]
-    low = min((float(cells["agreement"].min()) for _, cells in present), default=1.0)
+    low = min((number(cells["agreement"].min()) for _, cells in present), default=1.0)
     low = min(math.floor(20 * low) / 20, 0.95)
     caption = (
         "Look for dark blocks: runs that give the same answer on nearly all probes have learned the same function, "
@@ -138,7 +138,7 @@ def draw_matrix(
     colours: tuple[str, ...],
     number: str,
     labels: bool,
-) -> alt.LayerChart:
+) -> Drawing:
     """Draw one matrix.
 
     Args:
