@@ -20,7 +20,6 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import polars as pl
 from command_line import command_line
 
 from allroads.studies.store import Store
@@ -34,7 +33,6 @@ name = "bits"
 seeds = 40
 steps = 50
 records = 8
-checkpoints = 4
 
 [[grid.target]]
 kind = "boolean"
@@ -57,7 +55,7 @@ kind = "adam"
 
 def content(directory: Path) -> dict[str, bytes]:
     """Every byte of what the study came to, by file; the two files that hold times are left out."""
-    kept = (path for kind in ("cells", "groups", "tasks", "tables") for path in (directory / kind).rglob("*"))
+    kept = (path for kind in ("cells", "measures", "tables") for path in (directory / kind).rglob("*"))
     timed = ("index.json", "summary.json")
     return {
         str(path.relative_to(directory)): path.read_bytes()
@@ -84,14 +82,14 @@ def start(study: Path, directory: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def moment(directory: Path, cells: int) -> str:
+def moment(directory: Path, cells: int, measures: int) -> str:
     """What a killed run was at, judged by what it left."""
     store = Store(directory)
     if not (directory / "study.json").exists():
         return "before the first write"
     if len(store.list("cells")) < cells:
-        return "packs"
-    return "tables" if len(store.list("tasks")) == 2 else "groups and tasks"
+        return "trajectories"
+    return "tables" if len(store.list("measures")) == measures else "measures"
 
 
 def main() -> None:
@@ -108,7 +106,7 @@ def main() -> None:
         assert start(study, Path(folder, "timed")).wait() == 0
         longest = time.monotonic() - began
         undisturbed = content(reference)
-        cells = pl.read_parquet(reference / "tables/runs.parquet").height
+        cells, measures = (len(Store(reference).list(kind)) for kind in ("cells", "measures"))
         while sum(moments.values()) < wanted:
             process = start(study, directory)
             try:
@@ -116,7 +114,7 @@ def main() -> None:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                moments[moment(directory, cells)] += 1
+                moments[moment(directory, cells, measures)] += 1
                 half_written += any((directory / ".tmp").glob("*"))
                 continue
             finishes, wrong = finishes + 1, wrong + (process.returncode != 0 or content(directory) != undisturbed)

@@ -19,10 +19,13 @@ import numpy as np
 import polars as pl
 from command_line import command_line
 
-from allroads.studies.plan import make_plan
-from allroads.studies.store import Store, arrays_bytes, table_bytes
+from allroads.studies.canonical import canonical
+from allroads.studies.graph import Node, plan_study
+from allroads.studies.store import SCHEMA_VERSION, Store
 from allroads.studies.threads import cores
 from allroads.studies.toml import load_study
+from allroads.studies.trajectories import Recorded, write_cell
+from allroads.studies.units import chunk_files
 
 LIMITS = {"list": 2.0, "resume": 3.0}
 """Seconds that must not be exceeded."""
@@ -40,7 +43,6 @@ name = "bits"
 seeds = {seeds}
 steps = 100
 records = 16
-checkpoints = 4
 
 [[grid.target]]
 kind = "boolean"
@@ -53,38 +55,25 @@ rule = "majority"
 kind = "adam"
 """
 
-SCALARS = {
-    "status": "ok",
-    "last_step": 100,
-    "parameters": 337,
-    "steps_to_fit": 50,
-    "train_loss": 0.1,
-    "train_accuracy": 1.0,
-    "chart": "sphere",
-    "directness": 0.5,
-    "directness_status": "ok",
-    "turning": 1.5,
-    "turning_status": "ok",
-    "gradients": 100,
-    "forwards": 0,
-    "examples": 10200,
-}
+LENGTH = 16
+"""Records of a run."""
 
 
-def made_up_cell(member: int) -> dict[str, bytes]:
-    """Curves, weights and values of one run, random."""
+def made_up_run(member: int, params: int) -> Recorded:
+    """Weights of one run, random; its first array is ``params`` units wide."""
     random = np.random.default_rng(member)
-    steps = np.arange(16)
-    curves = {"step": steps, "train_loss": random.random(16), "train_accuracy": random.random(16)}
-    weights = {
-        "layers.0.weight": random.random((4, 7, 40), np.float32),
-        "layers.1.weight": random.random((4, 40), np.float32),
-    }
-    return {
-        "curves.parquet": table_bytes(pl.DataFrame(curves)),
-        "weights.safetensors": arrays_bytes(weights),
-        "values.safetensors": arrays_bytes({"values": random.random((16, 128, 1), np.float32), "steps": steps}),
-    }
+    weights = {"layers": [{"weight": random.random((LENGTH, 7, params), np.float32)}]}
+    return Recorded(np.arange(LENGTH), weights, "made up", "ok", 100, gradients=100, examples=10200)
+
+
+def made_up_chunk(node: Node, chunk: tuple[int, ...]) -> tuple[dict, dict[str, bytes]]:
+    """An entry with results of one measure for some runs: the same number everywhere."""
+    made_up = {pl.String: "ok", pl.Int64: 1, pl.Float64: 0.5, pl.Boolean: True}
+    row = {name: made_up[kind] for name, kind in node.measure.stored.items()}
+    along = {name: [made_up[kind]] * LENGTH for name, kind in node.measure.along.items()}
+    arrays = {} if row else {"values": np.full((LENGTH, 128, 1), 0.5, np.float32)}
+    tables = (pl.DataFrame([row]) if row else pl.DataFrame(), pl.DataFrame(along), arrays)
+    return {"units": [node.keys[index] for index in chunk]}, chunk_files([tables] * len(chunk))
 
 
 def timed(command: list[str]) -> float:
@@ -103,17 +92,19 @@ def main() -> None:
         study, directory = Path(folder, "study.toml"), Path(folder, "run")
         widths = "\n".join(f'[[grid.architecture]]\nkind = "mlp"\nwidths = [{8 + n}]\n' for n in range(10))
         study.write_text(STUDY.format(seeds=cells // 10, architectures=widths))
-        plan = make_plan(*load_study(study))
+        plan, graph = plan_study(*load_study(study))
         store = Store(directory)
 
         began = time.perf_counter()
         for combination in plan.combinations:
             for member, cell in enumerate(combination.cells):
                 identity = {**combination.recipe.identity, "member": member}
-                header = {**combination.labels, "identity": identity, "scalars": SCALARS}
-                store.write("cells", cell, header, made_up_cell(member))
+                write_cell(store, cell, {**combination.labels, "identity": identity}, made_up_run(member, 40))
+        for node in graph.nodes.values():
+            for chunk in node.chunks:
+                store.write("measures", node.chunk_key(chunk), *made_up_chunk(node, chunk))
         seconds = {"write": time.perf_counter() - began}
-        store.put("study.json", b'{"schema_version":1}')
+        store.put("study.json", canonical({"schema_version": SCHEMA_VERSION}).encode())
 
         allroads = [sys.executable, "-c", "from allroads.cli import main; main()"]
         run = [*allroads, "run", str(study), "--out", str(directory), "--no-report", "--engine", "process"]

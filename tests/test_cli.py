@@ -21,7 +21,6 @@ name = "bits"
 seeds = 2
 steps = 10
 records = 4
-checkpoints = 2
 
 [[grid.target]]
 kind = "boolean"
@@ -35,6 +34,8 @@ widths = [4]
 [[grid.explorer]]
 kind = "adam"
 """
+
+RUNS = ("trajectories", "chart", "values", "curves", "fit", "certified", "stages", "directness", "turning")
 
 
 def allroads(*words, cwd=None, **environment):
@@ -89,15 +90,15 @@ def test_help_imports_nothing_heavy():
 
 def test_run_says_what_it_did(ran, folder):
     done, said = ran
-    assert said["computed"] == {"packs": 1, "groups": 1, "tasks": 0}
+    assert said["computed"] == {**dict.fromkeys(RUNS, 1), "pairs": 1}
     assert said["status_counts"] == {"ok": 2}
     assert said["report"] is None
     # The name is made harmless before it becomes a folder.
     assert said["directory"] == "runs/tiny-script-alert-1-script-x"
     assert sorted(path.name for path in (folder / "runs").iterdir()) == ["tiny-script-alert-1-script-x"]
     lines = done.stderr.splitlines()
-    assert lines[0] == "packs 0/1"
-    assert any(line.startswith("packs 1/1: ") for line in lines)
+    assert lines[0] == "trajectories 0/1"
+    assert any(line.startswith("trajectories 1/1: ") for line in lines)
 
 
 def test_the_same_command_again_says_so_and_ends_in_words(ran, folder):
@@ -159,7 +160,7 @@ def test_a_damaged_cell_is_named(ran, folder, tmp_path):
     import shutil
 
     directory = shutil.copytree(folder / ran[1]["directory"], tmp_path / "run")
-    path = next(directory.rglob("values.safetensors"))
+    path = next(directory.rglob("arrays.safetensors"))
     path.write_bytes(path.read_bytes()[:-5])
     done = allroads("run", folder / "tiny.toml", "--out", directory, "--no-report")
     assert done.returncode == 1
@@ -180,9 +181,9 @@ def test_report_writes_the_page_and_the_figures(ran, folder, tmp_path):
 
 def test_list(ran, folder):
     found = json.loads(allroads("list", "--json").stdout)
-    assert {"targets", "architectures", "explorers", "studies"} == set(found)
+    assert {"targets", "architectures", "explorers", "measures", "studies"} == set(found)
     assert "modular" in found["targets"] and "mlp" in found["architectures"] and "adam" in found["explorers"]
-    assert "quickstart" in found["studies"]
+    assert "quickstart" in found["studies"] and found["measures"]["turning"].startswith("Turning of one run")
     plain = allroads("list", "explorers").stdout
     assert plain.startswith("explorers:\n") and "adamw" in plain
     cells = json.loads(allroads("list", ran[1]["directory"], "--json", cwd=folder).stdout)
@@ -223,4 +224,4 @@ def test_progress_on_a_terminal_is_a_bar(folder, tmp_path):
             shown += part
     os.close(ours)
     assert run.returncode == 0
-    assert b"packs" in shown and b"1/1" in shown and "━".encode() in shown and b"left" in shown
+    assert b"trajectories" in shown and b"1/1" in shown and "━".encode() in shown and b"left" in shown

@@ -208,11 +208,28 @@ def test_every_key_of_a_study_is_documented():
             assert re.search(rf"[`\[.]{key}[`\]]", text), f"{key} of {model.__name__} is not in docs/studies.md"
 
 
+def test_every_measure_is_documented_with_its_scope_needs_and_options():
+    from allroads.studies.measures.registry import known_measures
+
+    lines = [line for line in (ROOT / "docs/studies.md").read_text("utf-8").splitlines() if line.startswith("| `")]
+    cells = [[cell.strip() for cell in line.removeprefix("|").removesuffix("|").split("|")] for line in lines]
+    described = {row[0].strip("`"): row for row in cells if len(row) == 5}
+    for name, measure in known_measures().items():
+        _, scope, needs, _, options = described[name]
+        assert scope == measure.scope and set(re.findall(r"`(\w+)`", needs)) == set(measure.needs), name
+        for option, field in measure.options.model_fields.items():
+            if option != "enabled":
+                shown = f"`{option}`" if field.default is None else f"`{option}` ({field.default})"
+                assert shown in options, f"{shown} of {name} is not in docs/studies.md"
+        assert measure.options().enabled == ("off by default" not in described[name][3]), name
+
+
 def test_every_column_of_the_tables_is_documented():
-    from allroads.studies.tables import CURVES, EMBEDDING, PAIRS, RUNS
+    from allroads.studies.measures.registry import known_measures
+    from allroads.studies.tables import schemas
 
     text = (ROOT / "docs/studies.md").read_text("utf-8")
-    for column in {*RUNS, *CURVES, *PAIRS, *EMBEDDING}:
+    for column in {column for schema in schemas(known_measures().values()).values() for column in schema}:
         assert f"`{column}`" in text, f"column {column!r} is not in docs/studies.md"
 
 

@@ -270,3 +270,16 @@ class DescriptionStatus(Status):
         "A code of labels asked of outputs that are not class scores; no matrix to factorise.",
         "Use 'cross_entropy' or 'bce', or another code.",
     )
+
+
+FAMILIES: tuple[type[Status], ...] = (
+    DescriptionStatus,
+    VolumeStatus,
+    SpectrumStatus,
+    ForecastStatus,
+    RoadStatus,
+    LLCStatus,
+    PathStatus,
+    RunStatus,
+)
+"""All families; where two have one word, a study that knows only the word takes that of the later."""

@@ -11,7 +11,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from allroads.report.stored import CURVES, EMBEDDING, PAIRS, RUNS
+from allroads.report.stored import SCHEMA_VERSION
+from allroads.studies.measures.measure import Measure, Schema
+from allroads.studies.measures.registry import known_measures
+from allroads.studies.tables import schemas
+
+MEASURES = {name: measure for name, measure in known_measures().items() if measure.options().enabled}
+"""Those that a study takes where nothing is said."""
+RUNS, CURVES, PAIRS, EMBEDDING = (schemas(MEASURES.values())[n] for n in ("runs", "curves", "pairs", "embedding"))
+STRESS = {"explained_x": 0.58, "explained_y": 0.76, "explained_z": 0.83}
 
 TRUTH = (3.0, 0.4)
 ENDS = ("train_loss", "train_accuracy", "held_out_loss", "held_out_accuracy")
@@ -96,7 +104,8 @@ def write_study(
                 runs.append({"run": cell[:10], "cell": cell, **group, "seed": seed, **run})
                 curves += [{"run": cell[:10], **row} for row in curve]
                 points += [
-                    {"grid": task.grid, "target": task.target, "point": "run", "run": cell[:10], **row} for row in road
+                    {"grid": task.grid, "target": task.target, "point": "run", "run": cell[:10], **row, **STRESS}
+                    for row in road
                 ]
             program = rng.integers(0, 3, size=len(ids))
             for a, b in combinations(range(len(ids)), 2) if pairs else ():
@@ -123,6 +132,7 @@ def write_study(
                     "x": x,
                     "y": y,
                     "z": 0.0,
+                    **STRESS,
                 }
             )
     tables = directory / "tables"
@@ -137,6 +147,28 @@ def write_study(
     summary = _summary(tasks, runs, name, question)
     (tables / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
     return directory
+
+
+def described(measure: Measure) -> dict:
+    """A measure as a summary has it."""
+    columns = {"columns": list(measure.schema), "along": list(measure.along)}
+    return {"name": measure.name, "scope": measure.scope, "table": measure.table, **columns}
+
+
+def as_text(schema: Schema) -> dict[str, str]:
+    """A schema as a summary has it."""
+    return {column: str(kind) for column, kind in pl.Schema(schema).items()}
+
+
+def add_table(directory: Path, measure: Measure, table: pl.DataFrame) -> None:
+    """Put the table of one more measure beside those of a study."""
+    table.write_parquet(directory / f"tables/{measure.table}.parquet")
+    path = directory / "tables/summary.json"
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    others = [known for known in summary["measures"] if known["name"] != measure.name]
+    summary["measures"] = [*others, described(measure)]
+    summary["tables"][measure.table] = as_text(table.schema)
+    path.write_text(json.dumps(summary), encoding="utf-8")
 
 
 def _run(task: Task, seed: int, rng: np.random.Generator, records: int) -> tuple[dict, list[dict], list[dict]]:
@@ -196,9 +228,9 @@ def _run(task: Task, seed: int, rng: np.random.Generator, records: int) -> tuple
         "certified_share": share,
         "certified_status": "ok",
         "stages": sum(joint) + 1,
-        "gradients": float(steps[-1]),
-        "forwards": float(records),
-        "examples": float(steps[-1] * 128),
+        "gradients": int(steps[-1]),
+        "forwards": records,
+        "examples": int(steps[-1] * 128),
     }
     return run, curve, road
 
@@ -223,7 +255,7 @@ def _summary(tasks: list[Task], runs: list[dict], name: str, question: str | Non
     for task in tasks:
         entry = grids.setdefault(
             task.grid,
-            {"name": task.grid, "question": questions.get(task.grid, ""), "targets": [], "explained_stress": {}},
+            {"name": task.grid, "question": questions.get(task.grid, ""), "targets": []},
         )
         entry["targets"].append(
             {
@@ -235,7 +267,6 @@ def _summary(tasks: list[Task], runs: list[dict], name: str, question: str | Non
                 "baseline": {"train_accuracy": task.baseline, "held_out_accuracy": task.baseline},
             }
         )
-        entry["explained_stress"][task.target] = [0.58, 0.76, 0.83]
     findings = [
         {
             "text": "All 16 runs learned a + b mod 53: the median run fitted the training pairs at step 80 and "
@@ -271,7 +302,9 @@ def _summary(tasks: list[Task], runs: list[dict], name: str, question: str | Non
     for run in runs:
         counts[run["status"]] = counts.get(run["status"], 0) + 1
     return {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
+        "measures": [described(measure) for measure in MEASURES.values()],
+        "tables": {name: as_text(schema) for name, schema in schemas(MEASURES.values()).items()},
         "name": name,
         "question": question
         or "Which roads does learning take through function space, and do direct ones get there first?",

@@ -14,7 +14,7 @@ TITLES = {
     "learning": {"step", "accuracy"},
     "loss": {"step", "loss"},
     "roads": {"InPCA axis 1 (explains 58%)", "InPCA axis 2 (with axis 1: 76%)"},
-    "directness": {"steps to learn", "directness (chord / arc; chart: sphere)", "turning (radians; chart: sphere)"},
+    "directness": {"steps to fit", "directness (chord / arc; chart: sphere)", "turning (radians; chart: sphere)"},
     "barriers": {"seed", "barrier"},
     "agreement": {"seed", "agreement"},
 }

@@ -8,13 +8,14 @@ import altair as alt
 import numpy as np
 import polars as pl
 import pytest
-from synthetic_study import Task, write_study
+from synthetic_study import Task, add_table, write_study
 
-from allroads.report import words, write_figures, write_report
+from allroads.report import write_figures, write_report
 from allroads.report.charts import forecasts
 from allroads.report.charts.figure import Size
 from allroads.report.grids import read_grids
-from allroads.report.stored import FORECASTS, read_stored
+from allroads.report.stored import read_stored
+from allroads.studies.measures.forecasts import MEASURE
 
 BUDGET = 3000
 ACTUAL = {"and": (10.0, 20.0, 30.0), "xor": (100.0, 200.0, 300.0), "parity": (None, 2000.0, None)}
@@ -31,8 +32,8 @@ def add_forecasts(directory, **columns):
         inside = low <= actual <= high if actual is not None else high >= BUDGET
         numbers = {"predicted": guess, "low": low, "high": high, "probability": 0.5, "budget": BUDGET}
         rows.append({**row, **numbers, "actual": actual, "within": inside, "status": "ok", "reason": ""})
-    table = pl.DataFrame(rows, schema=FORECASTS).with_columns(**columns)
-    table.write_parquet(directory / "tables/forecasts.parquet")
+    table = pl.DataFrame(rows, schema=MEASURE.columns).with_columns(**columns)
+    add_table(directory, MEASURE, table.cast(MEASURE.columns))
     return directory
 
 
@@ -113,7 +114,7 @@ def test_a_study_without_predictions_shows_nothing_of_them(tmp_path):
     page = write_report(directory).read_text(encoding="utf-8")
     assert "orecasts" not in page.partition('<script type="application/json"')[0].partition("<body>")[2]
     assert not [path for path in write_figures(directory, "svg") if "forecast" in path.name]
-    assert words.unpredicted(read_stored(directory).forecasts) == []
+    assert "forecasts" not in read_stored(directory).tables
 
 
 def test_what_was_not_predicted_is_said_once_with_its_reason(study):
@@ -121,7 +122,7 @@ def test_what_was_not_predicted_is_said_once_with_its_reason(study):
     refused = pl.when(pl.col("target") == "and").then(pl.lit("not applicable")).otherwise(pl.lit("ok"))
     columns = {name: none.otherwise(pl.col(name)) for name in ("predicted", "low", "high", "actual", "within")}
     add_forecasts(study, **columns, status=refused, reason=pl.lit("it <samples>"))
-    (said,) = words.unpredicted(read_stored(study).forecasts)
+    (said,) = forecasts.shortfalls(read_stored(study), ())
     assert said["text"] == "No steps were predicted for and (mlp, adam, g), not applicable: it <samples>."
     assert set(figure(study).panels[0].rows["group"]) == {"xor", "parity"}
     assert "it &lt;samples&gt;" in write_report(study).read_text(encoding="utf-8")

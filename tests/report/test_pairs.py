@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -22,7 +24,7 @@ def cells_of(stored) -> pl.DataFrame:
 
 
 def test_each_cell_holds_the_pair_it_stands_for(stored):
-    known = {frozenset((row["run_a"], row["run_b"])): row for row in stored.pairs.iter_rows(named=True)}
+    known = {frozenset((row["run_a"], row["run_b"])): row for row in stored.tables["pairs"].iter_rows(named=True)}
     seeds = dict(stored.runs.select("run", "seed").iter_rows())
     cells = cells_of(stored)
     assert cells.height == 12 * 11
@@ -46,8 +48,9 @@ def test_runs_without_a_barrier_between_them_stand_side_by_side(stored):
 
 
 def test_without_barriers_agreement_decides_the_order(stored):
-    bare = stored.pairs.with_columns(pl.lit(None, pl.Float64).alias("barrier_train"), barrier_held_out=None)
-    changed = type(stored)(**{**vars(stored), "pairs": bare.with_columns(pl.col("barrier_held_out").cast(pl.Float64))})
+    none = pl.lit(None, pl.Float64)
+    bare = stored.tables["pairs"].with_columns(barrier_train=none, barrier_held_out=none)
+    changed = replace(stored, tables={**stored.tables, "pairs": bare})
     (figure,) = pairs.figures(changed, read_grids(changed)[0])
     assert figure.chart == "agreement"
     near = np.eye(12, dtype=bool)

@@ -9,7 +9,7 @@ import math
 import numpy as np
 import polars as pl
 import pytest
-from synthetic_study import Task, write_study
+from synthetic_study import Task, add_table, write_study
 
 from allroads import Measurement
 from allroads.errors import StoreError
@@ -18,6 +18,7 @@ from allroads.report.point import write_point_page
 from allroads.report.point.page import render_point
 from allroads.report.stored import read_stored
 from allroads.status import LLCStatus
+from allroads.studies.measures.llc import MEASURE
 from inspection_made_up import made_up
 
 ORIGIN = [("network", "<script>alert(1)</script>:make"), ("weights", "w.safetensors")]
@@ -122,21 +123,16 @@ def test_the_same_inspection_gives_the_same_page_and_no_half_of_one(page, tmp_pa
         write_point_page(made_up(), page / "p.html")
 
 
-COEFFICIENTS = {"run": pl.String, "step": pl.Int64, "value": pl.Float64, "error": pl.Float64, "status": pl.String,
-                "stage": pl.Boolean}  # fmt: skip
-
-
 @pytest.fixture
 def measured(tmp_path):
     """A study of three runs with coefficients: the second checkpoint sound, the first not, the third lost."""
     directory = write_study(tmp_path / "study", [Task("g", "t", seeds=3)], records=8)
     rows = [
-        (run, step, value, 0.25, status, step == 100)
+        {"run": run, "step": step, "value": value, "error": 0.25, "status": status, "stage": step == 100}
         for run in read_stored(directory).runs["run"]
         for step, value, status in ((0, -40.0, "not at a minimum"), (100, 3.0, "converged"), (5000, None, "diverged"))
     ]
-    table = pl.DataFrame(rows, schema=COEFFICIENTS, orient="row")
-    table.write_parquet(directory / "tables" / "llc.parquet")
+    add_table(directory, MEASURE, pl.DataFrame(rows, schema=MEASURE.columns))
     return directory
 
 

@@ -10,7 +10,7 @@ from synthetic_study import Task, write_study
 from allroads.report import write_figures, write_report
 from allroads.report.charts import roads
 from allroads.report.grids import read_grids
-from allroads.report.stored import LATER, read_stored
+from allroads.report.stored import read_stored
 
 
 def points(certified, joints=(), x=None, y=None):
@@ -114,12 +114,9 @@ def test_a_stretch_over_skipped_records_is_solid_only_where_all_of_it_is(study):
         assert rows.filter(run=run, mark="joint")["step"].to_list() == [steps[5]]
 
 
-def test_a_study_from_before_gives_its_page(study):
-    for name in ("runs", "curves"):
-        path = study / "tables" / f"{name}.parquet"
-        table = pl.read_parquet(path)
-        assert LATER & set(table.columns)
-        table.drop(LATER & set(table.columns)).write_parquet(path)
+def test_a_study_that_does_not_look_for_stretches_gives_its_page(study):
+    change(study, "runs", **{name: pl.lit(None) for name in ("certified_share", "certified_status", "stages")})
+    change(study, "curves", certified=pl.lit(None), joint=pl.lit(None))
     stored, found = figure(study)
     assert stored.runs["stages"].null_count() == 3 and stored.curves["certified"].null_count() == stored.curves.height
     assert [entry["kind"] for entry in found.legend] == ["start", "truth"] and "certified" not in found.caption

@@ -9,12 +9,12 @@ from synthetic_study import Task, write_study
 
 from allroads.errors import StoreError
 from allroads.report import write_report
+from allroads.report.charts.registry import read_sections
 from allroads.report.cluster import cluster_order
 from allroads.report.encode import encode, thin
 from allroads.report.grids import read_grids
-from allroads.report.page import render
+from allroads.report.page import render, shortfalls
 from allroads.report.stored import read_stored
-from allroads.report.words import shortfalls
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_damaged_table_is_named_with_the_remedy_and_no_page_is_left(small, nam
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("{", "cannot be read as JSON"), ("[]", "schema version 'list'"), ('{"schema_version": 2}', "version 2")],
+    [("{", "cannot be read as JSON"), ("[]", "schema version 'list'"), ('{"schema_version": 1}', "version 1")],
 )
 def test_a_summary_that_cannot_be_used_is_named(small, text, words):
     (small / "tables" / "summary.json").write_text(text)
@@ -91,7 +91,8 @@ def test_what_did_not_work_is_counted_from_the_runs(tmp_path):
         Task("g", "stuck", fit=1e8, seeds=4, steps=500),
         Task("g", "wild", seeds=4, diverge=(2,)),
     ]
-    found = shortfalls(read_grids(read_stored(write_study(tmp_path, tasks, records=24))))
+    stored = read_stored(write_study(tmp_path, tasks, records=24))
+    found = shortfalls(stored, read_sections(stored), read_grids(stored))
     assert [(item["text"], len(item["runs"])) for item in found] == [
         ("1 of 12 runs of g ended as diverged:", 1),
         ("4 of 4 runs of stuck did not fit the training examples within 500 steps: seeds", 4),

@@ -64,7 +64,6 @@ question = "How fast?"
 seeds = 10
 steps = 20
 records = 6
-checkpoints = 3
 
 [[grid.target]]
 kind = "factory"

@@ -42,11 +42,7 @@ def test_every_deciding_field_changes_the_hash():
         "seed": 1,
         "steps": 11,
         "records": 63,
-        "checkpoints": 15,
         "precision": "float64",
-        "fit": 0.98,
-        "chart": "outputs",
-        "probes": 255,
     }
     assert set(other) == {field.name for field in fields(Recipe)}
     hashes = {replace(recipe, **{name: value}).cell(0) for name, value in other.items() if value is not None}
@@ -61,11 +57,7 @@ def test_every_deciding_field_changes_the_hash():
         "seed=1",
         "grid.0.steps=11",
         "grid.0.records=32",
-        "grid.0.checkpoints=8",
         "grid.0.precision=float64",
-        "grid.0.fit=0.5",
-        "measures.chart=outputs",
-        "measures.probes=7",
         "grid.0.target.0.p=7",
         "grid.0.target.0.seed=1",
         "grid.0.architecture.0.widths=[5]",
@@ -92,7 +84,11 @@ def test_deciding_keys_change_every_cell(override):
         "engine.workers=3",
         "measures.pairs=false",
         "measures.embedding=false",
-        "measures.learnability=true",
+        "measures.forecasts=true",
+        "measures.fit.threshold=0.5",
+        "grid.0.measures.fit.threshold=0.5",
+        "measures.chart.name=outputs",
+        "measures.values.probes=7",
         "grid.0.architecture.0.activation=relu",  # the default, spelled out
         "grid.0.target.0.polynomial=a + b",
     ],

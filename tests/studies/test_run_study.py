@@ -14,13 +14,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from made_up_units import counted, entries_of
 
 from allroads import run_study
 from allroads.errors import ConfigError, StoreError, WorkerError
-from allroads.studies import work
+from allroads.studies import jobs
+from allroads.studies.built import built
+from allroads.studies.graph import plan_study
+from allroads.studies.measures.registry import known_measures
 from allroads.studies.plan import make_plan
 from allroads.studies.store import SCHEMA_VERSION, Store, arrays_bytes
-from allroads.studies.tables import CURVES, EMBEDDING, PAIRS, RUNS
+from allroads.studies.tables import schemas
 from allroads.studies.toml import load_study
 from allroads.studies.weights import load_params
 
@@ -33,7 +37,7 @@ def run(study, out, *overrides, engine="process", **options):
 
 def content(directory):
     """Every byte of what the study came to, by file."""
-    kept = ("cells", "groups", "tasks", "tables")
+    kept = ("cells", "measures", "tables")
     paths = (path for kind in kept for path in (directory / kind).rglob("*") if path.is_file())
     derived = {"index.json", "summary.json"}  # these hold times
     return {str(path.relative_to(directory)): path.read_bytes() for path in paths if path.name not in derived}
@@ -55,8 +59,9 @@ def copy_of(finished, tmp_path):
 def test_tables_hold_what_the_cells_hold(finished, shared_study):
     store = Store(finished.directory)
     tables = {name: pl.read_parquet(finished.directory / f"tables/{name}.parquet") for name in TABLES}
-    for name, schema in (("runs", RUNS), ("curves", CURVES), ("pairs", PAIRS), ("embedding", EMBEDDING)):
-        assert dict(tables[name].schema) == schema
+    columns = schemas(known_measures().values())
+    for name in TABLES:
+        assert dict(tables[name].schema) == columns[name]
     plan = make_plan(*load_study(shared_study))
     runs = tables["runs"]
     assert runs["cell"].to_list() == plan.cells == [cell for cell in plan.cells if store.has("cells", cell)]
@@ -65,22 +70,31 @@ def test_tables_hold_what_the_cells_hold(finished, shared_study):
     assert runs["status"].unique().to_list() == ["ok"]
     assert (tables["pairs"].height, tables["curves"].height) == (45, 60)
     assert set(tables["embedding"]["run"].drop_nulls()) == set(runs["run"])
-    for cell in plan.cells:
-        entry = store.read("cells", cell)
-        curves = entry.table("curves.parquet")
-        mine = tables["curves"].filter(run=cell[:10])
-        assert mine["train_loss"].to_list() == curves["train_loss"].to_list()
-        assert runs.filter(cell=cell)["train_loss"].item() == curves["train_loss"][-1]
-        assert entry.arrays("values.safetensors")["values"].shape == (6, 8, 2)
+    graph = plan_study(*load_study(shared_study))[1]
+    for name, along in (("curves", "train_loss"), ("certified", "certified")):
+        stored = pl.concat(
+            [
+                store.read("measures", chunk).table("along.parquet")[along]
+                for chunk in dict.fromkeys(place.chunk for place in graph.nodes[name].places)
+            ]
+        )
+        assert tables["curves"][along].to_list() == stored.to_list()
+    last = tables["curves"].group_by("run", maintain_order=True).last()
+    assert runs["train_loss"].to_list() == last["train_loss"].to_list()
+    for place in graph.nodes["values"].places:
+        arrays = store.read("measures", place.chunk).arrays("arrays.safetensors")
+        assert arrays["0.values"].shape == (6, 8, 2) and arrays["0.labels"].shape == (8,)
 
 
 def test_the_last_weights_give_the_last_values(finished, shared_study):
-    """What is stored belongs together: F(last checkpoint) on the probes is the last row of the values."""
-    combination = make_plan(*load_study(shared_study)).combinations[0]
-    target, network = work.built(combination.recipe)
-    for cell in combination.cells:
-        entry = Store(finished.directory).read("cells", cell)
-        values = entry.arrays("values.safetensors")["values"]
+    """What is stored belongs together: F(last weights) on the probes is the last row of the values."""
+    plan = make_plan(*load_study(shared_study))
+    combination, store = plan.combinations[0], Store(finished.directory)
+    target, network = built(combination.recipe)
+    places = plan_study(*load_study(shared_study))[1].nodes["values"].places
+    for index, cell in enumerate(combination.cells):
+        entry = store.read("cells", cell)
+        values = store.read("measures", places[index].chunk).arrays("arrays.safetensors")[f"{index % 8}.values"]
         outputs = network.apply(load_params(entry, network, -1), target.full.inputs)
         np.testing.assert_allclose(np.asarray(outputs), values[-1], atol=1e-5)
         other = replace(combination.recipe.architecture, options=combination.recipe.architecture.options | {"width": 5})
@@ -89,17 +103,18 @@ def test_the_last_weights_give_the_last_values(finished, shared_study):
 
 
 def test_a_finished_study_computes_nothing(finished, shared_study, monkeypatch):
-    monkeypatch.setattr(work, "perform", None)
+    monkeypatch.setattr(jobs, "perform", None)
     seen = []
     again = run(shared_study, finished.directory, progress=seen.append)
     assert not any(again.computed.values()) and not seen
     assert again.summary == finished.summary
-    assert finished.computed == {"packs": 2, "groups": 1, "tasks": 1}
+    runs = ("trajectories", "chart", "values", "curves", "fit", "certified", "stages", "directness", "turning")
+    assert finished.computed == {**dict.fromkeys(runs, 2), "pairs": 1, "embedding": 1}
 
 
 def test_the_summary_says_what_was_asked_and_what_it_took(finished, shared_study):
     summary = finished.summary
-    assert (summary["name"], summary["schema_version"]) == ("small", 1)
+    assert (summary["name"], summary["schema_version"]) == ("small", SCHEMA_VERSION)
     (grid,) = summary["grids"]
     (target,) = grid["targets"]
     assert (target["name"], target["loss"]) == ("parity of 3", "cross_entropy")
@@ -130,25 +145,27 @@ def test_what_is_missing_is_computed_again_bit_for_bit(finished, shared_study, c
     cells = Store(copy_of).list("cells")
     for cell in cells[:3]:
         shutil.rmtree(Store(copy_of).path("cells", cell))
-    shutil.rmtree(copy_of / "groups")
+    store = Store(copy_of)
+    for name in entries_of(store, "pairs"):
+        shutil.rmtree(store.path("measures", name))
     (copy_of / "tables/runs.parquet").unlink()
     again = run(shared_study, copy_of)
-    assert again.computed["groups"] == 1 and again.computed["tasks"] == 0
+    assert again.computed["pairs"] == 1 and again.computed["embedding"] == 0
     assert content(copy_of) == before
 
 
 def test_more_seeds_add_to_what_is_there(finished, shared_study, copy_of):
     times = {path: path.stat().st_mtime_ns for path in (copy_of / "cells").rglob("cell.json")}
     more = run(shared_study, copy_of, "grid.0.seeds=12")
-    assert more.computed["packs"] == 1
+    assert more.computed["trajectories"] == 1
     assert len(pl.read_parquet(copy_of / "tables/runs.parquet")) == 12
     assert all(path.stat().st_mtime_ns == time for path, time in times.items())
     fewer = run(shared_study, copy_of)
-    assert fewer.computed == {"packs": 0, "groups": 0, "tasks": 0}
+    assert counted(fewer) == {}
     assert (copy_of / "tables/runs.parquet").read_bytes() == (finished.directory / "tables/runs.parquet").read_bytes()
 
 
-@pytest.mark.parametrize("kind", ["cells", "groups", "tasks"])
+@pytest.mark.parametrize("kind", ["cells", "measures"])
 def test_an_altered_file_stops_the_run_with_the_remedy(shared_study, copy_of, kind):
     store = Store(copy_of)
     folder = store.path(kind, store.list(kind)[0])
@@ -168,7 +185,7 @@ def test_a_newer_run_directory_and_a_foreign_one_are_refused(shared_study, copy_
     study = json.loads((copy_of / "study.json").read_text())
     (copy_of / "study.json").write_text(json.dumps(study | {"schema_version": SCHEMA_VERSION + 1}))
     (copy_of / "tables/index.json").unlink()
-    with pytest.raises(StoreError, match=r"study\.json has schema version 2"):
+    with pytest.raises(StoreError, match=rf"study\.json has schema version {SCHEMA_VERSION + 1}"):
         run(shared_study, copy_of)
     foreign = tmp_path / "photos"
     foreign.mkdir()
@@ -199,7 +216,7 @@ def test_a_worker_that_dies_is_said_and_the_study_resumes(study, module, tmp_pat
     with pytest.raises(WorkerError, match=r"a worker process died.*parity of 3.*run the same command again"):
         run(study, tmp_path / "run", deadly, engine="pool:1")
     monkeypatch.delenv("DEADLY")
-    assert run(study, tmp_path / "run", deadly).computed["packs"] == 2
+    assert run(study, tmp_path / "run", deadly).computed["trajectories"] == 2
 
 
 def test_a_bad_study_leaves_no_directory(study, tmp_path):
@@ -273,7 +290,7 @@ def test_ctrl_c_stops_at_once_and_says_how_to_go_on(study, module, tmp_path, eng
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        assert process.stderr.readline().startswith("packs 0/2")
+        assert process.stderr.readline().startswith("trajectories 0/2")
         time.sleep(1.0)
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
@@ -290,7 +307,7 @@ def test_a_full_disk_in_a_worker_stops_the_run(study, tmp_path, monkeypatch):
     written = store._write_synced
 
     def full(path, content):
-        if path.name == "values.safetensors":
+        if path.name == "weights.safetensors":
             raise OSError(28, "No space left on device")
         written(path, content)
 
@@ -298,14 +315,15 @@ def test_a_full_disk_in_a_worker_stops_the_run(study, tmp_path, monkeypatch):
     with pytest.raises(StoreError, match=r"the disk is full.*finished cells are kept"):
         run(study, tmp_path / "run")
     monkeypatch.undo()
-    assert run(study, tmp_path / "run").computed["packs"] == 2
+    assert run(study, tmp_path / "run").computed["trajectories"] == 2
 
 
 def test_a_pack_that_another_process_holds_is_waited_for(shared_study, finished, copy_of):
     """The lock is freed after a while, with the work undone: then it is ours."""
-    shutil.rmtree(copy_of / "tasks")
-    (job,) = work.task_jobs(make_plan(*load_study(shared_study)))
     store, seen = Store(copy_of), []
+    graph = plan_study(*load_study(shared_study))[1]
+    (job,) = jobs.measure_jobs("small", graph, graph.nodes["embedding"])
+    shutil.rmtree(store.path("measures", job.hash))
     waiting = threading.Event()
 
     def watch(progress):
@@ -323,7 +341,7 @@ def test_a_pack_that_another_process_holds_is_waited_for(shared_study, finished,
     holder = threading.Thread(target=hold, args=(ready,))
     holder.start()
     ready.wait(10)
-    assert run(shared_study, copy_of, progress=watch).computed["tasks"] == 1
+    assert run(shared_study, copy_of, progress=watch).computed["embedding"] == 1
     holder.join()
     assert content(copy_of) == content(finished.directory)
 

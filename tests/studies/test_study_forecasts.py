@@ -2,24 +2,31 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from made_up_units import counted, entries_of
 
 from allroads import Status, run_study
 from allroads.errors import ConfigError
 from allroads.paths.learnability.reached import reached
 from allroads.report import write_report
-from allroads.studies.findings import findings
-from allroads.studies.forecasts import BASELINES, forecast_jobs, turned_out
-from allroads.studies.plan import make_plan
+from allroads.studies.graph import plan_study
+from allroads.studies.measures.forecasts import BASELINES, MEASURE, PREDICTED, law, turned_out
+from allroads.studies.measures.measure import LABELS
+from allroads.studies.measures.registry import known_measures
 from allroads.studies.predict import predict_study
 from allroads.studies.store import Store
-from allroads.studies.tables import CURVES, FORECASTS, LABELS, PREDICTIONS, RUNS
+from allroads.studies.summary import find
+from allroads.studies.tables import schemas
 from allroads.studies.toml import load_study, to_toml
 
+SCHEMAS = schemas(known_measures().values())
+RUNS, CURVES, FORECASTS = (SCHEMAS[name] for name in ("runs", "curves", "forecasts"))
+PREDICTIONS = {**LABELS, **PREDICTED}
 BITS = {"bit": "x0", "parity of 2": "x0 ^ x1", "parity of 4": "x0 ^ x1 ^ x2 ^ x3"}
 
 
@@ -36,7 +43,7 @@ def a_study(targets, architecture, *explorers, **options):
 
 
 def run(study, out, *overrides):
-    return run_study(study, out, "process", overrides=["measures.learnability=true", *overrides], report=False)
+    return run_study(study, out, "process", overrides=["measures.forecasts=true", *overrides], report=False)
 
 
 def content(directory):
@@ -63,7 +70,7 @@ def linear(tmp_path_factory):
     """A linear teacher and a linear network without hidden layers: learning is the linearised map's, exactly."""
     teacher = {"kind": "linear_teacher", "label": "teacher", "widths": [4, 2], "train_size": 32, "held_out_size": 4}
     network = {"kind": "deep_linear", "label": "line", "widths": []}
-    study = a_study([teacher], network, {"kind": "gd", "learning_rate": 0.1}, steps=60, records=61, checkpoints=2)
+    study = a_study([teacher], network, {"kind": "gd", "learning_rate": 0.1}, steps=60, records=61)
     directory = tmp_path_factory.mktemp("linear") / "run"
     plain = run_study(study, directory, "process", report=False)
     before, identity = content(directory), json.loads((directory / "study.json").read_text())
@@ -79,7 +86,7 @@ def test_the_hitting_time_of_a_linear_network_is_its_time_to_learn(linear):
 def test_a_study_without_predictions_is_as_before_and_keeps_its_store(linear):
     _, directory, plain, before, identity, asked = linear
     assert "forecasts" not in plain.computed and not any(name.endswith("forecasts.parquet") for name in before)
-    assert asked.computed == {"packs": 0, "groups": 0, "tasks": 0, "forecasts": 1}
+    assert counted(asked) == {"forecasts": 1}
     assert before.items() <= content(directory).items()  # nothing that was stored changed, table or cell
     after = json.loads((directory / "study.json").read_text())
     assert (after["hash"], after["combinations"]) == (identity["hash"], identity["combinations"])
@@ -103,10 +110,11 @@ def test_a_study_stores_its_predictions_and_resumes(linear, tmp_path, monkeypatc
     (directory / "tables/forecasts.parquet").unlink()
     with monkeypatch.context() as patch:
         patch.setattr("allroads.paths.learnability.learnability", None)  # what is stored is not computed again
-        assert run(study, directory).computed == {"packs": 1, "groups": 0, "tasks": 0, "forecasts": 0}
+        assert counted(run(study, directory)) == {"trajectories": 1}
         assert content(directory) == whole
-    shutil.rmtree(store.path("forecasts", store.list("forecasts")[0]))
-    assert run(study, directory).computed == {"packs": 0, "groups": 0, "tasks": 0, "forecasts": 1}
+    (entry,) = entries_of(store, "forecasts")
+    shutil.rmtree(store.path("measures", entry))
+    assert counted(run(study, directory)) == {"forecasts": 1}
     assert content(directory) == whole
 
 
@@ -114,25 +122,30 @@ def test_targets_of_one_map_and_one_set_of_inputs_are_predicted_together(monkeyp
     gd, adam = {"kind": "gd", "learning_rate": 0.5}, {"kind": "adam"}
     other = bits(5, {"smaller": "x0"}, train_fraction=0.5)
     study = a_study([*bits(5), *other], {"kind": "mlp", "widths": [4]}, gd, adam)
-    jobs = forecast_jobs(make_plan(*load_study(study)))
-    assert [(job.labels["explorer"], job.targets) for job in jobs] == [
+
+    def node(*overrides):
+        return plan_study(*load_study(study, ["measures.forecasts=true", *overrides]))[1].nodes["forecasts"]
+
+    units = node().units
+    assert [(unit.labels["explorer"], tuple(run.labels["target"] for run in unit.firsts)) for unit in units] == [
         ("gd", tuple(BITS)),
         ("adam", tuple(BITS)),
         ("gd", ("smaller",)),
         ("adam", ("smaller",)),
     ]
-    assert len({job.hash for job in jobs}) == 4
-
-    def hashes(*overrides):
-        return [job.hash for job in forecast_jobs(make_plan(*load_study(study, overrides)))]
-
-    same = ("grid.0.seeds=9", "grid.0.records=9", "grid.0.target.0.label=one", "measures.probes=3", "grid.0.fit=0.5")
-    assert all(hashes(one) == [job.hash for job in jobs] for one in same)
-    known = {job.hash for job in jobs}
+    keys = node().keys
+    assert len(set(keys)) == 4
+    same = (
+        "grid.0.seeds=9", "grid.0.records=9", "grid.0.target.0.label=one", "measures.values.probes=3",
+        "measures.fit.threshold=0.5",
+    )  # fmt: skip
+    assert all(node(one).keys == keys for one in same)
     other = ("seed=1", "grid.0.steps=9", "grid.0.precision=float64", "grid.0.architecture.0.widths=[5]")
-    assert not any(set(hashes(one)) & known for one in other)
-    monkeypatch.setattr("allroads.studies.forecasts._law", lambda: "another")  # what it would have said is not kept
-    assert not set(hashes()) & known
+    assert not any(set(node(one).keys) & set(keys) for one in other)
+    assert MEASURE.version == f"1 {law()}"
+    another = replace(MEASURE, version="1 another law")  # what it would have said is not kept
+    monkeypatch.setattr("allroads.studies.measures.forecasts.MEASURE", another)
+    assert not set(node().keys) & set(keys)
 
 
 FACTORIES = """
@@ -189,7 +202,7 @@ def test_predictions_are_held_against_the_runs_that_there_are():
     found = {"goal": 0.5, "budget": 100, "predicted": 10.0, "low": 5.0, "high": 20.0}
     predictions = pl.DataFrame(
         [{**labels[0], **found}, {**labels[1], **found, "high": 200.0}, {**labels[2], **found}],
-        schema=LABELS | PREDICTIONS,
+        schema=PREDICTIONS,
     )
     owners = {"unsaid": 1, "quick": 0, "slow": 0, "never": 0}
     runs = pl.DataFrame([{"run": run, **labels[owner]} for run, owner in owners.items()], schema=RUNS)
@@ -199,14 +212,17 @@ def test_predictions_are_held_against_the_runs_that_there_are():
         for run, all_of in losses.items()
         for step, loss in zip((0, 6, 100), all_of, strict=True)
     ]
-    table = turned_out(predictions, runs, pl.DataFrame(curves[::-1], schema=CURVES))
+    tables = {"runs": runs, "curves": pl.DataFrame(curves[::-1], schema=CURVES)}
+    absent = [pl.lit(None, kind).alias(name) for name, kind in FORECASTS.items() if name not in PREDICTIONS]
+    predictions = predictions.with_columns(absent)
+    table = turned_out(predictions, tables).select(*FORECASTS)
     assert dict(table.schema) == FORECASTS
     assert table["run"].to_list() == ["quick", "slow", "never", "unsaid", None]
     assert table["actual"].to_list() == [pytest.approx(6), pytest.approx(100), None, None, None]
     assert table["within"].to_list() == [True, False, False, True, None]
     assert table["target"].to_list() == ["a", "a", "a", "b", "c"]
-    empty = turned_out(predictions.clear(), runs, pl.DataFrame(curves, schema=CURVES))
-    assert empty.is_empty() and dict(empty.schema) == FORECASTS
+    empty = turned_out(predictions.clear(), tables)
+    assert empty.is_empty() and dict(empty.select(*FORECASTS).schema) == FORECASTS
 
 
 def test_the_finding_gives_a_correlation_from_five_targets_on():
@@ -216,12 +232,11 @@ def test_the_finding_gives_a_correlation_from_five_targets_on():
         {**t, "run": f"r{n}", "predicted": 2.0**n, "actual": 3.0**n, "within": n < 4, "budget": 99}
         for n, t in enumerate(targets)
     ]
-    summary = {"grids": [{"name": "g"}]}
 
     def said(count):
         forecasts = pl.DataFrame(rows[:count], schema=FORECASTS)
-        tables = {"runs": runs, "pairs": pl.DataFrame(schema={"grid": pl.String}), "forecasts": forecasts}
-        return [found["text"] for found in findings(tables, summary) if found["chart"] == "forecasts"]
+        found = find([MEASURE], {"runs": runs, "forecasts": forecasts}, ["g"])
+        return [finding.text for finding in found if finding.chart == "forecasts"]
 
     (five,), (four,) = said(5), said(4)
     assert "rank correlation of +1.00" in five and "in 4 of 5 runs" in five
@@ -232,15 +247,15 @@ def test_the_finding_gives_a_correlation_from_five_targets_on():
 @pytest.mark.parametrize(
     ("override", "told"),
     [
-        ("measures.learnability=maybe", "measures.learnability: 'maybe' is not allowed"),
-        ("measures.learnability=1", "measures.learnability: 1 is not allowed"),
-        ("measures.learnabilty=true", "did you mean 'learnability'"),
+        ("measures.forecasts=maybe", "measures.forecasts: 'maybe' is not allowed"),
+        ("measures.forecasts=1", "measures.forecasts: 1 is not allowed"),
+        ("measures.forecats=true", "did you mean 'forecasts'"),
     ],
 )
 def test_bad_values_of_the_option_are_named(override, told):
     study = a_study(bits(3), {"kind": "mlp"}, {"kind": "gd", "learning_rate": 0.1})
     with pytest.raises(ConfigError, match=told.replace("(", r"\(")):
-        load_study(study | {"measures": {"pairs": False}}, [override])
+        plan_study(*load_study(study | {"measures": {"pairs": False}}, [override]))
 
 
 def test_every_column_is_documented():

@@ -8,14 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
+from made_up_units import a_run, counted, entries_of, unit_of
 
 from allroads import Network, Target, run_study
 from allroads.report import write_report
-from allroads.status import LLCStatus
-from allroads.studies.findings import findings
-from allroads.studies.measures import measure_points
+from allroads.studies.measures.llc import MEASURE
+from allroads.studies.measures.measure import checked_table
 from allroads.studies.store import Store
-from allroads.studies.tables import LLC
+from allroads.studies.summary import find
 
 LINE = Network(lambda key: jnp.zeros(1), lambda w, x: x * w)
 DATA = Target(
@@ -25,13 +25,16 @@ DATA = Target(
     loss="mse",
     train_fraction=1,
 )
-RECIPE = SimpleNamespace(loss="mse", seed=0)
+
+
+def measure_points(params, steps):
+    return MEASURE.compute(unit_of(a_run(DATA, LINE, params, steps)), MEASURE.options())
 
 
 def test_a_line_has_half_a_parameter_at_its_minimum_and_a_status_elsewhere():
     """λ = ½ · nβh/(nβh + γ) at w = 3; at w = 0 lower loss is near; at infinity there is no loss."""
     params = np.array([[0.0], [3.0], [np.inf]], np.float32)
-    start, end, lost = rows = measure_points(LINE, params, np.array([0, 10, 20]), DATA, RECIPE)
+    start, end, lost = rows = measure_points(params, np.array([0, 10, 20]))
     assert [row["step"] for row in rows] == [0, 10, 20]
     stiff = end["nbeta"] * 2 * 2.5  # the Hessian is 2 mean(x²)
     assert end["nbeta"] == pytest.approx(32 / np.log(32))
@@ -39,8 +42,8 @@ def test_a_line_has_half_a_parameter_at_its_minimum_and_a_status_elsewhere():
     assert end["status"] != "not at a minimum"
     assert start["value"] < -10 and start["status"] == "not at a minimum"
     assert lost["status"] == "diverged" and "value" not in lost
-    assert measure_points(LINE, params, np.array([0, 10, 20]), DATA, RECIPE) == rows
-    table = pl.DataFrame(rows, schema={name: kind for name, kind in LLC.items() if name != "run"})
+    assert measure_points(params, np.array([0, 10, 20])) == rows
+    table = checked_table(rows, MEASURE.stored)
     assert table["value"].null_count() == 1 and not table["stage"][2]
 
 
@@ -59,11 +62,11 @@ def quick(monkeypatch):
 
 
 def run(study, out, *overrides):
-    return run_study(study, out, "process", overrides=["measures.llc=true", *overrides], report=False)
+    return run_study(study, out, "process", overrides=["measures.llc.checkpoints=3", *overrides], report=False)
 
 
 def content(directory):
-    kept = ("cells", "points", "groups", "tasks", "tables")
+    kept = ("cells", "measures", "tables")
     paths = (path for kind in kept for path in (directory / kind).rglob("*") if path.is_file())
     derived = {"index.json", "summary.json"}  # these hold times
     return {str(path.relative_to(directory)): path.read_bytes() for path in paths if path.name not in derived}
@@ -72,35 +75,34 @@ def content(directory):
 def test_a_study_measures_stores_and_resumes(study, tmp_path, quick):
     directory = tmp_path / "run"
     plain = run_study(study, directory, "process", report=False)
-    assert "points" not in plain.computed and not (directory / "tables/llc.parquet").exists()
+    assert "llc" not in plain.computed and not (directory / "tables/llc.parquet").exists()
     before = content(directory)
     first = run(study, directory)
-    assert first.computed == {"packs": 0, "groups": 0, "tasks": 0, "points": 10}
+    assert counted(first) == {"llc": 10}
     whole = content(directory)
     assert before.items() <= whole.items()  # nothing that was stored changed
 
     table = pl.read_parquet(directory / "tables/llc.parquet")
     runs = pl.read_parquet(directory / "tables/runs.parquet")
-    assert dict(table.schema) == LLC
+    assert dict(table.schema) == MEASURE.columns
     assert table["run"].unique(maintain_order=True).to_list() == runs["run"].to_list()
     from safetensors.numpy import load_file
 
     for run_, cell in runs.select("run", "cell").iter_rows():
         mine = table.filter(run=run_)
         weights = load_file(directory / f"cells/{cell[:2]}/{cell}/weights.safetensors")
-        np.testing.assert_allclose(mine["value"], weights["in"].sum((1, 2)), rtol=1e-5)
-        assert mine["step"].to_list() == [0, 3, 20] or mine["step"].is_sorted()
+        np.testing.assert_allclose(mine["value"], weights["in"][[0, 2, 5]].sum((1, 2)), rtol=1e-5)
+        assert mine["step"].is_sorted()
         assert mine["step"][-1] == 20 and mine["stage"].to_list() == [False, True, False]
 
     store = Store(directory)
-    for name in store.list("points")[:4]:
-        shutil.rmtree(store.path("points", name))
-    shutil.rmtree(store.path("groups", store.list("groups")[0]))
+    for name in [*entries_of(store, "llc")[:4], *entries_of(store, "pairs")]:
+        shutil.rmtree(store.path("measures", name))
     (directory / "tables/llc.parquet").unlink()
-    assert run(study, directory).computed == {"packs": 0, "groups": 1, "tasks": 0, "points": 4}
+    assert counted(run(study, directory)) == {"pairs": 1, "llc": 4}
     assert content(directory) == whole
     assert not any(run(study, directory).computed.values())
-    assert run(study, tmp_path / "again").computed["points"] == 10
+    assert run(study, tmp_path / "again").computed["llc"] == 10
     assert content(tmp_path / "again") == whole
 
     summary = json.loads((directory / "tables/summary.json").read_text())
@@ -114,17 +116,14 @@ def test_the_finding_counts_only_sound_ends():
     runs = pl.DataFrame(
         {
             "grid": ["g"] * 2, "target": ["t"] * 2, "run": ["a", "b"], "parameters": [8, 8], "status": ["ok", "ok"],
-            "steps": [9, 9], "steps_to_fit": [1, 1], "steps_to_generalise": [None, None],
-            "held_out_accuracy": [None, None], "directness": [None, None], "certified_share": [None, None],
-            "stages": [None, None], "chart": ["outputs"] * 2,
         }
     )  # fmt: skip
-    pairs = pl.DataFrame(schema={"grid": pl.String, "barrier_held_out": pl.Float64})
 
     def said(statuses):
         values = {"run": ["a", "a", "b", "b"], "step": [0, 9, 0, 9], "value": [9.0, 1.5, 9.0, 77.0], "status": statuses}
-        found = findings({"runs": runs, "pairs": pairs, "llc": pl.DataFrame(values)}, {"grids": [{"name": "g"}]})
-        return next(entry["text"] for entry in found if entry["chart"] == "llc")
+        (found,) = find([MEASURE], {"runs": runs, "llc": pl.DataFrame(values)}, ["g"])
+        assert found.chart == "llc"
+        return found.text
 
     bad = "not at a minimum"
     assert said([bad, "converged", bad, bad]) == (

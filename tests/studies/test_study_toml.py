@@ -23,9 +23,9 @@ STUDY = {
 def test_defaults_and_types():
     study, _ = load_study(STUDY)
     grid = study.grid[0]
-    assert (study.seed, grid.records, grid.checkpoints, grid.precision, grid.fit) == (0, 64, 16, "float32", 0.99)
+    assert (study.seed, grid.records, grid.precision, grid.measures) == (0, 64, "float32", {})
     assert grid.explorer[1].options == {"learning_rate": 0.1}
-    assert (study.measures.pairs, study.measures.probes, study.engine.kind) == (True, 256, "auto")
+    assert (study.measures.own, study.measures.model_extra, study.engine.kind) == ((), {}, "auto")
     with pytest.raises(ValueError, match="frozen"):
         grid.seeds = 3
 
@@ -33,18 +33,15 @@ def test_defaults_and_types():
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("grid.0.seedz=4", r"grid\.0\.seedz: unknown key: did you mean 'seeds'\? Allowed here: architecture, checkp"),
+        ("grid.0.seedz=4", r"grid\.0\.seedz: unknown key: did you mean 'seeds'\? Allowed here: architecture, expl"),
         ("nmae='x'", r"study: nmae: unknown key: did you mean 'name'\? Allowed here: engine, grid, measures, name"),
-        ("measures.prob=1", r"measures\.prob: unknown key: did you mean 'probes'"),
         ("engine.kind=pol", r"engine\.kind: 'pol' is not allowed: did you mean 'pool'\? Allowed: auto, process, pool"),
         ("grid.0.precision=float16", r"grid\.0\.precision: 'float16' is not allowed: .*Allowed: float32, float64"),
-        ("measures.chart=spere", r"measures\.chart: 'spere' is not allowed: did you mean 'sphere'"),
         ("grid.0.seeds=0", r"grid\.0\.seeds: 0 is not allowed: input should be greater than or equal to 1"),
         ("grid.0.seeds=true", r"grid\.0\.seeds: True is not allowed: input should be a valid integer"),
         ("grid.0.seeds=2.5", r"grid\.0\.seeds: 2\.5 is not allowed"),
         ("grid.0.steps='9'", r"grid\.0\.steps: '9' is not allowed: input should be a valid integer"),
-        ("grid.0.fit=1.5", r"grid\.0\.fit: 1\.5 is not allowed"),
-        ("grid.0.fit=nan", r"grid\.0\.fit: expected a finite number"),
+        ("measures.fit.threshold=nan", r"measures\.fit\.threshold: expected a finite number"),
         ("grid.0.explorer.1.learning_rate=inf", r"grid\.0\.explorer\.1\.learning_rate: expected a finite number"),
         ("grid.0.target=[]", r"grid\.0\.target: \[\] is not allowed"),
         ("grid.0.batch_size=8", r"'batch_size' is an option of an explorer: put it under \[\[grid\.explorer\]\]"),
@@ -115,7 +112,8 @@ def test_built_in_studies_are_valid():
 
 def test_toml_round_trip():
     odd = 'a "quoted" \\ \n\t name with é, 😀 and \x7f <script>'
-    overrides = ["measures.probes=7", "seed=3", "grid.0.fit=0.5", "grid.0.precision=float64", "engine.kind=process"]
+    measures = ["measures.values.probes=7", "grid.0.measures.fit.threshold=0.5", "measures.llc=true"]
+    overrides = [*measures, "seed=3", "grid.0.precision=float64", "engine.kind=process"]
     data = copy.deepcopy(STUDY)
     data["name"] = odd
     data["grid"][0]["architecture"][0] |= {"flag": True, "rate": 1e-30, "table": {"a key": [1, 2]}, "deep": [[1], [2]]}

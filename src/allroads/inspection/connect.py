@@ -109,8 +109,8 @@ class ConnectRequest:
             raise InputError("method 'star' needs a population; call allroads.paths.connect.connect from Python.")
         loss = imported(self.loss) if ":" in self.loss else self.loss
         ends = open_ends(self.factory, self.data, self.a, self.b, seed=self.seed)
-        points = (ends.network, ends.a, ends.b)
-        return connect(*points, loss, ends.inputs, ends.labels, held_out=ends.held_out, seed=self.seed, **self.options)
+        problem = Problem(ends.network, loss, ends.inputs, ends.labels)
+        return connect(problem, ends.a, ends.b, held_out=ends.held_out, seed=self.seed, **self.options)
 
     @property
     def origin(self) -> list[tuple[str, str]]:
@@ -132,9 +132,10 @@ class ConnectRequest:
         files = ", ".join(repr(name) for name in (self.factory, self.data, self.a, self.b))
         return "\n".join(
             [
-                f"{path}from allroads.paths.connect import connect; from allroads.inspection.connect import open_ends",
+                f"{path}from allroads import Problem, connect; from allroads.inspection.connect import open_ends",
                 f"e = open_ends({files}, seed={self.seed})",
-                f"found = connect(e.network, e.a, e.b, {loss}, e.inputs, e.labels, held_out=e.held_out{more})",
+                f"problem = Problem(e.network, {loss}, e.inputs, e.labels)",
+                f"found = connect(problem, e.a, e.b, held_out=e.held_out{more})",
             ]
         )
 

@@ -9,12 +9,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from allroads.pfmap.losses import PerExampleLoss, resolve_loss
+from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.precision import float64
 from allroads.pfmap.problem import Problem
 from allroads.points.description import network_complexity
-from allroads.points.llc import llc
+from allroads.points.llc import LearningCoefficient, llc
 from allroads.points.sampling.plan import options_from_names
 from allroads.points.spectrum import Spectrum, spectrum
 from allroads.results import Measurement
@@ -91,21 +91,19 @@ def inspect_point(
     problem = Problem(network, loss, inputs, labels)
     coefficient = llc(problem, params, seed=seed, **options_from_names(**sampling))
     with float64():
-        point = (network, jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), params), loss, inputs, labels)
-        shift = {name: coefficient.stats[name] for name in ("nbeta", "localisation")}
+        point = problem.point(params)
+        gradient = jax.jit(jax.grad(problem.objective.mean))(point, problem.data)
         return Inspection(
             loss=coefficient.stats["loss"],
-            gradient_norm=_gradient_norm(*point),
-            parameters=sum(leaf.size for leaf in jax.tree.leaves(point[1])),
+            gradient_norm=float(jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(gradient)))),
+            parameters=sum(leaf.size for leaf in jax.tree.leaves(point)),
             examples=len(inputs),
             llc=coefficient,
-            spectrum=spectrum(*point, top=top, seed=seed, **shift),
-            description=network_complexity(*point),
+            spectrum=spectrum(problem, point, top=top, seed=seed, shift=_shift(coefficient)),
+            description=network_complexity(problem, point),
         )
 
 
-def _gradient_norm(network: Network, params: Params, loss: str | PerExampleLoss, inputs: Any, labels: Any) -> float:
-    per_example = resolve_loss(loss)
-    inputs, labels = jnp.asarray(inputs), jnp.asarray(labels)
-    gradient = jax.jit(jax.grad(lambda params: per_example(network.apply(params, inputs), labels).mean()))(params)
-    return float(jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(gradient))))
+def _shift(coefficient: LearningCoefficient) -> float:
+    """γ / nβ of the chains, so that the effective dimension is what λ̂ would be were the loss a quadratic."""
+    return float(coefficient.stats["localisation"] / coefficient.stats["nbeta"])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.spatial.distance import squareform
+from scipy.cluster.hierarchy import leaves_list, linkage  # type: ignore[import-untyped]
+from scipy.spatial.distance import squareform  # type: ignore[import-untyped]
 
 
 def cluster_order(distances: np.ndarray) -> np.ndarray:
@@ -26,4 +26,4 @@ def cluster_order(distances: np.ndarray) -> np.ndarray:
     filled = np.where(np.isfinite(distances), distances, known.max() if known.size else 1.0)
     np.fill_diagonal(filled, 0.0)
     tree = linkage(squareform((filled + filled.T) / 2, checks=False), method="average", optimal_ordering=True)
-    return leaves_list(tree)
+    return np.asarray(leaves_list(tree))

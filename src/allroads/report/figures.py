@@ -10,8 +10,8 @@ import altair as alt
 import vl_convert as vlc
 
 from allroads.errors import UnknownNameError
-from allroads.report.charts import directness, forecasts, learning, llc, pairs, roads
-from allroads.report.charts.figure import Figure, Size
+from allroads.report.charts.figure import Figure, Size, inline
+from allroads.report.charts.registry import read_sections
 from allroads.report.encode import records
 from allroads.report.grids import read_grids
 from allroads.report.palette import vega_config
@@ -42,10 +42,10 @@ def write_figures(directory: str | Path, format: Format) -> list[Path]:
     if format not in get_args(Format):
         raise UnknownNameError("figure format", format, get_args(Format))
     stored = read_stored(directory)
-    written = []
+    written, sections = [], read_sections(stored)
     for grid in read_grids(stored):
-        for chart in (learning, llc, roads, directness, forecasts, pairs):
-            for figure in chart.figures(stored, grid):
+        for section in sections:
+            for figure in section.figures(stored, grid):
                 if figure.panels:
                     path = stored.directory / "figures" / f"{figure.chart}-{grid.slug}.{format}"
                     written.append(write_whole(path, _convert(specification(figure), format)))
@@ -58,13 +58,14 @@ def specification(figure: Figure) -> dict[str, Any]:
     if figure.panels[0].square:
         width = height
     drawings = [
-        panel.draw(alt.Data(values=records(panel.rows)), Size(width, height, legend=True)).properties(
+        panel.draw(inline(*records(panel.rows)), Size(width, height, legend=True)).properties(
             title=alt.TitleParams(panel.title, subtitle=panel.note.split("\n")) if panel.note else panel.title
         )
         for panel in figure.panels
     ]
     columns = min(COLUMNS, len(drawings))
-    whole = alt.concat(*drawings, columns=columns).resolve_scale(**dict.fromkeys(figure.own_scales, "independent"))
+    own_scales: dict[str, Any] = dict.fromkeys(figure.own_scales, "independent")
+    whole = alt.concat(*drawings, columns=columns).resolve_scale(**own_scales)
     spec = drawings[0] if len(drawings) == 1 else whole
     return spec.to_dict() | {"params": [{"name": "selected", "value": ""}], "config": vega_config()}
 

@@ -40,14 +40,6 @@ class Group:
         """The shape of its mark."""
         return group_mark(self.index)[1]
 
-    @property
-    def learned(self) -> str:
-        """The column that says when a run learned: generalised, or fitted where nothing was held out."""
-        held_out = (
-            self.runs["held_out_loss"].is_not_null().any() or self.runs["steps_to_generalise"].is_not_null().any()
-        )
-        return "steps_to_generalise" if held_out else "steps_to_fit"
-
 
 @dataclass(frozen=True)
 class Grid:
@@ -72,7 +64,7 @@ class Grid:
     @property
     def last_step(self) -> int:
         """The largest number of steps that a run of this grid was given."""
-        return int(self.runs["steps"].max() or 1)
+        return max(self.runs["steps"].to_list(), default=1) or 1
 
 
 def slug(name: str) -> str:

@@ -177,6 +177,7 @@ function facts(run) {
     [`turning${run.chart ? ` (${run.chart})` : ""}`, measured("turning")],
     ["certified share of the road", run.certified_share === null ? measured("certified") : share(run.certified_share)],
     ["stages of the road", number(run.stages)],
+    ...payload.facts.map(({ key, title }) => [title, typeof run[key] === "number" ? number(run[key]) : String(run[key] ?? "–")]),
     ["steps", `${number(run.last_step)} of ${number(run.steps)}`],
     ["gradient evaluations", number(run.gradients)],
     ["examples seen", number(run.examples)],

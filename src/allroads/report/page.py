@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from allroads.report import words
-from allroads.report.charts import directness, forecasts, learning, llc, pairs, roads
+from allroads.report.charts import learning
+from allroads.report.charts.registry import KNOWN, read_sections
 from allroads.report.encode import records
 from allroads.report.grids import Grid, read_grids
+from allroads.report.section import Column, Section
 from allroads.report.shell import embedded, render_page
 from allroads.report.stored import Stored, read_stored
 from allroads.report.write import write_whole
-
-CHARTS = {
-    "learning": learning,
-    "llc": llc,
-    "roads": roads,
-    "directness": directness,
-    "forecasts": forecasts,
-    "pairs": pairs,
-}
-LINK_WORDS = {
-    "learning": "learning curves",
-    "llc": "learning coefficients",
-    "roads": "roads",
-    "directness": "directness and turning",
-    "forecasts": "predicted and actual steps",
-    "pairs": "pairs of runs",
-    "runs": "table of runs",
-}
 
 
 def write_report(directory: str | Path) -> Path:
@@ -53,40 +36,8 @@ def write_report(directory: str | Path) -> Path:
     return write_whole(stored.directory / "report.html", render(stored).encode())
 
 
-@dataclass(frozen=True)
-class Column:
-    """One column of the table of runs."""
-
-    key: str
-    title: str
-    form: str = ""
-    hint: str = ""
-    minor: bool = False
-
-    @property
-    def classes(self) -> str:
-        """Its classes in the page: numbers stand on the right, and a minor column is not printed."""
-        return " ".join(name for name, wanted in (("n", self.form), ("minor", self.minor)) if wanted)
-
-    def show(self, value: Any) -> str:
-        """The value as the table writes it; a dash where there is none."""
-        return "–" if value is None else format(value, self.form) if self.form else str(value)
-
-
-COLUMNS = (
-    Column("target", "target"),
-    Column("seed", "seed", "d"),
-    Column("status", "status"),
-    Column("steps_to_fit", "fitted", ",d", "step at which the training examples were fitted"),
-    Column("steps_to_generalise", "generalised", ",d", "step at which the held-out examples were answered"),
-    Column("train_accuracy", "train acc.", ".1%", "accuracy on the training examples at the end"),
-    Column("held_out_accuracy", "held-out acc.", ".1%", "accuracy on the held-out examples at the end"),
-    Column("train_loss", "train loss", ".2e"),
-    Column("held_out_loss", "held-out loss", ".2e"),
-    Column("directness", "directness", ".3f", "chord / arc of the road; 1 is straight"),
-    Column("turning", "turning", ".2f", "total turning of the road, in radians"),
-    Column("certified_share", "certified", ".0%", "share of the road's length on which the loss must fall"),
-    Column("stages", "stages", "d", "direct pieces that the road is made of"),
+FIRST = (Column("target", "target"), Column("seed", "seed", "d"), Column("status", "status"))
+LAST = (
     Column("last_step", "last step", ",d", minor=True),
     Column("architecture", "architecture", minor=True),
     Column("explorer", "explorer", minor=True),
@@ -94,19 +45,20 @@ COLUMNS = (
     Column("grid", "grid", minor=True),
     Column("run", "run", minor=True),
 )
+"""Columns of the table of runs before and after those of the sections."""
 
 
 def render(stored: Stored) -> str:
     """The page as text."""
     grids = read_grids(stored)
-    absent = {name for name in ("llc", "forecasts") if getattr(stored, name).is_empty()}
-    charts = {section: chart for section, chart in CHARTS.items() if section not in absent}
-    figures = {(section, grid.name): chart.figures(stored, grid) for section, chart in charts.items() for grid in grids}
+    sections = read_sections(stored)
+    figures = {(section.name, grid.name): section.figures(stored, grid) for section in sections for grid in grids}
     runs = _runs(grids)
     payload = {
         "runs": runs,
         "statuses": words.status_meanings({run["status"] for run in runs}),
-        "runCharts": _run_charts(stored),
+        "runCharts": [embedded(c["draw"], 110) | {"title": c["title"]} for c in learning.run_charts(stored)],
+        "facts": [{"key": column.key, "title": column.title} for column in _plain_columns(stored)],
     }
     summary = stored.summary
     return render_page(
@@ -115,18 +67,17 @@ def render(stored: Stored) -> str:
         payload,
         name=summary.get("name") or stored.directory.resolve().name,
         question=summary.get("question") or "",
-        findings=[_finding(finding, grids) for finding in summary.get("findings", [])],
-        shortfalls=words.shortfalls(grids) + words.unpredicted(stored.forecasts),
-        predicted=not stored.forecasts.is_empty(),
+        findings=[_finding(finding, sections, grids) for finding in summary.get("findings", [])],
+        shortfalls=shortfalls(stored, sections, grids),
+        sections=sections,
         grids=grids,
         figures=figures,
         runs=runs,
-        columns=_columns(stored.runs),
+        columns=_columns(stored.runs, sections),
         quantities=summary.get("quantities", []),
         status_counts=summary.get("status_counts") or dict(stored.runs["status"].value_counts().iter_rows()),
         meanings=words.status_meanings(set(stored.runs["status"])),
-        llc_counts=dict(sorted(Counter(stored.llc["status"]).items())),
-        llc_meanings=words.status_meanings(set(stored.llc["status"])),
+        trust=[_trust(stored, *section.trust) for section in sections if section.trust is not None],
         baselines=[(grid, target) for grid in summary.get("grids", []) for target in grid.get("targets", [])],
         cost=_cost(summary.get("cost") or {}),
         provenance=list(_flatten(summary.get("provenance") or {})),
@@ -134,18 +85,26 @@ def render(stored: Stored) -> str:
     )
 
 
-def _run_charts(stored: Stored) -> list[dict[str, Any]]:
-    """The two small charts of the panel of one run."""
-    last = int(stored.runs["steps"].max() or 1)
-    charts = []
-    for quantity in ("accuracy", "loss"):
-        values = pl.concat([stored.curves[f"{s}_{quantity}"].rename("value") for s in learning.SETS]).drop_nulls()
-        if values.is_empty():
-            continue
-        domain = [0.0, 1.0] if quantity == "accuracy" else learning.loss_domain(values)
-        draw = partial(learning.draw_curves, quantity=quantity, sets=list(learning.SETS), domain=domain, last=last)
-        charts.append(embedded(draw, 110) | {"title": quantity})
-    return charts
+def shortfalls(stored: Stored, sections: Sequence[Section], grids: Sequence[Grid]) -> list[dict[str, Any]]:
+    """What did not work, in sentences: what is missing, and what each section has to say."""
+    return words.shortfalls(stored, grids) + [
+        found for section in sections for found in section.shortfalls(stored, grids)
+    ]
+
+
+def _trust(stored: Stored, table: str, heading: str) -> dict[str, Any]:
+    """How often each status of a table occurs, and what it means."""
+    statuses = stored.tables[table]["status"].drop_nulls()
+    return {
+        "heading": heading,
+        "counts": dict(sorted(Counter(statuses).items())),
+        "meanings": words.status_meanings(set(statuses)),
+    }
+
+
+def _plain_columns(stored: Stored) -> list[Column]:
+    """Columns of the table of runs that no chart of its own shows."""
+    return [column for section in read_sections(stored) if section.name not in KNOWN for column in section.columns]
 
 
 def _runs(grids: tuple[Grid, ...]) -> list[dict[str, Any]]:
@@ -159,25 +118,27 @@ def _runs(grids: tuple[Grid, ...]) -> list[dict[str, Any]]:
     return found
 
 
-def _columns(runs: pl.DataFrame) -> list[Column]:
+def _columns(runs: pl.DataFrame, sections: Sequence[Section]) -> list[Column]:
     """The columns that say something: those that hold a value and, for what names a run, more than one."""
     naming = {"architecture", "explorer", "grid"}
+    every = [*FIRST, *(column for section in sections for column in section.columns), *LAST]
     return [
         column
-        for column in COLUMNS
+        for column in every
         if runs.is_empty()
         or (runs[column.key].is_not_null().any() and (column.key not in naming or runs[column.key].n_unique() > 1))
     ]
 
 
-def _finding(finding: dict[str, Any], grids: tuple[Grid, ...]) -> dict[str, str]:
-    chart = finding.get("chart")
-    anchors = {grid.name: grid.slug for grid in grids}
-    if chart not in LINK_WORDS:
-        return {"text": finding.get("text", ""), "href": "", "link": ""}
-    anchor = anchors.get(finding.get("grid")) if chart in CHARTS else None
-    href = f"#{chart}-{anchor}" if anchor else f"#{chart}"
-    return {"text": finding.get("text", ""), "href": href, "link": LINK_WORDS[chart]}
+def _finding(finding: dict[str, Any], sections: Sequence[Section], grids: Sequence[Grid]) -> dict[str, str]:
+    chart, text = finding.get("chart"), finding.get("text", "")
+    if chart == "runs":
+        return {"text": text, "href": "#runs", "link": "table of runs"}
+    section = next((section for section in sections if section.name == chart), None)
+    if section is None:
+        return {"text": text, "href": "", "link": ""}
+    anchor = {grid.name: grid.slug for grid in grids}.get(str(finding.get("grid")))
+    return {"text": text, "href": f"#{chart}-{anchor}" if anchor else f"#{chart}", "link": section.link}
 
 
 def _cost(cost: dict[str, Any]) -> list[tuple[str, str]]:

@@ -16,25 +16,30 @@ import polars as pl
 import vl_convert as vlc
 
 from allroads.report import palette
-from allroads.report.charts.figure import Figure, Panel, Size
+from allroads.report.charts.figure import Drawing, Figure, Panel, Size
 from allroads.report.encode import encode, script_json, thin
 
 MOST_ROWS = 40_000  # points of curves and roads on the page; longer ones are thinned
 
 
 def render_page(
-    template: str, sections: Iterable[tuple[str, Iterable[Figure]]], payload: dict[str, Any], **context: Any
+    template: str, drawn: Iterable[tuple[str, Iterable[Figure]]], payload: dict[str, Any], **context: Any
 ) -> str:
     """A page as text.
 
     Args:
         template: Name of its template.
-        sections: The names of its sections with their figures.
+        drawn: The names of its sections with their figures.
         payload: What the script reads beside drawings, panels and data.
         **context: What the template reads.
     """
-    drawings, panels, data = _embed(sections)
-    drawn = {"drawings": drawings, "panels": panels, "data": data, "config": palette.vega_config() | {"aria": False}}
+    drawings, panels, data = _embed(drawn)
+    embedded_parts = {
+        "drawings": drawings,
+        "panels": panels,
+        "data": data,
+        "config": palette.vega_config() | {"aria": False},
+    }
     library, script = _library(), resource("page.js")
     return _template(template).render(
         **context,
@@ -42,7 +47,7 @@ def render_page(
         style=resource("style.css"),
         library=library,
         script=script,
-        payload=script_json(drawn | payload),
+        payload=script_json(embedded_parts | payload),
         policy=_policy(library, script),
     )
 
@@ -81,7 +86,7 @@ def panel_id(figure: Figure, panel: Panel) -> str:
     return f"chart-{figure.chart}-{figure.panels.index(panel)}-{panel.data}"
 
 
-def embedded(draw: Callable[[alt.Data, Size], alt.LayerChart], height: int) -> dict[str, Any]:
+def embedded(draw: Callable[[alt.Data, Size], Drawing], height: int) -> dict[str, Any]:
     """A drawing as the page's script reads it, without data and configuration."""
     spec = draw(alt.NamedData("rows"), Size("container", height, legend=False)).to_dict(validate=False)
     return {key: value for key, value in spec.items() if key not in ("$schema", "config", "datasets")}
@@ -98,7 +103,7 @@ def _policy(*scripts: str) -> str:
 def _library() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script."""
     version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-    return vlc.javascript_bundle(vl_version=version).replace("\r\n", "\n")
+    return vlc.javascript_bundle(vl_version=version).replace("\r\n", "\n")  # type: ignore[call-arg]
 
 
 def resource(name: str) -> str:

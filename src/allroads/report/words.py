@@ -2,84 +2,75 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from allroads.report.grids import Grid
-from allroads.status import Status
+from allroads.status import FAMILIES
+
+if TYPE_CHECKING:
+    from allroads.report.grids import Grid
+    from allroads.report.stored import Stored
 
 RAN = "The run took all its steps with finite numbers."
 NAMED = 8  # runs named one by one in a sentence before it counts the rest
 
 
-def shortfalls(grids: tuple[Grid, ...]) -> list[dict[str, Any]]:
-    """What stopped, did not learn or is missing: sentences, each with the runs that it speaks of.
+def shortfalls(stored: Stored, grids: Sequence[Grid]) -> list[dict[str, Any]]:
+    """What is missing, failed or stopped: sentences, each with the runs that it speaks of.
 
     Args:
+        stored: For what failed.
         grids: The grids of a study.
 
     Returns:
         Dicts with ``text``, ``runs`` (``run`` and ``name`` of the first few) and ``more`` (how many it leaves out).
     """
-    found = []
+    found = [
+        sentence(f"{_what(failure)} of {failure['unit']} failed: {failure['message']}")
+        for failure in stored.summary.get("failures") or []
+    ]
     for grid in grids:
         if grid.missing:
-            found.append(_sentence(f"No run of {_list(list(grid.missing))} is finished.", pl.DataFrame()))
-        total = grid.runs.height
+            found.append(sentence(f"No run of {listed(list(grid.missing))} is finished."))
         for status in sorted(set(grid.runs["status"]) - {"ok"}):
             runs = grid.runs.filter(pl.col("status") == status)
-            found.append(_sentence(f"{runs.height} of {total} runs of {grid.name} ended as {status}:", runs))
-        for column, verb in (("steps_to_fit", "fit the training examples"), ("steps_to_generalise", "generalise")):
-            for group in grid.groups:
-                if column == "steps_to_generalise" and group.learned == "steps_to_fit":
-                    continue
-                failed = group.runs.filter((pl.col("status") == "ok") & pl.col(column).is_null())
-                if column == "steps_to_generalise":
-                    failed = failed.filter(pl.col("steps_to_fit").is_not_null())
-                if failed.height:
-                    steps = int(failed["steps"].max() or 0)
-                    text = f"{failed.height} of {group.runs.height} runs of {group.label} did not {verb}"
-                    text += f" within {steps:,} steps"
-                    text += " although they fitted the training examples" if column == "steps_to_generalise" else ""
-                    text += ": seed" if failed.height == 1 else ": seeds"
-                    found.append(_sentence(text, failed, "seed"))
-        undefined = grid.runs.filter((pl.col("status") == "ok") & pl.col("directness").is_null())
-        if undefined.height:
-            found.append(_sentence(f"{undefined.height} of {total} runs of {grid.name} have no directness:", undefined))
+            found.append(sentence(f"{runs.height} of {grid.runs.height} runs of {grid.name} ended as {status}:", runs))
     return found
 
 
-def unpredicted(forecasts: pl.DataFrame) -> list[dict[str, Any]]:
-    """Targets without a prediction: one sentence a grid, architecture, explorer and reason.
+def _what(failure: dict[str, str]) -> str:
+    return "Training" if failure["measure"] == "trajectories" else f"The measure {failure['measure']!r}"
+
+
+def sentence(text: str, runs: pl.DataFrame | None = None, name: str = "name") -> dict[str, Any]:
+    """A sentence with the runs that it speaks of.
 
     Args:
-        forecasts: The stored predictions; empty where none were asked for.
+        text: The sentence.
+        runs: Rows with ``run`` and the column that names them.
+        name: That column.
     """
-    absent = forecasts.filter(pl.col("predicted").is_null())
-    parts = absent.group_by("grid", "architecture", "explorer", "status", "reason", maintain_order=True)
-    return [
-        _sentence(
-            f"No steps were predicted for {_list(table['target'].unique(maintain_order=True).to_list())} "
-            f"({architecture}, {explorer}, {grid}), {status}: {reason}.",
-            pl.DataFrame(),
-        )
-        for (grid, architecture, explorer, status, reason), table in parts
-    ]
-
-
-def _sentence(text: str, runs: pl.DataFrame, name: str = "name") -> dict[str, Any]:
-    named = runs.head(NAMED).select("run", name=pl.col(name).cast(pl.String)).to_dicts() if runs.height else []
+    if runs is None or not runs.height:
+        return {"text": text, "runs": [], "more": 0}
+    named = runs.head(NAMED).select("run", name=pl.col(name).cast(pl.String)).to_dicts()
     return {"text": text, "runs": named, "more": max(runs.height - NAMED, 0)}
 
 
-def _list(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """Names in a sentence.
+
+    Example:
+        >>> listed(["a", "b", "c"])
+        'a, b and c'
+    """
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def status_meanings(names: set[str]) -> dict[str, dict[str, str]]:
     """Meaning, causes and remedy of each status that the study met."""
-    known = {status.value: status for status in Status}
+    known = {status.value: status for family in FAMILIES for status in family}
     return {
         name: {
             "meaning": RAN if name == "ok" else status.meaning,

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 from allroads.errors import InputError
+from allroads.studies.canonical import canonical
 
 if TYPE_CHECKING:
+    from allroads.pfmap.network import Network
     from allroads.studies.plan import Recipe
+    from allroads.targets.target import Target
+
+KEPT = 16
+"""Targets that a process keeps."""
+
+_targets: OrderedDict[str, Target] = OrderedDict()
 
 
 def precision(name: str) -> contextlib.AbstractContextManager[None]:
@@ -18,22 +27,28 @@ def precision(name: str) -> contextlib.AbstractContextManager[None]:
     return float64() if name == "float64" else contextlib.nullcontext()
 
 
-def build_target(recipe: Recipe) -> Any:
-    """The target.
+def build_target(recipe: Recipe) -> Target:
+    """The target; one that was built lately is the same object.
 
     Raises:
         InputError: If its data are not those that the study was started with.
     """
-    target = recipe.target.build()
-    if target.fingerprint() != recipe.fingerprint:
-        raise InputError(
-            f"the target {recipe.target.kind!r} gives other data here than where the study was started; "
-            "make it depend on its options alone."
-        )
-    return target
+    key = f"{recipe.fingerprint} {canonical(recipe.target.identity)}"
+    if key not in _targets:
+        target: Target = recipe.target.build()
+        if target.fingerprint() != recipe.fingerprint:
+            raise InputError(
+                f"the target {recipe.target.kind!r} gives other data here than where the study was started; "
+                "make it depend on its options alone."
+            )
+        _targets[key] = target
+        while len(_targets) > KEPT:
+            _targets.popitem(last=False)
+    return _targets[key]
 
 
-def built(recipe: Recipe) -> tuple[Any, Any]:
+def built(recipe: Recipe) -> tuple[Target, Network]:
     """The target and the network."""
     target = build_target(recipe)
-    return target, recipe.architecture.build(target.interface)
+    network: Network = recipe.architecture.build(target.interface)
+    return target, network

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from allroads.errors import InputError, nearest_name
 
-KINDS = ("targets", "architectures", "explorers", "studies")
+KINDS = ("targets", "architectures", "explorers", "measures", "studies")
 """What can be listed by name."""
 
 
@@ -24,6 +25,13 @@ def list_kinds(kind: str) -> dict[str, str]:
 
         studies = {name: tomllib.loads(file.read_text("utf-8")) for name, file in builtin_studies().items()}
         return {name: study.get("question", "") for name, study in sorted(studies.items())}
+    if kind == "measures":
+        from allroads.studies.measures.registry import known_measures
+
+        return {
+            name: (inspect.getdoc(measure.compute) or "").partition("\n")[0]
+            for name, measure in known_measures().items()
+        }
     from allroads.studies.parts import registry
 
     factories = registry(kind.removesuffix("s"))

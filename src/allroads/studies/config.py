@@ -43,12 +43,10 @@ class Grid(_Frozen):
         question: What it asks, in a sentence.
         seeds: Members of each combination: 0 … seeds − 1.
         steps: Steps of the explorer.
-        records: Recorded steps, log-spaced, both ends among them.
-        checkpoints: Records that keep their weights.
+        records: Recorded steps, log-spaced, both ends among them; the weights at each are kept.
         precision: ``float32`` or ``float64``.
-        fit: What counts as fitted: the accuracy at least reached; for ``mse``, the share of the best
-            constant's loss that is removed (R²).
         loss: In place of the target's own.
+        measures: Options of measures that are others in this grid, by the measure's name.
         target: The targets.
         architecture: The architectures.
         explorer: The explorers.
@@ -59,10 +57,9 @@ class Grid(_Frozen):
     seeds: Count
     steps: Count
     records: Annotated[int, Field(ge=2)] = 64
-    checkpoints: Annotated[int, Field(ge=2)] = 16
     precision: Literal["float32", "float64"] = "float32"
-    fit: Annotated[float, Field(gt=0, le=1)] = 0.99
     loss: Literal["mse", "cross_entropy", "bce"] | None = None
+    measures: dict[str, dict[str, Any]] = Field(default_factory=dict)
     target: Annotated[tuple[Choice, ...], Field(min_length=1)]
     architecture: Annotated[tuple[Choice, ...], Field(min_length=1)]
     explorer: Annotated[tuple[Choice, ...], Field(min_length=1)]
@@ -76,24 +73,15 @@ class Engine(_Frozen):
 
 
 class Measures(_Frozen):
-    """What is measured.
+    """What is measured: beside ``own``, one key for each measure, ``true``, ``false`` or a table of its options.
 
     Args:
-        chart: Where straightness is judged; default: ``outputs`` for ``mse``, ``sphere`` for class scores.
-        probes: Inputs, at most, on which the road of a run is recorded.
-        pairs: Whether barriers and agreement between the runs of a combination are measured.
-        embedding: Whether the runs of a target are embedded together.
-        llc: Whether the learning coefficient is measured at every checkpoint of every run; it takes longer than most
-            runs do.
-        learnability: Whether the steps that each target takes are predicted from the map at the start.
+        own: The user's own measures: ``kind = "factory"`` and ``path = "module:function"``, which gives a ``Measure``.
     """
 
-    chart: Literal["outputs", "probabilities", "sphere"] | None = None
-    probes: Count = 256
-    pairs: bool = True
-    embedding: bool = True
-    llc: bool = False
-    learnability: bool = False
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, allow_inf_nan=False)
+
+    own: tuple[Choice, ...] = ()
 
 
 class Study(_Frozen):

@@ -22,11 +22,12 @@ def watching(stream: TextIO | None = None) -> Iterator[Callable[[Progress], None
         return
     from rich.console import Console
     from rich.markup import escape
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
+    from rich.table import Column
 
     columns = (
-        TextColumn("{task.description:<9}"),
+        TextColumn("{task.description:<12}", table_column=Column(min_width=12)),
         BarColumn(),
         TextColumn("{task.fields[jobs]}"),
         TimeElapsedColumn(),
@@ -35,7 +36,7 @@ def watching(stream: TextIO | None = None) -> Iterator[Callable[[Progress], None
         TextColumn("{task.fields[text]}"),
     )
     bars = Bars(*columns, console=Console(file=stream))
-    tasks: dict[str, int] = {}
+    tasks: dict[str, TaskID] = {}
 
     def show(progress: Progress) -> None:
         if progress.phase not in tasks:

@@ -110,7 +110,7 @@ def read_engine(text: str) -> Engine:
     found = re.fullmatch(r"(auto|process|pool)(?::([1-9]\d*))?", text)
     if not found or (found[2] and found[1] != "pool"):
         raise InputError(f"engine {text!r}: expected auto, process, pool or pool:N with N ≥ 1.")
-    return Engine(kind=found[1], workers=int(found[2]) if found[2] else None)
+    return Engine.model_validate({"kind": found[1], "workers": int(found[2]) if found[2] else None})
 
 
 def make_engine(engine: Engine, jobs: int) -> InProcess | Pool:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from allroads.studies.store import SCHEMA_VERSION, Store
 from allroads.studies.toml import Source
 
 INDEX = "tables/index.json"
+ROLES = ("target", "architecture", "explorer", "measure")
+"""What installed packages can offer, as entry points of the groups ``allroads.targets`` and so on."""
 
 
 def request(study: Study, source: Source) -> str:
@@ -31,10 +34,17 @@ def request(study: Study, source: Source) -> str:
     asked = study.model_dump(mode="json", exclude={"engine"})
     states = [_state(path) for path in sorted(package.rglob("*.py"))]
     with importable(str(source.folder)):
-        for grid in study.grid:
-            for choice in (*grid.target, *grid.architecture):
-                states += [_named(value) for value in choice.options.values() if isinstance(value, str)]
-    return digest({"schema_version": SCHEMA_VERSION, "study": asked, "states": states})
+        grids = [choice for grid in study.grid for choice in (*grid.target, *grid.architecture, *grid.explorer)]
+        for choice in (*grids, *study.measures.own):
+            states += [_named(value) for value in choice.options.values() if isinstance(value, str)]
+        offered = [_offered(point) for role in ROLES for point in entry_points(group=f"allroads.{role}s")]
+    return digest({"schema_version": SCHEMA_VERSION, "study": asked, "states": states, "offered": offered})
+
+
+def _offered(point: EntryPoint) -> list[Any]:
+    """The state of what an installed package offers."""
+    version = point.dist.version if point.dist is not None else None
+    return [point.group, point.name, point.value, version, _named(point.value)]
 
 
 def _named(text: str) -> Any:
@@ -75,6 +85,7 @@ def read_finished(store: Store, asked: str) -> dict[str, Any] | None:
             return None
         if index["stamp"] != store.stamp():
             return None
-        return json.loads(files["tables/summary.json"])
+        summary: dict[str, Any] = json.loads(files["tables/summary.json"])
+        return summary
     except (OSError, ValueError, KeyError, TypeError):
         return None

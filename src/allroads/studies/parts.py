@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import importlib
 import importlib.machinery
+import importlib.metadata
 import importlib.util
 import inspect
 import json
@@ -35,7 +36,9 @@ USER_CODE = "path"
 
 
 def registry(role: str) -> Mapping[str, Callable[..., Any]]:
-    """The factories of a role: ``target``, ``architecture`` or ``explorer``."""
+    """The factories of a role: ``target``, ``architecture``, ``explorer`` or ``measure``."""
+    if role == "measure":
+        return {"factory": _factory}
     if role == "target":
         from allroads.targets.build import TARGETS
 
@@ -46,7 +49,16 @@ def registry(role: str) -> Mapping[str, Callable[..., Any]]:
         return NETWORKS
     from allroads.explorers.build import EXPLORERS
 
-    return EXPLORERS
+    return {**EXPLORERS, "factory": _factory}
+
+
+def _factory(*, path: str, **options: Any) -> Any:
+    """What a user's function gives, named by its import path."""
+    make = imported(path)
+    try:
+        return make(**options)
+    except Exception as error:
+        raise InputError(f"{path} failed: {type(error).__name__}: {str(error).rstrip('.')}.") from error
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,7 @@ class Part:
     """A target, an architecture or an explorer, not yet built.
 
     Attributes:
-        role: ``target``, ``architecture`` or ``explorer``.
+        role: ``target``, ``architecture``, ``explorer`` or ``measure``.
         kind: A name in the registry of the role.
         options: All its options, defaults filled in.
         folder: The study's folder, where the user's modules are looked for first.
@@ -97,9 +109,22 @@ class Part:
                 from allroads.networks.build import build
 
                 return build(self.kind, *arguments, **self.options)
+            if self.user_code is not None:
+                return _expected(self.role, self.user_code, _factory(**self.options))
             from allroads.explorers.build import build_explorer
 
             return build_explorer(self.kind, **self.options)
+
+
+def _expected(role: str, path: str, made: Any) -> Any:
+    """What a user's function gave, refused where it is something else."""
+    from allroads.explorers.explorer import Explorer
+    from allroads.studies.measures.measure import Measure
+
+    wanted = Measure if role == "measure" else Explorer
+    if not isinstance(made, wanted):
+        raise InputError(f"{path} gave {type(made).__name__}; it must give {wanted.__name__!r}.")
+    return made
 
 
 @contextlib.contextmanager
@@ -121,8 +146,11 @@ def make_part(role: str, choice: Choice, folder: Path) -> Part:
         InputError: If an option is unknown, missing or of a wrong type; the message starts with its name.
     """
     known = registry(role)
+    offered = {point.name: point.value for point in importlib.metadata.entry_points(group=f"allroads.{role}s")}
+    if role != "measure" and choice.kind in offered and choice.kind not in known:
+        choice = Choice(kind="factory", label=choice.label, **{USER_CODE: offered[choice.kind], **choice.options})
     if choice.kind not in known:
-        raise UnknownNameError(role, choice.kind, known)
+        raise UnknownNameError(role, choice.kind, [*known, *offered])
     options = _resolved(choice.kind, known[choice.kind], choice.options, folder)
     code = None
     if choice.kind == "factory":

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from allroads.errors import InputError
 from allroads.studies.canonical import digest
-from allroads.studies.config import Choice, Grid, Measures, Study
+from allroads.studies.config import Choice, Grid, Study
 from allroads.studies.parts import Part, make_part
 from allroads.studies.store import SCHEMA_VERSION
 from allroads.studies.toml import Source
+
+if TYPE_CHECKING:
+    from allroads.targets.target import Target
 
 PACK = 8
 """Members, at most, that run together: the unit of work. One configuration always gives the same packs."""
@@ -32,11 +38,7 @@ class Recipe:
         seed: The study's seed.
         steps: Steps.
         records: Recorded steps, at most.
-        checkpoints: Records that keep their weights, at most.
         precision: ``float32`` or ``float64``.
-        fit: What counts as fitted.
-        chart: Where straightness is judged.
-        probes: Inputs, at most, on which the road is recorded.
     """
 
     target: Part
@@ -47,11 +49,7 @@ class Recipe:
     seed: int
     steps: int
     records: int
-    checkpoints: int
     precision: str
-    fit: float
-    chart: str
-    probes: int
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -109,7 +107,18 @@ class Plan:
 
     study: Study
     combinations: tuple[Combination, ...]
-    targets: dict[tuple[str, str], Any]
+    targets: dict[tuple[str, str], Target]
+
+    def inputs(self, labels: Mapping[str, str]) -> str:
+        """A digest of the inputs of the target with these labels, held-out ones too."""
+        key = labels["grid"], labels["target"]
+        if key not in self._inputs:
+            self._inputs[key] = _inputs(self.targets[key])
+        return self._inputs[key]
+
+    @cached_property
+    def _inputs(self) -> dict[tuple[str, str], str]:
+        return {}
 
     @property
     def cells(self) -> list[str]:
@@ -122,6 +131,15 @@ class Plan:
         for combination in self.combinations:
             tasks.setdefault((combination.grid, combination.target), []).append(combination)
         return tasks
+
+
+def _inputs(target: Target) -> str:
+    total = hashlib.sha256()
+    for part in (target.train, target.held_out):
+        if part is not None:
+            total.update(f"{part.inputs.shape} {part.inputs.dtype}".encode())
+            total.update(np.ascontiguousarray(part.inputs).tobytes())
+    return total.hexdigest()
 
 
 def make_plan(study: Study, source: Source) -> Plan:
@@ -162,22 +180,16 @@ def make_plan(study: Study, source: Source) -> Plan:
 
 
 def _recipe(study: Study, grid: Grid, part: Part, target: Any, architecture: Part, explorer: Part) -> Recipe:
-    loss = grid.loss or target.loss
-    measures: Measures = study.measures
     return Recipe(
         target=part,
         fingerprint=target.fingerprint(),
-        loss=loss,
+        loss=grid.loss or target.loss,
         architecture=architecture,
         explorer=explorer,
         seed=study.seed,
         steps=grid.steps,
         records=grid.records,
-        checkpoints=grid.checkpoints,
         precision=grid.precision,
-        fit=grid.fit,
-        chart=measures.chart or ("outputs" if loss == "mse" else "sphere"),
-        probes=measures.probes,
     )
 
 

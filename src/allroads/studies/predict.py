@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from allroads.errors import WorkerError
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -49,19 +51,27 @@ def predict_study(
     """
     import polars as pl
 
-    from allroads.studies.forecasts import forecast_jobs
+    from allroads.studies.built import precision
+    from allroads.studies.failures import Failure, reason
+    from allroads.studies.graph import plan_runs, units_of
+    from allroads.studies.measures.forecasts import MEASURE, PREDICTED, ForecastOptions, predict
+    from allroads.studies.measures.measure import LABELS, checked_table
     from allroads.studies.plan import make_plan
-    from allroads.studies.tables import LABELS, PREDICTIONS
     from allroads.studies.toml import load_study
-    from allroads.studies.work import failure
+    from allroads.studies.units import Reader, Unit
 
     plan = make_plan(*load_study(config, overrides))
-    tables = [pl.DataFrame(schema=LABELS | PREDICTIONS)]
-    for job in forecast_jobs(plan):
+    tables = [pl.DataFrame(schema={**LABELS, **PREDICTED})]
+    for ref in units_of("map", plan, plan_runs(plan)):
+        unit = Unit(ref, Reader())
         try:
-            tables.append(job.table(learn))
+            with precision(unit.run.recipe.precision):
+                rows = predict(unit, ForecastOptions(learn=learn))
+            table = checked_table(rows, PREDICTED)
         except Exception as error:
-            raise failure(job, error) from error
+            raise WorkerError(str(Failure(plan.study.name, MEASURE.name, ref.describe, reason(error)))) from error
+        labels = [pl.Series(name, [run.labels[name] for run in unit.firsts]) for name in LABELS]
+        tables.append(table.with_columns(labels).select(*LABELS, *PREDICTED))
     return pl.concat(tables)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from allroads.targets.target import Probes, Target
+    from allroads.targets.probes import Probes
+    from allroads.targets.target import Target
 
 
 def road_probes(target: Target, count: int) -> Probes:

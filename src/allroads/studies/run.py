@@ -1,4 +1,7 @@
-"""Run a study: packs, groups, tasks, tables, report. The same call again finishes what is missing."""
+"""Run a study: trajectories, then its measures in the order of their needs, tables, report.
+
+The same call again finishes what is missing.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from allroads.errors import StoreError, WorkerError
 from allroads.studies.canonical import canonical, digest
@@ -20,13 +23,18 @@ from allroads.studies.finished import read_finished, request, write_tables
 from allroads.studies.store import SCHEMA_VERSION, Store, check_schema
 from allroads.studies.toml import Source, load_study
 
+if TYPE_CHECKING:
+    from allroads.studies.failures import Failure
+    from allroads.studies.jobs import Job, Performed
+    from allroads.studies.plan import Plan
+
 
 @dataclass(frozen=True)
 class Progress:
     """How far a run is.
 
     Attributes:
-        phase: ``packs``, ``groups``, ``tasks``, ``points`` or ``forecasts``.
+        phase: ``trajectories``, or the name of a measure.
         jobs: Jobs of the phase that are done.
         of: Jobs of the phase that were to be done.
         share: Share of the phase's work that is done, 0 to 1.
@@ -107,24 +115,23 @@ def _run(
     report: bool,
     progress: Callable[[Progress], None],
 ) -> StudyRun:
-    from allroads.studies.forecasts import forecast_jobs
-    from allroads.studies.plan import make_plan
+    from allroads.studies.graph import plan_study
+    from allroads.studies.jobs import measure_jobs
     from allroads.studies.provenance import describe_device
-    from allroads.studies.tables import make_summary, make_tables
-    from allroads.studies.work import group_jobs, pack_jobs, point_jobs, task_jobs
+    from allroads.studies.summary import make_summary
+    from allroads.studies.tables import make_tables
+    from allroads.studies.trajectories import trajectory_jobs
 
-    plan = make_plan(study, source)
-    phases: dict[str, Sequence[Any]] = {"packs": pack_jobs(plan), "groups": group_jobs(plan), "tasks": task_jobs(plan)}
-    if plan.study.measures.llc:
-        phases["points"] = point_jobs(plan)
-    if plan.study.measures.learnability:
-        phases["forecasts"] = forecast_jobs(plan)
+    plan, graph = plan_study(study, source)
+    phases: dict[str, Sequence[Job]] = {"trajectories": trajectory_jobs(plan)}
+    phases |= {name: measure_jobs(study.name, graph, node) for name, node in graph.nodes.items()}
     _open(store, plan)
     _verify(store, phases)
     store.clean()
 
-    todo = sum(bool(job.missing(store)) for jobs in phases.values() for job in jobs)
-    failures: list[str] = []
+    # Jobs that wait for others are not counted: this is the least that there is to do.
+    todo = sum(job.todo(store) for jobs in phases.values() for job in jobs if not job.quick)
+    failures: list[Failure] = []
     computed: dict[str, int] = {}
     with _opened(chosen, todo) as executor, _recorded(store, str(executor)) as provenance:
         device = executor.submit(describe_device)
@@ -132,35 +139,32 @@ def _run(
             computed[phase] = _do(executor, phase, jobs, store, failures, progress)
         provenance["device"] = device.result()
         with store.lock("tables", wait=True):
-            points, forecasts = (phases.get(phase, ()) for phase in ("points", "forecasts"))
-            tables = make_tables(plan, store, points, phases["groups"], phases["tasks"], forecasts)
-            summary = make_summary(plan, store, tables, phases["tasks"], provenance, _seconds(store, provenance))
+            tables = make_tables(graph, store)
+            summary = make_summary(plan, graph, tables, failures, provenance, _seconds(store, provenance))
             write_tables(store, asked if not failures else "", tables, summary)
     page = _report(store, again=True) if report and len(tables["runs"]) else None
     if failures:
-        raise WorkerError(_several(failures, store))
+        raise WorkerError(_several(failures, store, kept=len(tables["runs"]) > 0))
     return StudyRun(store.directory, summary, computed, page)
 
 
 def _do(
     executor: Executor,
     phase: str,
-    jobs: Sequence[Any],
+    jobs: Sequence[Job],
     store: Store,
-    failures: list[str],
+    failures: list[Failure],
     progress: Callable[[Progress], None],
 ) -> int:
     """Do those jobs of a phase that are not done and can be; the long ones first."""
-    from allroads.studies.work import perform
+    from allroads.studies.jobs import perform
 
-    missing = set(store.missing("cells", (cell for job in jobs for cell in job.cells)))
-    ready = [job for job in jobs if phase == "packs" or missing.isdisjoint(job.cells)]
-    queue = sorted((job for job in ready if job.missing(store)), key=lambda job: -job.weight)
+    queue = sorted((job for job in jobs if job.todo(store)), key=lambda job: -job.weight)
     of, total, done, jobs_done, shown = len(queue), sum(job.weight for job in queue), 0.0, 0, ""
     if queue:
         progress(Progress(phase, 0, of, 0.0, ""))
-    running: dict[Future[bool], Any] = {}
-    busy: list[Any] = []
+    running: dict[Future[Performed], Job] = {}
+    busy: list[Job] = []
     while queue or running or busy:
         if queue:
             job = queue.pop(0)
@@ -176,25 +180,23 @@ def _do(
             job = running.pop(future)
             shown = job.describe
             try:
-                held = future.result()
+                performed = future.result()
             except BrokenExecutor:
                 raise _dead_worker(store, job.describe) from None
-            except WorkerError as error:
-                failures.append(str(error))
-                held = True
-            if not held:
+            if not performed.held:
                 busy.append(job)
                 continue
+            failures += performed.failures
             done, jobs_done = done + job.weight, jobs_done + 1
             progress(Progress(phase, jobs_done, of, done / total, shown))
     return of
 
 
-def _submit(executor: Executor, *call: Any) -> Future[bool]:
+def _submit(executor: Executor, *call: Any) -> Future[Any]:
     try:
         return executor.submit(*call)
     except BrokenExecutor as error:
-        future: Future[bool] = Future()
+        future: Future[Any] = Future()
         future.set_exception(error)
         return future
 
@@ -244,7 +246,7 @@ def _seconds(store: Store, provenance: Mapping[str, Any]) -> float:
     return total
 
 
-def _open(store: Store, plan: Any) -> None:
+def _open(store: Store, plan: Plan) -> None:
     """Make the directory a run directory, or refuse one that is something else or of a newer allroads."""
     path = store.directory / "study.json"
     if store.directory.exists() and not store.directory.is_dir():
@@ -274,17 +276,15 @@ def _open(store: Store, plan: Any) -> None:
     store.put("study.json", canonical(body).encode())
 
 
-def _verify(store: Store, phases: Mapping[str, Sequence[Any]]) -> None:
+def _verify(store: Store, phases: Mapping[str, Sequence[Job]]) -> None:
     """Check every file of every entry that this study will use.
 
     Raises:
         StoreError: At the first that is damaged.
     """
-    for job in (job for jobs in phases.values() for job in jobs):
-        names = job.cells if job.kind == "cells" else (job.hash,)
-        for name in names:
-            if store.has(job.kind, name):
-                store.read(job.kind, name).verify()
+    for kind, name in dict.fromkeys(entry for jobs in phases.values() for job in jobs for entry in job.entries()):
+        if store.has(kind, name):
+            store.read(kind, name).verify()
 
 
 def _report(store: Store, again: bool) -> Path:
@@ -305,11 +305,10 @@ def _dead_worker(store: Store, what: str) -> WorkerError:
     )
 
 
-def _several(failures: Sequence[str], store: Store) -> str:
-    shown = [*failures[:5], *([f"… and {len(failures) - 5} more"] if len(failures) > 5 else [])]
-    return "\n".join(
-        [
-            *shown,
-            f"All else is finished and kept in {store.directory}: repair that, run the same command again.",
-        ]
-    )
+def _several(failures: Sequence[Failure], store: Store, kept: bool) -> str:
+    shown = [*map(str, failures[:5]), *([f"… and {len(failures) - 5} more"] if len(failures) > 5 else [])]
+    if kept:
+        end = f"All else is finished and kept in {store.directory}: repair that, run the same command again."
+    else:
+        end = f"No run was finished, so {store.directory} holds none: repair that, run the same command again."
+    return "\n".join([*shown, end])

@@ -18,7 +18,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """The layout that this version writes, and the newest that it reads."""
 
-KINDS = {name: f"{name.removesuffix('s')}.json" for name in ("cells", "points", "groups", "tasks", "forecasts")}
+KINDS = {"cells": "cell.json", "measures": "measure.json"}
 """The kinds of entries and the names of their headers."""
 
 
@@ -187,9 +187,9 @@ class Store:
     Example:
         >>> import tempfile
         >>> store = Store(tempfile.mkdtemp())
-        >>> store.write("tasks", "ab" * 32, {"seed": 0}, {"note.txt": b"hello"})
+        >>> store.write("measures", "ab" * 32, {"seed": 0}, {"note.txt": b"hello"})
         True
-        >>> store.read("tasks", "ab" * 32).file("note.txt")
+        >>> store.read("measures", "ab" * 32).file("note.txt")
         b'hello'
     """
 
@@ -274,11 +274,6 @@ class Store:
             return []
         with explained(root):
             return sorted(name for shard in os.listdir(root) for name in os.listdir(root / shard))
-
-    def missing(self, kind: str, hashes: Iterable[str]) -> list[str]:
-        """Those of the hashes that have no entry, in their order."""
-        present = set(self.list(kind))
-        return [hash for hash in hashes if hash not in present]
 
     def stamp(self) -> str:
         """A digest of every entry's files' names, sizes and times of change: equal means untouched."""

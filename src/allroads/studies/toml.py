@@ -109,7 +109,8 @@ def _override(source: Source, data: Any, override: str) -> None:
         raise ConfigError(f"--set {override!r}: expected key=value, for example grid.0.seeds=4.")
     *folders, last = key.strip().split(".")
     for position, name in enumerate(folders):
-        if position == 0 and name in ("engine", "measures") and name not in data:
+        opened = name == "measures" or (position == 0 and name == "engine") or "measures" in folders[:position]
+        if opened and isinstance(data, dict) and name not in data:
             data[name] = {}
         _check_step(source, override, data, name, ".".join(folders[:position]))
         data = data[name if isinstance(data, dict) else int(name)]
@@ -168,7 +169,13 @@ def _belongs(name: str) -> str:
 
 def _model(parents: Sequence[Any]) -> type[BaseModel]:
     names = [part for part in parents if isinstance(part, str)]
-    return {(): Study, ("grid",): Grid, ("engine",): Engine, ("measures",): Measures}[tuple(names)]
+    models: dict[tuple[str, ...], type[BaseModel]] = {
+        (): Study,
+        ("grid",): Grid,
+        ("engine",): Engine,
+        ("measures",): Measures,
+    }
+    return models[tuple(names)]
 
 
 def _not_finite(data: Any, key: str = "") -> list[str]:

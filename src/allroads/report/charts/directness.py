@@ -1,19 +1,36 @@
-"""How straight each road was, against how long its run took to learn."""
+"""How straight each road was, against the steps that its run took to fit its training examples."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import altair as alt
 import polars as pl
 
-from allroads.report.charts.figure import CHOSEN, Figure, Panel, Size, fade, group_scale, median, step_axis
+from allroads.report import words
+from allroads.report.charts.figure import (
+    CHOSEN,
+    Drawing,
+    Figure,
+    Panel,
+    Size,
+    fade,
+    group_scale,
+    inline,
+    median,
+    number,
+    step_axis,
+)
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import INK, MARKS, MUTED, RULE
+from allroads.report.section import Column, Section
 from allroads.report.stored import Stored
 
-NEVER = 2.2  # runs that never learned stand at this multiple of the last step, past a rule
+LEARNED = "steps_to_fit"  # the variable of the finding that links here
+NEVER = 2.2  # runs that never fitted stand at this multiple of the last step, past a rule
 FENCE = 1.45
 QUANTITIES = {"directness": "chord / arc", "turning": "radians"}
 
@@ -21,7 +38,7 @@ QUANTITIES = {"directness": "chord / arc", "turning": "radians"}
 def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
     """Directness and turning, side by side, one dot a run."""
     rows = _rows(grid)
-    soonest = rows.filter(pl.col("learned"))["steps"].min() or 0
+    soonest = number(rows.filter(pl.col("learned"))["steps"].min() or 0)
     first = 10 ** math.floor(math.log10(soonest)) if soonest >= 1 else 0
     panels = []
     for quantity, unit in QUANTITIES.items():
@@ -30,7 +47,7 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
             continue
         charts = ", ".join(grid.runs["chart"].drop_nulls().unique().sort())
         title = f"{quantity} ({unit}{'; chart: ' + charts if charts else ''})"
-        top = 1.08 if quantity == "directness" else 1.12 * max(float(present[quantity].max()), 1e-3)
+        top = 1.08 if quantity == "directness" else 1.12 * max(number(present[quantity].max()), 1e-3)
         draw = partial(
             draw_scatter, quantity=quantity, title=title, top=top, groups=grid.groups, first=first, last=grid.last_step
         )
@@ -40,27 +57,33 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
         absent = "No run of this grid has a directness: every one stopped before its road had a length."
         return (Figure("directness", (), "", absent=absent),)
     caption = (
-        "Look for a slope: where roads are direct (near 1) and turn little, runs should learn in few steps; "
-        "dots beyond the dashed line never learned within their steps."
+        "Look for a slope: where roads are direct (near 1) and turn little, runs should fit their training examples in "
+        "few steps; dots beyond the dashed line never fitted them within their steps."
     )
     legend = tuple({"kind": "mark", "group": group, "label": group.label} for group in grid.groups)
     if len(legend) > MARKS:
         legend = ({"kind": "words", "label": "point at a dot for its name: there are more groups than marks"},)
     if not rows["learned"].all():
-        legend += ({"kind": "hollow", "label": "hollow: never learned"},)
+        legend += ({"kind": "hollow", "label": "hollow: never fitted"},)
     return (Figure("directness", tuple(panels), caption, legend=legend),)
 
 
 def _rows(grid: Grid) -> pl.DataFrame:
-    parts = [
-        grid.runs.filter(pl.col("group") == group.label).with_columns(
-            learned=pl.col(group.learned).is_not_null(),
-            steps=pl.col(group.learned).cast(pl.Float64).fill_null(NEVER * grid.last_step),
-        )
-        for group in grid.groups
+    never = NEVER * grid.last_step
+    return grid.runs.with_columns(
+        learned=pl.col(LEARNED).is_not_null(),
+        steps=pl.col(LEARNED).cast(pl.Float64).fill_null(never),
+    ).select("run", "name", "group", "learned", "steps", *QUANTITIES)
+
+
+def shortfalls(stored: Stored, grids: Sequence[Grid]) -> list[dict[str, Any]]:
+    """Runs without a directness."""
+    missing = (pl.col("status") == "ok") & pl.col("directness").is_null()
+    return [
+        words.sentence(f"{runs.height} of {grid.runs.height} runs of {grid.name} have no directness:", runs)
+        for grid in grids
+        if (runs := grid.runs.filter(missing)).height
     ]
-    columns = ["run", "name", "group", "learned", "steps", *QUANTITIES]
-    return pl.concat([part.select(columns) for part in parts]) if parts else grid.runs.clear()
 
 
 def draw_scatter(
@@ -73,8 +96,8 @@ def draw_scatter(
     groups: tuple[Group, ...],
     first: int,
     last: int,
-) -> alt.LayerChart:
-    """Draw one quantity against the steps to learn.
+) -> Drawing:
+    """Draw one quantity against the steps to fit.
 
     Args:
         data: Rows with ``run``, ``name``, ``group``, ``learned``, ``steps`` and the quantity.
@@ -86,7 +109,7 @@ def draw_scatter(
         first: Where the horizontal axis begins.
         last: The last step that a run could take.
     """
-    x = step_axis(first, last, last * NEVER * 1.4, "steps to learn")
+    x = step_axis(first, last, last * NEVER * 1.4, "steps to fit")
     colours = group_scale(groups, [group.colour for group in groups])
     legend = alt.Legend(title=None, orient="bottom", columns=4, symbolOpacity=1) if size.legend else None
     at = alt.Chart(data).transform_filter(f"isValid(datum.{quantity})")
@@ -99,7 +122,7 @@ def draw_scatter(
         tooltip=["name:N", alt.Tooltip(f"{quantity}:Q", format=".3g")],
     )
     solid = alt.when("datum.learned").then(alt.value(0.75)).otherwise(alt.value(0))
-    fence = alt.Chart(alt.Data(values=[{"fence": last * FENCE, "label": "never"}]))
+    fence = alt.Chart(inline({"fence": last * FENCE, "label": "never"}))
     where = alt.X("fence:Q", **x)
     return alt.layer(
         fence.mark_rule(color=RULE, strokeDash=[4, 3]).encode(x=where),
@@ -109,3 +132,20 @@ def draw_scatter(
         dots.mark_point(size=56, strokeWidth=1.4, cursor="pointer").encode(opacity=fade(1, 0.2), fillOpacity=solid),
         dots.transform_filter(CHOSEN).mark_point(size=170, strokeWidth=2, opacity=1).encode(stroke=alt.value(INK)),
     ).properties(width=size.width, height=size.height)
+
+
+SECTION = Section(
+    name="directness",
+    nav="Directness",
+    title="Directness and turning",
+    link="directness and turning",
+    lead="Directness is the straight distance from a road’s start to its end, divided by the road’s length: 1 is a "
+    "straight road, near 0 a winding one. Turning adds up every change of direction along the way; a full circle is "
+    "6.28 radians.",
+    figures=figures,
+    columns=(
+        Column("directness", "directness", ".3f", "chord / arc of the road; 1 is straight"),
+        Column("turning", "turning", ".2f", "total turning of the road, in radians"),
+    ),
+    shortfalls=shortfalls,
+)

@@ -7,15 +7,18 @@ page gives it life and the figures leave it empty.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import altair as alt
 import polars as pl
 
 from allroads.report import palette
 from allroads.report.grids import Group
+
+Drawing: TypeAlias = alt.LayerChart | alt.FacetChart
+"""A drawing of a panel: always layers, which Altair's own annotations do not know."""
 
 CHOSEN = "datum.run === selected"
 NONE_OR_CHOSEN = f"selected === '' || {CHOSEN}"
@@ -56,7 +59,7 @@ class Panel:
     marks: tuple[Group, ...]
     data: str
     rows: pl.DataFrame
-    draw: Callable[[alt.Data, Size], alt.LayerChart]
+    draw: Callable[[alt.Data, Size], Drawing]
     height: int
     square: bool = False
 
@@ -81,6 +84,17 @@ class Figure:
     absent: str = ""
     legend: tuple[dict[str, Any], ...] = ()
     own_scales: tuple[str, ...] = ()
+
+
+def inline(*rows: Mapping[str, Any]) -> alt.Data:
+    """Data that stand in the drawing itself."""
+    data: alt.Data = alt.Data(values=list(rows))  # type: ignore[no-untyped-call]
+    return data
+
+
+def number(value: Any) -> float:
+    """An extreme or a median of a column of numbers, which Polars' annotations take for anything."""
+    return float(value)
 
 
 def fade(strong: float, weak: float = palette.FADED) -> Any:
@@ -127,4 +141,4 @@ def group_scale(groups: tuple[Group, ...], values: list[str]) -> alt.Scale:
 def median(values: pl.Series) -> float | None:
     """Median of what is there, ``None`` of nothing."""
     present = values.drop_nulls()
-    return None if present.is_empty() else float(present.median())
+    return None if present.is_empty() else number(present.median())

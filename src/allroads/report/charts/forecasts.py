@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import altair as alt
 import polars as pl
 
-from allroads.report.charts.figure import CHOSEN, Figure, Panel, Size, fade, group_scale, step_axis
+from allroads.report import words
+from allroads.report.charts.figure import (
+    CHOSEN,
+    Drawing,
+    Figure,
+    Panel,
+    Size,
+    fade,
+    group_scale,
+    inline,
+    number,
+    step_axis,
+)
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import INK, MARKS, MUTED, RULE
+from allroads.report.section import Section
 from allroads.report.stored import Stored
 
 OWN_SCALES = ("fill", "stroke", "shape")
@@ -22,7 +36,7 @@ ENOUGH = 3  # targets, for a rank correlation to be printed
 
 def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
     """One panel for each architecture and explorer, one dot a run."""
-    rows = _rows(stored.forecasts, grid)
+    rows = _rows(stored.tables["forecasts"], grid)
     if rows.is_empty():
         return (Figure("forecasts", (), "", absent="No run of this grid has a prediction to be held against."),)
     drawn = [group for group in grid.groups if group.label in set(rows["group"])]
@@ -55,14 +69,27 @@ def _rows(forecasts: pl.DataFrame, grid: Grid) -> pl.DataFrame:
     return held.select(*columns, "predicted", "low", "high", "probability", middle=middle, colour=colours)
 
 
+def shortfalls(stored: Stored, grids: Sequence[Grid]) -> list[dict[str, Any]]:
+    """Targets without a prediction: one sentence per grid, architecture, explorer and reason."""
+    absent = stored.tables["forecasts"].filter(pl.col("predicted").is_null())
+    parts = absent.group_by("grid", "architecture", "explorer", "status", "reason", maintain_order=True)
+    return [
+        words.sentence(
+            f"No steps were predicted for {words.listed(table['target'].unique(maintain_order=True).to_list())} "
+            f"({architecture}, {explorer}, {grid}), {status}: {reason}."
+        )
+        for (grid, architecture, explorer, status, reason), table in parts
+    ]
+
+
 def _ends(rows: pl.DataFrame) -> tuple[int, float]:
     """Where both axes begin and end: all actual steps, and of the predictions what does not lie too far out."""
     actual = rows["actual"]
-    least = min(float(column.min()) for column in (actual, rows["low"]))
+    least = min(number(column.min()) for column in (actual, rows["low"]))
     decade = 10 ** math.floor(math.log10(max(least, 1)))
     first = max((fold * decade for fold in (1, 2, 5) if fold * decade <= least), default=0)
-    most = float(actual.max())
-    return first, ROOM * max(most, min(float(rows["high"].max()), FARTHEST * most), 1.0)
+    most = number(actual.max())
+    return first, ROOM * max(most, min(number(rows["high"].max()), FARTHEST * most), 1.0)
 
 
 def _note(rows: pl.DataFrame) -> str:
@@ -73,7 +100,7 @@ def _note(rows: pl.DataFrame) -> str:
         said.append(f"rank correlation {correlation:+.2f}".replace("-", "−"))
     within = rows["within"].drop_nulls()
     if len(within):
-        said.append(f"{within.mean():.0%} of {len(within)} runs in their interval")
+        said.append(f"{number(within.mean()):.0%} of {len(within)} runs in their interval")
     return "\n".join(said)
 
 
@@ -92,7 +119,7 @@ def _legend(groups: list[Group], rows: pl.DataFrame) -> tuple[dict[str, Any], ..
 
 def draw_forecasts(
     data: alt.Data, size: Size, *, groups: tuple[Group, ...], first: int, end: float, budget: int
-) -> alt.LayerChart:
+) -> Drawing:
     """Draw one panel.
 
     Args:
@@ -111,8 +138,8 @@ def draw_forecasts(
     colours = group_scale(groups, [group.colour for group in groups])
     shapes = group_scale(groups, [group.shape for group in groups])
     legend = alt.Legend(title=None, orient="bottom", columns=2, symbolOpacity=1) if size.legend else None
-    diagonal = alt.Chart(alt.Data(values=[{"x": first, "y": first}, {"x": end, "y": end}]))
-    fence = alt.Chart(alt.Data(values=[{"x": budget, "label": "budget"}] if budget <= end else []))
+    diagonal = alt.Chart(inline({"x": first, "y": first}, {"x": end, "y": end}))
+    fence = alt.Chart(inline(*([{"x": budget, "label": "budget"}] if budget <= end else [])))
     at = alt.Chart(data).encode(x=alt.X("actual:Q", **x))
     shown = alt.when(CHOSEN).then(alt.value(1)).when("selected === '' && datum.middle").then(alt.value(0.55))
     dots = at.encode(
@@ -146,3 +173,16 @@ def draw_forecasts(
         dots.mark_point(size=56, strokeWidth=1.4, cursor="pointer").encode(opacity=fade(1, 0.2), fillOpacity=solid),
         dots.transform_filter(CHOSEN).mark_point(size=170, strokeWidth=2, opacity=1).encode(stroke=alt.value(INK)),
     ).properties(width=size.width, height=size.height)
+
+
+SECTION = Section(
+    name="forecasts",
+    nav="Forecasts",
+    title="Predicted and actual steps",
+    link="predicted and actual steps",
+    lead="Before a run begins, the network at its start already says how it will answer to training: which parts of a "
+    "target it can learn quickly and which slowly. From that, the steps until the training loss is a tenth of what the "
+    "best constant answer leaves were predicted, and here they meet the steps that the runs took.",
+    figures=figures,
+    shortfalls=shortfalls,
+)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import altair as alt
 import polars as pl
 
-from allroads.report.charts.figure import CHOSEN, Figure, Panel, Size, fade, median, step_axis
+from allroads.report import words
+from allroads.report.charts.figure import CHOSEN, Drawing, Figure, Panel, Size, fade, median, number, step_axis
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import HELD_OUT, INK, RULE, TRAIN
+from allroads.report.section import Column, Section
 from allroads.report.stored import Stored
 
 SETS = {"train": ("training", TRAIN), "held_out": ("held-out", HELD_OUT)}
@@ -40,7 +44,7 @@ def _figure(quantity: str, grid: Grid, tables: list[tuple[Group, pl.DataFrame]],
         domain = loss_domain(values)
     else:
         columns = [*(f"{s}_accuracy" for s in present), "baseline"]
-        lowest = min(float(low) for c in columns if (low := everything[c].min()) is not None)
+        lowest = min(number(low) for c in columns if (low := everything[c].min()) is not None)
         domain = [math.floor(10 * lowest) / 10, 1.0]
     legend = [{"kind": "line", "colour": SETS[s][1], "label": f"{SETS[s][0]} {quantity}"} for s in present]
     marks = [
@@ -73,8 +77,8 @@ def loss_domain(losses: pl.Series) -> list[float]:
         >>> loss_domain(pl.Series([1e-3] * 50 + [2.0] * 50 + [1e30]))
         [0.001, 20.0]
     """
-    low = max(float(losses.min()), FLOOR)
-    high = min(float(losses.max()), BOUND * float(losses.quantile(0.95, "lower")))
+    low = max(number(losses.min()), FLOOR)
+    high = min(number(losses.max()), BOUND * number(losses.quantile(0.95, "lower")))
     return [low, max(high, 1.01 * low)]
 
 
@@ -119,10 +123,54 @@ def _rows(stored: Stored, group: Group) -> pl.DataFrame:
     )
 
 
+def holds_out(group: Group) -> bool:
+    """Whether examples were held out from the runs of a group."""
+    held_out = group.runs.select("held_out_loss", "steps_to_generalise")
+    return any(column.is_not_null().any() for column in held_out)
+
+
+def shortfalls(stored: Stored, grids: Sequence[Grid]) -> list[dict[str, Any]]:
+    """Groups with runs that did not fit or generalise."""
+    if not any(measure["name"] == "fit" for measure in stored.measures):
+        return []
+    verbs = {"steps_to_fit": "fit the training examples", "steps_to_generalise": "generalise"}
+    failed = (_failed(group, *item) for grid in grids for item in verbs.items() for group in grid.groups)
+    return [found for found in failed if found is not None]
+
+
+def _failed(group: Group, column: str, verb: str) -> dict[str, Any] | None:
+    if column == "steps_to_generalise" and not holds_out(group):
+        return None
+    failed = group.runs.filter((pl.col("status") == "ok") & pl.col(column).is_null())
+    if column == "steps_to_generalise":
+        failed = failed.filter(pl.col("steps_to_fit").is_not_null())
+    if not failed.height:
+        return None
+    steps = group.runs["steps"].to_list()
+    text = f"{failed.height} of {group.runs.height} runs of {group.label} did not {verb} within {max(steps):,} steps"
+    text += " although they fitted the training examples" if column == "steps_to_generalise" else ""
+    text += ": seed" if failed.height == 1 else ": seeds"
+    return words.sentence(text, failed, "seed")
+
+
+def run_charts(stored: Stored) -> list[dict[str, Any]]:
+    """The two small charts of the panel of one run."""
+    last = max(stored.runs["steps"].to_list(), default=1)
+    charts = []
+    for quantity in ("accuracy", "loss"):
+        values = pl.concat([stored.curves[f"{s}_{quantity}"].rename("value") for s in SETS]).drop_nulls()
+        if values.is_empty():
+            continue
+        domain = [0.0, 1.0] if quantity == "accuracy" else loss_domain(values)
+        draw = partial(draw_curves, quantity=quantity, sets=list(SETS), domain=domain, last=last)
+        charts.append({"draw": draw, "title": quantity})
+    return charts
+
+
 def _note(group: Group) -> str:
     parts = []
     for column, verb, unit in (("steps_to_fit", "fitted", "step "), ("steps_to_generalise", "generalised", "")):
-        if column == "steps_to_generalise" and group.learned == "steps_to_fit":
+        if column == "steps_to_generalise" and not holds_out(group):
             continue
         count, middle = group.runs[column].drop_nulls().len(), median(group.runs[column])
         parts.append(f"{count} of {group.runs.height} {verb}" + (f", median {unit}{middle:,.0f}" if count else ""))
@@ -137,7 +185,7 @@ def draw_curves(
     sets: list[str],
     domain: list[float],
     last: int,
-) -> alt.LayerChart:
+) -> Drawing:
     """Draw one panel of curves.
 
     Args:
@@ -182,3 +230,25 @@ def draw_curves(
             .encode(opacity=fade(1), tooltip="name:N", color=alt.value(INK)),
         ]
     return alt.layer(*layers).properties(width=size.width, height=size.height)
+
+
+SECTION = Section(
+    name="learning",
+    nav="Learning",
+    title="Learning",
+    link="learning curves",
+    lead="Every line is one training run. Steps are spaced by powers of ten, so that the first ten steps take as much "
+    "room as the last nine tenths. Dots mark the step from which on a run answered almost all of its training examples "
+    "(fitted) and almost all held-out examples (generalised).",
+    figures=figures,
+    columns=(
+        Column("steps_to_fit", "fitted", ",d", "step at which the training examples were fitted"),
+        Column("steps_to_generalise", "generalised", ",d", "step at which the held-out examples were answered"),
+        Column("train_accuracy", "train acc.", ".1%", "accuracy on the training examples at the end"),
+        Column("held_out_accuracy", "held-out acc.", ".1%", "accuracy on the held-out examples at the end"),
+        Column("train_loss", "train loss", ".2e"),
+        Column("held_out_loss", "held-out loss", ".2e"),
+    ),
+    shortfalls=shortfalls,
+    switch=(("learning", "Accuracy"), ("loss", "Loss")),
+)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import altair as alt
 import polars as pl
 
-from allroads.report.charts.figure import CHOSEN, Figure, Panel, Size, fade, step_axis
+from allroads.report.charts.figure import CHOSEN, Drawing, Figure, Panel, Size, fade, inline, number, step_axis
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import INK, RULE
+from allroads.report.section import Section
 from allroads.report.stored import Stored
 
 SOUND = ("converged", "scale-dependent")
@@ -55,7 +57,7 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
 
 def _rows(stored: Stored, group: Group) -> pl.DataFrame:
     runs = group.runs.select("run", name=pl.lit(f"{group.label} · seed ") + pl.col("seed").cast(pl.String))
-    table = runs.join(stored.llc, on="run", maintain_order="left_right").filter(pl.col("value").is_not_null())
+    table = runs.join(stored.tables["llc"], on="run", maintain_order="left_right").filter(pl.col("value").is_not_null())
     sound = pl.col("status").is_in(SOUND)
     return table.with_columns(
         sound=sound,
@@ -66,12 +68,12 @@ def _rows(stored: Stored, group: Group) -> pl.DataFrame:
 
 def _domain(rows: pl.DataFrame) -> list[float]:
     """Ends of the vertical axis: zero, every sound number, and most of the others."""
-    low, high = (float(rows["value"].quantile(side, "nearest")) for side in SIDES)
+    low, high = (number(rows["value"].quantile(side, "nearest")) for side in SIDES)
     room = ROOM * (high - low)
     sound = rows.filter("sound")
-    low, high = max(low - room, float(rows["value"].min())), min(high + room, float(rows["value"].max()))
+    low, high = max(low - room, number(rows["value"].min())), min(high + room, number(rows["value"].max()))
     if not sound.is_empty():
-        low, high = min(low, float(sound["low"].min())), max(high, float(sound["high"].max()))
+        low, high = min(low, number(sound["low"].min())), max(high, number(sound["high"].max()))
     low, high = min(low, 0.0), max(high, 0.0)
     return [low, high] if high > low else [low, low + 1.0]
 
@@ -81,7 +83,7 @@ def _note(rows: pl.DataFrame) -> str:
     return ", ".join(f"{count} {status}" for status, count in counts.iter_rows())
 
 
-def draw_coefficients(data: alt.Data, size: Size, *, group: Group, domain: list[float], last: int) -> alt.LayerChart:
+def draw_coefficients(data: alt.Data, size: Size, *, group: Group, domain: list[float], last: int) -> Drawing:
     """Draw one panel.
 
     Args:
@@ -105,8 +107,8 @@ def draw_coefficients(data: alt.Data, size: Size, *, group: Group, domain: list[
         detail="run:N",
         tooltip=["name:N", "status:N", number],
     )
-    zero = alt.Chart(alt.Data(values=[{"value": 0}])).mark_rule(color=RULE, strokeDash=[4, 3]).encode(y=y)
-    dots = {"size": 30, "strokeWidth": 1.2, "stroke": group.colour}
+    zero = alt.Chart(inline({"value": 0})).mark_rule(color=RULE, strokeDash=[4, 3]).encode(y=y)
+    dots: dict[str, Any] = {"size": 30, "strokeWidth": 1.2, "stroke": group.colour}
     sound, other = (at.transform_filter(f"{no}datum.sound") for no in ("", "!"))
     return alt.layer(
         zero,
@@ -122,3 +124,16 @@ def draw_coefficients(data: alt.Data, size: Size, *, group: Group, domain: list[
         sound.mark_point(shape="circle", fill=group.colour, **dots).encode(opacity=fade(1)),
         other.mark_point(shape="circle", fill="white", **dots).encode(opacity=fade(1)),
     ).properties(width=size.width, height=size.height)
+
+
+SECTION = Section(
+    name="llc",
+    nav="Degeneracy",
+    title="Degeneracy along the runs",
+    link="learning coefficients",
+    lead="The local learning coefficient λ̂ of each checkpoint counts, in halves of a parameter, how many directions "
+    "the loss feels there: the lower, the more degenerate the point. Where it falls or rises in stages, the run "
+    "reorganises itself. The steps are those of the learning curves above.",
+    figures=figures,
+    trust=("llc", "How far to trust the learning coefficients"),
+)

@@ -9,10 +9,11 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from allroads.report.charts.figure import Figure, Panel, Size, median
+from allroads.report.charts.figure import Drawing, Figure, Panel, Size, median, number
 from allroads.report.cluster import cluster_order
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import AGREEMENT, BARRIER, INK
+from allroads.report.section import Section
 from allroads.report.stored import Stored
 
 MOST_LABELS = 24  # rows beyond which seeds are not written on the axes
@@ -32,7 +33,7 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
 
 def _barriers(found: Cells) -> Figure:
     present = [(group, cells) for group, cells in found if cells["barrier"].is_not_null().any()]
-    top = max((float(cells["barrier"].max()) for _, cells in present), default=0.0)
+    top = max((number(cells["barrier"].max()) for _, cells in present), default=0.0)
     held_out = any(cells["held_out"].any() for _, cells in present)
     caption = "Look for pale blocks: runs between which the straight line in weight space climbs no barrier" + (
         "; training loss stands below the diagonal and held-out loss above it." if held_out else " of training loss."
@@ -42,7 +43,7 @@ def _barriers(found: Cells) -> Figure:
 
 def _agreement(found: Cells) -> Figure:
     present = [(group, cells) for group, cells in found if cells["agreement"].is_not_null().any()]
-    low = min((float(cells["agreement"].min()) for _, cells in present), default=1.0)
+    low = min((number(cells["agreement"].min()) for _, cells in present), default=1.0)
     low = min(math.floor(20 * low) / 20, 0.95)
     caption = (
         "Look for dark blocks: runs that give the same answer on nearly all probes have learned the same function, "
@@ -99,7 +100,7 @@ def _cells(stored: Stored, group: Group) -> pl.DataFrame:
     """Every ordered pair of a group as one cell; ``row`` and ``column`` are seeds, their places come by cluster."""
     runs = group.runs.head(MOST_RUNS).select("run", "seed")
     measured = ("barrier_train", "barrier_held_out", "agreement")
-    pairs = stored.pairs.filter(pl.col("run_a") != pl.col("run_b")).select("run_a", "run_b", *measured)
+    pairs = stored.tables["pairs"].filter(pl.col("run_a") != pl.col("run_b")).select("run_a", "run_b", *measured)
     both = pl.concat([pairs, pairs.rename({"run_a": "run_b", "run_b": "run_a"}).select(pairs.columns)])
     both = both.filter(pl.col("run_a").is_in(runs["run"].implode()), pl.col("run_b").is_in(runs["run"].implode()))
     runs = runs.filter(pl.col("run").is_in(both["run_a"].implode()))
@@ -137,7 +138,7 @@ def draw_matrix(
     colours: tuple[str, ...],
     number: str,
     labels: bool,
-) -> alt.LayerChart:
+) -> Drawing:
     """Draw one matrix.
 
     Args:
@@ -173,3 +174,15 @@ def draw_matrix(
         ),
         at.transform_filter(chosen).mark_rect(filled=False, stroke=INK, strokeWidth=1.2),
     ).properties(width=size.width, height=size.height)
+
+
+SECTION = Section(
+    name="pairs",
+    nav="Pairs",
+    title="Where the runs ended",
+    link="pairs of runs",
+    lead="Two runs of the same kind may end at the same function or at different ones. Each cell compares two of them, "
+    "with similar runs side by side. The barrier is how far the loss rises on the straight line between their weights; "
+    "agreement is how often they give the same answer.",
+    figures=figures,
+)

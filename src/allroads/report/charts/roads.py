@@ -9,26 +9,28 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from allroads.report.charts.figure import CHOSEN, Figure, Panel, Size, fade, group_scale, median
+from allroads.report.charts.figure import CHOSEN, Drawing, Figure, Panel, Size, fade, group_scale, median, number
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import INK, MUTED
+from allroads.report.section import Column, Section
 from allroads.report.stored import Stored
 
 DASH = [3, 2.5]
+NOTHING = pl.DataFrame(schema={"grid": pl.String, "target": pl.String})
 MARGIN = 0.08  # free share of the larger side around the points
 
 
 def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
     """One panel a target."""
-    table = stored.embedding.filter(pl.col("grid") == grid.name)
+    table = stored.tables.get("embedding", NOTHING).filter(pl.col("grid") == grid.name)
     judged = grid.runs["certified_share"].is_not_null().any()
     panels = []
-    for target in dict.fromkeys(group.target for group in grid.groups):
+    for target in dict.fromkeys(group.target for group in grid.groups) if not table.is_empty() else ():
         groups = tuple(group for group in grid.groups if group.target == target)
         rows = _rows(table.filter(pl.col("target") == target), stored.curves, grid, judged)
         if rows.filter(pl.col("point") == "run").is_empty():
             continue
-        stress = stored.explained_stress(grid.name, target)
+        stress = explained_stress(table.filter(pl.col("target") == target))
         draw = partial(draw_roads, groups=groups, box=_box(rows), stress=stress, last=grid.last_step)
         panels.append(Panel(target, _note(groups), groups, f"roads-{groups[0].index}", rows, draw, height=210))
     if len(panels) == 1:
@@ -39,6 +41,12 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
     legend = ({"kind": "start", "label": "start: ignorance"}, {"kind": "truth", "label": "target: the truth"})
     legend += _stretch_legend(panels, judged)
     return (Figure("roads", tuple(panels), _caption(grid, judged), legend=legend, own_scales=("color", "shape")),)
+
+
+def explained_stress(points: pl.DataFrame) -> list[float]:
+    """Cumulative explained stress of the first axes of one target; empty where it was not measured."""
+    shares = points.select("explained_x", "explained_y", "explained_z").drop_nulls()
+    return [] if shares.is_empty() else [float(share) for share in shares.row(0)]
 
 
 def _note(groups: tuple[Group, ...]) -> str:
@@ -113,7 +121,13 @@ def in_pieces(points: pl.DataFrame) -> pl.DataFrame:
         The same with ``piece`` (its number), ``mark`` (``joint``; ``seam`` where pieces meet; else empty) and
         ``across`` (degrees by which a horizontal stroke is turned, clockwise, to cross the road there).
     """
-    ahead, behind = (lambda c: c.shift(-1).over("run")), (lambda c: c.shift(1).over("run"))
+
+    def ahead(column: pl.Expr) -> pl.Expr:
+        return column.shift(-1).over("run")
+
+    def behind(column: pl.Expr) -> pl.Expr:
+        return column.shift(1).over("run")
+
     certified, piece = pl.col("certified"), pl.col("piece")
     first = pl.int_range(pl.len()).over("run") == 0
     dx, dy = (ahead(c).fill_null(c) - behind(c).fill_null(c) for c in (pl.col("x"), pl.col("y")))
@@ -132,7 +146,7 @@ def in_pieces(points: pl.DataFrame) -> pl.DataFrame:
 def _box(rows: pl.DataFrame) -> tuple[float, float, float, float]:
     """Middle and extent of the points: x, y, width, height."""
     low_x, high_x, low_y, high_y = (
-        float(rows[c].max() if up else rows[c].min())
+        number(rows[c].max() if up else rows[c].min())
         for c, up in (("x", False), ("x", True), ("y", False), ("y", True))
     )
     pad = MARGIN * max(high_x - low_x, high_y - low_y, 1e-9)
@@ -143,10 +157,11 @@ def _equal_scales(box: tuple[float, float, float, float], size: Size) -> tuple[a
     """One unit is as long on both axes, so that distances and angles are as they look."""
     x, y, wide, high = (float(f"{value:.5g}") for value in box)
     if isinstance(size.width, int):
-        unit = max(wide / size.width, high / size.height)
+        pixels = size.width
+        unit = max(wide / pixels, high / size.height)
 
         def ends(middle: float, side: str) -> tuple[Any, Any]:
-            half = unit * (size.width if side == "width" else size.height) / 2
+            half = unit * (pixels if side == "width" else size.height) / 2
             return middle - half, middle + half
     else:
         unit_now = f"max({wide} / max(width, 1), {high} / max(height, 1))"
@@ -170,7 +185,7 @@ def draw_roads(
     box: tuple[float, float, float, float],
     stress: list[float],
     last: int,
-) -> alt.LayerChart:
+) -> Drawing:
     """Draw the roads to one target.
 
     Args:
@@ -187,7 +202,7 @@ def draw_roads(
         f" (explains {stress[0]:.0%})" if stress else "",
         f" (with axis 1: {stress[1]:.0%})" if len(stress) > 1 else "",
     ]
-    axis = {"tickCount": 4, "format": "~g", "grid": False}
+    axis: dict[str, Any] = {"tickCount": 4, "format": "~g", "grid": False}
     legend = (
         alt.Legend(title=None, orient="bottom") if size.legend and len(groups) > 1 else None
     )  # one group is named by the title
@@ -208,9 +223,9 @@ def draw_roads(
     joints = at.transform_filter("datum.mark === 'joint'").encode(
         angle=alt.Angle("across:Q", scale=None), tooltip="name:N"
     )
-    tick = {"shape": "stroke", "filled": False, "size": 80, "strokeWidth": 2}
+    tick: dict[str, Any] = {"shape": "stroke", "filled": False, "size": 80, "strokeWidth": 2}
     start, truth = (at.transform_filter(f"datum.point === '{point}'") for point in ("start", "target"))
-    label = {"fontSize": 11, "fontWeight": 600, "color": INK, "dy": -13}
+    label: dict[str, Any] = {"fontSize": 11, "fontWeight": 600, "color": INK, "dy": -13}
     named = ((start, "start"), (truth, "target"))
     return alt.layer(
         solid.mark_trail().encode(color=colour, size=thick, opacity=fade(0.6)),
@@ -227,8 +242,28 @@ def draw_roads(
     ).properties(width=size.width, height=size.height)
 
 
-HALO = {"stroke": "white", "strokeWidth": 3, "strokeJoin": "round"}  # drawn first, so that lines do not cross words
+HALO: dict[str, Any] = {
+    "stroke": "white",
+    "strokeWidth": 3,
+    "strokeJoin": "round",
+}  # drawn first, so that lines do not cross words
 STAR = (
     "M0,-1L0.2245,-0.309L0.9511,-0.309L0.3633,0.118L0.5878,0.809"
     "L0,0.382L-0.5878,0.809L-0.3633,0.118L-0.9511,-0.309L-0.2245,-0.309Z"
+)
+
+SECTION = Section(
+    name="roads",
+    nav="Roads",
+    title="Roads in function space",
+    link="roads",
+    lead="What a network computes is its list of answers on a fixed set of probe inputs, and that list is a point. "
+    "Training moves the point: its path is the run’s road. The pictures flatten this large space to the two directions "
+    "that keep most of the distances between points (InPCA); the percentages say how much of them is kept (explained "
+    "stress), and a unit is equally long both ways.",
+    figures=figures,
+    columns=(
+        Column("certified_share", "certified", ".0%", "share of the road's length on which the loss must fall"),
+        Column("stages", "stages", "d", "direct pieces that the road is made of"),
+    ),
 )

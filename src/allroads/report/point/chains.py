@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from allroads.inspection.words import number_of
-from allroads.report.charts.figure import Figure, Panel, Size
+from allroads.report.charts.figure import Drawing, Figure, Panel, Size, inline, number
 from allroads.report.palette import GROUP_COLOURS, RULE
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ def figures(found: Inspection) -> tuple[Figure, ...]:
         return (Figure("chains", (), "", absent="The chains left the finite numbers, so there is nothing to draw."),)
     groups = _groups(found, len(trace))
     means = _means(trace, groups)
-    value, error = found.llc.value, found.llc.error
+    value, error = found.llc.value, math.inf if found.llc.error is None else found.llc.error
     kept = pl.Series(trace.ravel())
-    low, high = (float(kept.quantile(q, "nearest")) for q in (0.002, 0.998))
+    low, high = (number(kept.quantile(q, "nearest")) for q in (0.002, 0.998))
     domain = [min(low, 0.0), max(1.15 * high, value + error if math.isfinite(error) else high)]
     shown = f"{min(DRAWN, len(trace))} of {len(trace)} chains" if len(trace) > DRAWN else f"{len(trace)} chains"
     start = -warmup.shape[1]
@@ -111,7 +111,7 @@ def _mean_domain(means: pl.DataFrame, value: float, error: float) -> list[float]
     """Room for the last three quarters of the running means and for the error."""
     settled = means.filter(pl.col("draw") >= pl.col("draw").max() / 4)["mean"]
     half = error if math.isfinite(error) and error < abs(value) else abs(value)
-    low, high = min(float(settled.min()), value - half), max(float(settled.max()), value + half)
+    low, high = min(number(settled.min()), value - half), max(number(settled.max()), value + half)
     pad = max(0.1 * (high - low), 1e-9)
     return [low - pad, high + pad]
 
@@ -122,7 +122,7 @@ def colour_of_groups(size: Size) -> Any:
     return alt.Color("group:N", scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())), legend=legend)
 
 
-def draw_traces(data: alt.Data, size: Size, *, domain: list[float], value: float, draws: list[int]) -> alt.LayerChart:
+def draw_traces(data: alt.Data, size: Size, *, domain: list[float], value: float, draws: list[int]) -> Drawing:
     """Draw ``nβ(L − L*)`` of each chain.
 
     Args:
@@ -135,7 +135,7 @@ def draw_traces(data: alt.Data, size: Size, *, domain: list[float], value: float
     across = alt.Scale(domain=draws, nice=False)
     x = alt.X("draw:Q", scale=across, axis=alt.Axis(title="draw", tickCount=6, format="~s"))
     y = alt.Y("energy:Q", scale=alt.Scale(domain=domain, clamp=True), axis=alt.Axis(title="nβ(L − L*)", tickCount=5))
-    ends = alt.Chart(alt.Data(values=[{"draw": 0, "from": draws[0], "energy": value}]))
+    ends = alt.Chart(inline({"draw": 0, "from": draws[0], "energy": value}))
     tooltip = [alt.Tooltip("chain:O"), alt.Tooltip("group:N", title="with")]
     return alt.layer(
         ends.mark_rect(color=RULE, opacity=0.12).encode(x=alt.X("from:Q", scale=across), x2="draw:Q"),
@@ -146,7 +146,7 @@ def draw_traces(data: alt.Data, size: Size, *, domain: list[float], value: float
     ).properties(width=size.width, height=size.height)
 
 
-def draw_means(data: alt.Data, size: Size, *, domain: list[float], value: float, error: float) -> alt.LayerChart:
+def draw_means(data: alt.Data, size: Size, *, domain: list[float], value: float, error: float) -> Drawing:
     """Draw the running mean of each group of chains.
 
     Args:
@@ -158,7 +158,7 @@ def draw_means(data: alt.Data, size: Size, *, domain: list[float], value: float,
     """
     scale = alt.Scale(domain=domain, clamp=True, zero=False, nice=False)
     y = alt.Y("mean:Q", scale=scale, axis=alt.Axis(title="mean so far", tickCount=5))
-    at = alt.Chart(alt.Data(values=[{"mean": value, "low": value - error, "high": value + error}]))
+    at = alt.Chart(inline({"mean": value, "low": value - error, "high": value + error}))
     band = at.mark_rect(color=RULE, opacity=0.18).encode(y=alt.Y("low:Q", scale=scale), y2="high:Q")
     line = (
         alt.Chart(data)

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from allroads.inspection.words import number_of
-from allroads.report.charts.figure import Figure, Panel, Size
+from allroads.report.charts.figure import Drawing, Figure, Panel, Size, inline, number
 from allroads.report.palette import INK, RULE
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _density(found: Inspection, linear: float) -> pl.DataFrame:
 
 def _axis(rows: pl.DataFrame, linear: float) -> dict[str, Any]:
     """Scale and axis of eigenvalues: logarithmic to both sides of a stretch around zero; ticks at powers of ten."""
-    low, high = (ROOM * float(end) for end in (rows.min_horizontal().min(), rows.max_horizontal().max()))
+    low, high = (ROOM * number(end) for end in (rows.min_horizontal().min(), rows.max_horizontal().max()))
     low, high = min(0.0, low), max(0.0, high)
     ticks = [0.0]
     for sign, end in ((1, high), (-1, -low)):
@@ -79,7 +79,7 @@ def _axis(rows: pl.DataFrame, linear: float) -> dict[str, Any]:
     }
 
 
-def draw_eigenvalues(data: alt.Data, size: Size, *, across: dict[str, Any]) -> alt.LayerChart:
+def draw_eigenvalues(data: alt.Data, size: Size, *, across: dict[str, Any]) -> Drawing:
     """Draw eigenvalues by rank.
 
     Args:
@@ -96,7 +96,7 @@ def draw_eigenvalues(data: alt.Data, size: Size, *, across: dict[str, Any]) -> a
     ).properties(width=size.width, height=size.height)
 
 
-def draw_density(data: alt.Data, size: Size, *, across: dict[str, Any], shift: float) -> alt.LayerChart:
+def draw_density(data: alt.Data, size: Size, *, across: dict[str, Any], shift: float) -> Drawing:
     """Draw how many directions have which curvature.
 
     Args:
@@ -112,7 +112,7 @@ def draw_density(data: alt.Data, size: Size, *, across: dict[str, Any], shift: f
     )
     tooltip = [alt.Tooltip(f"{name}:Q", format=".3~g") for name in ("low", "high", "directions")]
     bars = alt.Chart(data).mark_rect(color=INK, stroke="white", strokeWidth=0.5)
-    rule = alt.Chart(alt.Data(values=[{"low": shift}])).mark_rule(color=RULE, strokeDash=[4, 3])
+    rule = alt.Chart(inline({"low": shift})).mark_rule(color=RULE, strokeDash=[4, 3])
     return alt.layer(
         bars.transform_calculate(floor="0").encode(
             x=alt.X("low:Q", **across), x2="high:Q", y=y, y2="floor:Q", tooltip=tooltip

@@ -10,7 +10,7 @@ import altair as alt
 import polars as pl
 
 from allroads.inspection.words import error_parts, number_of
-from allroads.report.charts.figure import Figure, Panel, Size
+from allroads.report.charts.figure import Drawing, Figure, Panel, Size
 from allroads.report.palette import INK, RULE
 from allroads.report.point.chains import COLOURS, COOLED, LOOSENED
 
@@ -72,7 +72,7 @@ def _parts(found: Inspection) -> Figure:
     return Figure("parts", (panel,), caption)
 
 
-def draw_ladder(data: alt.Data, size: Size, *, colour: str, title: str, falling: bool) -> alt.LayerChart:
+def draw_ladder(data: alt.Data, size: Size, *, colour: str, title: str, falling: bool) -> Drawing:
     """Draw what was read at each level.
 
     Args:
@@ -97,7 +97,7 @@ def draw_ladder(data: alt.Data, size: Size, *, colour: str, title: str, falling:
     ).properties(width=size.width, height=size.height)
 
 
-def draw_parts(data: alt.Data, size: Size, *, order: list[str]) -> alt.LayerChart:
+def draw_parts(data: alt.Data, size: Size, *, order: list[str]) -> Drawing:
     """Draw one bar a part.
 
     Args:

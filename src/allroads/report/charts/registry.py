@@ -1,0 +1,35 @@
+"""The sections of the page, by the measures that they show."""
+
+from __future__ import annotations
+
+from allroads.report.charts import directness, forecasts, learning, llc, pairs, roads
+from allroads.report.charts.generic import generic_section
+from allroads.report.section import Section
+from allroads.report.stored import Stored
+
+CHARTS: dict[str, Section | None] = {
+    "curves": learning.SECTION,
+    "fit": learning.SECTION,
+    "llc": llc.SECTION,
+    "embedding": roads.SECTION,
+    "certified": roads.SECTION,
+    "stages": roads.SECTION,
+    "directness": directness.SECTION,
+    "turning": directness.SECTION,
+    "forecasts": forecasts.SECTION,
+    "pairs": pairs.SECTION,
+    "chart": None,
+    "values": None,
+}
+"""By the measure's name, in the order of the page; ``None`` where others show what it gives."""
+
+KNOWN = frozenset(section.name for section in CHARTS.values() if section is not None)
+"""Names of the sections with charts of their own."""
+
+
+def read_sections(stored: Stored) -> tuple[Section, ...]:
+    """The sections of a study: those of its measures, a plain one for each measure without charts of its own."""
+    measures = {measure["name"]: measure for measure in stored.measures}
+    known = [section for name, section in CHARTS.items() if name in measures and section is not None]
+    plain = [generic_section(measure) for name, measure in measures.items() if name not in CHARTS]
+    return tuple({section.name: section for section in [*known, *plain]}.values())

@@ -1,0 +1,67 @@
+"""A section of the page: what it shows of one or more measures, and what it says about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from allroads.report.charts.figure import Figure
+    from allroads.report.grids import Grid
+    from allroads.report.stored import Stored
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table of runs."""
+
+    key: str
+    title: str
+    form: str = ""
+    hint: str = ""
+    minor: bool = False
+
+    @property
+    def classes(self) -> str:
+        """Its classes in the page: numbers stand on the right, and a minor column is not printed."""
+        return " ".join(name for name, wanted in (("n", self.form), ("minor", self.minor)) if wanted)
+
+    def show(self, value: Any) -> str:
+        """The value as the table writes it; a dash where there is none."""
+        return "–" if value is None else format(value, self.form) if self.form else str(value)
+
+
+def _none(stored: Stored, grids: Sequence[Grid]) -> list[dict[str, Any]]:
+    return []
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of the page.
+
+    Attributes:
+        name: Its anchor, and how findings call it.
+        nav: Its word in the navigation.
+        title: Its heading.
+        link: How a finding that links to it calls it.
+        lead: What a reader who has never heard of it needs to know.
+        figures: ``figures(stored, grid)`` gives its charts.
+        columns: Columns of the table of runs.
+        shortfalls: ``shortfalls(stored, grids)`` gives sentences about what did not work; see
+            :mod:`allroads.report.words`.
+        switch: Labels of its figures where they stand behind one another, by the figure's name; empty where they are
+            shown one below the other.
+        trust: Name of a table whose column ``status`` is counted and explained, and the heading above that.
+    """
+
+    name: str
+    nav: str
+    title: str
+    link: str
+    lead: str
+    figures: Callable[[Stored, Grid], tuple[Figure, ...]]
+    columns: tuple[Column, ...] = ()
+    shortfalls: Callable[[Stored, Sequence[Grid]], list[dict[str, Any]]] = _none
+    switch: tuple[tuple[str, str], ...] = ()
+    trust: tuple[str, str] | None = None

@@ -1,0 +1,92 @@
+"""Words for numbers: what the findings of all measures share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+RESAMPLES = 2000
+"""Bootstrap samples behind an interval of a rank correlation."""
+
+
+def signed(number: float) -> str:
+    """A number with its sign.
+
+    Example:
+        >>> signed(-0.5), signed(0.5)
+        ('−0.50', '+0.50')
+    """
+    return f"{number:+.2f}".replace("-", "−")
+
+
+def middle(values: pl.Series, form: str, digits: int = 0) -> str:
+    """A median in its sentence, with the middle half of the values where they differ.
+
+    Example:
+        >>> middle(pl.Series([1, 2, 3, 4, 5]), "median step {}")
+        'median step 3 [2–4]'
+    """
+    median, low, high = (float(np.quantile(values.to_numpy(), q)) for q in (0.5, 0.25, 0.75))
+    shown = [f"{number:.{digits}f}" for number in (median, low, high)]
+    spread = "" if shown[1] == shown[2] else f" [{shown[1]}–{shown[2]}]"
+    return form.format(shown[0] + spread)
+
+
+def share(count: int, of: int) -> str:
+    """How many of the runs.
+
+    Example:
+        >>> share(3, 4), share(4, 4), share(0, 4)
+        ('3 of 4 runs', 'All 4 runs', 'None of 4 runs')
+    """
+    if count == of:
+        return f"All {of} runs" if of > 1 else "The run"
+    return f"{count} of {of} runs" if count else f"None of {of} runs"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence.
+
+    Example:
+        >>> listed(["a", "b", "c"])
+        'a, b and c'
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def rank_correlation(runs: pl.DataFrame, a: str, b: str) -> tuple[float, float, float]:
+    """Spearman's coefficient with its 95 % interval: whole targets are drawn again, since their runs go together.
+
+    All three are NaN where a column is constant.
+
+    Args:
+        runs: Rows with ``target`` and both columns.
+        a: One column.
+        b: The other.
+    """
+    value = spearman(runs.select(a, b).to_numpy())
+    if np.isnan(value):
+        return value, value, value
+    groups = [part.select(a, b).to_numpy() for part in runs.partition_by("target", maintain_order=True)]
+    rng = np.random.default_rng(0)
+    samples = [
+        spearman(np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))]))
+        for _ in range(RESAMPLES)
+    ]
+    low, high = np.nanquantile(samples, [0.025, 0.975])
+    return value, float(low), float(high)
+
+
+def spearman(table: np.ndarray) -> float:
+    """Spearman's coefficient of two columns; NaN where one is constant.
+
+    Example:
+        >>> round(spearman(np.array([[1, 10], [2, 20], [3, 15]])), 3)
+        0.5
+    """
+    ranks = [pl.Series(column).rank().to_numpy() for column in table.T]
+    if any(np.ptp(rank) == 0 for rank in ranks):
+        return float("nan")
+    return float(np.corrcoef(ranks)[0, 1])
