@@ -111,6 +111,7 @@ def inspect(
     """Measure one point of your own network: loss, learning coefficient, curvature, description length."""
     from rich.console import Console
 
+    from allroads.inspection.destination import check_destination
     from allroads.inspection.request import Request
     from allroads.inspection.show import as_json as plain
     from allroads.inspection.show import show
@@ -127,7 +128,8 @@ def inspect(
         "top": top,
     }
     options = {name: value for name, value in given.items() if value is not None}
-    asked = Request(factory, str(data), loss, weights and str(weights), seed, options)
+    check_destination(report, "--report")
+    asked = Request(factory, str(data), loss, None if weights is None else str(weights), seed, options)
     with Console(stderr=True).status("Measuring: this takes a minute or more …"):
         found = asked.run()
     if as_json:
@@ -164,10 +166,12 @@ def connect(
     from rich.console import Console
 
     from allroads.inspection.connect import ConnectRequest, save_curve
+    from allroads.inspection.destination import check_destination
     from allroads.inspection.show_connection import connection_json, show_connection
 
     given = {"method": method, "align": align, "bends": bends, "steps": steps, "chart": chart}
     options = {name: value for name, value in given.items() if value is not None}
+    check_destination(save, "--save")
     asked = ConnectRequest(factory, str(data), loss, str(a), str(b), seed, options)
     with Console(stderr=True).status("Connecting …"):
         found = asked.run()

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from allroads.errors import InputError
@@ -20,7 +21,7 @@ from allroads.paths.road.checks import (
     same_architecture,
 )
 from allroads.paths.road.follow import End, Followed, follow
-from allroads.paths.road.lift import DENSE, Lifter, difference, make_lifter, norm
+from allroads.paths.road.lift import DENSE, Lifter, difference, in_chart, make_lifter, norm
 from allroads.paths.road.result import Road
 from allroads.paths.stages import stages
 from allroads.pfmap.losses import PerExampleLoss
@@ -107,7 +108,13 @@ def road(
             f"{most_steps}."
         )
     params = checked_point(params, "params")
-    present = ParameterFunctionMap(network, inputs).values(params)
+    present = jax.eval_shape(ParameterFunctionMap(network, inputs).values, params)
+    coordinates = jax.eval_shape(in_chart(network, chart).apply, params, jnp.asarray(inputs)).shape
+    if target_params is None:
+        goal = read_target(target, present.shape, coordinates, chart).ravel()
+    else:
+        target_params = checked_point(target_params, "target_params")
+        same_architecture(params, target_params)
     sets = labelled(network, params, loss, None if labels is None else (inputs, labels), held_out)
     check_memory(params, present, records, memory)
     lifter = make_lifter(network, params, inputs, chart, regularisation, dense, memory)
@@ -116,17 +123,12 @@ def road(
         raise InputError("road: the network's outputs at params are not finite; start from a point where they are.")
     stats: dict[str, Any] = {"ridge": lifter.ridge, "method": lifter.method}
     if target_params is not None:
-        target_params = checked_point(target_params, "target_params")
-        same_architecture(params, target_params)
         goal = lifter.values(target_params)
         if not np.isfinite(goal).all():
             raise InputError(
                 "road: the network's outputs at target_params are not finite; give a point where they are."
             )
         stats["distance"] = float(norm(difference(target_params, params)))
-    else:
-        coordinates = jax.eval_shape(lifter.network.apply, params, lifter.inputs).shape
-        goal = read_target(target, present.shape, coordinates, chart).ravel()
     chord = float(np.linalg.norm(goal - start))
     rounding = np.finfo(present.dtype).eps * np.linalg.norm(np.abs(goal) + np.abs(start))
     if chord <= rounding:
