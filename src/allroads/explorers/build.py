@@ -16,7 +16,9 @@ from allroads.explorers.samplers import SAMPLERS, sampler_explorer
 from allroads.explorers.sgd import sgd
 
 EXPLORERS: dict[str, Callable[..., Explorer]] = {"gd": gd, "sgd": sgd, "adam": adam, "adamw": adamw, "muon": muon}
-EXPLORERS |= {name: partial(sampler_explorer, sampler) for name, sampler in SAMPLERS.items()}
+for _name, _sampler in SAMPLERS.items():
+    EXPLORERS[_name] = partial(sampler_explorer, _sampler)
+    EXPLORERS[_name].__doc__ = inspect.getdoc(inspect.getmodule(_sampler.draw))
 
 
 def build_explorer(kind: str, **options: Any) -> Explorer:

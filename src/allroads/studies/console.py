@@ -6,9 +6,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from allroads.studies.run import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 SECONDS_BETWEEN_LINES = 2.0
 
@@ -35,7 +38,7 @@ def watching(stream: TextIO | None = None) -> Iterator[Callable[[Progress], None
         TextColumn("{task.fields[text]}"),
     )
     bars = Bars(*columns, console=Console(file=stream))
-    tasks: dict[str, int] = {}
+    tasks: dict[str, TaskID] = {}
 
     def show(progress: Progress) -> None:
         if progress.phase not in tasks:
@@ -49,7 +52,7 @@ def watching(stream: TextIO | None = None) -> Iterator[Callable[[Progress], None
 
 
 class _Lines:
-    """One line a job, at most one every two seconds, and one at the end of a phase."""
+    """One line per job, at most one every two seconds, and one at the end of a phase."""
 
     def __init__(self, stream: TextIO):
         self.stream, self.shown, self.began, self.phase = stream, 0.0, 0.0, ""
