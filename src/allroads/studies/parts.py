@@ -122,7 +122,7 @@ def make_part(role: str, choice: Choice, folder: Path) -> Part:
 
     Raises:
         UnknownNameError: If the registry holds no such kind.
-        InputError: If an option is unknown, missing or of a wrong type: a line each, which starts with its name.
+        InputError: If an option is unknown, missing or of a wrong type: one line per option, which starts with its name.
     """
     known = registry(role)
     if choice.kind not in known:
@@ -139,7 +139,7 @@ def make_part(role: str, choice: Choice, folder: Path) -> Part:
 
 
 def part_problems(where: str, error: InputError) -> list[str]:
-    r"""What is wrong with a part, a line each, with the key of the part or of its option before it.
+    r"""What is wrong with a part, one line per problem, with the key of the part or of its option before it.
 
     Example:
         >>> part_problems("explorer.0", InputError("widht: no such option.\nrate: too small."))

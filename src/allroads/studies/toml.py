@@ -31,7 +31,7 @@ class Source:
         self.name, self.folder = name, folder.resolve()
 
     def error(self, *problems: str) -> ConfigError:
-        """One error for all the problems, a line each."""
+        """One error for all the problems, one line per problem."""
         return ConfigError("\n".join(f"{self.name}: {problem}" for problem in problems))
 
 

@@ -88,9 +88,11 @@ def llc(
             on batches ``"sgld"`` (default beyond), ``"rmsprop_sgld"``, ``"sgnht"``.
         chains: Chains, run as one batch: an even number, at least 4, or with ``ladder=False`` any from 2. Default 8;
             32 up to 100 free parameters, 128 up to 20.
-        draws: Draws measured of each chain. Default: until the standard error is as small as ``precision`` asks.
-        burn_in: Draws of tuning at the last localisation; beyond 100 free parameters, the second half of them in a
-            metric that stays. Default 6 rounds, or 12.
+        draws: Draws measured of each chain, exactly. Default: until the standard error is as small as ``precision``
+            asks.
+        burn_in: Draws of tuning at the last localisation, rounded up to whole rounds of draws where no round divides
+            both this number and ``draws`` (``warmup`` has those that were taken); beyond 100 free parameters, the
+            second half of them in a metric that stays. Default 6 rounds, or 12.
         max_draws: Most draws measured where ``draws`` is absent. Default 40 rounds.
         step_size: The sampler's step, in coordinates in which the stiffest direction of the posterior has width 1.
             Default: tuned to the acceptance; for the Langevin samplers set from the largest curvature so that the bias
@@ -281,21 +283,39 @@ def make_plan(
     stochastic = SAMPLERS[sampler].stochastic
     batch = (batch_size or min(count, BATCH)) if stochastic else None
     a_round = next(number for limit, _, number in SIZES if dimension <= limit)
-    if draws is not None:
-        a_round = min(a_round, draws)
+    a_round = round_length(a_round, draws, burn_in)
     return Plan(
         sampler=sampler,
         chains=chains,
         draws=a_round,
         burn_in=burn_in,
         rounds=math.ceil((draws or max_draws or 40 * a_round) / a_round),
-        fixed=draws is not None,
+        exactly=draws,
         batch=None if batch == count else batch,
         step_size=step_size,
         rotate=metric == "curvature",
         precision=precision,
         ladder=ladder,
     )
+
+
+def round_length(usual: int, draws: int | None, burn_in: int | None) -> int:
+    """Draws of a round: a usual one or down to a third of it, so that whole rounds make what was asked for.
+
+    Where none does, rounds are as even as ``draws`` allows: the last draws of the last round are then left out, and
+    the burn-in is rounded up.
+
+    Example:
+        >>> round_length(20, 50, 50), round_length(20, 53, None), round_length(20, None, None), round_length(20, 7, 0)
+        (10, 18, 20, 7)
+    """
+    if draws is None and burn_in is None:
+        return usual
+    top = usual if draws is None else min(usual, draws)
+    asked = [number for number in (draws, burn_in) if number]
+    exact = (length for length in range(top, top // 3, -1) if all(number % length == 0 for number in asked))
+    even = top if draws is None else math.ceil(draws / math.ceil(draws / top))
+    return next(exact, even)
 
 
 def check_positive(**numbers: float | None) -> None:

@@ -40,7 +40,7 @@ class Plan:
         draws: Draws a chain and round.
         burn_in: Draws of tuning at the last localisation; ``None``: as many rounds as are usual.
         rounds: Most rounds measured.
-        fixed: Whether exactly that many rounds are measured.
+        exactly: Draws measured of each chain where so many were asked for: all rounds are then run.
         batch: Examples a gradient of a stochastic sampler looks at; ``None``: all.
         step_size: Of the sampler; ``None``: tuned.
         rotate: Whether the metric is made from curvature; else it is one number.
@@ -53,7 +53,7 @@ class Plan:
     draws: int
     burn_in: int | None
     rounds: int
-    fixed: bool
+    exactly: int | None
     batch: int | None
     step_size: float | None
     rotate: bool
