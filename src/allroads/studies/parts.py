@@ -122,7 +122,7 @@ def make_part(role: str, choice: Choice, folder: Path) -> Part:
 
     Raises:
         UnknownNameError: If the registry holds no such kind.
-        InputError: If an option is unknown, missing or of a wrong type: one line per option, which starts with its name.
+        InputError: If an option is unknown, missing or of a wrong type: one line per option, beginning with its name.
     """
     known = registry(role)
     if choice.kind not in known:
