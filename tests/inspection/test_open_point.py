@@ -1,4 +1,5 @@
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -177,6 +178,20 @@ def test_a_damaged_file_is_named(here, tmp_path, content, said):
 def test_what_cannot_be_used_is_named(here, torch, factory, data, weights, said):
     with pytest.raises(InputError, match=said):
         open_point(f"{here}:{factory}", data, weights)
+
+
+@pytest.mark.parametrize(
+    ("path", "module"),
+    [
+        ("nets.py:make", "nets:make"),
+        ("./nets.py:make", "nets:make"),
+        ("a/b.py:make", "a.b:make"),
+        ("a/b:make", "a.b:make"),
+    ],
+)
+def test_the_path_of_a_file_is_told_its_module(here, path, module):
+    with pytest.raises(InputError, match=rf"path '{re.escape(path)}' names a file; write the module, '{module}'\."):
+        open_point(path, "data.npz")
 
 
 def test_a_path_that_is_none(here):

@@ -136,7 +136,7 @@ def render(stored: Stored) -> str:
 
 def _run_charts(stored: Stored) -> list[dict[str, Any]]:
     """The two small charts of the panel of one run."""
-    last = int(stored.runs["steps"].max() or 1)
+    last = max(stored.runs["steps"].to_list(), default=1)
     charts = []
     for quantity in ("accuracy", "loss"):
         values = pl.concat([stored.curves[f"{s}_{quantity}"].rename("value") for s in learning.SETS]).drop_nulls()
@@ -175,7 +175,7 @@ def _finding(finding: dict[str, Any], grids: tuple[Grid, ...]) -> dict[str, str]
     anchors = {grid.name: grid.slug for grid in grids}
     if chart not in LINK_WORDS:
         return {"text": finding.get("text", ""), "href": "", "link": ""}
-    anchor = anchors.get(finding.get("grid")) if chart in CHARTS else None
+    anchor = anchors.get(str(finding.get("grid"))) if chart in CHARTS else None
     href = f"#{chart}-{anchor}" if anchor else f"#{chart}"
     return {"text": finding.get("text", ""), "href": href, "link": LINK_WORDS[chart]}
 

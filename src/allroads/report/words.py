@@ -38,7 +38,7 @@ def shortfalls(grids: tuple[Grid, ...]) -> list[dict[str, Any]]:
                 if column == "steps_to_generalise":
                     failed = failed.filter(pl.col("steps_to_fit").is_not_null())
                 if failed.height:
-                    steps = int(failed["steps"].max() or 0)
+                    steps = max(failed["steps"].to_list())
                     text = f"{failed.height} of {group.runs.height} runs of {group.label} did not {verb}"
                     text += f" within {steps:,} steps"
                     text += " although they fitted the training examples" if column == "steps_to_generalise" else ""
@@ -51,7 +51,7 @@ def shortfalls(grids: tuple[Grid, ...]) -> list[dict[str, Any]]:
 
 
 def unpredicted(forecasts: pl.DataFrame) -> list[dict[str, Any]]:
-    """Targets without a prediction: one sentence a grid, architecture, explorer and reason.
+    """Targets without a prediction: one sentence per grid, architecture, explorer and reason.
 
     Args:
         forecasts: The stored predictions; empty where none were asked for.

@@ -9,6 +9,7 @@ parquet and safetensors: nothing that is read is ever executed.
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import errno
 import fcntl
@@ -283,7 +284,7 @@ class Store:
             entries = (entry for shard in shards for entry in os.scandir(shard) if entry.name[:2] == shard.name)
             return sorted(entry.name for entry in entries if _HASH.fullmatch(entry.name) and entry.is_dir())
 
-    def missing(self, kind: str, hashes: Iterable[str]) -> list[str]:
+    def missing(self, kind: str, hashes: Iterable[str]) -> builtins.list[str]:
         """Those of the hashes that have no entry, in their order."""
         present = set(self.list(kind))
         return [hash for hash in hashes if hash not in present]
