@@ -129,7 +129,7 @@ class ConnectRequest:
             ("a", self.a),
             ("b", self.b),
             ("data", self.data),
-            ("loss of an example", self.loss),
+            ("loss per example", self.loss),
         ]
 
     @property

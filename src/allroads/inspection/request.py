@@ -52,7 +52,7 @@ class Request:
             ("network", self.factory),
             ("weights", self.weights or "the factory's own, as no file was given"),
             ("data", self.data),
-            ("loss of an example", self.loss),
+            ("loss per example", self.loss),
         ]
 
     @property

@@ -33,7 +33,7 @@ def factory(
         input_shape: Shape of one example.
         outputs: Outputs of one example, or of one position; for the factory to keep to.
         vocabulary: Size of the alphabet of integer tokens; ``None`` for real inputs.
-        per_position: One output a position.
+        per_position: One output per position.
         path: ``"module:function"``, importable from where allroads runs.
         interface: Given to the factory as the keyword ``interface`` if it takes one.
         **options: Given to the factory as they are.

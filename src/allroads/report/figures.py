@@ -32,7 +32,7 @@ def write_figures(directory: str | Path, format: str) -> list[Path]:
 
     Args:
         directory: The run directory.
-        format: ``"svg"``, ``"png"`` (three pixels a point) or ``"pdf"``.
+        format: ``"svg"``, ``"png"`` (three pixels per point) or ``"pdf"``.
 
     Returns:
         The files, in the order of the page.
