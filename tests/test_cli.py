@@ -41,10 +41,9 @@ RUNS = ("trajectories", "chart", "values", "curves", "fit", "certified", "stages
 def allroads(*words, cwd=None, **environment):
     import os
 
-    command = [ALLROADS, *map(str, words)]
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, timeout=120, check=False, env=os.environ | environment
-    )
+    command, told = [ALLROADS, *map(str, words)], environment.get("PYTHONIOENCODING", "utf-8")
+    env = os.environ | environment
+    return subprocess.run(command, capture_output=True, encoding=told, cwd=cwd, timeout=120, check=False, env=env)
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +137,21 @@ def test_a_finished_study_imports_no_jax(ran, folder):
         (("run", "tiny.toml", "--out", "."), 1, "is not empty and not the directory of a study"),
         (("list", "target"), 2, "Did you mean 'targets'?"),
         (("report", "."), 1, ""),
+        (
+            ("inspect", "no_such:net", "--data", "none.npz", "--loss", "mse", "--report", "."),
+            2,
+            "--report .: this is a",
+        ),
+        (
+            ("connect", "no_such:net", "--a", "a", "--b", "b", "--data", "d", "--loss", "mse", "--save", "."),
+            2,
+            "--save .",
+        ),
+        (
+            ("run", "tiny.toml", "--set", "grid.0.seedz=4", "--set", "grid.0.explorer.0.lerning_rate=1.0"),
+            2,
+            "lerning_rate",
+        ),
         (("report", ".", "--figures", "gif"), 2, "expected svg, png or pdf"),
         (("run",), 2, "tudy"),
     ],
@@ -186,9 +200,70 @@ def test_list(ran, folder):
     assert "quickstart" in found["studies"] and found["measures"]["turning"].startswith("Turning of one run")
     plain = allroads("list", "explorers").stdout
     assert plain.startswith("explorers:\n") and "adamw" in plain
+    for kind in ("targets", "architectures", "explorers"):
+        sentences = list(found[kind].values())
+        assert len(set(sentences)) == len(sentences)
+        assert all(sentence.endswith(".") and "partial(" not in sentence for sentence in sentences), sentences
+    assert found["explorers"]["hmc"] == "Hamiltonian Monte Carlo, the reference sampler."
     cells = json.loads(allroads("list", ran[1]["directory"], "--json", cwd=folder).stdout)
     assert [(cell["seed"], cell["status"]) for cell in cells] == [(0, "ok"), (1, "ok")]
     assert allroads("list", ran[1]["directory"], cwd=folder).stdout.splitlines()[-1] == "2 cells"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_output_that_cannot_show_every_sign_is_written_all_the_same(ran, folder, tmp_path, encoding):
+    """The study's name has signs of neither encoding; JSON keeps them as escapes, and words replace them."""
+    (tmp_path / "signs.toml").write_text(STUDY.replace("tiny <", "λ 学 <"), encoding="utf-8")
+    first = allroads("run", "signs.toml", "--no-report", cwd=tmp_path, PYTHONIOENCODING=encoding)
+    assert first.returncode == 0 and "?" in first.stdout, first.stderr
+    again = allroads("run", "signs.toml", "--json", cwd=tmp_path, PYTHONIOENCODING=encoding)
+    assert again.returncode == 0
+    assert json.loads(again.stdout)["name"].startswith("λ 学 <")
+    for words in (("list",), ("list", "--json"), ("list", "runs/λ-学-script-alert-1-script-x")):
+        done = allroads(*words, cwd=tmp_path, PYTHONIOENCODING=encoding)
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_study_whose_name_makes_the_folder_of_another_is_refused(ran, folder, tmp_path):
+    """Without --out, the second would take the place of the first; with it, each has its own."""
+    (tmp_path / "first.toml").write_text(STUDY.replace("tiny <script>", "One!"))
+    (tmp_path / "second.toml").write_text(STUDY.replace("tiny <script>", "one?"))
+    assert allroads("run", "first.toml", "--no-report", cwd=tmp_path).returncode == 0
+    (directory,) = (tmp_path / "runs").iterdir()
+    before = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+    done = allroads("run", "second.toml", "--no-report", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "holds the study 'One!alert" in done.stderr and "Choose an --out of its own" in done.stderr
+    assert {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()} == before
+    assert allroads("run", "second.toml", "--no-report", "--out", "other", cwd=tmp_path).returncode == 0
+
+
+def test_the_report_of_a_study_that_was_killed_says_how_to_go_on(ran, folder, tmp_path):
+    import shutil
+
+    directory = shutil.copytree(folder / ran[1]["directory"], tmp_path / "killed")
+    shutil.rmtree(directory / "tables")
+    for words in ((), ("--figures", "svg")):
+        done = allroads("report", directory, *words)
+        assert done.returncode == 1
+        assert "is unfinished" in done.stderr and "Run the same `allroads run` command again" in done.stderr
+
+
+def test_files_that_other_programs_leave_in_a_run_directory_do_no_harm(ran, folder, tmp_path):
+    import shutil
+
+    directory = shutil.copytree(folder / ran[1]["directory"], tmp_path / "run")
+    cell = next((directory / "cells").glob("*/*"))
+    for place in (directory, directory / "cells", cell.parent, cell, directory / "tables", directory / "provenance"):
+        for name in (".DS_Store", "._other", "Thumbs.db", "a folder"):
+            (place / name).mkdir() if name == "a folder" else (place / name).write_bytes(b"\0\1")
+    cells = json.loads(allroads("list", directory, "--json").stdout)
+    assert len(cells) == 2
+    done = allroads("run", folder / "tiny.toml", "--out", directory, "--json", "--no-report")
+    assert done.returncode == 0, done.stderr
+    assert not any(json.loads(done.stdout)["computed"].values())
+    assert allroads("report", directory).returncode == 0
 
 
 def test_doctor(tmp_path):

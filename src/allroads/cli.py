@@ -1,7 +1,8 @@
-"""The command line, one function a command; heavy imports wait for their use."""
+"""The command line, one function per command; heavy imports wait for their use."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -26,8 +27,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for ma
 def main() -> None:
     """Run the command line; an error that allroads raises on purpose is one message and an exit code.
 
-    Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted. ``ALLROADS_DEBUG=1`` shows the traceback.
+    Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted. ``ALLROADS_DEBUG=1`` shows the traceback. Signs that the
+    standard output cannot encode are replaced.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     try:
         app()
     except AllroadsError as error:
@@ -99,11 +103,11 @@ def inspect(
     nbeta: Annotated[float | None, typer.Option(help="Inverse temperature. Default: the coldest that fits.")] = None,
     localisation: Annotated[float | None, typer.Option(help="How strongly chains are held to the point.")] = None,
     sampler: Annotated[str | None, typer.Option(help="hmc, mala, mclmc, sgld, rmsprop_sgld or sgnht.")] = None,
-    chains: Annotated[int | None, typer.Option(help="Chains, an even number.")] = None,
-    draws: Annotated[int | None, typer.Option(help="Draws of a chain. Default: until it is precise.")] = None,
-    burn_in: Annotated[int | None, typer.Option(help="Draws of a chain before those.")] = None,
-    max_draws: Annotated[int | None, typer.Option(help="Most draws of a chain.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Examples of a gradient, for sgld and its kin.")] = None,
+    chains: Annotated[int | None, typer.Option(help="Number of chains, even.")] = None,
+    draws: Annotated[int | None, typer.Option(help="Draws per chain. Default: until it is precise.")] = None,
+    burn_in: Annotated[int | None, typer.Option(help="Draws per chain before those, in whole rounds.")] = None,
+    max_draws: Annotated[int | None, typer.Option(help="Most draws per chain.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples per gradient, for sgld and its kin.")] = None,
     top: Annotated[int | None, typer.Option(help="Hessian eigenvalues. Default: 10.")] = None,
     seed: Annotated[int, typer.Option(help="Decides everything random.")] = 0,
     as_json: Json = False,
@@ -111,6 +115,7 @@ def inspect(
     """Measure one point of your own network: loss, learning coefficient, curvature, description length."""
     from rich.console import Console
 
+    from allroads.inspection.destination import check_destination
     from allroads.inspection.request import Request
     from allroads.inspection.show import as_json as plain
     from allroads.inspection.show import show
@@ -127,7 +132,8 @@ def inspect(
         "top": top,
     }
     options = {name: value for name, value in given.items() if value is not None}
-    asked = Request(factory, str(data), loss, weights and str(weights), seed, options)
+    check_destination(report, "--report")
+    asked = Request(factory, str(data), loss, None if weights is None else str(weights), seed, options)
     with Console(stderr=True).status("Measuring: this takes a minute or more …"):
         found = asked.run()
     if as_json:
@@ -164,10 +170,12 @@ def connect(
     from rich.console import Console
 
     from allroads.inspection.connect import ConnectRequest, save_curve
+    from allroads.inspection.destination import check_destination
     from allroads.inspection.show_connection import connection_json, show_connection
 
     given = {"method": method, "align": align, "bends": bends, "steps": steps, "chart": chart}
     options = {name: value for name, value in given.items() if value is not None}
+    check_destination(save, "--save")
     asked = ConnectRequest(factory, str(data), loss, str(a), str(b), seed, options)
     with Console(stderr=True).status("Connecting …"):
         found = asked.run()
@@ -269,4 +277,10 @@ def doctor(as_json: Json = False) -> None:
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=1, ensure_ascii=False))
+    """Print JSON; where the standard output cannot encode all of it, with escapes, which lose nothing."""
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=1)
+    print(text)

@@ -1,4 +1,5 @@
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -67,6 +68,11 @@ def test_buffers_and_tied_weights_of_a_module(here, torch, tmp_path):
     point = open_point(f"{here}:torch_tied", "data.npz", tmp_path / "w.safetensors")
     expected = other.eval()(torch.tensor(point.inputs, dtype=torch.float32)).detach().numpy()
     np.testing.assert_allclose(outputs(point), expected, atol=1e-5)
+    del state["norm.num_batches_tracked"]  # with which nothing computes in evaluation mode
+    save_file({name: tensor.numpy() for name, tensor in state.items()}, tmp_path / "w.safetensors")
+    np.testing.assert_array_equal(
+        outputs(open_point(f"{here}:torch_tied", "data.npz", tmp_path / "w.safetensors")), outputs(point)
+    )
     del state["norm.running_var"]
     save_file({name: tensor.numpy() for name, tensor in state.items()}, tmp_path / "w.safetensors")
     with pytest.raises(InputError, match=r"Missing: norm\.running_var\."):
@@ -88,6 +94,37 @@ def test_weights_of_another_network_are_named(here, torch, tmp_path, factory):
         with pytest.raises(InputError, match=said) as error:
             open_point(f"{here}:{factory}", "data.npz", path)
         assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float16", "float8_e4m3fn", "float8_e5m2", "float64"])
+@pytest.mark.parametrize("factory", ["pair", "torch_line"])
+def test_weights_of_every_precision_are_read_as_they_are(here, torch, tmp_path, kind, factory):
+    """2, −1, 0.5 and 0.25 are numbers of all these precisions, so the line is the same to the last bit."""
+    from safetensors.torch import save_file as save_torch
+
+    arrays = {name: torch.tensor(array).to(getattr(torch, kind)) for name, array in truth(factory, np.float32).items()}
+    save_torch(arrays, tmp_path / "w.safetensors")
+    point = open_point(f"{here}:{factory}", "data.npz", tmp_path / "w.safetensors")
+    for name, array in truth(factory, np.float64).items():
+        np.testing.assert_array_equal(np.asarray(point.params[name]), array)
+
+
+def test_a_file_that_begins_like_a_pickle_is_read(here, tmp_path):
+    """The first byte is the length of the header, here 128 = 0x80, which is how pickles begin."""
+    b, w = b'{"dtype":"F64","shape":[1],"data_offsets":[0,8]}', b'{"dtype":"F64","shape":[3,1],"data_offsets":[8,32]}'
+    header = b'{"b":' + b + b',"w":' + w + b"}"
+    content = header.ljust(128) + OFFSET.tobytes() + SLOPE.tobytes()
+    (tmp_path / "w.safetensors").write_bytes((128).to_bytes(8, "little") + content)
+    point = open_point(f"{here}:pair", "data.npz", tmp_path / "w.safetensors")
+    np.testing.assert_allclose(outputs(point), point.labels, atol=1e-12)
+
+
+def test_numbers_of_another_kind_are_named(here, tmp_path):
+    """A file whose header says what no reader here knows; its bytes are never taken for something else."""
+    header = b'{"w":{"dtype":"F8_E8M0","shape":[3],"data_offsets":[0,3]}}'
+    (tmp_path / "w.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(3))
+    with pytest.raises(InputError, match=r"w\.safetensors holds numbers .*: F8_E8M0 \(w\)\. Write them as float32"):
+        open_point(f"{here}:pair", "data.npz", tmp_path / "w.safetensors")
 
 
 def test_whole_numbers_are_no_weights(here, tmp_path):
@@ -141,6 +178,20 @@ def test_a_damaged_file_is_named(here, tmp_path, content, said):
 def test_what_cannot_be_used_is_named(here, torch, factory, data, weights, said):
     with pytest.raises(InputError, match=said):
         open_point(f"{here}:{factory}", data, weights)
+
+
+@pytest.mark.parametrize(
+    ("path", "module"),
+    [
+        ("nets.py:make", "nets:make"),
+        ("./nets.py:make", "nets:make"),
+        ("a/b.py:make", "a.b:make"),
+        ("a/b:make", "a.b:make"),
+    ],
+)
+def test_the_path_of_a_file_is_told_its_module(here, path, module):
+    with pytest.raises(InputError, match=rf"path '{re.escape(path)}' names a file; write the module, '{module}'\."):
+        open_point(path, "data.npz")
 
 
 def test_a_path_that_is_none(here):

@@ -231,3 +231,16 @@ def test_chains_that_disagree_or_drift_show_in_r_hat():
     drifting = rng.normal(size=(4, 200)) + np.linspace(0, 3, 200)
     assert diagnose(apart).r_hat > 1.3 and diagnose(drifting).r_hat > 1.2
     assert diagnose(drifting).drift == pytest.approx(2.0, abs=0.4)
+
+
+@pytest.mark.parametrize(
+    ("draws", "burn_in", "warmed"),
+    [(50, 50, 50), (53, 50, 54), (40, 0, 0), (30, 45, 45)],
+)
+def test_as_many_draws_are_measured_as_were_asked_for(draws, burn_in, warmed):
+    """In rounds of at most 20 with these parameters; where no round divides both, the burn-in says what it took."""
+    truth = on_weights(lambda w: (w**2).sum(), np.zeros(1001))
+    options = {"nbeta": 10.0, "localisation": 1.0, "ladder": False, "chains": 2, "metric": "none", "sampler": "mala"}
+    stats = llc(**truth, draws=draws, burn_in=burn_in, **options).stats
+    assert stats["trace"].shape == (2, draws)
+    assert stats["warmup"].shape == (2, warmed)

@@ -99,7 +99,7 @@ class Watched:
     """A run whose two groups come to means a share apart."""
 
     def __init__(self, value, apart, draws=10, rounds=12):
-        self.plan = SimpleNamespace(step_size=None, fixed=False, precision=0.01, rounds=rounds)
+        self.plan = SimpleNamespace(step_size=None, exactly=None, precision=0.01, rounds=rounds)
         self.sampler = SimpleNamespace(target_acceptance=0.75)
         self.value, self.apart, self.draws, self.count = value, apart, draws, 0
 

@@ -250,6 +250,6 @@ def test_where_parameters_are_many_the_metric_stays_for_the_second_half_of_the_w
 
 
 def test_the_step_is_tuned_by_less_and_less_while_measuring():
-    run = Watched(rounds=4, fixed=True)
+    run = Watched(rounds=4, exactly=80)
     assert len(_measure(run, None, None)) == 4
     assert run.done == ["round", ("step", 1.0), "round", ("step", 0.707), "round", ("step", 0.577), "round"]

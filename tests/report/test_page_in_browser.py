@@ -11,6 +11,7 @@ import pytest
 from synthetic_study import Task, write_study
 
 from allroads.report import write_report
+from allroads.report.grids import read_grids
 from allroads.report.stored import read_stored
 
 DESKTOP = {"width": 1280, "height": 900}
@@ -205,6 +206,37 @@ def test_keys_move_the_choice(quickstart, chart):
     assert quickstart.selected_rows == rows[:1]
 
 
+@pytest.mark.parametrize(("ahead", "back"), [("ArrowDown", "ArrowUp"), ("ArrowRight", "ArrowLeft")])
+def test_every_arrow_key_steps_after_the_first_run_was_chosen_by_its_button(quickstart, ahead, back):
+    page, rows = quickstart.page, quickstart.rows()
+    page.click("text=Choose the first run")
+    assert quickstart.chosen == rows[0]
+    seen = []
+    for key in (ahead, ahead, back, back, back):
+        page.keyboard.press(key)
+        seen.append(quickstart.chosen)
+    assert seen == [rows[1], rows[2], rows[1], rows[0], rows[0]]
+
+
+def test_left_and_right_step_from_anywhere_but_a_field(quickstart):
+    page, rows = quickstart.page, quickstart.rows()
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("ArrowRight")
+    assert quickstart.chosen == rows[0]
+    before = page.evaluate("scrollY")
+    page.keyboard.press("ArrowDown")  # scrolls, as on every page
+    assert quickstart.chosen == rows[0]
+    page.wait_for_function(f"scrollY > {before}")
+    page.click('.chosen [data-move="1"]')
+    for key, place in (("ArrowLeft", 0), ("ArrowRight", 1), ("ArrowDown", 2)):
+        page.keyboard.press(key)
+        assert quickstart.chosen == rows[place]
+    page.focus("#filter")
+    page.keyboard.press("ArrowLeft")
+    assert quickstart.chosen == rows[2]
+    page.evaluate("document.activeElement.blur()")
+
+
 def test_the_table_sorts_both_ways_and_filters(quickstart):
     page = quickstart.page
     head = page.locator('#runs th:has([data-key="directness"])')
@@ -217,6 +249,14 @@ def test_the_table_sorts_both_ways_and_filters(quickstart):
         numbers = [float(value) * sign for value in shown if value != "–"]
         assert len(numbers) == 119 and numbers == sorted(numbers) and shown[-1] == "–"
     page.fill("#filter", "digits DIVERGED")
+    assert len(quickstart.rows()) == 1
+    page.fill("#filter", "parity of 7")  # the words apart are in rows of other parities with seed 7, too
+    targets = page.eval_on_selector_all(
+        "#runs tbody tr:not([hidden])", "rows => rows.map(row => row.querySelector('td').textContent.trim())"
+    )
+    assert targets == ["parity of 7"] * 8
+    assert page.locator(".filter output").inner_text() == "8 of 120 runs"
+    page.fill("#filter", "  Parity   OF 4 · seed 7 ")
     assert len(quickstart.rows()) == 1
     page.fill("#filter", "majority")
     assert len(quickstart.rows()) == 8 and page.locator(".filter output").inner_text() == "8 of 120 runs"
@@ -287,6 +327,26 @@ def test_names_are_words_and_never_code(open_page, tmp_path):
     assert page.page.locator("img, b, i").count() == 0
     assert "{{ 7 * 7 }}" in page.page.inner_text("#runs")
     assert page.complaints == []
+
+
+def test_names_that_every_object_of_javascript_has_are_labels_like_others(open_page, tmp_path):
+    names = ("constructor", "toString", "__proto__", "hasOwnProperty")
+    tasks = [Task("valueOf", name, seeds=3, architectures=("constructor", "__proto__")) for name in names]
+    write_study(tmp_path, [*tasks, Task("constructor", "constructor", seeds=3)], name="constructor", records=12)
+    opened = open_page(write_report(tmp_path))
+    drawn = opened.page.evaluate(
+        """Object.fromEntries([...document.querySelectorAll(".directness .chart")].map((chart) => [chart.id,
+           [...chart.querySelectorAll(".mark-symbol path")].map((dot) =>
+             [dot.__data__.datum.group, dot.getAttribute("fill")])]))"""
+    )
+    colours = {group.label: group.colour for grid in read_grids(read_stored(tmp_path)) for group in grid.groups}
+    assert len(drawn) == 4
+    for dots in drawn.values():
+        assert dots and all(colour == colours[group] for group, colour in dots)
+    for row in range(1, 28):
+        opened.page.click(f"#runs tbody tr:nth-child({row})")
+    assert opened.page.inner_text(".run-name").strip() == "constructor · seed 2"
+    assert opened.complaints == []
 
 
 BARE = {

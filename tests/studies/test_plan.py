@@ -105,6 +105,53 @@ def test_whole_numbers_are_the_same_option_as_floats():
     assert plan("grid.0.explorer.0.learning_rate=1").cells == plan("grid.0.explorer.0.learning_rate=1.0").cells
 
 
+def test_the_same_option_of_a_sampler_is_the_same_in_whole_numbers():
+    sampler = {"kind": "sgld", "nbeta": 4, "step_size": 1}
+    cells = []
+    for explorer in (sampler, sampler | {"nbeta": 4.0, "step_size": 1.0}, sampler | {"localisation": 1}):
+        study = copy.deepcopy(STUDY)
+        study["grid"][0]["explorer"] = [explorer]
+        cells.append(plan(study=study).cells)
+    assert cells[0] == cells[1] == cells[2]
+
+
+def test_a_default_of_the_users_own_function_may_be_spelled_out(study, module):
+    module.write_text(
+        module.read_text() + "\n\ndef scaled(interface, scale: float = 1, widths: list[float] = (1, 2), base=2):\n"
+        "    return tanh_net(interface)\n"
+    )
+    path = f"grid.0.architecture.0.path={module.stem}:scaled"
+
+    def cells(*options):
+        words = [path, *(f"grid.0.architecture.0.{option}" for option in options)]
+        return make_plan(*load_study(study, words)).cells
+
+    same = cells()
+    for options in (["scale=1"], ["scale=1.0"], ["widths=[1, 2]"], ["widths=[1.0, 2.0]", "base=2"]):
+        assert cells(*options) == same
+    for options in (["scale=2"], ["widths=[1, 3]"], ["base=3"]):
+        assert not set(cells(*options)) & set(same)
+
+
+def test_what_fails_in_the_users_function_is_said_in_one_sentence(study, module):
+    module.write_text(
+        module.read_text() + "\n\ndef holed() -> Target:\n"
+        '    return Target("holed", inputs=[[0.0], [1.0]], labels=[0.0, float("nan")], loss="mse")\n'
+    )
+    with pytest.raises(ConfigError) as error:
+        make_plan(*load_study(study, [f"grid.0.target.0.path={module.stem}:holed"]))
+    said = str(error.value)
+    assert "InputError" not in said and "**" not in said and ".." not in said and said.endswith(".")
+    assert f"grid.0.target.0: 'factory' cannot be built: {module.stem}:holed failed: " in said
+
+
+@pytest.mark.parametrize("path", ["MODULE.py:tanh_net", "./MODULE.py:tanh_net"])
+def test_a_path_of_a_file_is_told_its_module(study, module, path):
+    words = [f"grid.0.architecture.0.path={path.replace('MODULE', module.stem)}"]
+    with pytest.raises(ConfigError, match=rf"names a file; write the module, '{module.stem}:tanh_net'\."):
+        make_plan(*load_study(study, words))
+
+
 def test_packs_cover_the_members_in_order():
     combination = plan("grid.0.seeds=19").combinations[0]
     packs = combination.packs()

@@ -225,6 +225,35 @@ def test_a_lock_that_was_removed_by_its_holder_is_not_taken_for_held(store, monk
         assert (held, second) == (True, False)
 
 
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_locks_is_named(store, monkeypatch, code):
+    def refused(descriptor, how):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    for write in (lambda: store.put("study.json", b"{}"), lambda: store.write("cells", "cd" * 32, {}, files())):
+        with pytest.raises(StoreError, match=r"on a file system without locks .*Choose an --out on another") as error:
+            write()
+        assert str(store.directory) in str(error.value)
+    monkeypatch.undo()
+    assert store.list("cells") == [HASH]
+    assert not any((store.directory / ".locks").iterdir())
+
+
+def test_what_is_no_entry_is_passed_over(store):
+    before = store.stamp()
+    shard = store.path("cells", HASH).parent
+    for stray in (store.directory / "cells" / ".DS_Store", shard / ".DS_Store", shard / ("cd" * 32), shard / "copy"):
+        stray.write_bytes(b"\0")
+    (store.directory / "cells" / "ab copy").mkdir()
+    (store.directory / "cells" / "ab copy" / HASH).mkdir()
+    (shard / "ab").mkdir()
+    (shard / HASH / ".DS_Store").write_bytes(b"\0")
+    assert store.list("cells") == [HASH]
+    assert store.missing("cells", [HASH]) == []
+    assert store.stamp() == before
+
+
 def test_only_what_dead_processes_left_is_cleaned(store):
     """A process that is killed while it writes leaves a folder, a living one keeps its own."""
     script = textwrap.dedent("""

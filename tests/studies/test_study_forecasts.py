@@ -10,10 +10,11 @@ import polars as pl
 import pytest
 from made_up_units import counted, entries_of
 
-from allroads import Status, run_study
+from allroads import run_study
 from allroads.errors import ConfigError
 from allroads.paths.learnability.reached import reached
 from allroads.report import write_report
+from allroads.status import ForecastStatus
 from allroads.studies.graph import plan_study
 from allroads.studies.measures.forecasts import BASELINES, MEASURE, PREDICTED, law, turned_out
 from allroads.studies.measures.measure import LABELS
@@ -182,7 +183,7 @@ def test_what_cannot_be_predicted_gets_a_status_and_ends_no_study(study, module,
     assert table.height == 2 and table["run"].null_count() == 0
     for row in table.iter_rows(named=True):
         assert ("samples" if row["explorer"] == "sgld" else "custom_vjp") in row["reason"]
-        assert row["status"] == Status.NOT_APPLICABLE and row["predicted"] is None and row["budget"] == 4
+        assert row["status"] == ForecastStatus.NOT_APPLICABLE and row["predicted"] is None and row["budget"] == 4
     assert done.computed["forecasts"] == 2
     page = write_report(directory).read_text()
     assert "not applicable: &#39;sgld&#39; samples" in page

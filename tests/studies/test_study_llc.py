@@ -12,6 +12,7 @@ from made_up_units import a_run, counted, entries_of, unit_of
 
 from allroads import Network, Target, run_study
 from allroads.report import write_report
+from allroads.status import LLCStatus
 from allroads.studies.measures.llc import MEASURE
 from allroads.studies.measures.measure import checked_table
 from allroads.studies.store import Store

@@ -60,8 +60,34 @@ def test_mistakes_are_named(override, said):
 
 def test_all_mistakes_are_named_at_once():
     with pytest.raises(ConfigError) as error:
-        load_study(STUDY, ["grid.0.seeds=0", "grid.0.precison=float64", "name=3"])
+        load_study(STUDY, ["grid.0.seeds=0", "grid.0.precison=float64", "seed=-1"])
     assert len(str(error.value).splitlines()) == 3
+
+
+def test_mistakes_in_options_are_named_beside_those_of_the_study():
+    study = copy.deepcopy(STUDY)
+    study["seed_s"] = 3
+    study["grid"][0]["explorer"] = [{"kind": "adam", "lerning_rate": 0.1, "b1": "high"}, {"kind": "sdg"}]
+    study["grid"][0]["target"] = [{"kind": "modular", "p": 5}, {"kind": "boolean", "bist": 3}]
+    study["grid"].append({**study["grid"][0], "name": "b", "explorer": [{"kind": "gd", "rate": 1.0}]})
+    with pytest.raises(ConfigError) as error:
+        load_study(study)
+    begun = [line.split(":")[1].strip() for line in str(error.value).splitlines()]
+    assert begun == [
+        "seed_s",
+        "grid.0.target.1.bist",
+        "grid.0.explorer.0.lerning_rate",
+        "grid.0.explorer.0.b1",
+        "grid.0.explorer.1",
+        "grid.1.target.1.bist",
+        "grid.1.explorer.0.rate",
+    ]
+
+
+def test_every_override_that_leads_nowhere_is_named():
+    with pytest.raises(ConfigError) as error:
+        load_study(STUDY, ["seeds", "grod.0.seeds=4", "grid.7.seeds=4", "name.x=1"])
+    assert len(str(error.value).splitlines()) == 4
 
 
 def test_a_missing_key_is_named():
@@ -77,6 +103,58 @@ def test_overrides_take_toml_and_text():
     )
     assert (study.grid[0].seeds, study.name, study.measures.pairs) == (4, "other one", False)
     assert study.grid[0].architecture[0].options == {"widths": [8, 8]}
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("name=2024", "2024"),
+        ("name=true", "true"),
+        ("name='2024'", "2024"),
+        ("question=1e3", "1e3"),
+        ("grid.0.name=[1]", "[1]"),
+        ("grid.0.target.0.label=7", "7"),
+        ("grid.0.target.0.polynomial=7", "7"),
+        ("grid.0.target.0.p=7", 7),
+        ("grid.0.architecture.0.activation=1", "1"),
+        ("grid.0.explorer.1.learning_rate=7", 7),
+        ("grid.0.seeds=7", 7),
+        ("measures.probes=7", 7),
+    ],
+)
+def test_overrides_are_text_where_the_key_takes_text(override, value):
+    study, _ = load_study(STUDY, [override])
+    place = study.model_dump()
+    for name in override.partition("=")[0].split("."):
+        place = place[int(name) if name.isdecimal() else name]
+    assert place == value and type(place) is type(value)
+
+
+def test_a_truth_table_needs_no_quotes(tmp_path):
+    text = ["grid.0.target.0.kind=boolean", "grid.0.target.0.truth_table=1001"]
+    study = copy.deepcopy(STUDY)
+    study["grid"][0]["target"] = [{"kind": "modular"}]
+    assert load_study(study, text)[0].grid[0].target[0].options == {"truth_table": "1001"}
+
+
+def test_text_of_a_users_own_function_needs_no_quotes(study, module):
+    module.write_text(
+        module.read_text() + "\n\ndef coded(code: str, bits: int = 3) -> Target:\n    return parity(bits)\n"
+    )
+    words = [f"grid.0.target.0.path={module.stem}:coded", "grid.0.target.0.code=0110", "grid.0.target.0.bits=4"]
+    assert load_study(study, words)[0].grid[0].target[0].options["code"] == "0110"
+    words[1] = "grid.0.target.0.code=110"
+    found = load_study(study, words)[0].grid[0].target[0].options
+    assert (found["code"], found["bits"]) == ("110", 4)
+
+
+def test_a_study_saved_with_a_byte_order_mark_is_read(tmp_path):
+    text = to_toml(load_study(STUDY)[0])
+    (tmp_path / "marked.toml").write_text(text, encoding="utf-8-sig")
+    assert load_study(tmp_path / "marked.toml")[0] == load_study(STUDY)[0]
+    (tmp_path / "wide.toml").write_text(text, encoding="utf-16")
+    with pytest.raises(ConfigError, match=r"wide\.toml: not TOML: it is UTF-16 text; save it as UTF-8"):
+        load_study(tmp_path / "wide.toml")
 
 
 @pytest.mark.parametrize(
@@ -131,6 +209,11 @@ def test_toml_round_trip():
         ("A study", "a-study"),
         ("…", "study"),
         ("x" * 300, "x" * 80),
+        ("学習の道", "学習の道"),
+        ("Größe é", "größe-é"),
+        ("a_b", "a-b"),
+        ("道" * 300, "道" * 80),
+        ("😀", "study"),
     ],
 )
 def test_names_never_become_paths(name, slug):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +13,15 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from allroads.errors import InputError
-from allroads.imported import imported
-from allroads.inspection.open import EXAMPLES, open_point
+from allroads.inspection.names import check_names, named_loss
+from allroads.inspection.open import EXAMPLES, point_of, read_data
+from allroads.inspection.weights import read_weights
+from allroads.paths.align.align import METHODS as ALIGNMENTS
 from allroads.paths.connect import Connection, connect
+from allroads.paths.connect.methods import options_from_names
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.precision import float64
+from allroads.pfmap.problem import Problem
 from allroads.targets.arrays import read_npz
 
 
@@ -61,12 +65,14 @@ def open_ends(factory: str, data: str | Path, a: str | Path, b: str | Path, *, s
         Traceback (most recent call last):
         allroads.errors.InputError: data.npz: there is no such file; give the path of an .npz file.
     """
+    inputs, labels = read_data(data)
     arrays = read_npz(data)
-    first, second = (open_point(factory, data, weights, seed=seed) for weights in (a, b))
-    few = first.inputs[:EXAMPLES]
+    weights = {str(path): read_weights(path) for path in (a, b)}
+    first, second = (point_of(factory, inputs, labels, weights[str(path)], str(path), seed) for path in (a, b))
+    few = inputs[:EXAMPLES]
     with float64():
-        outputs = [np.asarray(point.network.apply(second.params, few)) for point in (first, second)]
-    if not np.allclose(*outputs, rtol=1e-5, atol=1e-6, equal_nan=True):
+        here, there = (np.asarray(point.network.apply(second.params, few)) for point in (first, second))
+    if not np.allclose(here, there, rtol=1e-5, atol=1e-6, equal_nan=True):
         raise InputError(
             f"{a} and {b} differ in more than parameters: with the weights of the second, the networks made from the "
             "two files give different outputs. Buffers, such as the running statistics of a batch norm, are constants "
@@ -74,7 +80,7 @@ def open_ends(factory: str, data: str | Path, a: str | Path, b: str | Path, *, s
         )
     held_out = (arrays["held_out_inputs"], arrays["held_out_labels"]) if "held_out_inputs" in arrays else None
     one, other = (jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), p.params) for p in (first, second))
-    return Ends(first.network, one, other, first.inputs, first.labels, held_out)
+    return Ends(first.network, one, other, inputs, labels, held_out)
 
 
 @dataclass(frozen=True)
@@ -107,10 +113,13 @@ class ConnectRequest:
         """
         if self.options.get("method") == "star":
             raise InputError("method 'star' needs a population; call allroads.paths.connect.connect from Python.")
-        loss = imported(self.loss) if ":" in self.loss else self.loss
+        loss = named_loss(self.loss)
+        check_names({"align": (self.options.get("align"), ALIGNMENTS)})
+        arguments = options_from_names(**self.options)
         ends = open_ends(self.factory, self.data, self.a, self.b, seed=self.seed)
         problem = Problem(ends.network, loss, ends.inputs, ends.labels)
-        return connect(problem, ends.a, ends.b, held_out=ends.held_out, seed=self.seed, **self.options)
+        found = connect(problem, ends.a, ends.b, held_out=ends.held_out, seed=self.seed, **arguments)
+        return cast(Connection, found)  # one pair of ends, so one curve
 
     @property
     def origin(self) -> list[tuple[str, str]]:
@@ -120,19 +129,22 @@ class ConnectRequest:
             ("a", self.a),
             ("b", self.b),
             ("data", self.data),
-            ("loss of an example", self.loss),
+            ("loss per example", self.loss),
         ]
 
     @property
     def snippet(self) -> str:
         """Python that finds the same curve."""
         loss = f"imported({self.loss!r})" if ":" in self.loss else repr(self.loss)
-        more = "".join(f", {name}={value!r}" for name, value in {"seed": self.seed, **self.options}.items())
+        arguments = options_from_names(**self.options)
+        more = "".join(f", {name}={value!r}" for name, value in {"seed": self.seed, **arguments}.items())
+        made = f"from allroads.paths.connect import CurveOptions, {type(arguments['method']).__name__}"
         path = "from allroads.imported import imported; " if ":" in self.loss else ""
         files = ", ".join(repr(name) for name in (self.factory, self.data, self.a, self.b))
         return "\n".join(
             [
                 f"{path}from allroads import Problem, connect; from allroads.inspection.connect import open_ends",
+                made,
                 f"e = open_ends({files}, seed={self.seed})",
                 f"problem = Problem(e.network, {loss}, e.inputs, e.labels)",
                 f"found = connect(problem, e.a, e.b, held_out=e.held_out{more})",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,24 +64,53 @@ def open_point(factory: str, data: str | Path, weights: str | Path | None = None
         Traceback (most recent call last):
         allroads.errors.InputError: 'no_such_module:make': the module 'no_such_module' cannot be imported ...
     """
-    inputs, labels = _data(data)
+    inputs, labels = read_data(data)
+    arrays = None if weights is None else read_weights(weights)
+    return point_of(factory, inputs, labels, arrays, str(weights), seed)
+
+
+def point_of(
+    factory: str,
+    inputs: np.ndarray,
+    labels: np.ndarray,
+    arrays: Mapping[str, np.ndarray] | None,
+    where: str,
+    seed: int,
+) -> Opened:
+    """A point of what was read from files.
+
+    Args:
+        factory: As in :func:`open_point`.
+        inputs: ``[N, …]``.
+        labels: ``[N, …]``.
+        arrays: The weights by name; ``None`` for the factory's own.
+        where: The file of the weights, for messages.
+        seed: Of the key that ``init`` is given where there are no weights.
+
+    Raises:
+        InputError: As :func:`open_point`.
+    """
     result, draw = made(factory, {}, _interface(inputs, labels))
     with float64():  # so that weights in double precision stay so
-        arrays = None if weights is None else read_weights(weights)
         if is_torch(result):
             result.eval()
             if arrays is not None:
-                fill_module(result, arrays, str(weights))
+                fill_module(result, arrays, where)
         network, params = as_network(factory, result, inputs[:EXAMPLES], draw)
     if params is None:
         params = network.init(jax.random.key(seed))
     if arrays is not None and not is_torch(result):
         with float64():
-            params = fill_params(params, arrays, str(weights))
+            params = fill_params(params, arrays, where)
     return Opened(network, params, inputs, labels)
 
 
-def _data(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+def read_data(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and labels of an ``.npz`` file, or the training ones where it holds held-out ones too.
+
+    Raises:
+        InputError: If the file cannot be read, or holds another number of labels than of inputs.
+    """
     found = read_npz(path)
     side = "" if "inputs" in found else "train_"
     inputs, labels = found[f"{side}inputs"], found[f"{side}labels"]

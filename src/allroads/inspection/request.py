@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from allroads.imported import imported
+from allroads.explorers.samplers import SAMPLERS
 from allroads.inspection.inspect import Inspection, inspect_point
+from allroads.inspection.names import check_names, named_loss
 from allroads.inspection.open import open_point
 
 
@@ -37,7 +38,8 @@ class Request:
         Raises:
             InputError: If something of it cannot be used.
         """
-        loss = imported(self.loss) if ":" in self.loss else self.loss
+        loss = named_loss(self.loss)
+        check_names({"sampler": (self.options.get("sampler"), SAMPLERS)})
         point = open_point(self.factory, self.data, self.weights, seed=self.seed)
         return inspect_point(
             point.network, point.params, loss, point.inputs, point.labels, seed=self.seed, **self.options
@@ -50,7 +52,7 @@ class Request:
             ("network", self.factory),
             ("weights", self.weights or "the factory's own, as no file was given"),
             ("data", self.data),
-            ("loss of an example", self.loss),
+            ("loss per example", self.loss),
         ]
 
     @property

@@ -34,13 +34,13 @@ def show(found: Inspection, origin: list[tuple[str, str]], console: Console) -> 
     """
     console.print(escape(verdict(found)), style="bold")
     parts = [(name, number_of(part), "") for name, part in error_parts(found)]
-    sections = {
+    sections: dict[str, list[tuple[str, ...]]] = {
         "The point": [*origin, *point_facts(found)],
-        "Learning coefficient": llc_facts(found),
-        "Diagnostics": diagnostics(found),
-        "Parts of its error": parts,
-        "Curvature": spectrum_facts(found),
-        "Description length": description_facts(found),
+        "Learning coefficient": [*llc_facts(found)],
+        "Diagnostics": [*diagnostics(found)],
+        "Parts of its error": [*parts],
+        "Curvature": [*spectrum_facts(found)],
+        "Description length": [*description_facts(found)],
     }
     for title, rows in sections.items():
         console.print(f"\n{title}", style="bold")
@@ -63,7 +63,7 @@ def as_json(found: Inspection, origin: list[tuple[str, str]]) -> dict[str, Any]:
     """What was measured as one object; numbers that are not finite are null."""
     spectrum, stats = found.spectrum, dict(found.llc.stats)
     trace, warmup = stats.pop("trace"), stats.pop("warmup")
-    return _plain(
+    shown: dict[str, Any] = _plain(
         {
             "verdict": verdict(found),
             "origin": dict(origin),
@@ -95,6 +95,7 @@ def as_json(found: Inspection, origin: list[tuple[str, str]]) -> dict[str, Any]:
             ],
         }
     )
+    return shown
 
 
 def _measured(measured: Any) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def show_connection(found: Connection, origin: list[tuple[str, str]], console: C
         console: Where to.
     """
     console.print(escape(verdict(found)), style="bold")
-    rows = [
+    rows: list[tuple[str, ...]] = [
         *origin,
         ("method", f"{found.method}, {len(found.knots) - 2} free points"),
         ("length", f"{number_of(found.length)}, straight {number_of(found.distance)}"),
@@ -45,7 +45,7 @@ def show_connection(found: Connection, origin: list[tuple[str, str]], console: C
         ("status", found.status.value),
     ]
     _print(console, "The curve", rows)
-    barriers = [("", "curve", "straight")]
+    barriers: list[tuple[str, ...]] = [("", "curve", "straight")]
     for name, own, straight in _measured(found):
         barriers.append((f"{name} loss", number_of(own.height), number_of(straight.height)))
         if own.errors is not None and straight.errors is not None:

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from allroads.errors import InputError
-from allroads.imported import imported
+from allroads.imported import imported, reason
 from allroads.networks.from_equinox import from_equinox
 from allroads.pfmap.network import Network, Params
 
@@ -33,7 +33,7 @@ def factory(
         input_shape: Shape of one example.
         outputs: Outputs of one example, or of one position; for the factory to keep to.
         vocabulary: Size of the alphabet of integer tokens; ``None`` for real inputs.
-        per_position: One output a position.
+        per_position: One output per position.
         path: ``"module:function"``, importable from where allroads runs.
         interface: Given to the factory as the keyword ``interface`` if it takes one.
         **options: Given to the factory as they are.
@@ -86,8 +86,7 @@ def made(path: str, options: Mapping[str, Any], interface: Any) -> tuple[Any, Ca
             return make(**options, **key)
         except Exception as error:
             raise InputError(
-                f"factory {path!r} failed: {type(error).__name__}: {error}. Repair the function, or the "
-                "options given to it."
+                f"factory {path!r} failed: {reason(error)}. Fix the function, or the options given to it."
             ) from error
 
     if "key" in accepted:

@@ -142,13 +142,16 @@ function sortBy(head) {
   body.append(...all("tr", body).sort(compare));
 }
 
+// Rows that hold the words side by side, as in a name; where no row does, rows that hold them all.
 function filter(text) {
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  const plain = (words) => words.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = plain(text);
+  const phrase = words.join(" ");
   const rows = all("#runs tbody tr");
-  for (const row of rows) {
-    const own = `${row.textContent} ${runs.get(row.dataset.run).name}`.toLowerCase();
-    row.hidden = !words.every((word) => own.includes(word));
-  }
+  const own = new Map(rows.map((row) => [row, plain(`${row.textContent} ${runs.get(row.dataset.run).name}`).join(" ")]));
+  const together = rows.some((row) => own.get(row).includes(phrase));
+  const held = (row) => (together ? own.get(row).includes(phrase) : words.every((word) => own.get(row).includes(word)));
+  for (const row of rows) row.hidden = !held(row);
   const shown = rows.filter((row) => !row.hidden);
   if (shown.length && !shown.some((row) => row.tabIndex === 0)) {
     for (const row of rows) row.tabIndex = -1;
@@ -255,7 +258,11 @@ document.addEventListener("click", (event) => {
   const head = event.target.closest("#runs th");
   if (head) return sortBy(head);
   const step = event.target.closest("[data-move]");
-  if (step) return move(Number(step.dataset.move));
+  if (step) {
+    move(Number(step.dataset.move));
+    if (!step.offsetParent) find("#run-panel").focus({ preventScroll: true }); // it has given way to the run
+    return;
+  }
   if (event.target.closest(".clear")) return choose("");
   const link = event.target.closest('a[href="#run-panel"]');
   if (link) { // keeps the run in the address
@@ -272,7 +279,8 @@ document.addEventListener("click", (event) => {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "Escape") return choose("");
-  const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const sideways = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  const by = sideways ?? { ArrowDown: 1, ArrowUp: -1 }[event.key];
   const row = event.target.closest("tbody tr[data-run]");
   const chart = event.target.closest(".chart");
   if (row && (event.key === "Enter" || event.key === " ")) {
@@ -286,6 +294,10 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     const shown = charts.get(chart.id)?.runs;
     if (shown) move(by, (run) => shown.has(run));
+  } else if (by && runs.size && !event.target.closest("input, pre, .scroll")) {
+    if (!sideways && !event.target.closest("#run-panel, .chosen")) return; // up and down scroll the page
+    event.preventDefault();
+    move(by);
   }
 });
 

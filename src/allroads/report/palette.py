@@ -6,7 +6,7 @@ meaning rests on hue alone: groups of runs differ in shape too, chosen runs in w
 
 ==================  ============================================================================
 blue                answers on the training examples
-vermillion          answers on the held-out examples
+orange              answers on the held-out examples
 green, purple,      a group of runs (one target, architecture and explorer), together with a
 amber, sky          shape: 4 colours × 6 shapes tell 24 groups apart
 cream to brown      height of a barrier between two runs, as on a map of mountains

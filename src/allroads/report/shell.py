@@ -101,9 +101,9 @@ def _policy(*scripts: str) -> str:
 
 @cache
 def _library() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script."""
+    """Vega, Vega-Lite and Vega-Embed as one script, which gives a page the function ``vegaEmbed``."""
     version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-    return vlc.javascript_bundle(vl_version=version).replace("\r\n", "\n")  # type: ignore[call-arg]
+    return vlc.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version).replace("\r\n", "\n")
 
 
 def resource(name: str) -> str:

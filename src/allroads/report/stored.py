@@ -58,9 +58,15 @@ def read_stored(directory: str | Path) -> Stored:
         directory: The run directory; its folder ``tables`` is read and nothing else.
 
     Raises:
-        StoreError: A table or the summary is missing, cannot be read, lacks a column, or has a newer schema.
+        StoreError: The study is unfinished, or a table or the summary is missing, cannot be read, lacks a column, or
+            has a newer schema.
     """
     folder = Path(directory) / "tables"
+    if not folder.is_dir() and (Path(directory) / "study.json").is_file():
+        raise StoreError(
+            f"the study in {directory} is unfinished: it stopped before its tables were written. Run the same "
+            "`allroads run` command again: what it finished is kept."
+        )
     if not folder.is_dir():
         raise StoreError(
             f"{directory} holds no folder 'tables', so it is not the directory of a study that ran: "

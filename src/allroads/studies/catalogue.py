@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +37,18 @@ def list_kinds(kind: str) -> dict[str, str]:
     from allroads.studies.parts import registry
 
     factories = registry(kind.removesuffix("s"))
-    return {name: (factory.__doc__ or "").strip().partition("\n")[0] for name, factory in sorted(factories.items())}
+    return {name: _sentence(factory) for name, factory in sorted(factories.items())}
+
+
+def _sentence(factory: Callable[..., Any]) -> str:
+    """The first line of a factory's docstring; a partial function without its own has that of its function."""
+    while isinstance(factory, functools.partial) and factory.__doc__ == functools.partial.__doc__:
+        factory = factory.func
+    return (factory.__doc__ or "").strip().partition("\n")[0]
 
 
 def list_cells(directory: str | Path) -> list[dict[str, Any]]:
-    """The finished cells of a run directory, headers checked: one row a cell.
+    """The finished cells of a run directory, headers checked: one row per cell.
 
     Raises:
         InputError: If it is not a run directory.

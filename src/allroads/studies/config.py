@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+import unicodedata
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -105,5 +106,15 @@ class Study(_Frozen):
 
     @functools.cached_property
     def slug(self) -> str:
-        """The name as a folder's: letters, digits and dashes alone."""
-        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")[:80] or "study"
+        """The name as a folder's: letters and digits of every script, and dashes; 80 characters and 240 bytes at most.
+
+        Example:
+            >>> part = Choice(kind="x")
+            >>> parts = {"target": (part,), "architecture": (part,), "explorer": (part,)}
+            >>> grid = Grid(name="a", seeds=1, steps=1, **parts)
+            >>> Study(name="../A study", grid=(grid,)).slug, Study(name="学習の道 2", grid=(grid,)).slug
+            ('a-study', '学習の道-2')
+        """
+        plain = unicodedata.normalize("NFC", self.name.lower())
+        short = re.sub(r"[\W_]+", "-", plain).strip("-")[:80].encode()[:240].decode(errors="ignore")
+        return short.strip("-") or "study"

@@ -6,9 +6,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from allroads.studies.run import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 SECONDS_BETWEEN_LINES = 2.0
 
@@ -22,7 +25,7 @@ def watching(stream: TextIO | None = None) -> Iterator[Callable[[Progress], None
         return
     from rich.console import Console
     from rich.markup import escape
-    from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
     from rich.table import Column
 
@@ -50,7 +53,7 @@ def watching(stream: TextIO | None = None) -> Iterator[Callable[[Progress], None
 
 
 class _Lines:
-    """One line a job, at most one every two seconds, and one at the end of a phase."""
+    """One line per job, at most one every two seconds, and one at the end of a phase."""
 
     def __init__(self, stream: TextIO):
         self.stream, self.shown, self.began, self.phase = stream, 0.0, 0.0, ""

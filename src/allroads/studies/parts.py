@@ -8,6 +8,7 @@ source of its module.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib
 import importlib.machinery
@@ -25,11 +26,14 @@ from typing import Any
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
 
 from allroads.errors import InputError, UnknownNameError, nearest_name
-from allroads.imported import imported
+from allroads.imported import import_path, imported
 from allroads.studies.config import Choice
 
 GIVEN = ("input_shape", "outputs", "vocabulary", "per_position", "interface", "key")
 """What an architecture is given by the target and the run; no options of a study."""
+
+ROLES = ("target", "architecture", "explorer")
+"""What a grid combines."""
 
 USER_CODE = "path"
 """The option of the kind ``factory`` that names the user's function, ``module:function``."""
@@ -143,7 +147,7 @@ def make_part(role: str, choice: Choice, folder: Path) -> Part:
 
     Raises:
         UnknownNameError: If the registry holds no such kind.
-        InputError: If an option is unknown, missing or of a wrong type; the message starts with its name.
+        InputError: If an option is unknown, missing or of a wrong type: one line per option, beginning with its name.
     """
     known = registry(role)
     offered = {point.name: point.value for point in importlib.metadata.entry_points(group=f"allroads.{role}s")}
@@ -162,30 +166,100 @@ def make_part(role: str, choice: Choice, folder: Path) -> Part:
     return Part(role, choice.kind, options, str(folder), code)
 
 
+def part_problems(where: str, error: InputError) -> list[str]:
+    r"""What is wrong with a part, one line per problem, with the key of the part or of its option before it.
+
+    Example:
+        >>> part_problems("explorer.0", InputError("widht: no such option.\nrate: too small."))
+        ['explorer.0.widht: no such option.', 'explorer.0.rate: too small.']
+        >>> part_problems("explorer.0", InputError("no such kind."))
+        ['explorer.0: no such kind.']
+    """
+    separators = ((".", line) if line.split(":")[0].isidentifier() else (": ", line) for line in str(error).split("\n"))
+    return [f"{where}{separator}{line}" for separator, line in separators]
+
+
+def option_type(role: str, choice: Mapping[str, Any], name: str, folder: Path) -> Any:
+    """The annotation of an option, ``Any`` where there is none or the part is not one that exists.
+
+    Args:
+        role: ``target``, ``architecture`` or ``explorer``.
+        choice: The part's kind and the options that were given.
+        name: The option.
+        folder: The study's folder.
+
+    Example:
+        >>> option_type("target", {"kind": "modular"}, "polynomial", Path("."))
+        <class 'str'>
+    """
+    kind, path = choice.get("kind"), choice.get(USER_CODE)
+    factory = registry(role).get(kind) if isinstance(kind, str) else None
+    if kind == "factory" and name != USER_CODE and isinstance(path, str):
+        with importable(str(folder)), contextlib.suppress(InputError):
+            factory = imported(path)
+    return _hints(factory).get(name, Any) if factory is not None else Any
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value is one of an annotation, as :func:`make_part` takes it.
+
+    Example:
+        >>> fits(1001, str), fits("1001", str), fits(1, float)
+        (False, True, True)
+    """
+    try:
+        _typed("", value, hint)
+    except InputError:
+        return False
+    return True
+
+
 def _resolved(kind: str, factory: Callable[..., Any], given: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The options given and the defaults of the others; a ``Path`` is relative to the study's folder."""
+    """The options given and the defaults of the others, both as their annotations have them.
+
+    A ``Path`` is relative to the study's folder. A default that its own annotation does not allow stays as it is.
+    """
     parameters = inspect.signature(factory).parameters.values()
     named = {p.name: p for p in parameters if p.kind is not p.VAR_KEYWORD and p.name not in GIVEN}
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters)
     hints = _hints(factory)
     options: dict[str, Any] = {}
+    problems = []
     for name, value in given.items():
         if name not in named and not open_ended:
             near = nearest_name(name, named)
             hint = f"did you mean {near!r}? " if near else ""
-            raise InputError(f"{name}: {kind!r} has no such option: {hint}Options: {', '.join(named)}.")
-        typed = _typed(name, value, hints.get(name, Any))
-        options[name] = str(folder / typed) if isinstance(typed, Path) else _frozen(typed)
+            problems.append(f"{name}: {kind!r} has no such option: {hint}Options: {', '.join(named)}.")
+            continue
+        try:
+            typed = _typed(name, value, hints.get(name, Any))
+        except InputError as error:
+            problems.append(str(error))
+        else:
+            options[name] = str(folder / typed) if isinstance(typed, Path) else _frozen(typed)
+    needed = (name for name, parameter in named.items() if parameter.default is parameter.empty)
+    problems += [f"{name}: {kind!r} needs this option." for name in needed if name not in given]
+    if problems:
+        raise InputError("\n".join(problems))
     for name, parameter in named.items():
         if name in options or parameter.default is None:
             continue
-        if parameter.default is parameter.empty:
-            raise InputError(f"{name}: {kind!r} needs this option.")
-        options[name] = parameter.default
+        options[name] = _default(parameter.default, hints.get(name, Any))
     return options
 
 
+def _default(value: Any, hint: Any) -> Any:
+    """A default as the same value would be if it were given, so that writing it out changes nothing."""
+    try:
+        typed = _typed("", value, hint)
+    except (InputError, TypeError, ValueError):  # not what it is annotated as, or no value of TOML
+        return value
+    return value if isinstance(typed, Path) else _frozen(typed)
+
+
 def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
+    while isinstance(factory, functools.partial):
+        factory = factory.func
     try:
         return typing.get_type_hints(factory)
     except (NameError, TypeError):
@@ -214,9 +288,10 @@ def source_digest(path: str) -> str:
     """SHA-256 of the module that ``module:function`` names, which is not run for it.
 
     Raises:
-        InputError: If there is no such module, or this process has imported another one of that name.
+        InputError: If the path is spelled in another way, there is no such module, or this process has imported
+            another one of that name.
     """
-    module = path.partition(":")[0]
+    module, _ = import_path(path)
     find = importlib.util.find_spec if "." in module else importlib.machinery.PathFinder.find_spec
     try:
         spec = find(module)

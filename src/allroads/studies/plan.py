@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allroads.errors import InputError
+from allroads.imported import reason
 from allroads.studies.canonical import digest
 from allroads.studies.config import Choice, Grid, Study
-from allroads.studies.parts import Part, make_part
+from allroads.studies.parts import Part, make_part, part_problems
 from allroads.studies.store import SCHEMA_VERSION
 from allroads.studies.toml import Source
 
@@ -157,13 +158,14 @@ def make_plan(study: Study, source: Source) -> Plan:
     ]
     for index, grid in enumerate(study.grid):
         where = f"grid.{index}"
+        before = len(problems)
         parts = {
             role: _parts(role, getattr(grid, role), source, f"{where}.{role}", problems)
             for role in ("target", "architecture", "explorer")
         }
-        built = _build_targets(parts["target"], grid, where, problems)
+        built = _build_targets(parts["target"], grid, where, problems) if len(problems) == before else {}
         labels = {role: _labels(getattr(grid, role), where, role, problems) for role in ("architecture", "explorer")}
-        if problems:
+        if len(problems) > before:
             continue
         _check_architectures(parts["architecture"], built, where, problems)
         _check_explorers(parts["explorer"], where, problems)
@@ -199,20 +201,17 @@ def _parts(role: str, choices: Sequence[Choice], source: Source, where: str, pro
         try:
             parts.append(make_part(role, choice, source.folder))
         except InputError as error:
-            separator = ": " if not str(error).split(":")[0].isidentifier() else "."
-            problems.append(f"{where}.{index}{separator}{error}")
+            problems += part_problems(f"{where}.{index}", error)
     return parts
 
 
 def _build_targets(parts: Sequence[Part], grid: Grid, where: str, problems: list[str]) -> dict[str, tuple[Part, Any]]:
     built: dict[str, tuple[Part, Any]] = {}
-    if problems:
-        return built
     for index, (part, choice) in enumerate(zip(parts, grid.target, strict=True)):
         try:
             target = part.build()
         except Exception as error:
-            problems.append(f"{where}.target.{index}: {choice.kind!r} cannot be built: {_said(error)}")
+            problems.append(f"{where}.target.{index}: {choice.kind!r} cannot be built: {reason(error)}.")
             continue
         label = choice.label or target.name
         if label in built:
@@ -221,10 +220,6 @@ def _build_targets(parts: Sequence[Part], grid: Grid, where: str, problems: list
             )
         built[label] = (part, target)
     return built
-
-
-def _said(error: Exception) -> str:
-    return str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
 
 
 def _labels(choices: Sequence[Choice], where: str, role: str, problems: list[str]) -> list[str]:

@@ -99,6 +99,8 @@ def run_study(
     study, source = load_study(config, overrides)
     chosen = read_engine(engine) if isinstance(engine, str) else engine or study.engine
     store = Store(out or Path("runs") / study.slug)
+    if not out:
+        store.check_study(study.name)
     asked = request(study, source)
     summary = read_finished(store, asked)
     if summary is not None:

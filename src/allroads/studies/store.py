@@ -16,6 +16,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,11 @@ SCHEMA_VERSION = 2
 
 KINDS = {"cells": "cell.json", "measures": "measure.json"}
 """The kinds of entries and the names of their headers."""
+
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
+"""What the operating system answers where files cannot be locked."""
+_SHARD, _HASH = re.compile(r"[0-9a-f]{2}"), re.compile(r"[0-9a-f]{64}")
 
 
 @contextlib.contextmanager
@@ -268,23 +274,45 @@ class Store:
         return Entry(path, body)
 
     def list(self, kind: str) -> list[str]:
-        """The hashes of the finished entries of that kind, sorted."""
+        """The hashes of the finished entries of that kind, sorted; what is not an entry is passed over."""
         root = self.directory / kind
         if not root.is_dir():
             return []
         with explained(root):
-            return sorted(name for shard in os.listdir(root) for name in os.listdir(root / shard))
+            shards = [shard for shard in os.scandir(root) if _SHARD.fullmatch(shard.name) and shard.is_dir()]
+            entries = (entry for shard in shards for entry in os.scandir(shard) if entry.name[:2] == shard.name)
+            return sorted(entry.name for entry in entries if _HASH.fullmatch(entry.name) and entry.is_dir())
 
     def stamp(self) -> str:
-        """A digest of every entry's files' names, sizes and times of change: equal means untouched."""
+        """A digest of every entry's files' names, sizes and times of change: equal means untouched.
+
+        Files whose names begin with a dot are no part of an entry.
+        """
         total = hashlib.sha256()
         with explained(self.directory):
             for kind in KINDS:
                 for hash in self.list(kind):
-                    for file in sorted(os.scandir(self.path(kind, hash)), key=lambda file: file.name):
+                    files = (file for file in os.scandir(self.path(kind, hash)) if not file.name.startswith("."))
+                    for file in sorted(files, key=lambda file: file.name):
                         status = file.stat()
                         total.update(f"{hash}/{file.name} {status.st_size} {status.st_mtime_ns}\n".encode())
         return total.hexdigest()
+
+    def check_study(self, name: str) -> None:
+        """Refuse a directory in which a study of another name ran.
+
+        Raises:
+            StoreError: Naming the other study.
+        """
+        try:
+            other = json.loads((self.directory / "study.json").read_bytes())["study"]["name"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return  # none ran there, or its file is damaged, which is said where it is read
+        if other != name:
+            raise StoreError(
+                f"{self.directory} holds the study {other!r}, whose name makes the same folder as {name!r}. "
+                "Choose an --out of its own for one of them, or rename it."
+            )
 
     def put(self, name: str, content: bytes) -> Path:
         """Put a file of the run directory in place whole: a reader sees the old one or the new one.
@@ -328,6 +356,9 @@ class Store:
 
         Yields:
             Whether it is held; False where another process holds it.
+
+        Raises:
+            StoreError: If the file system has no locks, or refuses to make the file.
         """
         path = self.directory / ".locks" / name
         with explained(path):
@@ -355,7 +386,14 @@ class Store:
             except BlockingIOError:
                 os.close(descriptor)
                 return None
-            except BaseException:
+            except BaseException as error:
                 os.close(descriptor)
+                if isinstance(error, OSError) and error.errno in _NO_LOCKS:
+                    path.unlink(missing_ok=True)
+                    raise StoreError(
+                        f"{path.parent.parent} lies on a file system without locks ({error.strerror}), as some network "
+                        "file systems are. Two processes could not share a run directory there. Choose an --out on "
+                        "another file system."
+                    ) from error
                 raise
             os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib.resources
 import json
 import math
@@ -13,8 +14,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from allroads.errors import ConfigError, nearest_name
-from allroads.studies.config import Engine, Grid, Measures, Study
+from allroads.errors import ConfigError, InputError, nearest_name
+from allroads.studies.config import Choice, Engine, Grid, Measures, Study
+from allroads.studies.parts import ROLES, fits, make_part, option_type, part_problems
 
 
 class Source:
@@ -29,7 +31,7 @@ class Source:
         self.name, self.folder = name, folder.resolve()
 
     def error(self, *problems: str) -> ConfigError:
-        """One error for all the problems, a line each."""
+        """One error for all the problems, one line per problem."""
         return ConfigError("\n".join(f"{self.name}: {problem}" for problem in problems))
 
 
@@ -44,7 +46,8 @@ def load_study(study: str | Path | Mapping[str, Any], overrides: Sequence[str] =
 
     Args:
         study: A TOML file, the name of a built-in study, or the configuration as nested dicts and lists.
-        overrides: ``key=value`` strings such as ``grid.0.seeds=4``; the value is TOML, or else text.
+        overrides: ``key=value`` strings such as ``grid.0.seeds=4``. The value is TOML; it is text where that is what
+            the key takes, or where it is not TOML.
 
     Returns:
         The study, and where it came from.
@@ -63,8 +66,9 @@ def load_study(study: str | Path | Mapping[str, Any], overrides: Sequence[str] =
         source, data = Source("study", Path.cwd()), json.loads(json.dumps(study, default=str))
     else:
         source, data = _read(study)
-    for override in overrides:
-        _override(source, data, override)
+    refused = [error for override in overrides if (error := _override(source, data, override))]
+    if refused:
+        raise ConfigError("\n".join(refused))
     if strange := _not_finite(data):
         raise source.error(*(f"{key}: expected a finite number." for key in strange))
     try:
@@ -73,7 +77,8 @@ def load_study(study: str | Path | Mapping[str, Any], overrides: Sequence[str] =
         details = error.errors()
         # A list whose parts are all wrong is also too short: only the parts are worth a line.
         deeper = {detail["loc"][:depth] for detail in details for depth in range(len(detail["loc"]))}
-        raise source.error(*(_problem(dict(d)) for d in details if d["loc"] not in deeper)) from None
+        problems = [_problem(dict(d)) for d in details if d["loc"] not in deeper]
+        raise source.error(*problems, *_part_problems(data, source.folder)) from None
 
 
 def _read(study: str | Path) -> tuple[Source, dict[str, Any]]:
@@ -92,8 +97,10 @@ def _read(study: str | Path) -> tuple[Source, dict[str, Any]]:
             content = path.read_bytes()
         except OSError as error:
             raise ConfigError(f"{path}: cannot be read ({error.strerror}); expected a study's TOML file.") from None
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ConfigError(f"{source.name}: not TOML: it is UTF-16 text; save it as UTF-8.")
     try:
-        return source, tomllib.loads(content.decode())
+        return source, tomllib.loads(content.decode("utf-8-sig"))  # Windows editors put a mark before the first line
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ConfigError(f"{source.name}:{line}: not TOML: it is not UTF-8 text.") from None
@@ -103,41 +110,92 @@ def _read(study: str | Path) -> tuple[Source, dict[str, Any]]:
         raise ConfigError(f"{source.name}:{line}: not TOML: {error}.") from None
 
 
-def _override(source: Source, data: Any, override: str) -> None:
+def _override(source: Source, data: Any, override: str) -> str | None:
+    """Set one key of ``data``; what is wrong with it, ``None`` where nothing is."""
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
-        raise ConfigError(f"--set {override!r}: expected key=value, for example grid.0.seeds=4.")
-    *folders, last = key.strip().split(".")
-    for position, name in enumerate(folders):
-        opened = name == "measures" or (position == 0 and name == "engine") or "measures" in folders[:position]
-        if opened and isinstance(data, dict) and name not in data:
-            data[name] = {}
-        _check_step(source, override, data, name, ".".join(folders[:position]))
-        data = data[name if isinstance(data, dict) else int(name)]
+        return f"--set {override!r}: expected key=value, for example grid.0.seeds=4."
+    steps = key.strip().split(".")
+    place = data
+    for depth, name in enumerate(steps):
+        last = depth == len(steps) - 1
+        opened = name == "measures" or (depth == 0 and name == "engine") or "measures" in steps[:depth]
+        if opened and not last and isinstance(place, dict):
+            place.setdefault(name, {})
+        if problem := _wrong_step(place, name, ".".join(steps[:depth]), new=last):
+            return f"{source.name}: --set {override}: {problem}"
+        at = name if isinstance(place, dict) else int(name)
+        if last:
+            place[at] = _override_value(text, data, steps, source.folder)
+        else:
+            place = place[at]
+    return None
+
+
+def _wrong_step(place: Any, name: str, where: str, new: bool) -> str | None:
+    """Why a name leads nowhere in ``place``, which lies at ``where``; a new key of a table may be set."""
+    called = where or "the study"
+    if isinstance(place, dict):
+        if name in place or new:
+            return None
+        near = nearest_name(name, place)
+        hint = f" Did you mean {near!r}?" if near else ""
+        return f"{called} has no {name!r}.{hint} It has: {', '.join(place)}."
+    if isinstance(place, list):
+        if name.isdecimal() and int(name) < len(place):
+            return None
+        return f"{called} is a list; expected 0 … {len(place) - 1}, got {name!r}."
+    return f"{called} is a value and holds no {name!r}."
+
+
+def _override_value(text: str, data: Any, steps: Sequence[str], folder: Path) -> Any:
+    """The text as TOML, or as it stands where it is not TOML or where the key takes text and nothing like it."""
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        value = text
-    if isinstance(data, dict):
-        data[last] = value
-    else:
-        _check_step(source, override, data, last, ".".join(folders))
-        data[int(last)] = value
+        return text
+    if isinstance(value, str):
+        return value
+    hint = _key_type(data, steps, folder)
+    return text if not fits(value, hint) and fits(text, hint) else value
 
 
-def _check_step(source: Source, override: str, data: Any, name: str, where: str) -> None:
-    """Refuse a name that leads nowhere in ``data``."""
-    place = where or "the study"
-    if isinstance(data, dict):
-        if name not in data:
-            near = nearest_name(name, data)
-            hint = f" Did you mean {near!r}?" if near else ""
-            raise source.error(f"--set {override}: {place} has no {name!r}.{hint} It has: {', '.join(data)}.")
-    elif isinstance(data, list):
-        if not name.isdecimal() or int(name) >= len(data):
-            raise source.error(f"--set {override}: {place} is a list; expected 0 … {len(data) - 1}, got {name!r}.")
-    else:
-        raise source.error(f"--set {override}: {place} is a value and holds no {name!r}.")
+def _key_type(data: Any, steps: Sequence[str], folder: Path) -> Any:
+    """The annotation of a key of a study, ``Any`` where it has none."""
+    match list(steps):
+        case ["grid", index, role, place, name] if role in ROLES:
+            choice = data["grid"][int(index)][role][int(place)]
+            if name in Choice.model_fields:
+                return Choice.model_fields[name].annotation
+            return option_type(role, choice, name, folder)
+        case ["grid", _, name]:
+            fields = Grid.model_fields
+        case ["engine", name]:
+            fields = Engine.model_fields
+        case ["measures", name]:
+            fields = Measures.model_fields
+        case [name]:
+            fields = Study.model_fields
+        case _:
+            return Any
+    return fields[name].annotation if name in fields else Any
+
+
+def _part_problems(data: Any, folder: Path) -> list[str]:
+    """What is wrong with the options of targets, architectures and explorers, in a study that is no study yet."""
+    grids = data.get("grid") if isinstance(data, dict) else None
+    problems = []
+    for index, grid in enumerate(grids if isinstance(grids, list) else ()):
+        for role in ROLES if isinstance(grid, dict) else ():
+            choices = grid.get(role)
+            for place, given in enumerate(choices if isinstance(choices, list) else ()):
+                try:
+                    make_part(role, Choice.model_validate_json(json.dumps(given, default=str), strict=True), folder)
+                except ValidationError:
+                    continue  # is among the problems of the study itself
+                except InputError as error:
+                    problems += part_problems(f"grid.{index}.{role}.{place}", error)
+    return problems
 
 
 def _problem(detail: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from allroads.errors import InputError
+from allroads.imported import reason
 
 _ASKED_TWICE = 8
 
@@ -95,7 +96,7 @@ def evaluate(
     except InputError as error:
         if alone is None:
             raise
-        raise InputError(f"{error} With one example alone it failed too: {_brief(alone)}.") from alone
+        raise InputError(f"{error} With one example alone it failed too: {reason(alone)}.") from alone
     few = slice(None, _ASKED_TWICE)
     again = ask(where, function, examples, batch) if vectorised else ask(where, function, examples[few], None)
     if any(not _same(a, b) for a, b in zip(answers[few], again[few], strict=True)):
@@ -136,11 +137,7 @@ def _ask_batch(where: str, function: Callable[[Any], Any], examples: Sequence[An
 
 
 def _failed(where: str, what: str, error: Exception) -> InputError:
-    return InputError(f"{where}: the function failed on {what}: {_brief(error)}; mend it, or the inputs it is given.")
-
-
-def _brief(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    return InputError(f"{where}: the function failed on {what}: {reason(error)}; fix it, or its inputs.")
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from allroads.errors import InputError
-from allroads.imported import imported
+from allroads.imported import imported, reason
 from allroads.targets.target import Target
 
 
@@ -30,7 +30,7 @@ def factory(*, path: str, **options: Any) -> Target:
     try:
         target = make(**options)
     except Exception as error:
-        raise InputError(f"{path}(**{options}) failed: {type(error).__name__}: {error}.") from error
+        raise InputError(f"{path} failed: {reason(error)}.") from error
     if not isinstance(target, Target):
         raise InputError(f"{path} gave {type(target).__name__}; it must give an allroads.Target.")
     return target

@@ -128,7 +128,7 @@ def _read_table(table: Any) -> np.ndarray:
 
 
 def _check_group(table: np.ndarray) -> None:
-    remedy = "mend the table, or say group=false to learn it all the same"
+    remedy = "fix the table, or say group=false to learn it all the same"
     failure = associativity_failure(table)
     if failure is not None:
         x, g, y = failure

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from allroads.errors import InputError
+from allroads.imported import reason
 
 STATE_CAP = 1024
 """How many reachable states are explored before a machine counts as too large."""
@@ -130,7 +131,7 @@ def _ask(step: Callable[[Any, Any], tuple[Any, Any]], state: Any, symbol: Any) -
         hash((following, output))
     except Exception as error:
         raise InputError(
-            f"step({state!r}, {symbol!r}) failed: {type(error).__name__}: {error}; it must give the pair "
+            f"step({state!r}, {symbol!r}) failed: {reason(error)}; it must give the pair "
             "(next state, output), both hashable (numbers, texts, tuples)."
         ) from error
     return following, output

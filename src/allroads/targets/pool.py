@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from allroads.errors import InputError
+from allroads.imported import reason
 from allroads.targets.checks import fraction, generator, integer, numbers
 from allroads.targets.symbols import encode
 
@@ -275,7 +276,7 @@ def _draw(where: str, sampler: Sampler, rng: np.random.Generator, count: int) ->
         raise
     except Exception as error:
         raise InputError(
-            f"{where}: sampler(rng, {count}) failed: {type(error).__name__}: {error}; "
+            f"{where}: sampler(rng, {count}) failed: {reason(error)}; "
             "it is called with a numpy.random.Generator and a count."
         ) from error
     if drawn.ndim < 2 or len(drawn) != count:

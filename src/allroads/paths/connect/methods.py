@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from allroads.checks import check_choice, check_count
 from allroads.errors import InputError
@@ -11,6 +12,7 @@ from allroads.paths.connect.curves import BEZIER
 from allroads.paths.connect.expected import expected
 from allroads.paths.connect.geodesic import geodesic
 from allroads.paths.connect.method import CurveMethod
+from allroads.paths.connect.rounds import CurveOptions
 from allroads.paths.connect.short import short
 from allroads.paths.connect.star import star
 from allroads.pfmap.charts import CHARTS
@@ -126,3 +128,29 @@ METHODS: dict[str, type[CurveMethod]] = {
     method.name: method for method in (Bezier, Polygon, ShortPolygon, NudgedElasticBand, Geodesic, Star)
 }
 """By name."""
+
+
+def options_from_names(method: str = "bezier", **given: Any) -> dict[str, Any]:
+    """Arguments of :func:`~allroads.connect` from plain names and numbers, as a command line gives them.
+
+    Options of another method are refused; ``align`` and ``seed`` pass through.
+
+    Raises:
+        UnknownNameError: If there is no such method.
+        InputError: If the method has no such option, or a number is out of range.
+
+    Example:
+        >>> options_from_names("polygon", bends=3, steps=80)  # doctest: +NORMALIZE_WHITESPACE
+        {'method': Polygon(bends=3, samples=4),
+         'options': CurveOptions(steps=80, learning_rate=0.02, batch_size=256, points=61)}
+    """
+    check_choice("connecting method", method, METHODS)
+    own = {field.name: field for field in fields(METHODS[method])}
+    curve = {field.name for field in fields(CurveOptions)}
+    foreign = {name for kind in METHODS.values() for name in (field.name for field in fields(kind))} - set(own)
+    if wrong := sorted(foreign & set(given)):
+        raise InputError(f"{wrong[0]}: method {method!r} has no such option. Its options: {', '.join(own)}.")
+    chosen = METHODS[method](**{name: value for name, value in given.items() if name in own})
+    options = CurveOptions(**{name: value for name, value in given.items() if name in curve})
+    rest = {name: value for name, value in given.items() if name not in own and name not in curve}
+    return {"method": chosen, "options": options, **rest}

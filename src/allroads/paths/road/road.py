@@ -12,7 +12,7 @@ from allroads.paths.directness import directness
 from allroads.paths.road.behaviour import path_losses, path_values
 from allroads.paths.road.checks import check_memory, checked_chart, read_target
 from allroads.paths.road.follow import End, Followed, follow
-from allroads.paths.road.lift import Lifter, difference, make_lifter, norm
+from allroads.paths.road.lift import Lifter, difference, in_chart, make_lifter, norm
 from allroads.paths.road.options import RoadOptions
 from allroads.paths.road.result import Road
 from allroads.paths.stages import stages
@@ -85,7 +85,12 @@ def road(
         raise InputError("road: give exactly one of target (outputs) and target_params (a point of the same network).")
     params = problem.point(params)
     network, inputs = problem.network, problem.data.inputs
-    present = ParameterFunctionMap(network, inputs).values(params)
+    present = jax.eval_shape(ParameterFunctionMap(network, inputs).values, params)
+    coordinates = jax.eval_shape(in_chart(network, chart).apply, params, inputs).shape
+    if target_params is None:
+        goal = read_target(target, present.shape, coordinates, chart).ravel()
+    else:
+        target_params = problem.points(params, target_params)[1]
     check_memory(params, present, options.records, options.memory)
     lifter = make_lifter(network, params, inputs, chart, options.regularisation, options.dense, options.memory)
     start = lifter.values(params)
@@ -93,16 +98,12 @@ def road(
         raise InputError("road: the network's outputs at params are not finite; start from a point where they are.")
     stats: dict[str, Any] = {"ridge": lifter.ridge, "method": lifter.method}
     if target_params is not None:
-        target_params = problem.points(params, target_params)[1]
         goal = lifter.values(target_params)
         if not np.isfinite(goal).all():
             raise InputError(
                 "road: the network's outputs at target_params are not finite; give a point where they are."
             )
         stats["distance"] = float(norm(difference(target_params, params)))
-    else:
-        coordinates = jax.eval_shape(lifter.network.apply, params, lifter.inputs).shape
-        goal = read_target(target, present.shape, coordinates, chart).ravel()
     chord = float(np.linalg.norm(goal - start))
     rounding = np.finfo(present.dtype).eps * np.linalg.norm(np.abs(goal) + np.abs(start))
     if chord <= rounding:

@@ -48,10 +48,11 @@ class Chains:
     Args:
         count: Chains, run as one batch: an even number, at least 4, or with ``ladder=False`` any from 2. Default 8; 32
             up to 100 free parameters, 128 up to 20.
-        draws: Draws measured of each chain, in whole rounds of up to 50 (5 where parameters are many), rounded up.
-            Default: until the standard error is as small as ``precision`` asks.
-        burn_in: Draws of tuning at the last localisation, in whole rounds too; beyond 100 free parameters,
-            the second half of them in a metric that stays. Default 6 rounds, or 12.
+        draws: Draws measured of each chain, exactly. Default: until the standard error is as small as ``precision``
+            asks.
+        burn_in: Draws of tuning at the last localisation, rounded up to whole rounds where no round divides both this
+            number and ``draws``; beyond 100 free parameters, the second half of them in a metric that stays. Default 6
+            rounds, or 12.
         max_draws: Most draws measured where ``draws`` is absent. Default 40 rounds.
         metric: ``"curvature"``: directions are scaled by the curvature of the loss, layer by layer; ``"none"``.
         ladder: Whether chains come to the posterior from two sides, by levels of localisation and of temperature.
@@ -184,7 +185,7 @@ class Plan:
         draws: Draws per chain and round.
         burn_in: Draws of tuning at the last localisation; ``None``: as many rounds as are usual.
         rounds: Most rounds measured.
-        fixed: Whether exactly that many rounds are measured.
+        exactly: Draws measured of each chain where so many were asked for: all rounds are then run.
         batch: Examples per gradient of a stochastic sampler; ``None``: all.
         step_size: Of the sampler; ``None``: tuned.
         rotate: Whether the metric is made from curvature; else it is one number.
@@ -197,7 +198,7 @@ class Plan:
     draws: int
     burn_in: int | None
     rounds: int
-    fixed: bool
+    exactly: int | None
     batch: int | None
     step_size: float | None
     rotate: bool
@@ -238,20 +239,39 @@ def make_plan(
         if batch > examples:
             raise InputError(f"batch_size: the data have {examples} examples; got {batch}. Give at most {examples}.")
     usual, draws = next((count, draws) for limit, count, draws in SIZES if dimension <= limit)
-    draws = draws if chains.draws is None else min(draws, chains.draws)
+    draws = round_length(draws, chains.draws, chains.burn_in)
     return Plan(
         sampler=sampler.without_options(),
         chains=chains.count or usual,
         draws=draws,
         burn_in=chains.burn_in,
         rounds=math.ceil((chains.draws or chains.max_draws or MOST_ROUNDS * draws) / draws),
-        fixed=chains.draws is not None,
+        exactly=chains.draws,
         batch=None if batch == examples else batch,
         step_size=sampler.step_size,
         rotate=chains.metric == "curvature",
         precision=precision,
         ladder=chains.ladder,
     )
+
+
+def round_length(usual: int, draws: int | None, burn_in: int | None) -> int:
+    """Draws per round: a usual number or down to a third of it, so that whole rounds make what was asked for.
+
+    Where none does, rounds are as even as ``draws`` allows: the last draws of the last round are then left out, and
+    the burn-in is rounded up.
+
+    Example:
+        >>> round_length(20, 50, 50), round_length(20, 53, None), round_length(20, None, None), round_length(20, 7, 0)
+        (10, 18, 20, 7)
+    """
+    if draws is None and burn_in is None:
+        return usual
+    top = usual if draws is None else min(usual, draws)
+    asked = [number for number in (draws, burn_in) if number]
+    exact = (length for length in range(top, top // 3, -1) if all(number % length == 0 for number in asked))
+    even = top if draws is None else math.ceil(draws / math.ceil(draws / top))
+    return next(exact, even)
 
 
 def check_memory(free: FreeParameters, chains: int, memory: int) -> None:
@@ -278,7 +298,7 @@ def within_memory(plan: Plan, width: int, memory: int) -> Plan:
     """
     a_round = 8 * OBSERVED_COPIES * plan.chains * plan.draws * width
     allowed = memory // a_round
-    needed = plan.rounds if plan.fixed else min(plan.rounds, OBSERVED_ROUNDS)
+    needed = plan.rounds if plan.exactly else min(plan.rounds, OBSERVED_ROUNDS)
     if allowed < needed:
         raise MemoryBudgetError(
             f"{width} numbers seen at each of {plan.chains} × {needed * plan.draws} draws need about "

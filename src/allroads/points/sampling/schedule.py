@@ -95,7 +95,10 @@ def run_schedule(run: Run, observe: Observe | None = None, extra: Any = None) ->
         parts = [jax.tree.map(run.merge_groups, getattr(out, field)) for out in outs]
         return jax.tree.map(lambda *rounds: np.concatenate(rounds, axis=2), *parts)
 
-    energy, distance, observed = (gathered(measured, field) for field in ("energy", "distance", "observed"))
+    energy, distance, observed = (
+        jax.tree.map(lambda part: part[:, :, : plan.exactly], gathered(measured, field))
+        for field in ("energy", "distance", "observed")
+    )
     warmup = gathered(warm, "energy") if warm else energy[..., :0]
     records = []
     for i in range(run.points):
@@ -147,7 +150,7 @@ def _burn_in(run: Run) -> list[Draws]:
 
 
 def _falling(before: Draws, last: Draws) -> bool:
-    """Whether the energy is still on its way down at some site; a level left too early costs more at the next.
+    """Whether the energy is still on its way down at some site; a level left too early is hard to catch up.
 
     What chance would let it fall by is taken from the equilibrium, where the variance is about the mean, and a tenth
     of the draws: the spread of chains on their way says nothing.
@@ -181,7 +184,7 @@ def _measure(run: Run, observe: Observe | None, extra: Any) -> list[Draws]:
         if measured:
             run.tune_step(mean_acceptance(measured[-1]), gain=count**-0.5)
         measured.append(run.round(observe=observe, extra=extra))
-        if not run.plan.fixed and len(measured) >= 4 and len(measured) % 2 == 0:
+        if run.plan.exactly is None and len(measured) >= 4 and len(measured) % 2 == 0:
             energy = np.concatenate([run.merge_groups(out.energy) for out in measured], axis=2)
             if all(_enough(diagnose(chains), run.plan.precision) for chains in energy):
                 break

@@ -88,7 +88,7 @@ def _caption(quantity: str, held_out: bool) -> str:
         return f"Look for the step at which the curves {end}; nothing was held out here, so there is one kind of curve."
     if quantity == "accuracy":
         return (
-            "Look at the distance between blue and red: where red rises long after blue, "
+            "Look at the distance between blue and orange: where orange rises long after blue, "
             "a run first memorised its training examples and generalised later."
         )
     return (
