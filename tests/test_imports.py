@@ -8,8 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1] / "src" / "allroads"
 
 LAYERS = (
-    ("errors", "measurement", "imported"),
-    ("pfmap", "targets"),
+    ("errors", "checks", "status", "results", "imported"),
+    ("pfmap",),
+    ("targets",),
     ("networks", "explorers"),
     ("points", "paths", "programs"),
     ("atlas", "inspection"),

@@ -26,7 +26,7 @@ KEYS = {
     "loss": ["training loss", "held-out loss", "fitted", "generalised", "stopped early"],
     "roads": ["and", "<xor>", "start: ignorance", "target: the truth", "solid: certified", "dashed: not certified",
               "tick: one stage ends, the next begins"],
-    "directness": ["and", "<xor>", "hollow: never learned"],
+    "directness": ["and", "<xor>", "hollow: never fitted"],
     "barriers": ["0", "1.3", "barrier (loss)"],
     "agreement": ["75%", "100%", "probes answered alike"],
 }  # fmt: skip

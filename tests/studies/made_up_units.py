@@ -19,6 +19,9 @@ def a_run(target, network=None, params=None, steps=None, loss=None, name="a", se
         name=name, target=target, network=network, params=params, steps=steps, loss=loss or target.loss, seed=seed
     )
     run.need = needs.__getitem__
+    if network is not None:
+        run.problem = target.problem(network, run.loss)
+        run.held_out_problem = target.held_out_problem(network, run.loss)
     return run
 
 

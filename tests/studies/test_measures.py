@@ -7,7 +7,8 @@ import pytest
 from made_up_units import a_run, on_road, result, unit_of
 
 from allroads import Network, Target, explore
-from allroads.explorers.build import build_explorer
+from allroads.explorers.gd import GD
+from allroads.explorers.recording import Recording
 from allroads.studies.measures import certified, curves, directness, embedding, fit, pairs, stages, turning, values
 from allroads.studies.measures.fit import first_lasting
 from allroads.studies.summary import find
@@ -54,9 +55,8 @@ def test_scalars_of_gradient_descent_on_a_line():
     mean_square = float((DATA.train.inputs**2).mean())
     rate = 0.05
     held_out = (DATA.held_out.inputs, DATA.held_out.labels)
-    gd = build_explorer("gd", learning_rate=rate)
-    train = (DATA.train.inputs, DATA.train.labels)
-    run = explore(LINE, "mse", *train, gd, 1, steps=60, records=61, checkpoints=61, held_out=held_out)
+    record = Recording(records=61, checkpoints=61)
+    run = explore(DATA.problem(LINE), GD(learning_rate=rate), 1, steps=60, record=record, held_out=held_out)
     row, records = measured(run, DATA)
     contraction = 1 - 2 * rate * mean_square
     constant = DATA.baseline["train_loss"]
@@ -72,8 +72,7 @@ def test_scalars_of_gradient_descent_on_a_line():
 
 
 def test_a_run_that_does_not_move_has_no_directness_but_a_status():
-    still = build_explorer("gd", learning_rate=0.0)
-    run = explore(LINE, "mse", DATA.train.inputs, DATA.train.labels, still, 1, steps=3)
+    run = explore(DATA.problem(LINE), GD(learning_rate=0.0), 1, steps=3)
     row, records = measured(run, DATA)
     assert row["certified_share"] is None and row["certified_status"] == "degenerate"
     assert row["stages"] is None and records["certified"] == [None] * len(run.steps)
