@@ -112,6 +112,12 @@ class Status(StrEnum):
         "The direction left the kernel's range, a fold of the map, more outputs than parameters, or a zero kernel.",
         "Read reached and outside; choose another target, start or chart, a wider network, or a larger tolerance.",
     )
+    NOTHING_TO_LEARN = (
+        "nothing to learn",
+        "The target is constant: a constant output already attains the best loss.",
+        "Labels that are all equal, or a split that left one class in the training set.",
+        "Leave the target out, or check its labels and its training split.",
+    )
     NOT_APPLICABLE = (
         "not applicable",
         "The quantity has no meaning for this kind of output.",

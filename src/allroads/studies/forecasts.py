@@ -121,7 +121,7 @@ class ForecastJob:
 
     def _rows(self, learn: int) -> list[dict[str, Any]]:
         from allroads.explorers.samplers import SAMPLERS
-        from allroads.paths.learnability import learnability
+        from allroads.paths.learnability import LearnabilityOptions, learnability
 
         recipe = self.recipes[0]
         if recipe.explorer.kind in SAMPLERS:
@@ -131,18 +131,25 @@ class ForecastJob:
             targets = {name: build_target(own) for name, own in zip(self.targets, self.recipes, strict=True)}
             network = recipe.architecture.build(targets[self.targets[0]].interface)
             explorer = recipe.explorer.build()
-            asked = {"budget": recipe.steps, "learn": learn, "threshold": GOAL, "seed": recipe.seed}
+            asked = {"budget": recipe.steps, "learn": learn, "seed": recipe.seed}
+            options = LearnabilityOptions(threshold=GOAL)
             try:
-                found = learnability(network, None, targets, recipe.loss, explorer, **asked).table()
+                found = learnability(network, None, targets, recipe.loss, explorer, **asked, options=options).table()
             except _REFUSALS as error:
                 return [_refused(recipe, str(error) or type(error).__name__)] * len(targets)
         return [_row(recipe, targets[row["target"]], row) for row in found]
 
 
+_REASONS = {
+    Status.DIVERGED.value: "what the network gives at the start is not finite",
+    Status.NOTHING_TO_LEARN.value: "the target is constant",
+}
+
+
 @cache
 def _law() -> str:
     """A digest of the law that comes with the package; read as a file, so that nothing heavy is imported."""
-    file = resources.files("allroads") / "paths" / "learnability" / "law.json"
+    file = resources.files("allroads") / "paths" / "learnability" / "law" / "law.json"
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
@@ -162,7 +169,7 @@ def _row(recipe: Recipe, target: Target, found: Mapping[str, Any]) -> dict[str, 
         **{column: found[name] for column, name in BASELINES.items()},
         "outside": found["outside"],
         "status": found["status"],
-        "reason": "" if found["status"] == Status.OK else "what the network gives at the start is not finite",
+        "reason": _REASONS.get(found["status"], ""),
     }
 
 
@@ -210,13 +217,13 @@ def turned_out(predictions: pl.DataFrame, runs: pl.DataFrame, curves: pl.DataFra
     """
     import polars as pl
 
-    from allroads.paths.learnability.reached import reached
+    from allroads.paths.learnability.law.crossing import first_crossing
     from allroads.studies.tables import FORECASTS
 
     table = predictions.join(runs.select("run", *LABELS), on=LABELS, how="left", maintain_order="left_right")
     losses = {run[0]: part for run, part in curves.select("run", "step", "train_loss").group_by("run")}
     actual = [
-        None if run is None or goal is None else reached(*losses[run].sort("step")["step", "train_loss"], goal)
+        None if run is None or goal is None else first_crossing(*losses[run].sort("step")["step", "train_loss"], goal)
         for run, goal in table.select("run", "goal").iter_rows()
     ]
     table = table.with_columns(actual=pl.Series(actual, dtype=pl.Float64))
