@@ -1,9 +1,9 @@
-"""What the map shows of every target of the learnability table, computed once and kept.
+"""Simulations of every target of the learnability table, computed once and stored.
 
-    python benchmarks/learnability_features.py          # resumable; one file a map, domain, explorer, seed and point
+    python benchmarks/learnability_features.py          # resumable; one file per map, domain, explorer and seed
 
-The files lie in ``benchmarks/learnability/work/features``. What is kept does not depend on what an explorer does
-as gradients fall; ``Case.seen`` adds that.
+The files lie in ``benchmarks/learnability/work/features``. They do not depend on how an explorer responds to the norm
+of its gradients; ``Case.simulations`` adds that.
 """
 
 from __future__ import annotations
@@ -25,14 +25,23 @@ import numpy as np
 import polars as pl
 from learnability import loader
 
-from allroads.paths.learnability.boolean import boolean_baselines, boolean_rows
-from allroads.paths.learnability.hop import Hop
-from allroads.paths.learnability.hops import DEPTH, HOPS
-from allroads.paths.learnability.inal import inal
-from allroads.paths.learnability.kernel_size import compiled_kernel_size
-from allroads.paths.learnability.learnability import REGULARISATION, columns_of
-from allroads.paths.learnability.point import Sight, look, plain_spectra, repeated, sights
-from allroads.paths.learnability.spectrum import KRYLOV, ResidualSpectrum
+from allroads.paths.learnability.baselines.inal import inal
+from allroads.paths.learnability.baselines.kernel_alignment import kernel_alignment
+from allroads.paths.learnability.baselines.kernel_energy import kernel_energy
+from allroads.paths.learnability.baselines.kernel_norms import compiled_kernel_norms
+from allroads.paths.learnability.baselines.kernel_spectrum import kernel_spectra
+from allroads.paths.learnability.baselines.standardise import standardised_columns
+from allroads.paths.learnability.baselines.table import boolean_baselines
+from allroads.paths.learnability.baselines.truth_table import truth_table_rows
+from allroads.paths.learnability.simulate.linearised_path import MAX_SEGMENTS, SEGMENT_KRYLOV_STEPS
+from allroads.paths.learnability.simulate.residual_spectrum import KRYLOV_STEPS, ResidualSpectrum
+from allroads.paths.learnability.simulate.segment import LinearisedSegment
+from allroads.paths.learnability.simulate.target_simulation import (
+    TargetSimulation,
+    broadcast_params,
+    simulate_targets,
+    target_simulations,
+)
 
 FOLDER = loader.WORK / "features"
 
@@ -76,116 +85,125 @@ class Case:
         self.goals = np.array([self.domain.threshold(t) for t in self.targets])
         self.inputs = self.domain.inputs[self.domain.train]
         self.network = loader.network(name, domain)
-        self.print = hashlib.sha256(self.labels.tobytes() + self.inputs.tobytes()).hexdigest()[:16]
+        self.fingerprint = hashlib.sha256(self.labels.tobytes() + self.inputs.tobytes()).hexdigest()[:16]
 
-    def moves(self) -> Any:
+    def build_explorer(self) -> Any:
         return loader.explorer(self.explorer, self.name, self.domain.name)
 
     def key(self) -> tuple[Any, ...]:
         from learnability.rules import learning_rate
 
         rate = learning_rate(self.explorer, self.name, self.domain.name)
-        return self.domain.name, self.name, self.explorer, rate, self.print
+        return self.domain.name, self.name, self.explorer, rate, self.fingerprint
 
-    def look(self, points: Any, seed: int) -> list[Any]:
-        return look(
-            self.network, self.domain.loss, self.moves(), points, self.inputs, self.labels, self.goals, seed=seed
+    def simulate(self, points: Any, seed: int) -> list[Any]:
+        return simulate_targets(
+            self.network,
+            self.domain.loss,
+            self.build_explorer(),
+            points,
+            self.inputs,
+            self.labels,
+            self.goals,
+            seed=seed,
         )
 
     def start(self, seed: int) -> Any:
-        return repeated(loader.initial(self.name, self.domain.name, seed), len(self.targets))
+        return broadcast_params(loader.initial(self.name, self.domain.name, seed), len(self.targets))
 
     def initial(self, seed: int) -> dict[str, np.ndarray]:
-        """What is seen at the start."""
-        return packed(self.look(self.start(seed), seed))
+        """Simulations from the start, as arrays."""
+        return packed(self.simulate(self.start(seed), seed))
 
     def baselines(self, seed: int) -> dict[str, np.ndarray]:
         """Baselines of the plain kernel and of INAL (the same for every explorer)."""
-        spectra = plain_spectra(self.network, self.domain.loss, self.start(seed), self.inputs, self.labels)
+        spectra = kernel_spectra(self.network, self.domain.loss, self.start(seed), self.inputs, self.labels)
         start = loader.initial(self.name, self.domain.name, seed)
-        diagonal, norm = map(float, compiled_kernel_size(self.network)(start, self.inputs, jax.random.key(seed)))
-        columns = [columns_of(labels) for labels in self.labels]
+        diagonal, norm = map(float, compiled_kernel_norms(self.network)(start, self.inputs, jax.random.key(seed)))
+        columns = [standardised_columns(labels) for labels in self.labels]
         most = max(
             one.shape[1] for one in columns
         )  # not all targets have all classes; a column of zeros aligns with none
         columns = np.stack([np.pad(one, ((0, 0), (0, most - one.shape[1]))) for one in columns])
         return {
-            "energy": np.array([s.energy(REGULARISATION * diagonal) for s in spectra]),
-            "alignment": np.array([s.alignment() / norm for s in spectra]),
+            "energy": np.array([kernel_energy(s, diagonal) for s in spectra]),
+            "alignment": np.array([kernel_alignment(s, norm) for s in spectra]),
             "inal": np.array(inal(self.network, self.inputs, columns, draws=32), float),
         }
 
     def boolean(self) -> dict[str, np.ndarray]:
         """Baselines that look at the whole truth table."""
-        rows = boolean_rows(self.domain.inputs)
+        rows = truth_table_rows(self.domain.inputs)
         names = ("degree", "average sensitivity", "leap")
         if rows is None:
             return {name: np.full(len(self.targets), np.nan) for name in names}
         found = [boolean_baselines(rows, self.domain.labels(t)) for t in self.targets]
         return {name: np.array([one[name] for one in found]) for name in names}
 
-    def seen(self, seed: int) -> list[Sight] | None:
-        """The sights at a start, from what is kept; ``None`` where it has not been computed."""
-        arrays = stored("hops", *self.key(), seed)
+    def simulations(self, seed: int) -> list[TargetSimulation] | None:
+        """The simulations from a start, from the stored file; ``None`` where it has not been computed."""
+        arrays = stored("segments", *self.key(), seed)
         return (
             None
             if arrays is None
-            else unpacked(arrays, self.moves(), loader.initial(self.name, self.domain.name, seed))
+            else unpacked(arrays, self.build_explorer(), loader.initial(self.name, self.domain.name, seed))
         )
 
 
-def packed(seen: list[Sight]) -> dict[str, np.ndarray]:
-    """Sights as arrays; spectra are filled up with modes of no energy, hops with such as are not counted."""
-    shape = len(seen), HOPS
+def packed(simulations: list[TargetSimulation]) -> dict[str, np.ndarray]:
+    """Simulations as arrays; spectra are padded with modes of no energy, segments with ones that are not counted."""
+    shape = len(simulations), MAX_SEGMENTS
     arrays = {
-        **{field: np.zeros((len(seen), KRYLOV)) for field in ResidualSpectrum._fields},
-        **{f"hop {field}": np.zeros((*shape, DEPTH)) for field in ResidualSpectrum._fields},
-        **{f"hop {field}": np.zeros(shape) for field in Hop._fields[1:]},
-        "hops": np.array([len(sight.hops) for sight in seen]),
-        "loss": np.array([sight.loss for sight in seen]),
-        "size": np.array([sight.size for sight in seen]),
+        **{field: np.zeros((len(simulations), KRYLOV_STEPS)) for field in ResidualSpectrum._fields},
+        **{f"segment {field}": np.zeros((*shape, SEGMENT_KRYLOV_STEPS)) for field in ResidualSpectrum._fields},
+        **{f"segment {field}": np.zeros(shape) for field in LinearisedSegment._fields[1:]},
+        "segments": np.array([len(one.segments) for one in simulations]),
+        "loss": np.array([one.loss for one in simulations]),
+        "size": np.array([one.params_norm_squared for one in simulations]),
     }
-    for t, sight in enumerate(seen):
-        for field, part in sight.spectrum._asdict().items():
+    for t, one in enumerate(simulations):
+        for field, part in one.spectrum._asdict().items():
             arrays[field][t, : len(part)] = part
-        for k, hop in enumerate(sight.hops):
-            for field, part in hop.spectrum._asdict().items():
-                arrays[f"hop {field}"][t, k, : len(part)] = part
-            for field in Hop._fields[1:]:
-                arrays[f"hop {field}"][t, k] = getattr(hop, field)
+        for k, segment in enumerate(one.segments):
+            for field, part in segment.spectrum._asdict().items():
+                arrays[f"segment {field}"][t, k, : len(part)] = part
+            for field in LinearisedSegment._fields[1:]:
+                arrays[f"segment {field}"][t, k] = getattr(segment, field)
     return arrays
 
 
-def unpacked(arrays: dict[str, np.ndarray], explorer: Any, params: Any, most: int = HOPS) -> list[Sight]:
-    """The sights that :func:`packed` stored, as if there were so many hops at most."""
-    columns = [arrays[f"hop {field}"] for field in (*ResidualSpectrum._fields, *Hop._fields[1:])]
-    ways = [
+def unpacked(
+    arrays: dict[str, np.ndarray], explorer: Any, params: Any, most: int = MAX_SEGMENTS
+) -> list[TargetSimulation]:
+    """The simulations that :func:`packed` stored, with so many segments at most."""
+    columns = [arrays[f"segment {field}"] for field in (*ResidualSpectrum._fields, *LinearisedSegment._fields[1:])]
+    paths = [
         tuple(
-            Hop(ResidualSpectrum(*hop[:2]), *map(float, hop[2:]))
-            for hop in zip(*(row[:count] for row in rows), strict=True)
+            LinearisedSegment(ResidualSpectrum(*segment[:2]), *map(float, segment[2:]))
+            for segment in zip(*(row[:count] for row in rows), strict=True)
         )
-        for *rows, count in zip(*columns, np.minimum(arrays["hops"], most), strict=True)
+        for *rows, count in zip(*columns, np.minimum(arrays["segments"], most), strict=True)
     ]
     spectra = [ResidualSpectrum(*rows) for rows in zip(*(arrays[f] for f in ResidualSpectrum._fields), strict=True)]
-    return sights(explorer, params, arrays["loss"], spectra, ways, arrays["size"])
+    return target_simulations(explorer, params, arrays["loss"], spectra, paths, arrays["size"])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--domain", action="append")
-    parser.add_argument("--stage", choices=("hops", "baselines"), action="append")
+    parser.add_argument("--stage", choices=("segments", "baselines"), action="append")
     arguments = parser.parse_args()
     runs = loader.runs()
     everything = [c for c in combinations(runs) if not arguments.domain or c[0] in arguments.domain]
     seeds = sorted(runs["seed"].unique())
-    for stage in arguments.stage or ("hops", "baselines"):
+    for stage in arguments.stage or ("segments", "baselines"):
         for combination in everything:
             case = Case(*combination)
             for seed in seeds:
-                if stage == "hops":
-                    stored("hops", *case.key(), seed, compute=lambda c=case, s=seed: c.initial(s))
+                if stage == "segments":
+                    stored("segments", *case.key(), seed, compute=lambda c=case, s=seed: c.initial(s))
                 else:
-                    key = case.domain.name, case.name, case.print, seed
+                    key = case.domain.name, case.name, case.fingerprint, seed
                     stored("baselines", *key, compute=lambda c=case, s=seed: c.baselines(s))
 
 

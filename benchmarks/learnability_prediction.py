@@ -28,11 +28,11 @@ from learnability import loader
 from learnability.scores import calibration, folds, scores, threshold
 from learnability_features import Case, combinations, of, stored
 
-import allroads.paths.learnability as home
-from allroads.paths.learnability.calibration import Calibration, calibrate
-from allroads.paths.learnability.features import FEATURES, features
-from allroads.paths.learnability.hops import DEPTH
-from allroads.paths.learnability.learned_first import spread_out
+import allroads.paths.learnability.law as home
+from allroads.paths.learnability.law.calibration import Calibration, calibrate
+from allroads.paths.learnability.law.features import FEATURES, features
+from allroads.paths.learnability.law.pilot_runs import evenly_spaced
+from allroads.paths.learnability.simulate.linearised_path import SEGMENT_KRYLOV_STEPS
 
 RESULT = Path(__file__).parent / "results" / "learnability_prediction.json"
 SHARE, SIX = 1 / 20, 6
@@ -48,10 +48,10 @@ def table(runs: pl.DataFrame) -> dict[str, np.ndarray]:
     for domain, name, explorer in combinations(runs):
         case, cells = Case(domain, name, explorer), of(runs, domain, name, explorer)
         seeds = sorted(runs["seed"].unique())
-        starts = [case.seen(seed) for seed in seeds]
+        starts = [case.simulations(seed) for seed in seeds]
         if any(one is None for one in starts):
             continue
-        plain = [stored("baselines", domain, name, case.print, seed) for seed in seeds]
+        plain = [stored("baselines", domain, name, case.fingerprint, seed) for seed in seeds]
         index = {target: i for i, target in enumerate(case.targets)}
         steps = np.full((len(index), len(seeds)), np.nan)
         facts = {key: np.full(len(index), np.nan) for key in ("directness", "stage_count")}
@@ -71,16 +71,16 @@ def table(runs: pl.DataFrame) -> dict[str, np.ndarray]:
             "group": np.full(len(index), f"{domain} | {name} | {explorer}"),
             "budget": np.full(len(index), float(cells["budget"].max())),
             "steps": steps,
-            "features": np.mean([[features(s) for s in seen] for seen in starts], axis=0),
+            "features": np.mean([[features(s) for s in one] for one in starts], axis=0),
             **{
-                key: np.exp(np.mean([[np.log(np.clip(own(s), 1e-2, 1e9)) for s in seen] for seen in starts], axis=0))
+                key: np.exp(np.mean([[np.log(np.clip(own(s), 1e-2, 1e9)) for s in one] for one in starts], axis=0))
                 for key, own in {
                     "hitting": lambda s: s.steps,
-                    "ahead": lambda s: s.steps_ahead,
+                    "ahead": lambda s: s.path_steps,
                     "road": lambda s: s.road,
                 }.items()
             },
-            "hops": np.mean([[len(s.hops) for s in seen] for seen in starts], axis=0),
+            "segments": np.mean([[len(s.segments) for s in one] for one in starts], axis=0),
             **facts,
         }
         unknown = dict.fromkeys(("energy", "alignment", "inal"), np.full(len(index), np.nan))
@@ -108,7 +108,7 @@ class Predictions:
         for group in np.unique(rows["group"]):
             own = np.flatnonzero(rows["group"] == group)
             name, explorer = rows["map"][own[0]], rows["explorer"][own[0]]
-            first = own[spread_out(rows["features"][own, 0], many or max(1, int(SHARE * len(own))))]
+            first = own[evenly_spaced(rows["features"][own, 0], many or max(1, int(SHARE * len(own))))]
             self.first[first] = True
             taken = np.minimum(rows["steps"], rows["budget"][:, None])
             self.share[group] = float(taken[first].sum() / taken[own].sum())
@@ -122,7 +122,7 @@ class Predictions:
                 for family in np.unique(rows["family"][of_part]):
                     runs = first[rows["family"][first] != family]
                     target = of_part[rows["family"][of_part] == family]
-                    self.after[target] = predicted(law.given(*as_runs(rows, runs)), rows, target)
+                    self.after[target] = predicted(law.conditioned_on(*as_runs(rows, runs)), rows, target)
 
 
 def as_runs(rows: dict[str, np.ndarray], chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -138,10 +138,10 @@ def predicted(law: Calibration, rows: dict[str, np.ndarray], chosen: np.ndarray)
 
 
 def fitted(rows: dict[str, np.ndarray], chosen: np.ndarray, **options: Any) -> Calibration:
-    """A law fitted to the chosen rows, every seed a run; on average it takes the steps ahead at their word."""
+    """A law fitted to the chosen rows, every seed a run; its mean is the simulated steps."""
     x, steps, learned = as_runs(rows, chosen)
     groups = np.repeat(rows["group"][chosen], rows["steps"].shape[1])
-    return calibrate(x, steps, learned, groups, names=FEATURES, at_its_word="ahead", **options)
+    return calibrate(x, steps, learned, groups, names=FEATURES, offset="simulated steps", **options)
 
 
 def show(name: str, found: dict[str, Any]) -> None:
@@ -207,7 +207,7 @@ def main() -> None:
         "maps": {d: sorted(set(rows["map"][rows["domain"] == d].tolist())) for d in np.unique(rows["domain"])},
         "cost of those learned first": costs(found),
         "cost of six": costs(six),
-        "cost of looking ahead": looking(rows),
+        "cost of looking ahead": simulation_cost(rows),
         "start": every_score(rows, found.start, everyone),
         "after": every_score(rows, found.after, ~found.first),
         "after six": every_score(rows, six.after, ~six.first),
@@ -236,13 +236,13 @@ def costs(found: Predictions) -> dict[str, float]:
     }
 
 
-def looking(rows: dict[str, np.ndarray]) -> dict[str, float]:
-    """What the look ahead costs by domain, in gradients of all examples, as a share of those of learning.
+def simulation_cost(rows: dict[str, np.ndarray]) -> dict[str, float]:
+    """Cost of the simulation by domain, in gradients of all examples, as a share of those of learning.
 
-    An evaluation is a third of a gradient, a product with J or Jᵀ two thirds: a hop takes ``DEPTH`` products with J Jᵀ,
-    a gradient at either end, and some four tries of a product and an evaluation.
+    An evaluation is a third of a gradient, a product with J or Jᵀ two thirds. A segment takes
+    ``SEGMENT_KRYLOV_STEPS`` products with J Jᵀ, a gradient at either end, and some four products with evaluations.
     """
-    gradients = rows["hops"] * ((4 * DEPTH + 4 * 3) / 3 + 2)
+    gradients = rows["segments"] * ((4 * SEGMENT_KRYLOV_STEPS + 4 * 3) / 3 + 2)
     steps = np.minimum(rows["steps"], rows["budget"][:, None]).mean(axis=1)
     own = {domain: (rows["domain"] == domain) & (rows["map"] != LINEAR) for domain in np.unique(rows["domain"])}
     return {domain: float(gradients[chosen].sum() / steps[chosen].sum()) for domain, chosen in own.items()}

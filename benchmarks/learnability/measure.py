@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from allroads import Status, directness, stages, turning
-from allroads.paths.learnability.reached import reached
+from allroads.paths.learnability.law.crossing import first_crossing
 
 from .train import Seen
 
@@ -28,7 +28,7 @@ def measured(seen: Seen, member: int, facts: dict[str, Any]) -> dict[str, Any]:
     learned = bool(below.size)
     length = int(below[0]) + 1 if learned else length
     losses, steps, last = losses[:length], seen.steps[:length], length - 1
-    when = reached(steps, losses, facts["threshold"])
+    when = first_crossing(steps, losses, facts["threshold"])
     outcome = {
         "steps_to_learn": when,
         "learned": learned,

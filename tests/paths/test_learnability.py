@@ -12,9 +12,9 @@ from allroads.errors import UnknownNameError
 from allroads.explorers.gd import GD
 from allroads.explorers.recording import Recording
 from allroads.networks.mlp import mlp
-from allroads.paths.learnability import learnability
-from allroads.paths.learnability.calibration import Calibration, calibrate, shipped
-from allroads.paths.learnability.features import FEATURES
+from allroads.paths.learnability import LearnabilityOptions, learnability
+from allroads.paths.learnability.law.calibration import Calibration, calibrate, default_calibration
+from allroads.paths.learnability.law.features import FEATURES
 from allroads.status import ForecastStatus
 
 CUBE = 1.0 - 2.0 * (np.arange(16)[:, None] >> np.arange(4) & 1)
@@ -23,14 +23,15 @@ LINE = mlp((4,), 1, widths=())
 
 
 def believing():
-    """A law that takes the steps ahead at their word."""
+    """A law whose mean is the simulated steps."""
     nothing = ((0.0, 0.0), (0.0, 0.0))
     return Calibration(FEATURES, (0.0,), (1.0,), (-99.0,), (999.0,), (0.0, 1.0), nothing, 0.2, {})
 
 
 def forecast(targets, network=NETWORK, inputs=CUBE, loss="mse", explorer="gd", **options):
-    known = {"draws": 4, "calibration": believing(), "seeds": 2} | options
-    return learnability(network, inputs, targets, loss, explorer, **known)
+    method = {"draws": 4, "calibration": believing(), "seeds": 2}
+    method |= {name: options.pop(name) for name in ("threshold", "seeds", "draws", "calibration") if name in options}
+    return learnability(network, inputs, targets, loss, explorer, **options, options=LearnabilityOptions(**method))
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +52,10 @@ def test_every_row_has_all_that_was_promised(found):
     assert parity.baselines["leap"] == parity.baselines["degree"] == 4
     assert bit.baselines["kernel alignment"] > parity.baselines["kernel alignment"]
     assert bit.baselines["yᵀK⁻¹y"] < parity.baselines["yᵀK⁻¹y"]
-    assert flat.status == ForecastStatus.DEGENERATE and flat.order == 3 and np.isnan(flat.probability)
-    assert "degenerate" in str(found) and found.table()[2]["steps"] is None
+    assert flat.status == ForecastStatus.NOTHING_TO_LEARN and flat.order == 3 and np.isnan(flat.probability)
+    assert "constant" in flat.status.meaning and "labels" in flat.status.remedy
+    assert flat.baselines["hitting time"].status == ForecastStatus.NOTHING_TO_LEARN
+    assert "nothing to learn" in str(found) and found.table()[2]["steps"] is None
 
 
 def test_half_of_the_chance_lies_at_the_predicted_steps(found):
@@ -104,7 +107,7 @@ def test_what_is_learned_first_is_not_predicted_but_known():
 
 
 def test_what_is_learned_first_corrects_the_law_for_the_others():
-    """A law that is wrong by a factor 3 for every map is mended by one target of a linear map."""
+    """A law that is wrong by a factor 3 for every map is corrected by one target of a linear map."""
     law = doubting()
     wrong = replace(law, mean=(np.log(3.0), *law.mean[1:]))
     targets = {"one": CUBE[:, 0], "two": CUBE[:, 1], "sum": (CUBE[:, 0] + CUBE[:, 2]) / 2**0.5}
@@ -125,8 +128,8 @@ def test_targets_that_take_too_long_are_known_to_take_longer():
     """Runs that were cut short move the law towards more steps, and say nothing of how many."""
     law = doubting()
     x = np.full((2, 1), np.log(100.0))
-    later = law.given(x, [1000.0, 1000.0], [False, False])
-    exactly = law.given(x, [1000.0, 1000.0], [True, True])
+    later = law.conditioned_on(x, [1000.0, 1000.0], [False, False])
+    exactly = law.conditioned_on(x, [1000.0, 1000.0], [True, True])
     means = [float(one.log_steps(x[0])[0]) for one in (law, exactly, later)]
     assert means[0] < np.log(110) and means[1] == pytest.approx(np.log(1000), abs=0.1) and means[2] > means[1]
 
@@ -205,26 +208,26 @@ def test_a_law_survives_its_file_and_refuses_what_it_cannot_fit(planted):
             calibrate(*bad, names=("a", "b"))
 
 
-def test_a_law_takes_a_feature_at_its_word(planted):
+def test_a_law_has_an_offset(planted):
     """Its mean is that feature, whatever the runs say; how far they stray from it is the covariance."""
     x, steps, learned, groups = planted
-    law = calibrate(x, steps, learned, groups, names=("a", "b"), at_its_word="b")
+    law = calibrate(x, steps, learned, groups, names=("a", "b"), offset="b")
     for at in ([0.0, 3.0], [2.0, 5.0]):
         mean, doubt = law.log_steps(at)
         assert mean == pytest.approx(at[1], abs=1e-9)
         assert doubt > abs(4 + at[0] - 0.5 * at[1] - at[1]) / 3  # a truth three deviations away at most
     with pytest.raises(InputError, match="no feature is named 'c'; there are a, b"):
-        calibrate(x, steps, learned, groups, names=("a", "b"), at_its_word="c")
+        calibrate(x, steps, learned, groups, names=("a", "b"), offset="c")
 
 
 def test_a_law_over_what_is_not_known_of_a_target_is_refused():
     other = replace(believing(), features=("degree",))
-    with pytest.raises(InputError, match="asks for degree; what is known of a target is ahead"):
+    with pytest.raises(InputError, match="asks for degree; what is known of a target is simulated steps"):
         forecast({"bit": CUBE[:, 0]}, calibration=other)
 
 
-def test_the_law_that_comes_along_takes_the_steps_ahead_at_their_word():
-    law = shipped()
+def test_the_law_that_comes_along_has_the_simulated_steps_as_its_mean():
+    law = default_calibration()
     assert law.features == FEATURES and law.provenance["rows"] > 7000 and 0.05 < law.noise < 0.5
     for steps in (10.0, 300.0, 1e5):
         mean, doubt = law.log_steps([np.log(steps)])

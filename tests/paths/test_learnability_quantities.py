@@ -14,16 +14,19 @@ from allroads.explorers.adam import Adam
 from allroads.explorers.gd import GD
 from allroads.explorers.muon import Muon
 from allroads.networks.mlp import mlp
-from allroads.paths.learnability.boolean import boolean_baselines, boolean_rows
-from allroads.paths.learnability.eigenlearning import eigenlearning
-from allroads.paths.learnability.hitting_time import hitting_time
-from allroads.paths.learnability.hop import Hop, slopes_along
-from allroads.paths.learnability.inal import inal
-from allroads.paths.learnability.kernel_size import compiled_kernel_size
-from allroads.paths.learnability.pace import own_steps
-from allroads.paths.learnability.point import look, plain_spectra, repeated
-from allroads.paths.learnability.single_mode import time_to
-from allroads.paths.learnability.spectrum import ResidualSpectrum, lanczos
+from allroads.paths.learnability.baselines.eigenlearning import eigenlearning
+from allroads.paths.learnability.baselines.inal import inal
+from allroads.paths.learnability.baselines.kernel_norms import compiled_kernel_norms
+from allroads.paths.learnability.baselines.kernel_spectrum import kernel_spectra
+from allroads.paths.learnability.baselines.table import boolean_baselines
+from allroads.paths.learnability.baselines.truth_table import truth_table_rows
+from allroads.paths.learnability.simulate.hitting_time import hitting_time
+from allroads.paths.learnability.simulate.loss_flow import identity_kernel_flow
+from allroads.paths.learnability.simulate.optimizer_steps import optimizer_steps
+from allroads.paths.learnability.simulate.residual_spectrum import ResidualSpectrum
+from allroads.paths.learnability.simulate.segment import LinearisedSegment, gradient_norms_along
+from allroads.paths.learnability.simulate.target_simulation import Resolution, broadcast_params, simulate_targets
+from allroads.pfmap.lanczos import lanczos
 from allroads.pfmap.losses import resolve_loss
 
 
@@ -43,11 +46,13 @@ def linear_case():
     return inputs, labels.T, np.full(4, 1e-2) * (labels**2).mean(axis=0)
 
 
-def look_along_the_line(inputs, labels, goals, rate=0.3):
-    """A start of the linear network, and what it shows of each target under gradient descent."""
+def simulate_the_line(inputs, labels, goals, rate=0.3):
+    """A start of the linear network, and the simulation of each target under gradient descent."""
     with float64():
         start = np.asarray(LINE.init(jax.random.key(3)))
-        return start, look(LINE, "mse", GD(learning_rate=rate), repeated(start, len(labels)), inputs, labels, goals)
+        return start, simulate_targets(
+            LINE, "mse", GD(learning_rate=rate), broadcast_params(start, len(labels)), inputs, labels, goals
+        )
 
 
 def descend(inputs, y, w, rate, goal):
@@ -61,17 +66,19 @@ def descend(inputs, y, w, rate, goal):
 
 def test_a_linear_network_takes_the_predicted_steps(linear_case):
     inputs, labels, goals = linear_case
-    start, seen = look_along_the_line(inputs, labels, goals)
+    start, seen = simulate_the_line(inputs, labels, goals)
     actual = [descend(inputs, y, start, 0.3, goal) for y, goal in zip(labels, goals, strict=True)]
     assert min(actual) > 30 and max(actual) > 1.5 * min(actual)
-    assert [math.ceil(sight.steps) for sight in seen] == pytest.approx(actual, abs=1)
+    assert [math.ceil(sight.hitting_time) for sight in seen] == pytest.approx(actual, abs=1)
 
 
 def test_what_a_linear_network_cannot_say_is_never_reached():
     inputs = np.array([[1.0, 0], [1.0, 0], [0, 1.0]])
     line = Network(lambda key: jnp.zeros(2), lambda w, x: (x @ w)[:, None])
     odd = np.array([[1.0, -1.0, 0.0]])
-    assert look(line, "mse", GD(), np.zeros((1, 2)), inputs, odd, np.array([0.05]))[0].steps == math.inf
+    assert (
+        simulate_targets(line, "mse", GD(), np.zeros((1, 2)), inputs, odd, np.array([0.05]))[0].hitting_time == math.inf
+    )
 
 
 def test_kernel_descent_is_followed_to_a_step():
@@ -86,28 +93,30 @@ def test_kernel_descent_is_followed_to_a_step():
 MODE = ResidualSpectrum(np.array([1e-3]), np.array([3.0]))
 
 
-def one_hop(spectrum, level):
-    return (Hop(spectrum, level, 2.0, 0.0, 1.0, 0.0),)
+def one_segment(spectrum, level):
+    return (LinearisedSegment(spectrum, level, 2.0, 0.0, 1.0, 0.0),)
 
 
 @pytest.mark.parametrize("level", [0.5, 1e-2, 1e-4])
-def test_the_pace_of_gradient_descent_is_the_hitting_time(level):
+def test_the_steps_of_gradient_descent_are_the_hitting_time(level):
     for explorer in (GD(learning_rate=0.2), GD(learning_rate=1e-4)):
-        found = own_steps(explorer, {"w": np.zeros((3, 2)), "b": np.zeros(2)}, [one_hop(MODE, level)])[0]
+        found = optimizer_steps(explorer, {"w": np.zeros((3, 2)), "b": np.zeros(2)}, [one_segment(MODE, level)])[0]
         assert found == pytest.approx(hitting_time(MODE, level), rel=1e-3)
 
 
-def test_the_pace_of_a_step_of_one_length_is_the_way_over_it():
-    """The way to e^(−x) of one mode is 1 − e^(−x) of what x steps of the first length would go."""
+def test_the_steps_of_a_normalised_update_are_the_path_over_its_length():
+    """The path to e^(−x) of one mode is 1 − e^(−x) of what x steps as large as the first would cover."""
     for level in (0.25, 1e-2):
         flow = hitting_time(MODE, level)
         rate = -math.log(1 - 1e-3)
-        found = own_steps(Muon(momentum=0.0, nesterov=False), {"w": np.zeros((3, 2))}, [one_hop(MODE, level)])[0]
+        found = optimizer_steps(
+            Muon(momentum=0.0, nesterov=False), {"w": np.zeros((3, 2))}, [one_segment(MODE, level)]
+        )[0]
         assert found == pytest.approx((1 - math.exp(-rate * flow)) / rate, rel=0.02)
 
 
 @pytest.mark.parametrize("x64", [False, True])
-def test_the_pace_of_adam_is_that_of_adam_on_a_parabola(x64):
+def test_the_steps_of_adam_are_those_of_adam_on_a_parabola(x64):
     """From w = 1 with η = 1e-3 the first steps contract by 1e-3; afterwards Adam remembers larger gradients."""
     w, mean, square, step = 1.0, 0.0, 0.0, 0
     actual = {}
@@ -119,14 +128,17 @@ def test_the_pace_of_adam_is_that_of_adam_on_a_parabola(x64):
             if w <= end:
                 actual.setdefault(end, step)
     with float64() if x64 else contextlib.nullcontext():
-        found = own_steps(Adam(learning_rate=1e-3), np.zeros(1), [one_hop(MODE, end**2) for end in actual])
+        found = optimizer_steps(Adam(learning_rate=1e-3), np.zeros(1), [one_segment(MODE, end**2) for end in actual])
     assert found == pytest.approx(list(actual.values()), rel=0.01)
     assert found[-1] < 0.6 * hitting_time(MODE, 0.03**2)  # gradient descent would slow down
 
 
-def test_the_pace_of_what_is_never_reached_or_already_there():
+def test_the_steps_to_what_is_never_reached_or_already_there():
     blind = ResidualSpectrum(np.array([0.0, 0.1]), np.array([1.0, 1.0]))
-    assert own_steps(GD(), np.zeros(2), [one_hop(blind, 0.1), one_hop(MODE, 1.0)]).tolist() == [math.inf, 0.0]
+    assert optimizer_steps(GD(), np.zeros(2), [one_segment(blind, 0.1), one_segment(MODE, 1.0)]).tolist() == [
+        math.inf,
+        0.0,
+    ]
 
 
 PRODUCT = Network(lambda key: jnp.array([0.3, 0.1]), lambda w, x: x * w[0] * w[1], name="product")
@@ -144,37 +156,40 @@ def steps_of_a_product(a, b, y, rate, share):
     return len(loss) - 2 + (past - np.log(share * loss[0])) / (past - now)
 
 
-def test_hops_follow_a_kernel_that_grows():
-    """From (0.3, 0.1) the kernel grows twentyfold on the way to 1; the first look takes what it sees for all of it."""
+def test_segments_follow_a_kernel_that_grows():
+    """From (0.3, 0.1) the kernel grows twentyfold on the way to 1; the first linearisation misses that."""
     signs = np.array([[1.0], [-1.0]])
     with float64():
         loss = (0.03 - 1) ** 2
-        args = PRODUCT, "mse", GD(learning_rate=1e-3), repeated(jnp.array([0.3, 0.1]), 1), signs, signs[None]
-        seen = {most: look(*args, np.array([0.01 * loss]), hops=most)[0] for most in (1, 2, 24)}
+        args = PRODUCT, "mse", GD(learning_rate=1e-3), broadcast_params(jnp.array([0.3, 0.1]), 1), signs, signs[None]
+        seen = {
+            most: simulate_targets(*args, np.array([0.01 * loss]), resolution=Resolution(max_segments=most))[0]
+            for most in (1, 2, 24)
+        }
     actual = steps_of_a_product(0.3, 0.1, 1.0, 1e-3, 0.01)
     by_the_first_kernel = math.log(0.01) / (2 * math.log1p(-2e-3 * (0.3**2 + 0.1**2)))
-    assert all(one.steps == pytest.approx(by_the_first_kernel, rel=1e-3) for one in seen.values())
-    assert seen[1].steps_ahead > seen[2].steps_ahead > 1.5 * actual
-    assert seen[24].steps_ahead == pytest.approx(actual, rel=0.06) and len(seen[24].hops) < 8
-    a, b, hops = 0.3, 0.1, seen[24].hops
-    for _ in range(round(sum(hop.true_time(hop.time) for hop in hops[:2]))):
+    assert all(one.hitting_time == pytest.approx(by_the_first_kernel, rel=1e-3) for one in seen.values())
+    assert seen[1].path_steps > seen[2].path_steps > 1.5 * actual
+    assert seen[24].path_steps == pytest.approx(actual, rel=0.06) and len(seen[24].segments) < 8
+    a, b, segments = 0.3, 0.1, seen[24].segments
+    for _ in range(round(sum(one.corrected_time(one.duration) for one in segments[:2]))):
         slope = 2 * (a * b - 1)
         a, b = a - 1e-3 * slope * b, b - 1e-3 * slope * a
-    assert hops[2].level == pytest.approx(0.01 * loss / (a * b - 1) ** 2, rel=0.05)
-    slope = slopes_along(hops, np.array([sum(hop.true_time(hop.time) for hop in hops[:2])]))[0]
+    assert segments[2].level == pytest.approx(0.01 * loss / (a * b - 1) ** 2, rel=0.05)
+    slope = gradient_norms_along(segments, np.array([sum(one.corrected_time(one.duration) for one in segments[:2])]))[0]
     assert slope == pytest.approx(np.hypot(a, b) * (1 - a * b) / (np.hypot(0.3, 0.1) * 0.97), rel=0.05)
 
 
-def test_a_hop_that_gains_speed_takes_less_time():
+def test_a_segment_that_gains_speed_takes_less_time():
     """At a speed that grows from 1 to 2 over ten steps, s of them take 10 log(1 + s/10), and later ones half each."""
-    hop = Hop(MODE, 0.1, 2.0, 10.0, 2.0, 0.5)
+    segment = LinearisedSegment(MODE, 0.1, 2.0, 10.0, 2.0, 0.5)
     true = [10 * math.log(1.5), 10 * math.log(2), 10 * math.log(2) + 2]
-    assert [float(hop.true_time(t)) for t in (5, 10, 14)] == pytest.approx(true)
-    assert hop.linear_time(np.array(true)).tolist() == pytest.approx([5, 10, 14])
-    gradients = [hop.steepness * speed * (1 - 1e-3) ** t for t, speed in ((5, 1.5), (10, 2), (14, 2))]
-    assert hop.slopes(np.array(true)).tolist() == pytest.approx(gradients)
+    assert [float(segment.corrected_time(t)) for t in (5, 10, 14)] == pytest.approx(true)
+    assert segment.linear_time(np.array(true)).tolist() == pytest.approx([5, 10, 14])
+    gradients = [segment.initial_gradient_norm * speed * (1 - 1e-3) ** t for t, speed in ((5, 1.5), (10, 2), (14, 2))]
+    assert segment.gradient_norms(np.array(true)).tolist() == pytest.approx(gradients)
     ten = hitting_time(MODE, 0.1)
-    assert hop.to_goal() == pytest.approx(10 * math.log(2) + (ten - 10) / 2)
+    assert segment.time_to_goal() == pytest.approx(10 * math.log(2) + (ten - 10) / 2)
 
 
 def test_lanczos_ends_where_nothing_but_rounding_is_left():
@@ -188,18 +203,18 @@ def test_lanczos_ends_where_nothing_but_rounding_is_left():
 
 def test_a_linear_map_is_followed_to_its_end(linear_case):
     inputs, labels, goals = linear_case
-    start, seen = look_along_the_line(inputs, labels, goals)
+    start, seen = simulate_the_line(inputs, labels, goals)
     actual = [descend(inputs, y, start, 0.3, goal) for y, goal in zip(labels, goals, strict=True)]
-    assert [sight.steps_ahead for sight in seen] == pytest.approx(actual, abs=1)
+    assert [sight.path_steps for sight in seen] == pytest.approx(actual, abs=1)
 
 
 @pytest.mark.parametrize("rate", [0.3, 0.01])
 def test_the_road_of_a_linear_map_is_the_shortest_solution(rate):
     rng = np.random.default_rng(3)
     inputs, labels = rng.normal(size=(20, 6)), rng.normal(size=(4, 6))
-    start, seen = look_along_the_line(inputs, labels @ inputs.T, np.full(4, 0.1), rate)
+    start, seen = simulate_the_line(inputs, labels @ inputs.T, np.full(4, 0.1), rate)
     shortest = np.linalg.norm(labels - start, axis=1) / np.linalg.norm(start)
-    assert [sight.road for sight in seen] == pytest.approx(shortest, rel=0.01)
+    assert [sight.solution_norm for sight in seen] == pytest.approx(shortest, rel=0.01)
 
 
 def test_lanczos_agrees_with_the_whole_kernel():
@@ -208,18 +223,27 @@ def test_lanczos_agrees_with_the_whole_kernel():
     labels = np.stack([bits[:, 0], bits[:, :3].prod(axis=1), bits.prod(axis=1), rng.choice([-1.0, 1.0], 32)])
     with float64():
         params = jax.tree.map(jnp.asarray, network.init(jax.random.key(0)))
-        points, goals = repeated(params, 4), np.full(4, 0.1)
-        seen = look(network, "mse", GD(learning_rate=0.01), points, bits, labels, goals, krylov=32, hops=1)
-        flat = plain_spectra(network, "mse", repeated(params, 4), bits, labels)
+        points, goals = broadcast_params(params, 4), np.full(4, 0.1)
+        seen = simulate_targets(
+            network,
+            "mse",
+            GD(learning_rate=0.01),
+            points,
+            bits,
+            labels,
+            goals,
+            resolution=Resolution(krylov=32, max_segments=1),
+        )
+        flat = kernel_spectra(network, "mse", broadcast_params(params, 4), bits, labels)
         kernel = np.asarray(ParameterFunctionMap(network, bits).kernel(params))
         outputs = np.asarray(network.apply(params, bits))[:, 0]
-        diagonal, frobenius = compiled_kernel_size(network)(params, jnp.asarray(bits), jax.random.key(0))
+        diagonal, frobenius = compiled_kernel_norms(network)(params, jnp.asarray(bits), jax.random.key(0))
     values, vectors = np.linalg.eigh(kernel)
     for sight, plain, y in zip(seen, flat, labels, strict=True):
         energies = (vectors.T @ (2 * (y - outputs))) ** 2
         dense = ResidualSpectrum(values * 2 * 0.01 / 32, energies)
         level = 0.1 / ((y - outputs) ** 2).mean()
-        assert sight.steps == pytest.approx(hitting_time(dense, level), rel=1e-3)
+        assert sight.hitting_time == pytest.approx(hitting_time(dense, level), rel=1e-3)
         shift = 1e-3 * np.trace(kernel) / 32
         assert plain.energy(shift) == pytest.approx((energies / (values + shift)).sum(), rel=1e-3)
         assert plain.alignment() == pytest.approx(energies @ values / energies.sum(), rel=1e-6)
@@ -231,10 +255,10 @@ def test_losses_on_a_map_whose_kernel_is_the_identity():
     """Squared error falls by e^(−4t/C); the logistic loss solves f' = 1/(1 + e^f), so t = f + e^f − 1."""
     with float64():
         outputs, labels = jnp.zeros((3, 2)), jnp.ones((1, 3, 2))
-        time, first = time_to(resolve_loss("mse"))(outputs, labels[0], 0.05)
+        time, first = identity_kernel_flow(resolve_loss("mse"))(outputs, labels[0], 0.05)
         assert float(first) == 1 and float(time) == pytest.approx(math.log(20) / 2, rel=1e-6)
         goal = 0.1 * math.log(2)
-        time, _ = time_to(resolve_loss("bce"))(jnp.zeros((4, 1)), jnp.ones((4, 1)), goal)
+        time, _ = identity_kernel_flow(resolve_loss("bce"))(jnp.zeros((4, 1)), jnp.ones((4, 1)), goal)
     f = -math.log(math.expm1(goal))
     assert float(time) == pytest.approx(f + math.exp(f) - 1, rel=1e-4)
 
@@ -275,12 +299,12 @@ def test_kernels_that_eigenlearning_refuses(values, coefficients, n, words):
 
 
 def test_boolean_baselines_are_the_identities():
-    bits, rows = cube(5), boolean_rows(cube(5))
+    bits, rows = cube(5), truth_table_rows(cube(5))
     for k in (1, 3, 5):
         parity = boolean_baselines(rows, bits[:, :k].prod(axis=1))
         assert parity == {"degree": k, "average sensitivity": pytest.approx(k), "leap": k}
     for n in (3, 5):
-        majority = boolean_baselines(boolean_rows(cube(n)), np.sign(cube(n).sum(axis=1)))
+        majority = boolean_baselines(truth_table_rows(cube(n)), np.sign(cube(n).sum(axis=1)))
         assert majority["average sensitivity"] == pytest.approx(n * math.comb(n - 1, (n - 1) // 2) / 2 ** (n - 1))
         assert majority["degree"] == n and majority["leap"] == 1
     x1, x2, x3 = cube(5)[:, :3].T
@@ -290,10 +314,10 @@ def test_boolean_baselines_are_the_identities():
 
 def test_only_a_whole_cube_is_boolean():
     order = np.random.default_rng(0).permutation(16)
-    assert boolean_rows(cube(4)[order]).tolist() == order.tolist()
-    assert boolean_rows((cube(4) < 0).astype(int)).tolist() == list(range(16))
+    assert truth_table_rows(cube(4)[order]).tolist() == order.tolist()
+    assert truth_table_rows((cube(4) < 0).astype(int)).tolist() == list(range(16))
     for other in (cube(4)[:-1], np.vstack([cube(4)[:-1], cube(4)[:1]]), 2 * cube(4), np.zeros((4, 3, 2))):
-        assert boolean_rows(other) is None
+        assert truth_table_rows(other) is None
 
 
 def test_inal_of_a_neuron_by_quadrature():

@@ -1,4 +1,4 @@
-"""Learning rates that an explorer effectively has: of leaves, of their elements, and as gradients turn."""
+"""Effective learning rates of an explorer: of leaves, of their elements, and as gradients turn."""
 
 import jax
 import jax.numpy as jnp
@@ -13,21 +13,27 @@ from allroads.explorers.gd import GD
 from allroads.explorers.gradient import Optax
 from allroads.explorers.muon import Muon
 from allroads.explorers.sgd import SGD
-from allroads.paths.learnability.point import look, repeated
-from allroads.paths.learnability.reading import begun, rescales, turned
-from allroads.paths.learnability.response import Moves, mean_rate, response
+from allroads.paths.learnability.simulate.learning_rates import (
+    UpdateSums,
+    effective_learning_rates,
+    mean_learning_rate,
+)
+from allroads.paths.learnability.simulate.rate_tracker import is_adaptive, start_rate_tracker, update_rate_tracker
+from allroads.paths.learnability.simulate.target_simulation import broadcast_params, simulate_targets
 
 
 def test_explorers_are_read_off_their_steps():
     params = {"a": jnp.zeros((3, 2)), "b": jnp.zeros(4)}
     slope = {"a": jnp.arange(1.0, 7.0).reshape(3, 2), "b": jnp.array([1.0, -1.0, 2.0, 5.0])}
     key = jax.random.key(0)
-    assert float(response(GD(learning_rate=0.2), params, slope, key)["a"]) == pytest.approx(0.2, rel=1e-4)
-    silent = response(GD(learning_rate=0.2), params, slope | {"a": jnp.zeros((3, 2))}, key)
+    assert float(effective_learning_rates(GD(learning_rate=0.2), params, slope, key)["a"]) == pytest.approx(
+        0.2, rel=1e-4
+    )
+    silent = effective_learning_rates(GD(learning_rate=0.2), params, slope | {"a": jnp.zeros((3, 2))}, key)
     assert float(silent["a"]) == pytest.approx(0.2, rel=1e-4)
-    heavy = response(SGD(learning_rate=0.01, momentum=0.9, batch_size=4), params, slope, key)
+    heavy = effective_learning_rates(SGD(learning_rate=0.01, momentum=0.9, batch_size=4), params, slope, key)
     assert float(heavy["b"]) == pytest.approx(0.1, rel=0.1)
-    signs = response(Adam(learning_rate=0.003), params, slope, key)
+    signs = effective_learning_rates(Adam(learning_rate=0.003), params, slope, key)
     for leaf in ("a", "b"):
         g = np.asarray(slope[leaf])
         assert float(signs[leaf]) == pytest.approx(0.003 * np.abs(g).sum() / (g**2).sum(), rel=1e-3)
@@ -46,13 +52,15 @@ class Moments:
         return -self.rate * (self.mean / (1 - 0.9**self.steps)) / (root + 1e-8)
 
 
-def read(rate, before, after):
-    """Adam where the gradient goes from one to another: the reading, and the rates of the elements."""
+def tracked(rate, before, after):
+    """Adam where the gradient goes from one to another: the tracker, and the rates of the elements."""
     with float64():
         before, after, key = jnp.asarray(before), jnp.asarray(after), jax.random.key(0)
         explorer, params = Adam(learning_rate=rate), jnp.zeros(before.shape)
-        start = begun(explorer, params, before, response(explorer, params, before, key), key)
-        return turned(explorer, start, after)
+        start = start_rate_tracker(
+            explorer, params, before, effective_learning_rates(explorer, params, before, key), key
+        )
+        return update_rate_tracker(explorer, start, after)
 
 
 def test_rates_within_a_leaf_as_the_gradient_turns():
@@ -61,29 +69,33 @@ def test_rates_within_a_leaf_as_the_gradient_turns():
     share = (np.arange(16)[:, None] + 0.5) / 16
     gradients, by_hand = (1 - share) * before + share * after, Moments(0.01)
     moves = np.array([by_hand.move(g) for g in gradients])
-    reading, rates = read(0.01, before, after)
+    tracker, rates = tracked(0.01, before, after)
     exact = -(moves * gradients).sum(axis=0)[:2] / (gradients**2).sum(axis=0)[:2]
     assert rates[:2].tolist() == pytest.approx(exact, rel=1e-3)
     assert float(rates[2]) == pytest.approx(-(moves * gradients).sum() / (gradients**2).sum(), rel=1e-3)
-    assert int(reading.steps) == 16 and reading.gradient.tolist() == [0, 5, 0]
+    assert int(tracker.steps) == 16 and tracker.gradient.tolist() == [0, 5, 0]
 
 
-def test_what_the_length_of_a_gradient_does_is_left_to_the_pace():
+def test_the_effect_of_the_gradient_norm_is_divided_out():
     slope = np.array([1.0, 4.0])
-    assert read(0.01, slope, slope / 10)[1].tolist() == pytest.approx([0.01, 0.0025], rel=1e-3)
+    assert tracked(0.01, slope, slope / 10)[1].tolist() == pytest.approx([0.01, 0.0025], rel=1e-3)
 
 
 def test_the_mean_rate_weighs_leaves_by_their_sizes():
     along, squares = [jnp.array([[1.2]]), jnp.array([0.4])], [jnp.array([[2.0]]), jnp.array([4.0])]
-    assert float(mean_rate(Moves(along, squares, squares), [6, 2])) == pytest.approx((6 * 1.2 + 2 * 0.4) / (12 + 8))
+    assert float(mean_learning_rate(UpdateSums(along, squares, squares), [6, 2])) == pytest.approx(
+        (6 * 1.2 + 2 * 0.4) / (12 + 8)
+    )
 
 
 def test_moves_that_are_mostly_noise_have_one_rate():
     key, slope = jax.random.key(0), jnp.array([1.0, 4.0, 0.5])
     rule = optax.chain(optax.adam(0.01), optax.add_noise(1e-2, 0.0, 0))
     noisy = Optax(rule, name="noisy")
-    start = begun(noisy, jnp.zeros(3), slope, response(noisy, jnp.zeros(3), slope, key), key)
-    assert len(set(turned(noisy, start, slope)[1].tolist())) == 1
+    start = start_rate_tracker(
+        noisy, jnp.zeros(3), slope, effective_learning_rates(noisy, jnp.zeros(3), slope, key), key
+    )
+    assert len(set(update_rate_tracker(noisy, start, slope)[1].tolist())) == 1
 
 
 @pytest.mark.parametrize(
@@ -91,8 +103,8 @@ def test_moves_that_are_mostly_noise_have_one_rate():
     [(GD(), False), (SGD(momentum=0.9, weight_decay=0.1), False), (build_explorer("sgld", nbeta=10.0), False),
      (Adam(), True), (Muon(), True)],
 )  # fmt: skip
-def test_who_rescales_gradients(explorer, does):
-    assert rescales(explorer, {"w": jnp.zeros((3, 2)), "b": jnp.zeros(2)}) is does
+def test_which_explorers_are_adaptive(explorer, does):
+    assert is_adaptive(explorer, {"w": jnp.zeros((3, 2)), "b": jnp.zeros(2)}) is does
 
 
 DIAGONAL = Network(
@@ -101,7 +113,7 @@ DIAGONAL = Network(
 """A two-layer diagonal network: every coefficient is a product of its own two weights."""
 
 
-def test_hops_follow_adam_within_a_leaf():
+def test_segments_follow_adam_within_a_leaf():
     """Adam takes all coefficients side by side, at speeds of their own; one rate a leaf is off by up to a half."""
     inputs = np.random.default_rng(1).choice([-1.0, 1.0], (64, 8))
     labels = np.stack([np.geomspace(1, 0.2, 8), np.ones(8), np.r_[1, np.full(7, 0.1)]]) @ inputs.T
@@ -109,7 +121,7 @@ def test_hops_follow_adam_within_a_leaf():
     with float64():
         start = jax.tree.map(np.asarray, DIAGONAL.init(jax.random.key(0)))
         explorer = Adam(learning_rate=1e-3)
-        seen = look(DIAGONAL, "mse", explorer, repeated(start, 3), inputs, labels, goals)
+        seen = simulate_targets(DIAGONAL, "mse", explorer, broadcast_params(start, 3), inputs, labels, goals)
     actual = []
     for y, goal in zip(labels, goals, strict=True):
         point, by_hand = np.stack([start["a"], start["b"]]), Moments(1e-3)
@@ -117,28 +129,30 @@ def test_hops_follow_adam_within_a_leaf():
             slope = 2 * inputs.T @ (inputs @ point.prod(axis=0) - y) / len(y)
             point = point + by_hand.move(slope * point[::-1])
         actual.append(by_hand.steps)
-    assert [sight.steps_ahead for sight in seen] == pytest.approx(actual, rel=0.15)
+    assert [sight.path_steps for sight in seen] == pytest.approx(actual, rel=0.15)
 
 
 LINE = Network(lambda key: jnp.zeros(6), lambda w, x: (x @ w)[:, None])
 
 
 def test_adam_on_a_linear_map_is_read_again_where_the_gradient_has_turned():
-    """All of the way in one hop, at one rate, would be said to take twice as long for the last target."""
+    """The whole path in one segment, at one rate, would take twice as long for the last target."""
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(20, 6)) * np.geomspace(1, 0.5, 6)
     labels = (rng.normal(size=(6, 4)) / np.geomspace(1, 0.5, 6)[:, None]).T @ inputs.T
     goals = 0.01 * (labels**2).mean(axis=1)
     with float64():
-        seen = look(LINE, "mse", Adam(learning_rate=1e-3), repeated(np.zeros(6), 4), inputs, labels, goals)
+        seen = simulate_targets(
+            LINE, "mse", Adam(learning_rate=1e-3), broadcast_params(np.zeros(6), 4), inputs, labels, goals
+        )
     actual = []
     for y, goal in zip(labels, goals, strict=True):
         w, by_hand = np.zeros(6), Moments(1e-3)
         while ((inputs @ w - y) ** 2).mean() > goal:
             w = w + by_hand.move(2 * inputs.T @ (inputs @ w - y) / len(y))
         actual.append(by_hand.steps)
-    assert [sight.steps_ahead for sight in seen] == pytest.approx(actual, rel=0.2)
-    assert seen[3].steps > 1.7 * actual[3]
+    assert [sight.path_steps for sight in seen] == pytest.approx(actual, rel=0.2)
+    assert seen[3].hitting_time > 1.7 * actual[3]
 
 
 def test_layers_under_an_output_that_starts_at_zero_are_learned_too():
@@ -151,11 +165,13 @@ def test_layers_under_an_output_that_starts_at_zero_are_learned_too():
     )
     with float64():
         explorer = GD(learning_rate=0.1)
-        seen = look(network, "mse", explorer, repeated({"w": w, "v": v}, 1), inputs, label[None], np.array([0.1]))[0]
+        seen = simulate_targets(
+            network, "mse", explorer, broadcast_params({"w": w, "v": v}, 1), inputs, label[None], np.array([0.1])
+        )[0]
     steps = 0
     while (((hidden := np.tanh(inputs @ w)) @ v - label) ** 2).mean() > 0.1:
         gap = 2 * (hidden @ v - label) / 64
         w, v = w - 0.1 * inputs.T @ (gap[:, None] * v * (1 - hidden**2)), v - 0.1 * hidden.T @ gap
         steps += 1
-    assert seen.steps_ahead == pytest.approx(steps, rel=0.3)
-    assert seen.steps > 100 * steps
+    assert seen.path_steps == pytest.approx(steps, rel=0.3)
+    assert seen.hitting_time > 100 * steps

@@ -12,7 +12,7 @@ from made_up_units import counted, entries_of
 
 from allroads import run_study
 from allroads.errors import ConfigError
-from allroads.paths.learnability.reached import reached
+from allroads.paths.learnability.law.crossing import first_crossing
 from allroads.report import write_report
 from allroads.status import ForecastStatus
 from allroads.studies.graph import plan_study
@@ -191,11 +191,13 @@ def test_what_cannot_be_predicted_gets_a_status_and_ends_no_study(study, module,
 
 def test_reached_reads_between_records():
     steps = np.arange(9)
-    assert reached(steps, 2.0 ** -np.log1p(steps), 2.0 ** -np.log1p(3.7)) == pytest.approx(3.7)  # linear in log(1 + t)
-    assert reached(steps, np.linspace(3, 1, 9), 0.5) is None
-    assert reached(steps, [0.1] * 9, 0.5) == 0.0
-    assert reached([0, 4, 9], [1.0, np.nan, 0.1], 0.5) == 9.0
-    assert reached([0, 4, 9], [1.0, 0.0, 2.0], 0.5) < 4  # a loss of exactly zero has no logarithm
+    assert first_crossing(steps, 2.0 ** -np.log1p(steps), 2.0 ** -np.log1p(3.7)) == pytest.approx(
+        3.7
+    )  # linear in log(1 + t)
+    assert first_crossing(steps, np.linspace(3, 1, 9), 0.5) is None
+    assert first_crossing(steps, [0.1] * 9, 0.5) == 0.0
+    assert first_crossing([0, 4, 9], [1.0, np.nan, 0.1], 0.5) == 9.0
+    assert first_crossing([0, 4, 9], [1.0, 0.0, 2.0], 0.5) < 4  # a loss of exactly zero has no logarithm
 
 
 def test_predictions_are_held_against_the_runs_that_there_are():

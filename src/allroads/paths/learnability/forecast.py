@@ -1,4 +1,4 @@
-"""What learnability answers: a row a target."""
+"""Result of a forecast of learnability: one row per target."""
 
 from __future__ import annotations
 
@@ -9,35 +9,25 @@ from typing import Any
 from allroads.results import Measurement
 from allroads.status import ForecastStatus, Status
 
-BASELINES = (
-    "yᵀK⁻¹y",
-    "hitting time",
-    "kernel alignment",
-    "degree",
-    "average sensitivity",
-    "leap",
-    "INAL",
-)
-
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is predicted of one target.
+    """Prediction for one target.
 
     Args:
-        name: The target.
+        name: Name of the target.
         steps: Predicted steps until the loss is at its goal: the median of the prediction.
-        interval: Of the steps, 90 %.
-        probability: Of being learned within the budget.
-        probability_interval: Of the probability, 90 %: from the uncertainty of the law, not of the run.
+        interval: 90 % interval of the steps.
+        probability: Probability of being learned within the budget.
+        probability_interval: 90 % interval of the probability: from the uncertainty of the law, not of the run.
         order: Rank by predicted steps among the targets asked about, 1 the easiest.
-        baselines: Each of ``BASELINES``, with the standard error over starts; ``not applicable`` where the
-            inputs are not all corners of a cube.
-        road: Share by which the linear solution would move the parameters, ``√(rᵀK⁻¹r / ‖θ‖²)`` in the explorer's
-            metric: the cost of the straight road.
-        outside: Features that lie outside what the law was fitted on; empty is good.
-        status: ``ok``; ``degenerate`` where the target is constant; ``diverged`` where the network or the probe is not
-            finite.
+        baselines: Each of ``BASELINES``, with the standard error over starts; ``not applicable`` where the inputs are
+            not all corners of a cube.
+        road: Norm of the linear solution over that of the parameters, ``√(rᵀK⁻¹r / ‖θ‖²)`` in the explorer's metric:
+            the length of the straight road.
+        outside: Names of features that lie outside the range of the law's fit; empty is good.
+        status: ``ok``; ``nothing to learn`` where the target is constant; ``diverged`` where the network or the
+            simulation is not finite.
     """
 
     name: str
@@ -54,15 +44,15 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Learnability:
-    """A row a target, easiest first by ``order``; rows stand in the order in which targets were given.
+    """Forecast of several targets: one row per target, in the order in which the targets were given.
 
     Args:
-        rows: One a target.
-        explorer: Its name.
+        rows: One per target; ``order`` ranks them, the easiest first.
+        explorer: Name of the explorer.
         threshold: Goal as a share of the loss of the best constant predictor.
-        budget: Steps.
-        learned_first: Number of targets that were learned before the others were predicted.
-        seeds: Starts that features were averaged over.
+        budget: Steps within which a target is to be learned.
+        learned_first: Number of targets that were trained before the others were predicted.
+        seeds: Number of starts that features were averaged over.
     """
 
     rows: tuple[Forecast, ...]
@@ -82,7 +72,7 @@ class Learnability:
         return next(row for row in self.rows if row.name == name)
 
     def table(self) -> list[dict[str, Any]]:
-        """Plain rows for a data frame or JSON: numbers, ``None`` for what has no value."""
+        """Rows as plain values, for a data frame or JSON; ``None`` stands for a missing number."""
         return [_plain(row) for row in self.rows]
 
     def __str__(self) -> str:

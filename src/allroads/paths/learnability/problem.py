@@ -1,4 +1,4 @@
-"""What is to be learned, read and checked."""
+"""Targets of a forecast: inputs and labels in any of their forms, checked."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import NDArray
 
 from allroads.errors import InputError
 from allroads.pfmap.losses import PerExampleLoss, resolve_loss
@@ -22,18 +23,18 @@ class Problem:
     """Targets over shared inputs.
 
     Args:
-        names: Of the targets.
-        inputs: ``[N, …]``.
-        labels: ``[T, N, …]``.
+        names: Names of the targets.
+        inputs: Training inputs, ``[N, …]``.
+        labels: Training labels, ``[T, N, …]``.
         constant: Loss of the best constant predictor, ``[T]``; 0 where there is nothing to learn.
-        everything: All inputs and labels that are known, held-out ones included: ``([M, …], [T, M, …])``.
+        everything: All known inputs and labels, held-out ones included: ``([M, …], [T, M, …])``.
     """
 
     names: tuple[str, ...]
     inputs: Any
-    labels: np.ndarray
-    constant: np.ndarray
-    everything: tuple[Any, np.ndarray]
+    labels: NDArray[Any]
+    constant: NDArray[Any]
+    everything: tuple[Any, NDArray[Any]]
 
 
 def read_problem(
@@ -46,7 +47,7 @@ def read_problem(
             different inputs.
     """
     per_example = resolve_loss(loss)
-    names, labels, own = _named(targets)
+    names, given, own = _named(targets)
     if inputs is None:
         inputs = _shared(names, own)
     inputs = np.asarray(inputs)
@@ -60,13 +61,12 @@ def read_problem(
                 f"target {name!r} has other training inputs than those given; targets are compared on one set of "
                 "inputs: call learnability once for each set."
             )
-    labels = [_checked(name, given, len(inputs), "") for name, given in zip(names, labels, strict=True)]
-    labels = _stacked(names, labels)
+    labels = _stacked(names, [_checked(name, one, len(inputs), "") for name, one in zip(names, given, strict=True)])
     params = jax.eval_shape(network.init, jax.random.key(0))
     outputs = jax.eval_shape(network.apply, params, jnp.asarray(inputs))
     losses = jax.eval_shape(per_example, outputs, jnp.asarray(labels[0]))
     if losses.shape != (len(inputs),):
-        raise InputError(f"the loss gives shape {losses.shape}; expected one number an example: {(len(inputs),)}.")
+        raise InputError(f"the loss gives shape {losses.shape}; expected one number per example: {(len(inputs),)}.")
     if loss == "cross_entropy" and (labels.min() < 0 or labels.max() >= outputs.shape[-1]):
         raise InputError(
             f"labels run from {labels.min()} to {labels.max()}, but network {network.name!r} has {outputs.shape[-1]} "
@@ -101,14 +101,14 @@ def _shared(names: tuple[str, ...], own: list[Target | None]) -> Any:
     return own[0].train.inputs  # type: ignore[union-attr]
 
 
-def _checked(name: str, given: Any, count: int, which: str) -> np.ndarray:
+def _checked(name: str, given: Any, count: int, which: str) -> NDArray[Any]:
     labels = np.asarray(given)
     if not (np.issubdtype(labels.dtype, np.number) or labels.dtype == bool):
         raise InputError(f"target {name!r}: {which}labels have dtype {labels.dtype}; expected numbers or classes.")
     labels = labels.astype(np.int32 if labels.dtype.kind in "iub" else np.float32)
     if labels.ndim == 0 or len(labels) != count:
         raise InputError(
-            f"target {name!r}: {which}labels have shape {labels.shape} for {count} examples; expected one an example."
+            f"target {name!r}: {which}labels have shape {labels.shape} for {count} examples; expected one per example."
         )
     if not np.isfinite(labels).all():
         bad = int(np.argwhere(~np.isfinite(labels))[0][0])
@@ -116,7 +116,7 @@ def _checked(name: str, given: Any, count: int, which: str) -> np.ndarray:
     return labels
 
 
-def _stacked(names: tuple[str, ...], labels: list[np.ndarray]) -> np.ndarray:
+def _stacked(names: tuple[str, ...], labels: list[NDArray[Any]]) -> NDArray[Any]:
     shapes = {one.shape for one in labels}
     if len(shapes) > 1:
         other = next(name for name, one in zip(names, labels, strict=True) if one.shape != labels[0].shape)
@@ -126,8 +126,8 @@ def _stacked(names: tuple[str, ...], labels: list[np.ndarray]) -> np.ndarray:
     return np.stack(labels)
 
 
-def _constant_loss(labels: np.ndarray, loss: str | PerExampleLoss, outputs: Any) -> float:
-    """Of the best constant; for a callable that of outputs that are all zero."""
+def _constant_loss(labels: NDArray[Any], loss: str | PerExampleLoss, outputs: Any) -> float:
+    """Loss of the best constant; for a callable the loss of outputs that are all zero."""
     if isinstance(loss, str):
         return best_constant(labels.reshape(len(labels), -1) if loss == "mse" else labels, loss)[1]
     if (labels == labels[:1]).all():
@@ -136,8 +136,8 @@ def _constant_loss(labels: np.ndarray, loss: str | PerExampleLoss, outputs: Any)
 
 
 def _everything(
-    names: tuple[str, ...], inputs: np.ndarray, labels: np.ndarray, own: list[Target | None], held_out: Any
-) -> tuple[Any, np.ndarray]:
+    names: tuple[str, ...], inputs: NDArray[Any], labels: NDArray[Any], own: list[Target | None], held_out: Any
+) -> tuple[Any, NDArray[Any]]:
     if held_out is None and all(target is not None and target.held_out is not None for target in own):
         first = own[0].held_out.inputs  # type: ignore[union-attr]
         if all(np.array_equal(target.held_out.inputs, first) for target in own):  # type: ignore[union-attr]

@@ -20,8 +20,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from matfree import decomp
-from scipy.linalg import eigh_tridiagonal, solve_banded
+from scipy.linalg import solve_banded
 
+from allroads.pfmap.lanczos import breakdown_index, gauss_rule
 from allroads.points.spectrum.matrix import Matrix
 
 Function = Callable[[np.ndarray], np.ndarray]
@@ -50,7 +51,7 @@ class Quadrature:
 
     def nodes(self) -> tuple[np.ndarray, np.ndarray]:
         """Nodes and weights of all rules together, by rising node; weights sum to 1."""
-        rules = [_gauss(a, b[:-1]) for a, b in zip(self.diagonals, self.off_diagonals, strict=True)]
+        rules = [gauss_rule(a, b[:-1]) for a, b in zip(self.diagonals, self.off_diagonals, strict=True)]
         share = self.rest / self.size / max(1, len(rules))
         nodes = np.concatenate([self.known, *(rule[0] for rule in rules)])
         weights = np.concatenate([np.full(len(self.known), 1 / self.size), *(share * rule[1] for rule in rules)])
@@ -70,7 +71,7 @@ class Quadrature:
             return exact, 0.0, 0.0
         above, below = [], []
         for a, b in zip(self.diagonals, self.off_diagonals, strict=True):
-            above.append(_integral(function, *_gauss(a, b[:-1])))
+            above.append(_integral(function, *gauss_rule(a, b[:-1])))
             ends = lower is None or b[-1] == 0.0
             below.append(above[-1] if ends else _integral(function, *_radau(a, b, lower)))
         middle = self.rest * (np.array(above) + np.array(below)) / 2
@@ -128,17 +129,10 @@ def _tridiagonals(apply: Any, steps: int, together: int, known: Any, keys: Any, 
 def _ended(diagonal: np.ndarray, off_diagonal: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
     """The tridiagonal matrix up to where the Krylov space ends: there the coupling is 0 to rounding."""
     diagonal, off_diagonal = np.nan_to_num(diagonal.astype(np.float64)), np.nan_to_num(off_diagonal.astype(np.float64))
-    scale = np.abs(diagonal).max() + np.abs(off_diagonal).max()
-    end = np.flatnonzero(~(off_diagonal > 32 * eps * scale))
-    if not end.size:
+    end = breakdown_index(diagonal, off_diagonal, eps)
+    if end is None:
         return diagonal, off_diagonal
-    steps = end[0] + 1
-    return diagonal[:steps], np.append(off_diagonal[: steps - 1], 0.0)
-
-
-def _gauss(diagonal: np.ndarray, off_diagonal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    nodes, vectors = eigh_tridiagonal(diagonal, off_diagonal)
-    return nodes, vectors[0] ** 2
+    return diagonal[: end + 1], np.append(off_diagonal[:end], 0.0)
 
 
 def _radau(diagonal: np.ndarray, off_diagonal: np.ndarray, node: float) -> tuple[np.ndarray, np.ndarray]:
@@ -148,7 +142,7 @@ def _radau(diagonal: np.ndarray, off_diagonal: np.ndarray, node: float) -> tuple
     banded[1] = diagonal - node
     unit = np.zeros(len(diagonal))
     unit[-1] = off_diagonal[-1] ** 2
-    return _gauss(np.append(diagonal, node + solve_banded((1, 1), banded, unit)[-1]), off_diagonal)
+    return gauss_rule(np.append(diagonal, node + solve_banded((1, 1), banded, unit)[-1]), off_diagonal)
 
 
 def _integral(function: Function, nodes: np.ndarray, weights: np.ndarray) -> float:

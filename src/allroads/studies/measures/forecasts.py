@@ -80,7 +80,7 @@ QUANTITY = Quantity(
 def predict(unit: Unit, options: ForecastOptions) -> Sequence[Row]:
     """The prediction for each target of one map, one row per target."""
     from allroads.explorers.samplers import SAMPLERS
-    from allroads.paths.learnability import learnability
+    from allroads.paths.learnability import LearnabilityOptions, learnability
 
     firsts = unit.firsts
     run = firsts[0]
@@ -98,8 +98,8 @@ def predict(unit: Unit, options: ForecastOptions) -> Sequence[Row]:
             explorer,
             budget=run.recipe.steps,
             learn=options.learn,
-            threshold=GOAL,
             seed=run.seed,
+            options=LearnabilityOptions(threshold=GOAL),
         ).table()
     except _REFUSALS as error:
         return [_refused(run, str(error) or type(error).__name__)] * len(firsts)
@@ -107,9 +107,15 @@ def predict(unit: Unit, options: ForecastOptions) -> Sequence[Row]:
     return [rows[target] for target in targets]
 
 
+_REASONS = {
+    ForecastStatus.DIVERGED.value: "what the network gives at the start is not finite",
+    ForecastStatus.NOTHING_TO_LEARN.value: "the target is constant",
+}
+
+
 def law() -> str:
     """A digest of the law that comes with the package."""
-    file = resources.files("allroads") / "paths" / "learnability" / "law.json"
+    file = resources.files("allroads") / "paths" / "learnability" / "law" / "law.json"
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
@@ -129,7 +135,7 @@ def _row(run: Run, target: Target, found: Mapping[str, Any]) -> dict[str, Any]:
         **{column: found[name] for column, name in BASELINES.items()},
         "outside": found["outside"],
         "status": found["status"],
-        "reason": "" if found["status"] == ForecastStatus.OK else "what the network gives at the start is not finite",
+        "reason": _REASONS.get(found["status"], ""),
     }
 
 
@@ -145,14 +151,14 @@ def turned_out(predictions: pl.DataFrame, tables: Tables) -> pl.DataFrame:
         which the run's training loss fell to the goal; null where it did not) and ``within`` (whether that lies in the
         interval; of a run that did not reach the goal, whether the interval ends beyond the budget).
     """
-    from allroads.paths.learnability.reached import reached
-
     runs = tables["runs"].select("run", *LABELS)
     table = predictions.drop(TURNED_OUT).join(runs, on=list(LABELS), how="left", maintain_order="left_right")
     curves = tables["curves"].select("run", "step", "train_loss").drop_nulls()
     losses = {run: part.sort("step") for (run,), part in curves.group_by("run")}
     actual = [
-        None if run not in losses or goal is None else reached(losses[run]["step"], losses[run]["train_loss"], goal)
+        None
+        if run not in losses or goal is None
+        else first_crossing(losses[run]["step"], losses[run]["train_loss"], goal)
         for run, goal in table.select("run", "goal").iter_rows()
     ]
     table = table.with_columns(actual=pl.Series(actual, dtype=pl.Float64))

@@ -1,4 +1,4 @@
-"""How fast a loss falls where the kernel is the identity: what makes losses comparable."""
+"""Flow time of a loss under the identity kernel: it makes losses comparable with the squared error."""
 
 from __future__ import annotations
 
@@ -14,24 +14,30 @@ _STEP = 0.02
 _LONGEST = 1e6
 
 
-def time_to(per_example: PerExampleLoss) -> Callable:
-    """``(outputs, labels, goal) -> (time, loss)``.
+def identity_kernel_flow(per_example: PerExampleLoss) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
+    """The function ``(outputs, labels, goal) -> (time, loss)`` of gradient flow under the identity kernel.
 
-    Solves ``df/dt = −∂ Σ_n ℓ_n / ∂f`` from the outputs until the mean loss is ``goal``: the path of a map whose kernel
-    is the identity. For squared error of C outputs the loss falls by ``e^{−4t/C}``.
+    It solves ``df/dt = −∂ Σ_n ℓ_n / ∂f`` from the outputs until the mean loss is ``goal``, by the classical
+    Runge–Kutta method. The squared error of C outputs falls by ``e^{−4t/C}``.
+
+    Args:
+        per_example: ``(outputs, labels) -> losses [N]``.
+
+    Returns:
+        The time to the goal, and the loss at the start.
     """
 
-    def one(outputs: Any, labels: Any, goal: Any) -> tuple[Any, Any]:
+    def flow(outputs: Any, labels: Any, goal: Any) -> tuple[Any, Any]:
         def mean(f: Any) -> Any:
             return per_example(f, labels).mean()
 
         velocity = jax.grad(lambda f: -per_example(f, labels).sum())
 
-        def moving(carry: tuple) -> Any:
+        def above_goal(carry: tuple[Any, ...]) -> Any:
             _, t, _, value, _ = carry
             return (value > goal) & (t < _LONGEST)
 
-        def step(carry: tuple) -> tuple:
+        def step(carry: tuple[Any, ...]) -> tuple[Any, ...]:
             f, t, _, value, _ = carry
             h = _STEP * (1 + t)
             k1 = velocity(f)
@@ -43,8 +49,8 @@ def time_to(per_example: PerExampleLoss) -> Callable:
 
         first = mean(outputs)
         zero = jnp.zeros((), first.dtype)
-        _, t, before, value, last = jax.lax.while_loop(moving, step, (outputs, zero, zero, first, first))
+        _, t, before, value, last = jax.lax.while_loop(above_goal, step, (outputs, zero, zero, first, first))
         share = jnp.where(t > 0, jnp.log(last / goal) / jnp.log(last / value), 0.0)
         return before + share * (t - before), first
 
-    return one
+    return flow

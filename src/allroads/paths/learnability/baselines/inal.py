@@ -1,4 +1,4 @@
-"""INAL: how much a target agrees with a neuron of the network before it has learned anything."""
+"""Baseline: initial alignment (INAL) of a target with the neurons of a network at initialisation."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from allroads.results import Measurement
 from allroads.status import ForecastStatus
 
 DRAWS = 64
-"""Initialisations drawn."""
+"""Default number of initialisations."""
 _NONLINEAR = frozenset({"max", "tanh", "logistic", "erf", "erfc", "exp", "sin", "cos", "integer_pow"})
-"""Operations whose outcome counts as a neuron."""
+"""Operations whose result counts as a neuron."""
 
 
 def inal(network: Network, inputs: Any, targets: Any, *, draws: int = DRAWS, seed: int = 0) -> list[Measurement]:
     """Initial alignment ``INAL = max_v E_Θ[(E_x f(x) N_v(x; Θ))²]`` of targets with a network at initialisation.
 
-    Neurons N_v are the outputs of the network and every number that an elementwise nonlinearity gives inside it; what
-    happens inside loops (recurrent networks) is not seen. The expectation over x is the mean over the inputs. A target
-    of several outputs counts its best one.
+    Neurons N_v are the outputs of the network and every result of an elementwise nonlinearity inside it. Neurons inside
+    loops (recurrent networks) are not counted. The expectation over x is the mean over the inputs. Of several outputs
+    of a target the best one counts.
 
     Args:
         network: The network.
         inputs: ``[N, …]``.
         targets: Real functions on the inputs, ``[T, N]`` or ``[T, N, C]``.
-        draws: Initialisations; default 64.
-        seed: Decides them.
+        draws: Number of initialisations; default 64.
+        seed: Decides the initialisations.
 
     Returns:
-        One number a target. ``error`` is the standard error of the neuron that attains the maximum; the maximum of
-        noisy means itself lies above the true one, for U alike units by about ``error · √(2 ln U)``. ``stats`` has
-        ``draws`` and ``neurons``.
+        One number per target. ``error`` is the standard error of the neuron that attains the maximum. The maximum of
+        noisy means is biased upwards, for U alike units by about ``error · √(2 ln U)``. ``stats`` has ``draws`` and
+        ``neurons``.
 
     Raises:
         InputError: If the network does not take one example at a time.

@@ -1,4 +1,4 @@
-"""Targets that are learned first, so that the law for the others knows the map."""
+"""Pilot runs: targets that are trained first, so that the law for the others knows the map and the explorer."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import NDArray
 
 from allroads.explorers.explore import explore
 from allroads.explorers.explorer import Explorer
 from allroads.explorers.recording import Recording
-from allroads.paths.learnability.calibration import Calibration
 from allroads.paths.learnability.forecast import Forecast
-from allroads.paths.learnability.reached import reached
+from allroads.paths.learnability.law.calibration import Calibration
+from allroads.paths.learnability.law.crossing import first_crossing
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.problem import Problem
 
 
-def spread_out(expected: np.ndarray, count: int) -> list[int]:
-    """Some targets spread evenly over the expected order, NaN left out: the middles of ``count`` equal parts.
+def evenly_spaced(expected: NDArray[Any], count: int) -> list[int]:
+    """Indices of targets spaced evenly over the expected order, without NaN: the middles of ``count`` equal parts.
 
     Example:
-        >>> spread_out(np.array([5.0, np.nan, 1.0, 3.0, 4.0]), 2)
+        >>> evenly_spaced(np.array([5.0, np.nan, 1.0, 3.0, 4.0]), 2)
         [3, 0]
     """
     order = np.argsort(expected, kind="stable")[: np.isfinite(expected).sum()]
@@ -33,7 +34,7 @@ def spread_out(expected: np.ndarray, count: int) -> list[int]:
     return [int(k) for k in order[((np.arange(count) + 0.5) / max(count, 1) * len(order)).astype(int)]]
 
 
-def learned(
+def steps_to_goal(
     network: Network,
     loss: str | PerExampleLoss,
     explorer: Explorer,
@@ -45,34 +46,34 @@ def learned(
     budget: int,
     expected: float,
     seed: int,
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """Steps in which a target is learned from each start; infinite past the budget, NaN where a run diverges first.
 
-    Runs half as long again as expected; where one has not learned by then, all anew and four times as long.
+    A run is half as long again as expected. Where one has not learned by then, all are repeated four times as long.
     """
     count, length = len(jax.tree.leaves(starts)[0]), math.ceil(min(1.5 * expected, budget))
     problem = Problem(network, loss, inputs, labels)
     while True:
         run = explore(problem, explorer, count, steps=length, seed=seed, start=starts, record=Recording(records=128))
-        found = [reached(run.steps, curve, goal) for curve in run.curves["train_loss"]]
-        lost = [status == "diverged" for status in run.statuses]
-        if length == budget or all(steps is not None or gone for steps, gone in zip(found, lost, strict=True)):
+        found = [first_crossing(run.steps, curve, goal) for curve in run.curves["train_loss"]]
+        diverged = [status == "diverged" for status in run.statuses]
+        if length == budget or all(steps is not None or lost for steps, lost in zip(found, diverged, strict=True)):
             break
         length = min(4 * length, budget)
-    missed = [np.nan if gone else np.inf for gone in lost]
+    missed = [np.nan if lost else np.inf for lost in diverged]
     return np.array([other if steps is None else max(steps, 0.5) for steps, other in zip(found, missed, strict=True)])
 
 
-def after_runs(law: Calibration, x: np.ndarray, runs: Mapping[int, np.ndarray], budget: int) -> Calibration:
-    """The law after runs on some of the targets with features ``x [T, F]``; those that diverged say nothing."""
+def condition_on_runs(law: Calibration, x: NDArray[Any], runs: Mapping[int, NDArray[Any]], budget: int) -> Calibration:
+    """The law conditioned on runs of some targets, by index into features ``x [T, F]``; diverged runs do not count."""
     known = [
         (x[k], min(steps, budget), steps <= budget) for k, own in runs.items() for steps in own if not np.isnan(steps)
     ]
-    return law.given(*map(np.array, zip(*known, strict=True))) if known else law
+    return law.conditioned_on(*map(np.array, zip(*known, strict=True))) if known else law
 
 
-def as_learned(row: Forecast, steps: np.ndarray) -> Forecast:
-    """The row of a target that every start has learned."""
+def observed_forecast(row: Forecast, steps: NDArray[Any]) -> Forecast:
+    """The row of a target that every start has learned: its observed steps."""
     middle = float(np.exp(np.log(steps).mean()))
     return replace(
         row,

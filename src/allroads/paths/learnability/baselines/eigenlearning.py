@@ -67,7 +67,7 @@ def eigenlearning(
     eigenvalues, coefficients = np.asarray(eigenvalues, np.float64), np.asarray(coefficients, np.float64)
     if eigenvalues.ndim != 1 or coefficients.shape != eigenvalues.shape:
         raise InputError(
-            f"eigenlearning: one coefficient an eigenvalue is expected; got shapes {eigenvalues.shape} and "
+            f"eigenlearning: one coefficient per eigenvalue is expected; got shapes {eigenvalues.shape} and "
             f"{coefficients.shape}."
         )
     if not (np.isfinite(eigenvalues).all() and np.isfinite(coefficients).all()):

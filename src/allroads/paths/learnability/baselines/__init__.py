@@ -1,0 +1,1 @@
+"""Predictors of the literature, one per file, that a forecast is compared with."""

@@ -1,0 +1,86 @@
+"""All baselines of a forecast, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from allroads.paths.learnability.baselines.average_sensitivity import average_sensitivity
+from allroads.paths.learnability.baselines.degree import degree
+from allroads.paths.learnability.baselines.inal import inal
+from allroads.paths.learnability.baselines.kernel_alignment import kernel_alignment
+from allroads.paths.learnability.baselines.kernel_energy import kernel_energy
+from allroads.paths.learnability.baselines.leap import leap
+from allroads.paths.learnability.baselines.standardise import standardised_columns
+from allroads.paths.learnability.baselines.truth_table import truth_table_rows, walsh_coefficients
+from allroads.paths.learnability.problem import Problem
+from allroads.paths.learnability.simulate.residual_spectrum import ResidualSpectrum
+from allroads.paths.learnability.simulate.target_simulation import TargetSimulation
+from allroads.pfmap.network import Network
+from allroads.results import Measurement
+from allroads.status import ForecastStatus
+
+BOOLEAN = {"degree": degree, "average sensitivity": average_sensitivity, "leap": leap}
+"""Baselines of the truth table alone."""
+BASELINES = ("yᵀK⁻¹y", "hitting time", "kernel alignment", *BOOLEAN, "INAL")
+"""Names of all baselines."""
+
+
+def boolean_baselines(rows: NDArray[np.int_], labels: ArrayLike) -> dict[str, float]:
+    """Degree, average sensitivity and leap of a Boolean function given at the rows of its truth table.
+
+    Each output counts by itself, and the largest value is returned.
+
+    Example:
+        The parity of three bits:
+
+        >>> cube = 1 - 2 * (np.arange(8)[:, None] >> np.arange(3) & 1)
+        >>> boolean_baselines(truth_table_rows(cube), cube.prod(axis=1))
+        {'degree': 3.0, 'average sensitivity': 3.0, 'leap': 3.0}
+    """
+    coefficients = walsh_coefficients(rows, labels)
+    return {name: baseline(coefficients) for name, baseline in BOOLEAN.items()}
+
+
+def label_baselines(network: Network, problem: Problem, draws: int, seed: int) -> list[dict[str, Measurement]]:
+    """Baselines of every target that need no kernel: those of its truth table, and INAL."""
+    inputs, labels = problem.everything
+    rows = truth_table_rows(inputs)
+    columns = [standardised_columns(own) for own in problem.labels]
+    alignments = [inal(network, problem.inputs, one[None], draws=draws, seed=seed)[0] for one in columns]
+    found = []
+    for own, alignment in zip(labels, alignments, strict=True):
+        if rows is None:
+            values = dict.fromkeys(BOOLEAN, Measurement(float("nan"), status=ForecastStatus.NOT_APPLICABLE))
+        else:
+            boolean = boolean_baselines(rows, standardised_columns(own))
+            values = {name: Measurement(value) for name, value in boolean.items()}
+        found.append(values | {"INAL": alignment})
+    return found
+
+
+def kernel_baselines(
+    simulations: Sequence[TargetSimulation], spectra: Sequence[ResidualSpectrum], norms: NDArray[Any]
+) -> dict[str, Measurement]:
+    """Baselines of one target by the kernel at the start: mean over starts, and its standard error.
+
+    Args:
+        simulations: The target's simulation from each start.
+        spectra: Spectrum of its residual under the plain kernel at each start.
+        norms: Mean diagonal and Frobenius norm of the kernel at each start, ``[seeds, 2]``.
+    """
+    values = {
+        "yᵀK⁻¹y": [kernel_energy(one, size[0]) for one, size in zip(spectra, norms, strict=True)],
+        "hitting time": [one.hitting_time for one in simulations],
+        "kernel alignment": [kernel_alignment(one, size[1]) for one, size in zip(spectra, norms, strict=True)],
+    }
+    return {name: _mean(np.array(over_starts)) for name, over_starts in values.items()}
+
+
+def _mean(values: NDArray[np.float64]) -> Measurement:
+    several = len(values) > 1 and bool(np.isfinite(values).all())
+    error = float(np.std(values, ddof=1) / np.sqrt(len(values))) if several else None
+    return Measurement(float(np.mean(values)), error)

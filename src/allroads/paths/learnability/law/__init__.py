@@ -1,0 +1,1 @@
+"""The law that takes simulated steps to a calibrated prediction."""

@@ -1,0 +1,63 @@
+"""Options of a forecast of learnability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from allroads.errors import InputError
+from allroads.paths.learnability.baselines.inal import DRAWS
+from allroads.paths.learnability.law.calibration import Calibration
+from allroads.paths.learnability.law.features import FEATURES
+
+
+@dataclass(frozen=True)
+class LearnabilityOptions:
+    """How :func:`~allroads.learnability` forecasts.
+
+    Args:
+        threshold: A target is learned when its training loss is this share of that of the best constant (for a
+            callable loss: of outputs that are all zero); default 0.1.
+        seeds: Number of starts to average over; default 3. They are those of ``explore(…, members=seeds, seed=seed)``.
+        draws: Initialisations for INAL; default 64.
+        calibration: A law over ``simulated steps``, of
+            :func:`~allroads.paths.learnability.law.calibration.calibrate`; default the one that comes with the package.
+
+    Raises:
+        InputError: If an option is out of range, or the calibration needs features that are not known of a target.
+
+    Example:
+        >>> LearnabilityOptions(seeds=1).threshold
+        0.1
+    """
+
+    threshold: float = 0.1
+    seeds: int = 3
+    draws: int = DRAWS
+    calibration: Calibration | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse options that are out of range."""
+        check_whole("seeds", self.seeds, 1)
+        check_whole("draws", self.draws, 2)
+        if not 0 < self.threshold < 1:
+            raise InputError(
+                "learnability: threshold is a share of the constant predictor's loss, in (0, 1); "
+                f"got {self.threshold!r}."
+            )
+        if self.calibration is not None and self.calibration.features != FEATURES:
+            raise InputError(
+                f"learnability: the calibration asks for {', '.join(self.calibration.features)}; what is known of a "
+                f"target is {', '.join(FEATURES)}: fit it on that with calibrate."
+            )
+
+
+def check_whole(name: str, value: object, least: int) -> None:
+    """Refuse anything but a whole number that is large enough.
+
+    Raises:
+        InputError: Naming the option.
+    """
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        raise InputError(f"learnability: {name} must be a whole number, at least {least}; got {value!r}.")
