@@ -33,6 +33,7 @@ _IGNORED = {
     "requires_grad",
 }
 _ASSERTIONS = ("_assert", "sym_constrain_range")
+_COMPLEX = {"float32": torch.complex64, "float64": torch.complex128}
 _REMEDY = (
     "Write that line with other operators, or give the network as two JAX functions: allroads.Network(init, apply)."
 )
@@ -52,7 +53,11 @@ class Interpreter:
 
     def precision(self, dtype: torch.dtype) -> np.dtype:
         """The JAX precision for a PyTorch one in this run."""
-        return np.dtype(self.runtime) if dtype == self.own else jax_dtype(dtype)
+        if dtype == self.own:
+            return np.dtype(self.runtime)
+        if dtype.is_complex and dtype.to_real() == self.own:
+            return jax_dtype(_COMPLEX[np.dtype(self.runtime).name])
+        return jax_dtype(dtype)
 
     def constant(self, tensor: torch.Tensor) -> jax.Array:
         """A tensor of the module, in this run's precision."""
