@@ -20,6 +20,7 @@ from allroads.networks.torch.rules import (
     pooling,
     recurrent,
     reductions,
+    refusals,
     resampling,
     shapes,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "pooling",
     "recurrent",
     "reductions",
+    "refusals",
     "resampling",
     "shapes",
 ]

@@ -46,9 +46,7 @@ def _along_one(transform: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _along_two(transform: Callable[..., Any]) -> Callable[..., Any]:
-    def run(
-        self: Any, s: Sequence[int] | None = None, dim: Sequence[int] = (-2, -1), norm: str | None = None
-    ) -> Any:
+    def run(self: Any, s: Sequence[int] | None = None, dim: Sequence[int] = (-2, -1), norm: str | None = None) -> Any:
         return transform(self, s, tuple(dim), norm)
 
     return run

@@ -72,7 +72,9 @@ def _householder_product(input: Any, tau: Any) -> Any:
     product = jnp.broadcast_to(jnp.eye(rows, columns, dtype=input.dtype), input.shape)
     for k in reversed(range(tau.shape[-1])):
         v = jnp.where(jnp.arange(rows) > k, input[..., k], 0).at[..., k].set(1)
-        product = product - tau[..., k, None, None] * v[..., None] * jnp.einsum("...i,...ij->...j", v, product)[..., None, :]
+        product = (
+            product - tau[..., k, None, None] * v[..., None] * jnp.einsum("...i,...ij->...j", v, product)[..., None, :]
+        )
     return product
 
 

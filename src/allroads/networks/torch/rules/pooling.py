@@ -123,7 +123,9 @@ def _adaptive_cuts(n: int, size: int | None) -> list[slice]:
 def _adaptive_avg_pool(axes: int, self: Any, output_size: Size) -> Any:
     for axis, size in zip(range(self.ndim - axes, self.ndim), spread(output_size, axes), strict=True):
         lead = (slice(None),) * axis
-        parts = [jnp.mean(self[(*lead, cut)], axis=axis, keepdims=True) for cut in _adaptive_cuts(self.shape[axis], size)]
+        parts = [
+            jnp.mean(self[(*lead, cut)], axis=axis, keepdims=True) for cut in _adaptive_cuts(self.shape[axis], size)
+        ]
         self = jnp.concatenate(parts, axis=axis)
     return self
 

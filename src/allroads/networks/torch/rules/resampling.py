@@ -178,8 +178,6 @@ def _grid_sampler(input: Any, grid: Any, interpolation_mode: int, padding_mode: 
             distance = x - start - offset
             weight = weight * (_cubic(distance, -0.75, jnp) if interpolation_mode == 2 else 1 - jnp.abs(distance))
             whole = start + offset
-            pixel.append(
-                _on_the_image(whole, size, padding_mode, align_corners) if interpolation_mode == 2 else whole
-            )
+            pixel.append(_on_the_image(whole, size, padding_mode, align_corners) if interpolation_mode == 2 else whole)
         total = total + weight[:, None] * read(pixel)
     return total
