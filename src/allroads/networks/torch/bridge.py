@@ -73,7 +73,8 @@ def bridge(
             params = point(params)
         _check_params(params, shapes)
         check(inputs)
-        return computed(dict(params), _arrays(inputs, examples))
+        output: jax.Array = computed(dict(params), _arrays(inputs, examples))
+        return output
 
     network = Network(initialiser(kept, init), apply, name=type(unwrapped(module)).__name__, check=check, point=point)
     params = {name: to_jax(parameter) for name, parameter in kept.named_parameters()}

@@ -49,12 +49,13 @@ class Interpreter:
 
     def __init__(self, own: torch.dtype, runtime: Any):
         self.own, self.runtime = own, runtime
-        self.largest = float(jnp.finfo(runtime).max)
+        self.largest = float(jnp.finfo(runtime).max)  # type: ignore[no-untyped-call]
 
     def precision(self, dtype: torch.dtype) -> np.dtype:
         """The JAX precision for a PyTorch one in this run."""
         if dtype == self.own:
-            return np.dtype(self.runtime)
+            runtime: np.dtype = np.dtype(self.runtime)
+            return runtime
         if dtype.is_complex and dtype.to_real() == self.own:
             return jax_dtype(_COMPLEX[np.dtype(self.runtime).name])
         return jax_dtype(dtype)
@@ -125,8 +126,9 @@ class Interpreter:
         kwargs = {k: self._resolve(v, values) for k, v in node.kwargs.items() if k not in _IGNORED}
         target = node.target
         if isinstance(target, torch._ops.HigherOrderOperator):
-            return self._region(node, args)
+            return self._region(node, str(target), args)
         if not isinstance(target, torch._ops.OpOverload):
+            assert callable(target)
             return target(*args, **kwargs)  # sizes: operator.mul, math.ceil, …
         name = target._schema.name.split("::")[1]
         if name.startswith(_ASSERTIONS):
@@ -141,9 +143,8 @@ class Interpreter:
             raise _unsupported(node, "has no rule in jax.numpy here")
         return self.run(*parts)
 
-    def _region(self, node: Node, args: Sequence[Any]) -> Any:
+    def _region(self, node: Node, name: str, args: Sequence[Any]) -> Any:
         """A part of the graph under ``torch.no_grad`` or a switched-off ``torch.autocast``."""
-        name = node.target.name()
         at = next((k for k, a in enumerate(args) if isinstance(a, GraphModule)), None)
         if at is None or name not in ("wrap_with_set_grad_enabled", "wrap_with_autocast"):
             raise _unsupported(node, "has no rule in jax.numpy here")

@@ -80,20 +80,21 @@ class _Check(Interpreter):
 
 def _lookups(node: Node) -> list[Lookup]:
     """The indices of a node that looks something up; of whole numbers, in tables of a fixed size."""
+    args: tuple[Any, ...] = node.args
     if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
         return []
     name = node.target._schema.name.split("::")[1].removesuffix("_")
     candidates: list[tuple[Any, Any, Any]] = []
     if name in _FROM_THE_END:
-        table, indices = node.args[:2]
+        table, indices = args[:2]
         sizes = _sizes(table)
         candidates = [(index, sizes[axis], -sizes[axis]) for axis, index in enumerate(indices) if index is not None]
     elif name == "one_hot":
-        candidates = [(node.args[0], node.args[1], 0)] if len(node.args) > 1 and node.args[1] != -1 else []
+        candidates = [(args[0], args[1], 0)] if len(args) > 1 and args[1] != -1 else []
     elif name in ("embedding", "embedding_bag", "_embedding_bag"):
-        candidates = [(node.args[1], _sizes(node.args[0])[0], 0)]
+        candidates = [(args[1], _sizes(args[0])[0], 0)]
     elif name in _ALONG_AN_AXIS:
-        table, axis, index = node.args[:3]
+        table, axis, index = args[:3]
         candidates = [(index, _sizes(table)[axis], 0)]
     return [Lookup(*c) for c in candidates if isinstance(c[0], Node) and isinstance(c[1], int)]
 

@@ -27,7 +27,7 @@ def _reduction(function: Callable[..., Any]) -> Callable[..., Any]:
     return reduce
 
 
-for _name, _function in {
+_REDUCTIONS: dict[str, Callable[..., Any]] = {
     "sum": jnp.sum,
     "mean": jnp.mean,
     "nanmean": jnp.nanmean,
@@ -41,7 +41,8 @@ for _name, _function in {
     "max": jnp.max,
     "min": jnp.min,
     "prod": jnp.prod,
-}.items():
+}
+for _name, _function in _REDUCTIONS.items():
     RULES[_name] = _reduction(_function)
 
 

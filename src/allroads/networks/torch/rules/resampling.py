@@ -17,7 +17,7 @@ Kernel = Callable[[np.ndarray], np.ndarray]
 
 
 def _triangle(x: np.ndarray) -> np.ndarray:
-    return np.maximum(0.0, 1.0 - np.abs(x))
+    return np.asarray(np.maximum(0.0, 1.0 - np.abs(x)))
 
 
 def _cubic(x: Any, a: float, xp: Any = np) -> Any:
@@ -156,7 +156,7 @@ def _grid_sampler(input: Any, grid: Any, interpolation_mode: int, padding_mode: 
 
     def read(pixel: Sequence[Any]) -> Any:
         """``[N, C, *points]``: the pixels at whole coordinates; zeros outside."""
-        inside, place = True, 0
+        inside, place = jnp.asarray(True), jnp.asarray(0)
         for at, size in zip(pixel, space, strict=True):
             inside = inside & (at >= 0) & (at <= size - 1)
             place = place * size + jnp.clip(at, 0, size - 1).astype(int)
