@@ -56,9 +56,11 @@ def bridge(
         return output
 
     def check(inputs: Any) -> None:
-        arrays = _arrays(inputs, examples)
-        if any(isinstance(a, jax.core.Tracer) for a in arrays):
+        given = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(given)):
             return
+        with jax.ensure_compile_time_eval():  # under a trace, constants too would become tracers
+            arrays = _arrays(inputs, examples)
         program = programs.find(tuple(a.shape for a in arrays))
         if program not in lookups:
             lookups[program] = Lookups(program)
