@@ -60,7 +60,7 @@ def from_flax(
 
     Fails where an nnx module changes what its call does by attributes that are no variables.
 
-    References: [flax2020]
+    References: [heek2020]
 
     Example:
         >>> from flax import linen
