@@ -9,7 +9,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch_modules_made_up import TABLE, make  # noqa: E402
+import torch_modules_made_up  # noqa: E402
+import torch_modules_operators  # noqa: E402
+from torch_modules_made_up import make  # noqa: E402
 
 import allroads  # noqa: E402
 
@@ -17,6 +19,7 @@ torch.set_num_threads(1)
 
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")
 
+TABLE = torch_modules_made_up.TABLE | torch_modules_operators.TABLE
 BATCHES = (3, 1, 5)  # the first is the example's
 
 
@@ -58,7 +61,7 @@ def weighted_sum(outputs, asarray):
 
 @pytest.mark.parametrize("name", TABLE)
 def test_answers_and_gradients_are_those_of_pytorch(name):
-    module, inputs = make(name)
+    module, inputs = make(name, TABLE)
     own = dict(module.named_parameters())
     with allroads.float64():
         network, params = allroads.from_torch(module, inputs(BATCHES[0]))
@@ -82,7 +85,7 @@ def test_answers_and_gradients_are_those_of_pytorch(name):
 
 @pytest.mark.parametrize("name", TABLE)
 def test_a_population_in_single_precision_and_its_weights_given_back(name):
-    module, inputs = make(name)
+    module, inputs = make(name, TABLE)
     module = module.float()
     network, params = allroads.from_torch(module, inputs(BATCHES[0]))
     assert {p.dtype for p in params.values()} == {jnp.dtype("float32")}

@@ -371,9 +371,9 @@ TABLE = {
 }
 
 
-def make(name):
+def make(name, table=TABLE):
     """The module in double precision, and a batch of a size."""
-    build, batch = TABLE[name]
+    build, batch = table[name]
     torch.manual_seed(zlib.crc32(name.encode()))
     module = build().double()
     makers = batch if isinstance(batch, tuple) else (batch,)

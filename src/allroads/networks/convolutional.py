@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ from allroads.networks.initialisation import Initialisation, affine
 from allroads.networks.inputs import checked_inputs, checked_sizes
 from allroads.pfmap.network import Network, Params
 
-POOLINGS = {"max": jnp.max, "mean": jnp.mean}
+POOLINGS: dict[str, Callable[..., Any]] = {"max": jnp.max, "mean": jnp.mean}
 
 
 def convolutional(

@@ -9,7 +9,7 @@ import jax
 from allroads.errors import InputError
 from allroads.networks.activations import resolve_activation
 from allroads.networks.initialisation import Initialisation, affine
-from allroads.networks.inputs import checked_inputs, checked_sizes
+from allroads.networks.inputs import checked_inputs, checked_sizes, token_check
 from allroads.pfmap.network import Network, Params
 
 
@@ -84,4 +84,4 @@ def embedding_sum(
         summed = sum(tables[0 if tied else s][tokens[:, s]] for s in range(streams))
         return affine(params["readout"], act(summed))
 
-    return Network(init_params, apply, name=name)
+    return Network(init_params, apply, name=name, check=token_check(vocabulary, name))

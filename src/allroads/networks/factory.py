@@ -40,8 +40,9 @@ def factory(
 
     Returns:
         The network. The factory may give a ``Network``, a pair ``(network, params)``, a pair of functions
-        ``(init, apply)``, an ``equinox.Module`` or a ``torch.nn.Module``. For an Equinox module, a factory that takes
-        the keyword ``key`` is called again with each key to draw the parameters anew.
+        ``(init, apply)``, an ``equinox.Module``, a Flax module (linen or nnx) or a ``torch.nn.Module``. For an Equinox
+        or nnx module, a factory that takes the keyword ``key`` is called again with each key to draw the parameters
+        anew.
 
     Raises:
         InputError: If the path cannot be imported, or the factory fails or gives something else; names the
@@ -101,10 +102,10 @@ def as_network(
 
     Args:
         path: Of the function, for messages.
-        result: A ``Network``, ``(network, params)``, a pair of functions ``(init, apply)``, an ``equinox.Module`` or a
-            ``torch.nn.Module``.
-        examples: One batch as a PyTorch module takes it.
-        draw: ``draw(key) -> result`` of an Equinox module.
+        result: A ``Network``, ``(network, params)``, a pair of functions ``(init, apply)``, an ``equinox.Module``, a
+            ``flax.linen.Module``, a ``flax.nnx.Module`` or a ``torch.nn.Module``.
+        examples: One batch as a PyTorch or Flax module takes it.
+        draw: ``draw(key) -> result`` of an Equinox or nnx module.
 
     Returns:
         The network, and its parameters or ``None`` where it came without.
@@ -127,16 +128,26 @@ def as_network(
         return result, params
     if isinstance(result, eqx.Module):
         return from_equinox(result, init=draw)
+    if is_flax(result):
+        from allroads.networks.from_flax import from_flax
+
+        return from_flax(result, examples, init=draw if is_flax(result, "nnx") else None)
     if is_torch(result):
         from allroads.networks.torch import from_torch
 
         return from_torch(result, examples)
     raise InputError(
         f"factory {path!r} gave {type(result).__name__}; expected a Network, (network, params), (init, apply), an "
-        "equinox.Module or a torch.nn.Module. Return one of these."
+        "equinox.Module, a Flax module or a torch.nn.Module. Return one of these."
     )
 
 
 def is_torch(result: Any) -> bool:
     """Whether it is a PyTorch module; without importing PyTorch, as one exists only where that has been imported."""
     return "torch" in sys.modules and isinstance(result, sys.modules["torch"].nn.Module)
+
+
+def is_flax(result: Any, *kinds: str) -> bool:
+    """Whether it is a Flax module, of one kind or either; without importing Flax."""
+    modules = [sys.modules.get(f"flax.{kind}") for kind in kinds or ("linen", "nnx")]
+    return any(module is not None and isinstance(result, module.Module) for module in modules)

@@ -63,7 +63,8 @@ def from_equinox(
                 "came with."
             )
         drawn = eqx.filter(init(key), eqx.is_inexact_array)
-        if jax.tree.structure(drawn) != jax.tree.structure(params):
+        shape: Any = jax.tree.structure(drawn)
+        if shape != jax.tree.structure(params):
             raise InputError(
                 f"init gives a module whose parameters are arranged otherwise than those of {name!r}; "
                 "expected the same architecture. Build it with the same options."

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from allroads.errors import InputError
 
@@ -72,13 +74,48 @@ class Reader:
         return jax.nn.one_hot(flat, self.vocabulary, dtype=dtype).reshape(*flat.shape[:-1], self.features)
 
 
+def check_tokens(tokens: Any, vocabulary: int, name: str, lowest: int = 0) -> None:
+    """Refuse tokens outside ``lowest … vocabulary−1``, which JAX would wrap, clamp or fill with NaN.
+
+    Args:
+        tokens: Integers that lead with the example axis. Tracers have no values yet and pass.
+        vocabulary: Size of the alphabet.
+        name: What reads the tokens, for the message.
+        lowest: The smallest token; below 0 where negative ones count from the end.
+
+    Raises:
+        InputError: Names the first such token and its example.
+
+    Example:
+        >>> check_tokens([[0, 4], [9, 1]], 5, "network 'gru 8'")
+        Traceback (most recent call last):
+        allroads.errors.InputError: network 'gru 8': example 1 holds the token 9; expected 0 … 4 (a vocabulary of 5).
+    """
+    if isinstance(tokens, jax.core.Tracer):
+        return
+    tokens = np.asarray(tokens)
+    wrong = np.argwhere((tokens < lowest) | (tokens >= vocabulary))
+    if len(wrong):
+        place = tuple(wrong[0])
+        where = f"example {place[0]} holds the token" if place else "the token is"
+        raise InputError(
+            f"{name}: {where} {tokens[place]}; expected {lowest} … {vocabulary - 1} (a vocabulary of {vocabulary})."
+        )
+
+
+def token_check(vocabulary: int | None, name: str) -> Callable[[Any], None] | None:
+    """``Network.check`` of a network that reads tokens; ``None`` for real inputs."""
+    return None if vocabulary is None else lambda inputs: check_tokens(inputs, vocabulary, f"network {name!r}")
+
+
 def checked_inputs(inputs: Any, input_shape: tuple[int, ...], vocabulary: int | None, name: str) -> Any:
     """A batch as a JAX array.
 
     Raises:
-        InputError: If its examples do not have the network's input shape, or tokens are not integers.
+        InputError: If its examples do not have the network's input shape, tokens are not integers, or tokens with
+            values (not tracers) are outside the vocabulary.
     """
-    inputs = jnp.asarray(inputs)
+    given, inputs = inputs, jnp.asarray(inputs)  # under a trace, constants too become tracers
     if inputs.shape[1:] != input_shape or inputs.ndim == 0:
         expected = ", ".join(["N", *map(str, input_shape)])
         raise InputError(f"network {name!r} got inputs of shape {inputs.shape}; expected [{expected}].")
@@ -88,6 +125,8 @@ def checked_inputs(inputs: Any, input_shape: tuple[int, ...], vocabulary: int | 
             f"{vocabulary - 1}. Cast them to integers, or build the network with vocabulary=None to read "
             "real numbers."
         )
+    if vocabulary is not None:
+        check_tokens(given, vocabulary, f"network {name!r}")
     return inputs
 
 

@@ -10,7 +10,7 @@ import jax
 from allroads.errors import InputError
 from allroads.networks.activations import resolve_activation
 from allroads.networks.initialisation import Initialisation, affine, affine_columns, shifted, shifted_columns
-from allroads.networks.inputs import Reader, checked_inputs, checked_sizes
+from allroads.networks.inputs import Reader, checked_inputs, checked_sizes, token_check
 from allroads.pfmap.network import Network, Params
 
 COLUMNS = 32
@@ -113,4 +113,4 @@ def layered(
             x = affine_columns(layer, activation(x))
         return x.T.reshape(-1, *shape)
 
-    return Network(init_params, apply, name=name)
+    return Network(init_params, apply, name=name, check=token_check(vocabulary, name))

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from allroads.errors import InputError, UnknownNameError
 from allroads.networks.activations import resolve_activation
 from allroads.networks.initialisation import Initialisation, affine, shifted
-from allroads.networks.inputs import Reader, checked_inputs, checked_sizes
+from allroads.networks.inputs import Reader, checked_inputs, checked_sizes, token_check
 from allroads.pfmap.network import Cell, Network, Params
 
 
@@ -167,4 +167,4 @@ def recurrent(
         _, hidden = jax.lax.scan(lambda state, x: advance(params, state, x), start, driven, unroll=unroll)
         return affine(params["readout"], jnp.swapaxes(hidden, 0, 1) if per_position else hidden[-1])
 
-    return Network(init_params, apply, Cell(initial_state, step), name)
+    return Network(init_params, apply, Cell(initial_state, step), name, token_check(vocabulary, name))

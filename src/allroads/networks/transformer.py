@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from allroads.errors import InputError
 from allroads.networks.activations import resolve_activation
 from allroads.networks.initialisation import Initialisation, affine
-from allroads.networks.inputs import Reader, checked_inputs, checked_sizes
+from allroads.networks.inputs import Reader, checked_inputs, checked_sizes, token_check
 from allroads.pfmap.network import Network, Params
 
 
@@ -137,7 +137,7 @@ def transformer(
         read = affine(params["readout"], _normalised(params["readout"], x))
         return read if per_position else read[:, -1]
 
-    return Network(init_params, apply, name=name)
+    return Network(init_params, apply, name=name, check=token_check(vocabulary, name))
 
 
 def _normalised(layer: Params, x: Any) -> Any:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.errors import InputError
+from allroads.pfmap.arrays import as_array, is_tensor
 from allroads.pfmap.kernel import examples_apart, kernel_function, plan_kernel
 from allroads.pfmap.network import Network, Params
 
@@ -172,6 +173,7 @@ def _floating(params: Params) -> Params:
     """The parameters as JAX arrays; refuses a leaf that cannot be moved."""
 
     def checked(path: Any, leaf: Any) -> Any:
+        leaf = as_array(leaf) if is_tensor(leaf) else leaf
         kind = getattr(leaf, "dtype", None) if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
         if not jnp.issubdtype(kind, jnp.floating):
             raise InputError(

@@ -35,8 +35,10 @@ class Network:
             ``outputs``: ``[N, C]``, or ``[N, T, C]`` for one output a position.
         cell: The step and state of a recurrent network, ``None`` for others.
         name: How reports call it.
-        check: Raises an ``InputError`` for inputs that the network cannot take, such as tokens out of range; it is
-            called on NumPy arrays, before anything is compiled.
+        check: ``check(inputs)`` raises an ``InputError`` where values of concrete inputs cannot be used, such as a
+            token outside the vocabulary; ``None`` where every value can.
+        point: ``point(params) -> params`` reads what may stand for a point, such as a PyTorch state dict with its
+            buffers; ``None`` where parameters have one form. See :func:`allroads.pfmap.arrays.as_point`.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -50,3 +52,4 @@ class Network:
     cell: Cell | None = None
     name: str = "network"
     check: Callable[[Any], None] | None = None
+    point: Callable[[Any], Params] | None = None

@@ -153,7 +153,7 @@ class Problem:
         Raises:
             InputError: If it is not a point of this network, or the loss does not give one number per example.
         """
-        params = as_point(params, what)
+        params = as_point(params, what, self.network)
         self._check_outputs(self._outputs(params, what))
         return params
 
@@ -163,7 +163,7 @@ class Problem:
         Raises:
             InputError: If one is no point, or their names or shapes differ.
         """
-        a, b = as_point(a, "a"), as_point(b, "b")
+        a, b = as_point(a, "a", self.network), as_point(b, "b", self.network)
         shapes = [jax.tree.map(jnp.shape, point) for point in (a, b)]
         if shapes[0] != shapes[1]:
             raise InputError(
@@ -179,7 +179,7 @@ class Problem:
         Raises:
             InputError: As :meth:`point`, or if the arrays do not share their leading axis.
         """
-        params = as_point(params, what)
+        params = as_point(params, what, self.network)
         sizes = {leaf.shape[:1] for leaf in jax.tree.leaves(params)}
         if len(sizes) != 1 or sizes == {()} or sizes == {(0,)}:
             raise InputError(

@@ -21,7 +21,7 @@ def from_torch(
     module: torch.nn.Module,
     example_inputs: Any,
     *,
-    init: Callable[[Any], Any] | None = None,
+    init: Callable[[Any], Any] | str | None = None,
     running_statistics: str = "constants",
 ) -> tuple[Network, dict[str, Any]]:
     """A PyTorch module as ``(network, params)``: the same function, written in JAX.
@@ -29,11 +29,14 @@ def from_torch(
     ``params`` holds the module's parameters under their PyTorch names, with their shapes; a parameter that is tied
     appears once, under its first name. Parameters with ``requires_grad=False`` are in it as well. Buffers are constants
     of the network; the running means and variances of batch norms can be among the parameters. The module itself is
-    left as it was, and later changes to it do not reach the network.
+    left as it was, and later changes to it do not reach the network. Of a module inside ``torch.compile`` or
+    ``DataParallel`` the names are those of the inner one.
 
     ``network.apply`` computes in the precision of the ``params`` that it is given. It takes any batch size (the module
     is exported again, once a shape, where one export does not cover it), and a tuple where ``example_inputs`` is one.
-    Of a module with several outputs it gives the first, or the one named ``logits``.
+    Of a module with several outputs it gives the first, or the one named ``logits``. A point may also be the module's
+    own ``state_dict()``; its buffers must then be the network's. Tokens outside an embedding, and other places outside
+    a table, are refused wherever the inputs have values, which also ``network.check(inputs)`` does alone.
 
     ``network.init(key)`` draws new weights as the module's own ``reset_parameters`` would (``_init_weights`` for
     models of ``transformers``), seeded by the key; it works under ``jax.jit`` and ``jax.vmap``.
@@ -42,8 +45,10 @@ def from_torch(
         module: In evaluation mode where it has dropout or batch norm.
         example_inputs: One batch as the module takes it: a tensor or array, or a tuple of them. Real arrays are
             cast to the precision of the module, integer ones (tokens) stay integers.
-        init: ``init(key) -> params`` in place of the module's own; needed where the module has parameters that no
-            ``reset_parameters`` reaches.
+        init: ``init(key) -> params`` in place of the module's own; or ``"match_moments"``: parameters that no
+            ``reset_parameters`` reaches are drawn from the normal distribution with the mean and standard deviation
+            that their entries have in ``module``, which says little of a trained one; equal entries stay. Without
+            either, ``network.init`` raises an error where there are such parameters.
         running_statistics: ``"constants"``, or ``"params"``: ``running_mean`` and ``running_var`` of every batch norm
             are parameters too, so that two trained modules are two points of one network, alignment moves the
             channels, and ``repair="statistics"`` takes them anew on data. To be measured, not to be trained: a
@@ -54,8 +59,9 @@ def from_torch(
 
     Raises:
         InputError: If torch is not installed, the example inputs do not fit the module, the module is in double
-            precision outside :func:`allroads.float64`, or its control flow depends on values.
-        UnknownNameError: If ``running_statistics`` is neither.
+            precision outside :func:`allroads.float64`, or in half precision, or scripted, packs sequences, or its
+            control flow depends on values.
+        UnknownNameError: If ``running_statistics`` or ``init`` is a name that does not exist.
         UnsupportedOperatorError: If an operator has no rule; names it and the line of code that it comes from.
         NotDeterministicError: If the module answers the same question in two ways.
 

@@ -11,6 +11,11 @@ import numpy as np
 import torch
 
 from allroads.errors import InputError
+from allroads.networks.torch.names import with_names
+from allroads.pfmap.arrays import as_array
+
+COUNTERS = "num_batches_tracked"
+"""What the names of batch norms' counters end in: nothing computes with them outside training."""
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
@@ -52,6 +57,7 @@ def state(params: Mapping[str, Any], module: torch.nn.Module | None) -> dict[str
     if module is None:
         return tensors
     held = module.state_dict()
+    tensors = with_names(tensors, held)
     shapes = {name: tuple(parameter.shape) for name, parameter in module.named_parameters()}
     statistics = running_statistics(module)
     if any(name in tensors for name in statistics):
@@ -66,6 +72,50 @@ def state(params: Mapping[str, Any], module: torch.nn.Module | None) -> dict[str
     }
 
 
+def read_state(state: Any, module: torch.nn.Module) -> dict[str, jax.Array]:
+    """A point out of a state dict, whatever else it holds: buffers, every name of a tied parameter, prefixes.
+
+    Args:
+        state: By name, arrays of NumPy, JAX or PyTorch; a leading member axis is possible.
+        module: The copy that the network was made from.
+
+    Raises:
+        InputError: If ``state`` is no mapping, two names of one parameter differ, or a buffer is not the network's.
+    """
+    if not isinstance(state, Mapping):
+        raise InputError(f"Network.apply: params is {type(state).__name__}, expected a dict by parameter name.")
+    parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
+    first = first_names(module)
+    point: dict[str, jax.Array] = {}
+    for name, value in with_names(state, [*first, *buffers]).items():
+        array, own = as_array(value), first.get(name, name)
+        if name in buffers:
+            if not name.endswith(COUNTERS):
+                _check_constant(name, array, buffers[name])
+        elif own in parameters and own in point:
+            if not _equal(array, point[own]):
+                raise InputError(f"{name} and {own} are one parameter of this network, and differ in this point.")
+        else:
+            point[own] = array
+    return point
+
+
+def _check_constant(name: str, given: jax.Array, held: torch.Tensor) -> None:
+    if not _equal(given, to_jax(held)):
+        raise InputError(
+            f"the buffer {name} of this point is not the network's: buffers are constants. For running statistics of "
+            'batch norms, take from_torch(…, running_statistics="params"), which makes them part of the point; '
+            "otherwise leave the buffer out of the point."
+        )
+
+
+def _equal(a: jax.Array, b: jax.Array) -> bool:
+    """Whether two arrays hold the same numbers; those under a trace have none yet."""
+    if isinstance(a, jax.core.Tracer) or isinstance(b, jax.core.Tracer):
+        return True
+    return bool(np.array_equal(np.broadcast_to(b, a.shape) if a.ndim > b.ndim else b, a, equal_nan=True))
+
+
 def running_statistics(module: torch.nn.Module) -> list[str]:
     """The names of the running means and variances of batch norms."""
     return [
@@ -76,7 +126,7 @@ def running_statistics(module: torch.nn.Module) -> list[str]:
     ]
 
 
-def differences(given: Mapping[str, tuple], expected: Mapping[str, tuple]) -> str:
+def differences(given: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> str:
     """One sentence about the names and shapes that differ."""
     missing = sorted(set(expected) - set(given))
     unknown = sorted(set(given) - set(expected))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,12 +9,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
+from torch.nn.utils.rnn import PackedSequence
 
 from allroads.errors import InputError, UnknownNameError, UnsupportedOperatorError
-from allroads.networks.torch.arrays import differences, jax_dtype, running_statistics, to_jax, to_numpy
-from allroads.networks.torch.export import OneOutput, Programs, runtime_precision
+from allroads.networks.torch.arrays import differences, read_state, running_statistics, to_jax, to_numpy, to_torch
+from allroads.networks.torch.export import OneOutput, Program, Programs, runtime_precision
+from allroads.networks.torch.lookups import Lookups
+from allroads.networks.torch.prepare import copied, exportable, floating_precision, make_parameters, unwrapped
 from allroads.networks.torch.probe import probe
-from allroads.networks.torch.reinitialise import reinitialiser
+from allroads.networks.torch.reinitialise import initialiser
+from allroads.networks.torch.rules.refusals import PACKED
+from allroads.pfmap.arrays import as_array, is_tensor
 from allroads.pfmap.network import Network
 
 STATISTICS = ("constants", "params")
@@ -23,78 +27,67 @@ STATISTICS = ("constants", "params")
 
 
 def bridge(
-    module: torch.nn.Module, example_inputs: Any, init: Callable[[Any], Any] | None, statistics: str
+    module: torch.nn.Module, example_inputs: Any, init: Callable[[Any], Any] | str | None, statistics: str
 ) -> tuple[Network, dict[str, Any]]:
     """See :func:`allroads.from_torch`."""
     if not isinstance(module, torch.nn.Module):
         raise InputError(f"from_torch: expected a torch.nn.Module, got {type(module).__name__}.")
     if statistics not in STATISTICS:
         raise UnknownNameError("place for running statistics", statistics, STATISTICS)
-    own = _own_precision(module)
+    own = floating_precision(module)
     examples = _examples(example_inputs, own)
-    kept = _copy(module)
-    answer = probe(OneOutput(_copy(module)), examples)
-    for parameter in kept.parameters():  # else PyTorch takes fused shortcuts that hide the operators
-        parameter.requires_grad_(parameter.is_floating_point())
+    kept = exportable(module)
+    answer = probe(OneOutput(copied(module)), examples)
     if statistics == "params":
-        _make_parameters(kept, running_statistics(kept))
+        make_parameters(kept, running_statistics(kept))
     programs = Programs(kept, examples, own)
     shapes = {name: tuple(parameter.shape) for name, parameter in kept.named_parameters()}
+    lookups: dict[Program, Lookups] = {}
 
     @jax.jit
-    def apply(params: Mapping[str, Any], inputs: Any) -> jax.Array:
-        _check_params(params, shapes)
-        arrays = _arrays(inputs, examples)
+    def computed(params: Mapping[str, Any], arrays: Sequence[jax.Array]) -> jax.Array:
         runtime = runtime_precision(params, arrays)
         own_params = {
             name: p.astype(runtime) if jnp.issubdtype(p.dtype, jnp.floating) else p for name, p in params.items()
         }
         program = programs.find(tuple(a.shape for a in arrays))
         cast = [a.astype(runtime) if e.is_floating_point() else a for a, e in zip(arrays, examples, strict=True)]
-        return program.run(own_params, cast, runtime)
+        output: jax.Array = program.run(own_params, cast, runtime)
+        return output
 
-    network = Network(init or reinitialiser(kept), apply, name=type(module).__name__)
+    def check(inputs: Any) -> None:
+        given = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(given)):
+            return
+        with jax.ensure_compile_time_eval():  # under a trace, constants too would become tracers
+            arrays = _arrays(inputs, examples)
+        program = programs.find(tuple(a.shape for a in arrays))
+        if program not in lookups:
+            lookups[program] = Lookups(program)
+        if lookups[program].found:
+            lookups[program].check([to_torch(a).to(e.dtype) for a, e in zip(arrays, examples, strict=True)])
+
+    def point(params: Any) -> dict[str, jax.Array]:
+        return read_state(params, kept)
+
+    def apply(params: Any, inputs: Any) -> jax.Array:
+        if not isinstance(params, Mapping) or params.keys() != shapes.keys() or any(map(is_tensor, params.values())):
+            params = point(params)
+        _check_params(params, shapes)
+        check(inputs)
+        output: jax.Array = computed(dict(params), _arrays(inputs, examples))
+        return output
+
+    network = Network(initialiser(kept, init), apply, name=type(unwrapped(module)).__name__, check=check, point=point)
     params = {name: to_jax(parameter) for name, parameter in kept.named_parameters()}
     _check_answer(network, params, examples, answer)
     return network, params
 
 
-def _make_parameters(module: torch.nn.Module, buffers: Sequence[str]) -> None:
-    """Turn buffers into parameters, without gradients: PyTorch has none along running statistics."""
-    for path in buffers:
-        owner, _, name = path.rpartition(".")
-        part = module.get_submodule(owner)
-        part.register_parameter(name, torch.nn.Parameter(part._buffers.pop(name), requires_grad=False))
-
-
-def _copy(module: torch.nn.Module) -> torch.nn.Module:
-    try:
-        return copy.deepcopy(module).cpu()
-    except Exception as error:
-        raise InputError(
-            f"from_torch: the module cannot be copied ({type(error).__name__}: {error}). Do not keep computed tensors, "
-            "open files or generators as attributes of the module."
-        ) from error
-
-
-def _own_precision(module: torch.nn.Module) -> torch.dtype:
-    """The module's floating precision; the default one where it has no real tensors."""
-    tensors = [*module.named_parameters(), *module.named_buffers()]
-    real = [(name, t.dtype) for name, t in tensors if t.is_floating_point()]
-    complex_ = [name for name, t in tensors if t.is_complex()]
-    if complex_:
-        raise InputError(f"from_torch: {complex_[0]} is complex; only real modules can be taken.")
-    for name, dtype in real:
-        if dtype == torch.float64 and jax_dtype(dtype) != np.float64:
-            raise InputError(
-                f"from_torch: the module is in double precision ({name} is float64) and JAX is not: call from_torch, "
-                "and whatever uses its network, inside `with allroads.float64():`, or give module.float()."
-            )
-    return real[0][1] if real else torch.get_default_dtype()
-
-
 def _examples(example_inputs: Any, own: torch.dtype) -> tuple[torch.Tensor, ...]:
     """The example inputs as tensors, the real ones in the module's precision."""
+    if isinstance(example_inputs, PackedSequence):
+        raise InputError(f"from_torch: example_inputs is a PackedSequence: {PACKED}")
     given = tuple(example_inputs) if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
     if not given:
         raise InputError("from_torch: example_inputs is empty; give one batch as the module takes it.")
@@ -114,7 +107,7 @@ def _examples(example_inputs: Any, own: torch.dtype) -> tuple[torch.Tensor, ...]
 
 def _arrays(inputs: Any, examples: Sequence[torch.Tensor]) -> list[jax.Array]:
     """The inputs of one call, checked against the example inputs."""
-    arrays = [jnp.asarray(a) for a in (inputs if isinstance(inputs, (tuple, list)) else (inputs,))]
+    arrays = [as_array(a) for a in (inputs if isinstance(inputs, (tuple, list)) else (inputs,))]
     if len(arrays) != len(examples):
         raise InputError(f"Network.apply: expected {len(examples)} inputs (as a tuple), got {len(arrays)}.")
     for k, (array, example) in enumerate(zip(arrays, examples, strict=True)):
@@ -128,9 +121,7 @@ def _arrays(inputs: Any, examples: Sequence[torch.Tensor]) -> list[jax.Array]:
     return arrays
 
 
-def _check_params(params: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    if not isinstance(params, Mapping):
-        raise InputError(f"Network.apply: params is {type(params).__name__}, expected a dict by parameter name.")
+def _check_params(params: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
     given = {name: tuple(jnp.shape(p)) for name, p in params.items()}
     if given != shapes:
         raise InputError(f"Network.apply: these are not the network's parameters. {differences(given, shapes)}")

@@ -34,6 +34,7 @@ def decompose(
         def fill(argument: Any) -> Any:
             return map_arg(argument, lambda n: given[n] if n in given else value(n))
 
+        assert isinstance(node.target, torch._ops.OpOverload)
         return node.target(*fill(node.args), **{k: fill(v) for k, v in node.kwargs.items() if k != "device"})
 
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,14 +15,16 @@ import jax
 import jax.numpy as jnp
 import torch
 from torch.export import Dim, ExportedProgram
-from torch.export.graph_signature import InputKind
+from torch.export.graph_signature import InputKind, InputSpec
 from torch.fx import Node
+from torch.nn.utils.rnn import PackedSequence
 
 from allroads.errors import InputError, UnsupportedOperatorError
 from allroads.networks.torch.arrays import first_names
 from allroads.networks.torch.interpret import Interpreter
 from allroads.networks.torch.lines import source_of_error, whole_stacks
-from allroads.networks.torch.storage import find_aliases
+from allroads.networks.torch.rules.refusals import PACKED
+from allroads.networks.torch.storage import find_aliases, root
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -51,7 +54,7 @@ class OneOutput(torch.nn.Module):
         return outputs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Program:
     """One export: its graph, where its inputs come from, and what it takes for granted about their shapes."""
 
@@ -59,6 +62,23 @@ class Program:
     own: torch.dtype
     names: Mapping[str, str]
     aliases: Mapping[Node, Node]
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The nodes of the graph, in order."""
+        return list(self.exported.graph_module.graph.nodes)
+
+    def root(self, node: Node) -> Node:
+        """The node whose memory a node looks at; itself where it has its own."""
+        return root(self.aliases, node)
+
+    def parameter_nodes(self) -> set[Node]:
+        """The placeholders that stand for parameters."""
+        return {n for n, s in self._placeholders() if s.kind is InputKind.PARAMETER}
+
+    def placeholder_values(self, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        """What PyTorch itself would put in the place of every placeholder."""
+        return _placeholder_values(self.exported, inputs)
 
     def fits(self, shapes: Shapes) -> bool:
         """Whether the export holds for inputs of these shapes."""
@@ -95,9 +115,11 @@ class Program:
         return interpreter.run(self.exported.graph_module, values, dict(self.aliases))[0]
 
     def _user_inputs(self) -> list[Node]:
-        nodes = [n for n in self.exported.graph.nodes if n.op == "placeholder"]
-        specs = self.exported.graph_signature.input_specs
-        return [n for n, s in zip(nodes, specs, strict=True) if s.kind is InputKind.USER_INPUT]
+        return [n for n, s in self._placeholders() if s.kind is InputKind.USER_INPUT]
+
+    def _placeholders(self) -> list[tuple[Node, InputSpec]]:
+        nodes = [n for n in self.nodes if n.op == "placeholder"]
+        return list(zip(nodes, self.exported.graph_signature.input_specs, strict=True))
 
 
 class Programs:
@@ -135,7 +157,7 @@ class Programs:
         # a graph that rests on more than "at least two examples" is not used for other batch sizes
         if exported is None or getattr(exported, "_guards_code", ["unknown"]):
             exported = self._exported_as_is(inputs)
-        aliases = find_aliases(exported.graph_module, _all_inputs(exported, inputs))
+        aliases = find_aliases(exported.graph_module, _placeholder_values(exported, inputs))
         return Program(exported, self.own, self.names, aliases)
 
     def _exported_as_is(self, inputs: tuple[torch.Tensor, ...]) -> ExportedProgram:
@@ -146,6 +168,8 @@ class Programs:
         except Exception as error:
             shapes = ", ".join(str(tuple(t.shape)) for t in inputs)
             first = str(error).strip().split("\n")[0][:300]
+            if _holds_packed_sequence(error):
+                raise InputError(PACKED) from error
             if "data-dependent" in str(error) or "DataDependent" in type(error).__name__:
                 raise InputError(
                     f"from_torch: the module's control flow depends on values, at {source_of_error(error)}. A network "
@@ -158,7 +182,16 @@ class Programs:
             ) from error
 
 
-def _all_inputs(exported: ExportedProgram, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+def _holds_packed_sequence(error: BaseException) -> bool:
+    """Whether an error was raised where a packed sequence was at hand."""
+    return any(
+        isinstance(value, PackedSequence)
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+        for value in frame.f_locals.values()
+    )
+
+
+def _placeholder_values(exported: ExportedProgram, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
     waiting = iter(inputs)
     held = {**exported.constants, **exported.state_dict}
     specs = exported.graph_signature.input_specs

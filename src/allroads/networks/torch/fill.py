@@ -7,21 +7,24 @@ from typing import Any
 
 import torch
 
-from allroads.networks.torch.arrays import first_names, to_torch
+from allroads.networks.torch.arrays import COUNTERS, first_names, to_torch
+from allroads.networks.torch.names import match_names, with_names
 
 
 def wanted_shapes(module: torch.nn.Module, names: Collection[str]) -> dict[str, tuple[int, ...]]:
-    """Name and shape of each array that the module needs.
+    """Name and shape of each array that the module needs, under the names that are given where those stand for it.
 
-    Of an array that goes by several names, those among ``names``. The counters of batch norms, with which nothing
-    computes in evaluation mode, are needed only where they are among ``names``.
+    Of an array that goes by several names, one among ``names`` is enough. Prefixes of wrappers are passed over, and a
+    batch norm's counter may be missing.
     """
+    held = module.state_dict()
+    given = {expected: name for name, expected in match_names(names, held).items()}
     first = first_names(module)
-    given = {first.get(name, name) for name in names}
+    reached = {first.get(name, name) for name in given}
     return {
-        name: tuple(tensor.shape)
-        for name, tensor in module.state_dict().items()
-        if name in names or not (first.get(name, name) in given or name.endswith("num_batches_tracked"))
+        given.get(name, name): tuple(tensor.shape)
+        for name, tensor in held.items()
+        if name in given or (first.get(name, name) not in reached and not name.endswith(COUNTERS))
     }
 
 
@@ -29,5 +32,5 @@ def fill(module: torch.nn.Module, arrays: Mapping[str, Any]) -> None:
     """Put arrays of the names and shapes of :func:`wanted_shapes` into the module."""
     held = module.state_dict()
     with torch.no_grad():
-        for name, array in arrays.items():
+        for name, array in with_names(arrays, held).items():
             held[name].copy_(to_torch(array))

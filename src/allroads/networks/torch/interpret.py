@@ -33,6 +33,7 @@ _IGNORED = {
     "requires_grad",
 }
 _ASSERTIONS = ("_assert", "sym_constrain_range")
+_COMPLEX = {"float32": torch.complex64, "float64": torch.complex128}
 _REMEDY = (
     "Write that line with other operators, or give the network as two JAX functions: allroads.Network(init, apply)."
 )
@@ -48,11 +49,16 @@ class Interpreter:
 
     def __init__(self, own: torch.dtype, runtime: Any):
         self.own, self.runtime = own, runtime
-        self.largest = float(jnp.finfo(runtime).max)
+        self.largest = float(jnp.finfo(runtime).max)  # type: ignore[no-untyped-call]
 
     def precision(self, dtype: torch.dtype) -> np.dtype:
         """The JAX precision for a PyTorch one in this run."""
-        return np.dtype(self.runtime) if dtype == self.own else jax_dtype(dtype)
+        if dtype == self.own:
+            runtime: np.dtype = np.dtype(self.runtime)
+            return runtime
+        if dtype.is_complex and dtype.to_real() == self.own:
+            return jax_dtype(_COMPLEX[np.dtype(self.runtime).name])
+        return jax_dtype(dtype)
 
     def constant(self, tensor: torch.Tensor) -> jax.Array:
         """A tensor of the module, in this run's precision."""
@@ -120,8 +126,9 @@ class Interpreter:
         kwargs = {k: self._resolve(v, values) for k, v in node.kwargs.items() if k not in _IGNORED}
         target = node.target
         if isinstance(target, torch._ops.HigherOrderOperator):
-            return self._region(node, args)
+            return self._region(node, str(target), args)
         if not isinstance(target, torch._ops.OpOverload):
+            assert callable(target)
             return target(*args, **kwargs)  # sizes: operator.mul, math.ceil, …
         name = target._schema.name.split("::")[1]
         if name.startswith(_ASSERTIONS):
@@ -136,9 +143,8 @@ class Interpreter:
             raise _unsupported(node, "has no rule in jax.numpy here")
         return self.run(*parts)
 
-    def _region(self, node: Node, args: Sequence[Any]) -> Any:
+    def _region(self, node: Node, name: str, args: Sequence[Any]) -> Any:
         """A part of the graph under ``torch.no_grad`` or a switched-off ``torch.autocast``."""
-        name = node.target.name()
         at = next((k for k, a in enumerate(args) if isinstance(a, GraphModule)), None)
         if at is None or name not in ("wrap_with_set_grad_enabled", "wrap_with_autocast"):
             raise _unsupported(node, "has no rule in jax.numpy here")

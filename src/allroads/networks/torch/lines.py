@@ -33,11 +33,11 @@ def whole_stacks() -> Iterator[None]:
         first = next((k for k, frame in enumerate(stack) if frame.name == "forward"), len(stack))
         return traceback.StackSummary.from_list([f for f in stack[first:] if _is_users(f.filename)])
 
-    TracerBase._filter_traceback_frames = keep  # type: ignore[method-assign]
+    setattr(TracerBase, "_filter_traceback_frames", keep)  # noqa: B010
     try:
         yield
     finally:
-        TracerBase._filter_traceback_frames = original  # type: ignore[method-assign]
+        setattr(TracerBase, "_filter_traceback_frames", original)  # noqa: B010
 
 
 def source_of(node: Node) -> str:

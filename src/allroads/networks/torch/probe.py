@@ -8,6 +8,7 @@ from allroads.errors import InputError, NotDeterministicError
 from allroads.networks.torch.lines import source_of_error
 
 _DROPOUTS = (torch.nn.modules.dropout._DropoutNd,)
+_DRAWS_SLOPES = (torch.nn.RReLU,)
 _BATCH_NORMS = (torch.nn.modules.batchnorm._BatchNorm,)
 
 
@@ -30,7 +31,8 @@ def probe(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.Te
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         try:
-            first, second = module(*inputs), module(*inputs)
+            first: torch.Tensor = module(*inputs)
+            second: torch.Tensor = module(*inputs)
         except InputError:
             raise
         except Exception as error:
@@ -63,6 +65,7 @@ def _unsteady(module: torch.nn.Module) -> list[str]:
     for name, m in module.named_modules():
         drops = getattr(m, "p", 0) if isinstance(m, _DROPOUTS) else getattr(m, "dropout", 0)
         varies = isinstance(drops, (int, float)) and drops > 0 and m.training
+        varies = varies or (isinstance(m, _DRAWS_SLOPES) and m.training)
         if varies or (isinstance(m, _BATCH_NORMS) and _of_batch(m)):
             names.append(f"{name.removeprefix('module').removeprefix('.') or 'the module itself'} ({type(m).__name__})")
     return names
@@ -74,7 +77,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _refusal(what: str, unsteady: list[str]) -> NotDeterministicError:
-    where = f" Because of: {_listed(unsteady)}." if unsteady else " No dropout or batch norm explains it."
+    where = f" Because of: {_listed(unsteady)}." if unsteady else " No layer in training mode explains it."
     remedy = (
         "Call module.eval() first (and keep track_running_stats=True in batch norms)."
         if unsteady

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -43,6 +43,13 @@ def find_aliases(module: GraphModule, inputs: tuple[torch.Tensor, ...]) -> dict[
     return found
 
 
+def root(aliases: Mapping[Node, Node], node: Node) -> Node:
+    """The node whose memory a node looks at; itself where it has its own."""
+    while node in aliases:
+        node = aliases[node]
+    return node
+
+
 def _memory(value: Any) -> set[int]:
     if isinstance(value, torch.Tensor):
         return {value.untyped_storage().data_ptr()} if value.numel() else set()
@@ -66,40 +73,34 @@ class Storage:
         self.seen: dict[Node, int] = {}
         self.writes: dict[Node, int] = {}
 
-    def root(self, node: Node) -> Node:
-        """The node whose memory a node looks at; itself where it has its own."""
-        while node in self.aliases:
-            node = self.aliases[node]
-        return node
-
     def put(self, node: Node, value: Any) -> None:
         """Enter what a node computed."""
         self.values[node] = value
-        self.seen[node] = self.writes.get(self.root(node), 0)
+        self.seen[node] = self.writes.get(root(self.aliases, node), 0)
 
     def get(self, node: Node) -> Any:
         """The present value of a node."""
-        if self.seen[node] != self.writes.get(self.root(node), 0):
+        if self.seen[node] != self.writes.get(root(self.aliases, node), 0):
             source = self.aliases[node]
             self.put(node, self.get(source) if is_write(node) else self.look(node, self))
         return self.values[node]
 
     def write(self, node: Node, value: Any) -> None:
         """Write to the memory that a node looks at."""
-        root = self.root(node)
-        old = self.values[root]
-        if node is not root:
-            value = old.reshape(-1).at[self._places(root, node)].set(value).reshape(old.shape)
-        self.writes[root] = self.writes.get(root, 0) + 1
-        self.put(root, value)
+        owner = root(self.aliases, node)
+        old = self.values[owner]
+        if node is not owner:
+            value = old.reshape(-1).at[self._places(owner, node)].set(value).reshape(old.shape)
+        self.writes[owner] = self.writes.get(owner, 0) + 1
+        self.put(owner, value)
 
-    def _places(self, root: Node, node: Node) -> Any:
+    def _places(self, owner: Node, node: Node) -> Any:
         with jax.ensure_compile_time_eval():
             chain = [node]
-            while chain[-1] is not root:
+            while chain[-1] is not owner:
                 chain.append(self.aliases[chain[-1]])
-            shape = self.values[root].shape
-            view = _Replaced(self, {root: jnp.arange(self.values[root].size).reshape(shape)})
+            shape = self.values[owner].shape
+            view = _Replaced(self, {owner: jnp.arange(self.values[owner].size).reshape(shape)})
             for link in reversed(chain[:-1]):
                 view.own[link] = view.get(self.aliases[link]) if is_write(link) else self.look(link, view)
             return view.own[node].astype(int)

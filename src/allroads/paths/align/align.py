@@ -136,7 +136,7 @@ def align(
     if method not in METHODS:
         raise UnknownNameError("alignment method", method, METHODS)
     check_count("restarts", restarts, 0)
-    a, b, inputs = as_point(a, "a"), as_point(b, "b"), examples(inputs)
+    a, b, inputs = as_point(a, "a", network), as_point(b, "b", network), examples(inputs)
     found = cached_symmetries(_SymmetriesKey(network, a, inputs, seed))
     goal, start = found.flatten(a), found.flatten(b)
     before = float(np.linalg.norm(goal - start))

@@ -95,7 +95,7 @@ def connect(
     if of_star and population:
         raise InputError("connect: a star has one point a and a population b; leave out population.")
     many = population or of_star
-    a, b = as_point(a, "a"), as_point(b, "b")
+    a, b = as_point(a, "a", problem.network), as_point(b, "b", problem.network)
     layout = layout_of(a, b, population, many)
     problem.point(_member(a, 0) if population else a, "a")
     data = [of.data for of in (problem, problem.held_out(held_out)) if of is not None]

@@ -64,7 +64,7 @@ def kernel_spectrum(
         >>> kernel_spectrum(line, jnp.zeros(2), np.array([[1.0, 0.0], [0.0, 3.0], [0.0, 4.0]])).eigenvalues.round(4)
         array([25.,  1.,  0.])
     """
-    params, memory = as_point(params), options.memory
+    params, memory = as_point(params, network=network), options.memory
     function = ParameterFunctionMap(network, inputs, memory)
     values = jax.eval_shape(function.values, params)
     dtype = jnp.result_type(*jax.tree.leaves(params))

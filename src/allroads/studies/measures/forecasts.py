@@ -11,6 +11,7 @@ import polars as pl
 from pydantic import Field
 
 from allroads.errors import AllroadsError
+from allroads.paths.learnability.law.crossing import first_crossing
 from allroads.status import ForecastStatus
 from allroads.studies.measures.measure import LABELS, Finding, Measure, Options, Quantity, Row, Tables
 from allroads.studies.measures.sentences import rank_correlation, share, signed

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from allroads.errors import NotDeterministicError
 from allroads.networks.torch.rules.registry import RULES, rule
 
 RULES.update(
@@ -28,6 +29,18 @@ def _gelu(self: Any, approximate: str = "none") -> Any:
 @rule("leaky_relu")
 def _leaky_relu(self: Any, negative_slope: float = 0.01) -> Any:
     return jnp.where(self > 0, self, negative_slope * self)
+
+
+@rule("rrelu")
+def _rrelu(self: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False) -> Any:
+    if training:
+        raise NotDeterministicError("RReLU draws its slopes: call module.eval() first")
+    return _leaky_relu(self, (lower + upper) / 2)
+
+
+@rule("rrelu_with_noise")
+def _rrelu_with_noise(self: Any, noise: Any, *rest: Any) -> Any:
+    return _rrelu(self, *rest)
 
 
 @rule("prelu")

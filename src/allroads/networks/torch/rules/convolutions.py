@@ -36,7 +36,7 @@ def _conv(
         total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
         pads = [(t // 2, t - t // 2) for t in total]
     else:
-        pads = [(p, p) for p in spread(0 if padding == "valid" else padding, axes)]
+        pads = [(p, p) for p in spread(0 if isinstance(padding, str) else padding, axes)]
     return _correlate(input, weight, bias, pads, stride, dilation, groups)
 
 

@@ -12,7 +12,8 @@ from allroads.networks.torch.rules.registry import rule
 
 @rule("arange")
 def _arange(*bounds: Any, dtype: Any = None) -> Any:
-    return jnp.arange(*bounds, dtype=dtype)
+    start, stop, step = {1: (0, *bounds, 1), 2: (*bounds, 1)}.get(len(bounds), bounds)
+    return jnp.arange(start, stop, step, dtype)
 
 
 @rule("linspace")

@@ -83,6 +83,38 @@ def _scatter_add(self: Any, dim: int, index: Any, src: Any) -> Any:
     return _scatter_places(self, dim, index).add(src[tuple(map(slice, index.shape))])
 
 
+@rule("scatter_reduce")
+def _scatter_reduce(self: Any, dim: int, index: Any, src: Any, reduce: str, include_self: bool = True) -> Any:
+    """Several values at one place are reduced to one; the gradient of equal extremes is shared equally."""
+    src = src[tuple(map(slice, index.shape))]
+    places = _scatter_places(self, dim, index)
+    if not include_self:
+        start = {"sum": 0, "mean": 0, "prod": 1, "amax": -jnp.inf, "amin": jnp.inf}[reduce]
+        places = _scatter_places(places.set(start), dim, index)
+    if reduce == "sum":
+        return places.add(src)
+    if reduce == "prod":
+        return _scatter_product(places, dim, index, src)
+    if reduce == "mean":
+        counts = _scatter_places(jnp.full(self.shape, int(include_self)), dim, index).add(1)
+        return places.add(src) / jnp.maximum(counts, 1)
+    old = places.array
+    top = jax.lax.stop_gradient(places.max(src) if reduce == "amax" else places.min(src))
+    chosen, kept = src == top[places.index], old == top
+    equals = _scatter_places(kept.astype(int), dim, index).add(chosen.astype(int))
+    total = _scatter_places(jnp.where(kept, old, 0), dim, index).add(jnp.where(chosen, src, 0)) / equals
+    return top + total - jax.lax.stop_gradient(total)
+
+
+def _scatter_product(places: Any, dim: int, index: Any, src: Any) -> Any:
+    """One slice after the other, in each of which every place is met once."""
+    result, axis = places.array, dim % index.ndim
+    for k in range(index.shape[axis]):
+        cut = _at(axis, index.ndim, slice(k, k + 1))
+        result = _scatter_places(result, dim, index[cut]).multiply(src[cut], unique_indices=True)
+    return result
+
+
 @rule("select_scatter")
 def _select_scatter(self: Any, src: Any, dim: int, index: int) -> Any:
     return self.at[_at(dim, self.ndim, index)].set(src)
@@ -102,6 +134,60 @@ def _embedding(
     if padding_idx >= 0:  # the padding row takes no gradient
         weight = weight.at[padding_idx].set(jax.lax.stop_gradient(weight[padding_idx]))
     return jnp.take(weight, indices, axis=0)
+
+
+@rule("embedding_bag", "_embedding_bag")
+def _embedding_bag(
+    weight: Any,
+    indices: Any,
+    offsets: Any,
+    scale_grad_by_freq: bool = False,
+    mode: int = 0,
+    sparse: bool = False,
+    per_sample_weights: Any = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> tuple[Any, None, None, None]:
+    """The sum (mode 0), mean (1) or maximum (2) of each bag of rows; an empty bag gives zeros."""
+    offsets = offsets[:-1] if include_last_offset else offsets
+    bags = jnp.searchsorted(offsets, jnp.arange(len(indices)), side="right") - 1
+    counted = jnp.ones(len(indices), bool) if padding_idx is None else indices != padding_idx
+    rows = jnp.take(weight, indices, axis=0)
+    zeros = jnp.zeros((len(offsets), weight.shape[1]), weight.dtype)
+    if mode == 2:
+        rows = jnp.where(counted[:, None], rows, -jnp.inf)
+        top = jax.ops.segment_max(rows, bags, len(offsets))
+        return jnp.where(jnp.isfinite(top), top, zeros), None, None, None
+    if per_sample_weights is not None:
+        rows = rows * per_sample_weights[:, None]
+    total = zeros.at[bags].add(jnp.where(counted[:, None], rows, 0))
+    if mode == 1:
+        sizes = jnp.zeros(len(offsets), int).at[bags].add(counted.astype(int))
+        total = total / jnp.maximum(sizes, 1)[:, None]
+    return total, None, None, None
+
+
+@rule("searchsorted")
+def _searchsorted(
+    sorted_sequence: Any,
+    self: Any,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Any = None,
+) -> Any:
+    if sorter is not None:
+        sorted_sequence = jnp.take_along_axis(sorted_sequence, sorter, axis=-1)
+    side = side or ("right" if right else "left")
+    if sorted_sequence.ndim == 1:
+        return jnp.searchsorted(sorted_sequence, self, side=side)
+    rows, values = (x.reshape(-1, x.shape[-1]) for x in (sorted_sequence, self))
+    return jax.vmap(lambda row, value: jnp.searchsorted(row, value, side=side))(rows, values).reshape(self.shape)
+
+
+@rule("bucketize")
+def _bucketize(self: Any, boundaries: Any, out_int32: bool = False, right: bool = False) -> Any:
+    return _searchsorted(boundaries, self, out_int32, right)
 
 
 @rule("one_hot")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 
 from allroads.networks.torch.rules.registry import RULES, rule
 
-_SAME = {
+_SAME: dict[str, Callable[..., Any]] = {
     "abs": jnp.abs,
     "absolute": jnp.abs,
     "acos": jnp.arccos,

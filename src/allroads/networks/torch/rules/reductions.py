@@ -27,7 +27,7 @@ def _reduction(function: Callable[..., Any]) -> Callable[..., Any]:
     return reduce
 
 
-for _name, _function in {
+_REDUCTIONS: dict[str, Callable[..., Any]] = {
     "sum": jnp.sum,
     "mean": jnp.mean,
     "nanmean": jnp.nanmean,
@@ -41,7 +41,8 @@ for _name, _function in {
     "max": jnp.max,
     "min": jnp.min,
     "prod": jnp.prod,
-}.items():
+}
+for _name, _function in _REDUCTIONS.items():
     RULES[_name] = _reduction(_function)
 
 
@@ -128,6 +129,37 @@ def _cumprod(self: Any, dim: int, dtype: Any = None) -> Any:
 @rule("logcumsumexp")
 def _logcumsumexp(self: Any, dim: int) -> Any:
     return jax.lax.cumlogsumexp(self, axis=dim % self.ndim)
+
+
+def _running_extreme(self: Any, dim: int, beats: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
+    """The extreme of all entries so far, and the place of the last of equals, as in PyTorch."""
+    axis = dim % max(self.ndim, 1)
+    shape = [-1 if a == axis else 1 for a in range(self.ndim)]
+    places = jnp.broadcast_to(jnp.arange(self.shape[axis]).reshape(shape), self.shape)
+
+    def later(first: tuple[Any, Any], second: tuple[Any, Any]) -> tuple[Any, Any]:
+        wins = beats(second[0], first[0]) | jnp.isnan(second[0])
+        wins = wins & (~jnp.isnan(first[0]) | jnp.isnan(second[0]))
+        return jnp.where(wins, second[0], first[0]), jnp.where(wins, second[1], first[1])
+
+    _, place = jax.lax.associative_scan(later, (jax.lax.stop_gradient(self), places), axis=axis)
+    return jnp.take_along_axis(self, place, axis=axis), place
+
+
+@rule("cummax")
+def _cummax(self: Any, dim: int) -> tuple[Any, Any]:
+    return _running_extreme(self, dim, jnp.greater_equal)
+
+
+@rule("cummin")
+def _cummin(self: Any, dim: int) -> tuple[Any, Any]:
+    return _running_extreme(self, dim, jnp.less_equal)
+
+
+@rule("cdist", "_cdist_forward")
+def _cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: Any = None) -> Any:
+    """‖x1_i − x2_j‖_p for all pairs; at distance 0 the derivative is 0, as in PyTorch."""
+    return _norm(x1[..., :, None, :] - x2[..., None, :, :], p, -1)
 
 
 @rule("sort")

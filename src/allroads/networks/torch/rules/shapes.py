@@ -122,7 +122,8 @@ def _split(self: Any, split_size: int | Sequence[int], dim: int = 0) -> list[Any
 
 @rule("chunk")
 def _chunk(self: Any, chunks: int, dim: int = 0) -> list[Any]:
-    return _split(self, max(1, -(-self.shape[dim] // chunks)), dim)
+    pieces: list[Any] = _split(self, max(1, -(-self.shape[dim] // chunks)), dim)
+    return pieces
 
 
 @rule("tensor_split")
