@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from allroads.errors import InputError, NotDeterministicError
 from allroads.networks.inputs import check_tokens, token_check
-from allroads.pfmap.arrays import as_array, as_point
+from allroads.pfmap.arrays import as_jax_array, as_point
 from allroads.pfmap.network import Network, Params
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def from_flax(
 
 
 def _batch(inputs: Any) -> tuple[jax.Array, ...]:
-    return tuple(as_array(x) for x in (inputs if isinstance(inputs, tuple) else (inputs,)))
+    return tuple(as_jax_array(x) for x in (inputs if isinstance(inputs, tuple) else (inputs,)))
 
 
 def _first(outputs: Any) -> jax.Array:
@@ -144,7 +144,7 @@ def _linen(
             f"variables hold {', '.join(map(str, held)) or 'nothing'}; expected the collections of module.init, "
             '{"params": …}. Where you have the parameters alone, give {"params": params}.'
         )
-    fixed = {name: jax.tree.map(as_array, collection) for name, collection in held.items() if name != "params"}
+    fixed = {name: jax.tree.map(as_jax_array, collection) for name, collection in held.items() if name != "params"}
 
     def call(params: Params, inputs: tuple[jax.Array, ...]) -> Any:
         return module.apply({"params": params, **fixed}, *inputs, **options)

@@ -36,6 +36,24 @@ def as_array(value: Any) -> np.ndarray:
     return np.asarray(value)
 
 
+def as_jax_array(value: Any) -> jax.Array:
+    """The numbers of any such array as a JAX array; what is traced stays as it is.
+
+    Raises:
+        InputError: If it is no array.
+
+    Example:
+        >>> as_jax_array([1, 2]).tolist()
+        [1, 2]
+    """
+    try:
+        return value if isinstance(value, jax.Array) else jnp.asarray(as_array(value))
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"expected an array of NumPy, JAX or PyTorch; got {type(value).__name__} ({error})."
+        ) from error
+
+
 def as_point(params: Any, what: str = "params", network: Network | None = None) -> Params:
     """A point as JAX arrays in the present precision: float32, or float64 inside :func:`allroads.float64`.
 

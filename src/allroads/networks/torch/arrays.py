@@ -12,7 +12,7 @@ import torch
 
 from allroads.errors import InputError
 from allroads.networks.torch.names import with_names
-from allroads.pfmap.arrays import as_array
+from allroads.pfmap.arrays import as_jax_array
 
 COUNTERS = "num_batches_tracked"
 """What the names of batch norms' counters end in: nothing computes with them outside training."""
@@ -88,7 +88,7 @@ def read_state(state: Any, module: torch.nn.Module) -> dict[str, jax.Array]:
     first = first_names(module)
     point: dict[str, jax.Array] = {}
     for name, value in with_names(state, [*first, *buffers]).items():
-        array, own = as_array(value), first.get(name, name)
+        array, own = as_jax_array(value), first.get(name, name)
         if name in buffers:
             if not name.endswith(COUNTERS):
                 _check_constant(name, array, buffers[name])

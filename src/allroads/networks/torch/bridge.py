@@ -19,7 +19,7 @@ from allroads.networks.torch.prepare import copied, exportable, floating_precisi
 from allroads.networks.torch.probe import probe
 from allroads.networks.torch.reinitialise import initialiser
 from allroads.networks.torch.rules.refusals import PACKED
-from allroads.pfmap.arrays import as_array, is_tensor
+from allroads.pfmap.arrays import as_jax_array, is_tensor
 from allroads.pfmap.network import Network
 
 STATISTICS = ("constants", "params")
@@ -107,7 +107,7 @@ def _examples(example_inputs: Any, own: torch.dtype) -> tuple[torch.Tensor, ...]
 
 def _arrays(inputs: Any, examples: Sequence[torch.Tensor]) -> list[jax.Array]:
     """The inputs of one call, checked against the example inputs."""
-    arrays = [as_array(a) for a in (inputs if isinstance(inputs, (tuple, list)) else (inputs,))]
+    arrays = [as_jax_array(a) for a in (inputs if isinstance(inputs, (tuple, list)) else (inputs,))]
     if len(arrays) != len(examples):
         raise InputError(f"Network.apply: expected {len(examples)} inputs (as a tuple), got {len(arrays)}.")
     for k, (array, example) in enumerate(zip(arrays, examples, strict=True)):
