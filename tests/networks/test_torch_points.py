@@ -93,7 +93,7 @@ def test_tensors_of_every_kind_become_arrays(dtype):
 
 
 def test_what_is_no_array_is_named():
-    with pytest.raises(InputError, match="floating-point array|is no array"):
+    with pytest.raises(InputError, match=r"floating-point array|is no array"):
         as_point({"layer": ["text"]})
 
 
