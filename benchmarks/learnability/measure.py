@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from allroads import Status, directness, stages, turning
+from allroads import directness, stages, turning
 from allroads.paths.learnability.law.crossing import first_crossing
+from allroads.status import RunStatus
 
 from .train import Seen
 
@@ -36,7 +37,7 @@ def measured(seen: Seen, member: int, facts: dict[str, Any]) -> dict[str, Any]:
         "final_train_loss": float(losses[-1]),
         "train_accuracy": float(seen.accuracies[member, last]),
         "held_out_accuracy": float(seen.held_out[member, last]),
-        "status": (Status.OK if finite[: length + 1].all() else Status.DIVERGED).value,
+        "status": (RunStatus.OK if finite[: length + 1].all() else RunStatus.DIVERGED).value,
         "steps": steps.tolist(),
         "losses": losses.astype(float).tolist(),
     }
