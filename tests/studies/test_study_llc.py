@@ -24,13 +24,13 @@ DATA = Target(
     loss="mse",
     train_fraction=1,
 )
-RECIPE = SimpleNamespace(loss="mse", seed=0)
 
 
-def test_a_line_has_half_a_parameter_at_its_minimum_and_a_status_elsewhere():
+def test_a_line_has_half_a_parameter_at_its_minimum_and_a_status_elsewhere(seed):
     """λ = ½ · nβh/(nβh + γ) at w = 3; at w = 0 lower loss is near; at infinity there is no loss."""
+    recipe = SimpleNamespace(loss="mse", seed=seed)
     params = np.array([[0.0], [3.0], [np.inf]], np.float32)
-    start, end, lost = rows = measure_points(LINE, params, np.array([0, 10, 20]), DATA, RECIPE)
+    start, end, lost = rows = measure_points(LINE, params, np.array([0, 10, 20]), DATA, recipe)
     assert [row["step"] for row in rows] == [0, 10, 20]
     stiff = end["nbeta"] * 2 * 2.5  # the Hessian is 2 mean(x²)
     assert end["nbeta"] == pytest.approx(32 / np.log(32))
@@ -38,7 +38,7 @@ def test_a_line_has_half_a_parameter_at_its_minimum_and_a_status_elsewhere():
     assert end["status"] != "not at a minimum"
     assert start["value"] < -10 and start["status"] == "not at a minimum"
     assert lost["status"] == "diverged" and "value" not in lost
-    assert measure_points(LINE, params, np.array([0, 10, 20]), DATA, RECIPE) == rows
+    assert measure_points(LINE, params, np.array([0, 10, 20]), DATA, recipe) == rows
     table = pl.DataFrame(rows, schema={name: kind for name, kind in LLC.items() if name != "run"})
     assert table["value"].null_count() == 1 and not table["stage"][2]
 
