@@ -12,7 +12,8 @@ from scipy.stats import kstest
 from allroads import Network, Status, float64
 from allroads.points.volume import Box, glides, local_volume
 from allroads.points.volume.local_volume import mixing
-from allroads.points.volume.splitting import Descent
+from allroads.points.volume.moves import _ranks
+from allroads.points.volume.splitting import Descent, _next_level
 
 ONE = np.ones((1, 1))
 
@@ -111,6 +112,29 @@ def test_what_is_as_it_should_be_is_ok(seed):
 @pytest.mark.parametrize("name", DOUBTFUL)
 def test_each_doubt_is_enough(name):
     assert mixing(descent(**DOUBTFUL[name])) is Status.NOT_EQUILIBRATED
+
+
+@pytest.mark.parametrize("replicas", [2, 8])
+def test_independent_particles_fail_no_more_often_than_stated(replicas, seed):
+    """Of 1,000 descents of independent particles a tenth is expected to fail at most; more than three by 4e-6."""
+    rng, failed = np.random.default_rng([replicas, seed]), 0
+    for _ in range(1000):
+        masses = np.log(0.25) + 0.01 * rng.standard_normal((replicas, 1))
+        restored = 0.1 * rng.standard_normal(30)
+        failed += mixing(descent(log_masses=masses, restored=restored, noise=np.full(30, 0.01))) is not Status.OK
+    assert failed <= 3
+
+
+def test_equal_heights_share_a_rank_and_are_no_sign_of_moves_that_fail():
+    assert _ranks(jnp.array([[0.0, 2.0], [0.0, 1.0]])).tolist() == [2, 7, 2, 5]  # twice the middle, one more
+    heights = np.where(np.random.default_rng(0).random((2, 4000)) < 0.3, 0.0, 1.0)  # before, and drawn anew
+    assert abs(np.corrcoef(*(_ranks(jnp.asarray(one)) for one in heights))[0, 1]) < 5 / 4000**0.5
+
+
+def test_a_level_that_all_particles_are_below_is_reached():
+    assert _next_level(np.zeros(8), 0.0) == 0.0
+    assert _next_level(np.array([0.0] * 3 + [1.0] * 5), 0.0) == 0.0
+    assert _next_level(np.ones(8), 0.0) is None
 
 
 @pytest.fixture(scope="module")

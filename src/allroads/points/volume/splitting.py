@@ -296,7 +296,7 @@ def _next_level(heights: np.ndarray, bottom: float) -> float | None:
     """The height below which ``KEPT`` of the particles lie, not below ``bottom``; ``None`` if none lies lower."""
     ordered = np.sort(heights, axis=None)
     level = ordered[int(KEPT * ordered.size)]
-    if level == ordered[-1]:
+    if level == ordered[-1] and level > bottom:
         lower = ordered[ordered < level]
         if not lower.size:
             return None
