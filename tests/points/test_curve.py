@@ -83,8 +83,12 @@ def planted(levels, lengths, sigma, seed):
 
 @pytest.mark.parametrize("shape", ["constant", "linear"])
 def test_steps_of_a_planted_staircase_are_found_exactly(shape, seed):
-    values, steps = planted([0, 2, 3, 7], [12, 8, 15, 10], 0.1, seed)
-    assert change_points(values, 0.1, shape=shape).tolist() == steps
+    """Noise makes another step in 1 of 100 staircases at most; in more than three of 20 by 5e-5."""
+    found = 0
+    for number in range(20):
+        values, steps = planted([0, 2, 3, 7], [12, 8, 15, 10], 0.1, [seed, number])
+        found += change_points(values, 0.1, shape=shape).tolist() == steps
+    assert found >= 17
 
 
 @pytest.mark.parametrize("shape", ["constant", "linear"])
@@ -97,20 +101,23 @@ def test_noise_has_no_stages(shape, seed):
 
 
 def test_a_ramp_is_one_line_and_a_bend_is_two(seed):
-    generator, at = np.random.default_rng([1, seed]), np.arange(40.0)
+    """Noise makes another line in 1 of 100 curves at most; in more than three of 20 by 5e-5."""
+    generator, at, lines, bends = np.random.default_rng([1, seed]), np.arange(40.0), 0, 0
     for _ in range(20):
         noise = 0.1 * generator.normal(size=40)
-        assert change_points(at / 4 + noise, 0.1).size == 0
-        (bend,) = change_points(np.maximum(at - 20, 0) / 4 + noise, 0.1)
-        assert abs(bend - 20) <= 3
+        lines += change_points(at / 4 + noise, 0.1).size == 0
+        found = change_points(np.maximum(at - 20, 0) / 4 + noise, 0.1)
+        bends += found.size == 1 and abs(found[0] - 20) <= 3
+    assert lines >= 17 and bends >= 17
 
 
 def test_errors_that_are_too_small_do_not_make_stages_of_noise(seed):
+    """In 1 of 20 curves at most, whose scatter is read off 40 points; in more than 15 of 100 by 7e-5."""
     generator = np.random.default_rng([2, seed])
     found = sum(change_points(generator.normal(size=40), 1e-3, shape="constant").size > 0 for _ in range(100))
-    assert found <= 10
+    assert found <= 15
     values, steps = planted([0, 20], [20, 20], 1.0, seed)
-    assert change_points(values, 1e-3, shape="constant").tolist() == steps
+    assert set(steps) <= set(change_points(values, 1e-3, shape="constant").tolist())
 
 
 @pytest.mark.parametrize(("shape", "numbers", "least"), [("constant", 1, 2), ("linear", 2, 3)])
@@ -144,9 +151,10 @@ def test_the_search_is_exact(shape, numbers, least):
 
 
 def test_noisier_neighbours_than_stated_are_seen(seed):
-    white = np.random.default_rng([5, seed]).normal(size=4000)
+    """A median of 40,000 differences is known to 1 %: five standard deviations."""
+    white = np.random.default_rng([5, seed]).normal(size=40_000)
     for order in (1, 2):
-        assert excess_scatter(3 * white, np.ones(4000), order) == pytest.approx(3, rel=0.05)
+        assert excess_scatter(3 * white, np.ones(40_000), order) == pytest.approx(3, rel=0.05)
 
 
 T = quadratic((2.0, 2.0), examples=8)

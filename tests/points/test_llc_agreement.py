@@ -39,9 +39,9 @@ def test_spread_is_that_of_the_means_of_half_chains():
     )
 
 
-@pytest.mark.parametrize(("apart", "close"), [(0.0, True), (0.036, True), (0.045, False), (0.1, False)])
+@pytest.mark.parametrize(("apart", "close"), [(0.0, True), (0.03, True), (0.045, False), (0.1, False)])
 def test_means_are_close_with_a_spread_of_a_fiftieth(apart, close, seed):
-    """Two groups a share apart have a standard deviation of half of it."""
+    """Two groups a share apart have a standard deviation of .53 of it, which 160 draws tell to .0007."""
     found = diagnose(two_groups(LARGE, apart, seed=seed))
     assert found.close is close
     assert found.r_hat < 1.1 or apart > 0
@@ -49,7 +49,7 @@ def test_means_are_close_with_a_spread_of_a_fiftieth(apart, close, seed):
 
 def test_few_draws_of_small_energies_are_never_close(seed):
     """Chance makes half chains of 20 draws differ by λ^½/√20: a fiftieth of λ would need an energy of 125."""
-    assert not any(diagnose(two_groups(value, 0.0, seed=seed)).close for value in (0.5, 5, 10))
+    assert not any(diagnose(two_groups(value, 0.0, seed=seed)).close for value in (0.5, 2, 5))
 
 
 def test_a_large_energy_is_converged_where_means_agree_though_draws_hardly_vary(seed):
@@ -65,7 +65,7 @@ def test_a_large_energy_is_converged_where_means_agree_though_draws_hardly_vary(
     [
         lambda seed: two_groups(LARGE, 0.05, seed=seed),
         lambda seed: two_groups(SMALL, 0.6, draws=400, seed=seed),
-        lambda seed: two_groups(LARGE, 0.0, seed=seed) + np.linspace(0, 0.06 * LARGE, 40),
+        lambda seed: two_groups(LARGE, 0.0, seed=seed) + np.linspace(0, 0.07 * LARGE, 40),
     ],
     ids=["groups apart", "groups of a small energy apart", "drifting"],
 )
@@ -114,9 +114,10 @@ class Watched:
         return sites.reshape(1, 4, -1)
 
 
-@pytest.mark.parametrize(("apart", "draws", "rounds"), [(0.02, 10, 4), (0.05, 10, 12), (0.02, 2, 6)])
-def test_measuring_ends_where_means_are_close_and_draws_enough(apart, draws, rounds, seed):
-    assert len(_measure(Watched(LARGE, apart, draws, seed=seed), None, None)) == rounds
+@pytest.mark.parametrize(("apart", "draws", "least", "most"), [(0.02, 10, 4, 4), (0.05, 10, 12, 12), (0.02, 2, 8, 12)])
+def test_measuring_ends_where_means_are_close_and_draws_enough(apart, draws, least, most, seed):
+    """Six rounds of two draws of four chains are 40 degrees of freedom, and 50 are enough."""
+    assert least <= len(_measure(Watched(LARGE, apart, draws, seed=seed), None, None)) <= most
 
 
 @pytest.mark.parametrize(("apart", "settled"), [(0.03, True), (0.05, False)])
