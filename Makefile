@@ -1,18 +1,30 @@
-# Two commands for a fresh machine with Python ≥ 3.11 and make:
-#   make demo   sets up a virtual environment, runs the quickstart study, prints where its report is
-#   make test   all tests
+# Commands for a fresh machine with Python ≥ 3.11 and make:
+#   make demo         sets up a virtual environment, runs the quickstart study, prints where its report is
+#   make test         the tests that reach every public name; some 10 minutes on two cores
+#   make test-all     these, and those that take longest
+#   make test-level   the tests of stored and drawn numbers, compiled for an older processor
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint clean
+TEST := $(BIN)/pytest --numprocesses 2 --dist loadfile
+# Without fused multiply-adds, results differ in their last bits from those of any newer processor.
+LEVEL ?= SSE4_2
+
+.PHONY: demo test test-all test-level lint clean
 
 demo: $(VENV)/.core
 	$(BIN)/allroads run quickstart
 
 test: $(VENV)/.test lint
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(TEST) -m 'not slow'
+
+test-all: test
+	$(TEST) -m slow
+
+test-level: $(VENV)/.test
+	XLA_FLAGS="$$XLA_FLAGS --xla_cpu_max_isa=$(LEVEL)" $(TEST) -m 'stored or draws'
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check --quiet

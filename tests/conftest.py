@@ -20,6 +20,30 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NPROC", "1")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--seeds", type=int, default=1, help="draw each test that draws from this many seeds, 0, 1, …")
+
+
+def pytest_generate_tests(metafunc):
+    """A test that takes `seed`, itself or through a fixture, draws: it is marked so, and runs once per seed."""
+    given = {name.strip() for mark in metafunc.definition.iter_markers("parametrize") for name in _names(mark)}
+    if "seed" in metafunc.fixturenames and "seed" not in given:
+        numbers = range(metafunc.config.getoption("seeds"))
+        seeds = [pytest.param(n, marks=pytest.mark.draws, id=f"seed{n}") for n in numbers]
+        metafunc.parametrize("seed", seeds, indirect=True, scope="module")
+
+
+def _names(mark):
+    names = mark.args[0]
+    return names.split(",") if isinstance(names, str) else names
+
+
+@pytest.fixture(scope="module")
+def seed(request):
+    """What decides the draws of a test whose assertion holds with a probability of 99.9 % and more, not for certain."""
+    return request.param
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _forget_compiled():
     """Few shapes come back in another file, and what was compiled takes gigabytes by the end."""

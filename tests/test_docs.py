@@ -43,6 +43,7 @@ def named(paths: list[Path]) -> list[pytest.param]:
     return [pytest.param(path, id=path.name) for path in paths]
 
 
+@pytest.mark.stored
 @pytest.mark.parametrize("page", named([page for page in PAGES if sessions(page)]))
 def test_a_page_prints_what_it_says(page, tmp_path, monkeypatch):
     if re.search(r"\btorch\b", sessions(page)):

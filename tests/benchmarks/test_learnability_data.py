@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import spearmanr
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SCRIPT = BENCHMARKS / "learnability" / "run.py"
@@ -132,6 +133,7 @@ def test_rows_agree_with_themselves(runs):
             assert row["stage_count"] >= 1
 
 
+@pytest.mark.stored
 def test_gradient_descent_written_out_gives_the_table(loader, runs):
     """Full-batch descent, nothing of the explorers used, against the curves that are stored."""
     quick = runs.filter(pl.col("explorer") == "gd", pl.col("map") == "mlp 2x16 relu", pl.col("domain") == "bits8")
@@ -156,9 +158,21 @@ def test_gradient_descent_written_out_gives_the_table(loader, runs):
         assert np.argmax(curve <= row["threshold"]) == pytest.approx(row["steps_to_learn"], rel=0.1)
 
 
+EARLY = 80
+"""Step up to which a difference of rounding in every step has hardly grown."""
+
+
+@pytest.mark.stored
 @pytest.mark.parametrize("explorer", ["sgd", "adam", "muon"])
 def test_a_pack_run_again_gives_its_rows(runs, explorer, tmp_path):
-    """In a process of its own, compiled as the table was: rounding grows along a run, most of all under Muon."""
+    """In a process of its own, compiled as the table was, early steps are the table's and outcomes those of the table.
+
+    Rounding differs between processors and grows along a run. With each parameter moved by up to an ulp at random after
+    each step (six runs of each explorer) and at three instruction sets, losses differed from the table's by up to 2e-5
+    until step 80 and by 0.3 at the end. Steps to learn differed by 4 %, held-out accuracies by two of 25 examples,
+    directness by 2 % and turning by 6 %; one run in 50 was recorded for one record more or less. Each tolerance is
+    about three times as wide.
+    """
     code = (
         "import sys; from pathlib import Path; from learnability.cells import compute, packs; "
         "compute(next(p for p in packs() if [p.map, p.domain, p.explorer] == sys.argv[2:]), Path(sys.argv[1]))"
@@ -167,15 +181,22 @@ def test_a_pack_run_again_gives_its_rows(runs, explorer, tmp_path):
     plainly = {**os.environ, "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
     subprocess.run([sys.executable, "-c", code, str(tmp_path), *which], cwd=BENCHMARKS, env=plainly, check=True)
     (again,) = (json.loads(path.read_text("utf-8")) for path in tmp_path.glob("*.json"))
+    stored = [runs.row(by_predicate=pl.col("cell") == row["cell"], named=True) for row in again]
     assert again
-    for row in again:
-        stored = runs.row(by_predicate=pl.col("cell") == row["cell"], named=True)
-        for name in ("target", "learned", "status", "steps", "batch"):
-            assert row[name] == stored[name]
-        for name in ("steps_to_learn", "losses", "held_out_accuracy", "directness", "turning"):
-            assert (row[name] is None) == (stored[name] is None)
-            if row[name] is not None:
-                np.testing.assert_allclose(row[name], stored[name], rtol=1e-3)
+    for row, known in zip(again, stored, strict=True):
+        for name in ("target", "learned", "status", "batch"):
+            assert row[name] == known[name]
+        assert abs(len(row["steps"]) - len(known["steps"])) <= 1
+        both = min(len(row["steps"]), len(known["steps"]))
+        assert row["steps"][:both] == known["steps"][:both]
+        early = np.searchsorted(known["steps"][:both], EARLY, side="right")
+        np.testing.assert_allclose(row["losses"][:early], known["losses"][:early], rtol=1e-4)
+        assert np.abs(np.log(np.divide(row["losses"][:both], known["losses"][:both]))).max() < 1
+        for name, tolerance in (("steps_to_learn", 0.15), ("directness", 0.06), ("turning", 0.2)):
+            assert row[name] == (known[name] and pytest.approx(known[name], rel=tolerance))
+        assert row["held_out_accuracy"] == pytest.approx(known["held_out_accuracy"], abs=0.24)
+    taken = [[row["steps_to_learn"] for row in rows if row["learned"]] for rows in (again, stored)]
+    assert spearmanr(*taken).statistic > 0.95
 
 
 def test_a_killed_run_goes_on_where_it_was(loader, tmp_path, monkeypatch, capsys):
@@ -308,6 +329,7 @@ def test_the_ceiling_is_the_rank_correlation_of_two_seeds():
     assert found["spearman"][0] == pytest.approx(1 - 6 * 2 / (11 * (11**2 - 1)))
 
 
+@pytest.mark.stored
 def test_the_curvature_behind_a_rate_is_the_kernels_top_eigenvalue(loader):
     """Of the mean squared error over n examples the Gauss–Newton matrix has the spectrum of 2K/n."""
     from learnability.rules import CURVATURES, SEEDS

@@ -25,13 +25,13 @@ NBETA, GAMMA = 25.0, 5.0
         ("mclmc", {"step_size": 0.02, "steps": 60}, 0.3),
     ],
 )
-def test_the_variance_is_that_of_the_posterior(kind, options, tolerance):
+def test_the_variance_is_that_of_the_posterior(kind, options, tolerance, seed):
     """``1/(nβ h + γ)`` on ``½ Σ h w²``; 512 members, so 6 % of sampling error a variance."""
     network = Network(lambda key: np.zeros(2, np.float32), lambda w, x: x * 0 + w)
     loss = lambda outputs, labels: (H * outputs**2).sum(1) / 2  # noqa: E731
     explorer = build_explorer(kind, nbeta=NBETA, localisation=GAMMA, **options)
     problem = Problem(network, loss, np.ones((4, 2)), np.zeros((4, 2)))
-    run = explore(problem, explorer, 512, steps=30, record=Recording(records=2))
+    run = explore(problem, explorer, 512, steps=30, record=Recording(records=2), seed=seed)
     assert np.asarray(run.ends()).var(0) == pytest.approx(1 / (NBETA * H + GAMMA), rel=tolerance)
     assert (run.cost.gradients == 30 * options["steps"]).all()
 

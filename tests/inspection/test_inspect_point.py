@@ -40,11 +40,11 @@ def command(capsys, monkeypatch, *words):
     ("factory", "weights"),
     [("torch_line", "module"), ("pair", "pair")],
 )
-def test_modules_and_functions_give_the_answer_of_least_squares(line, capsys, monkeypatch, factory, weights):
+def test_modules_and_functions_give_the_answer_of_least_squares(line, capsys, monkeypatch, factory, weights, seed):
     """Curvature is exactly 2 XᵀX/n with a column of ones; by its quadratic the coefficient is near 2."""
     if factory == "torch_line":
         pytest.importorskip("torch", reason="a PyTorch module is inspected: pip install 'allroads[torch]'")
-    words = ("--data", "data.npz", "--loss", "mse", "--weights", f"{weights}.safetensors", "--seed", 1, *QUICK)
+    words = ("--data", "data.npz", "--loss", "mse", "--weights", f"{weights}.safetensors", "--seed", seed, *QUICK)
     code, out, err = command(capsys, monkeypatch, f"{line}:{factory}", *words, "--json")
     assert code == 0, err
     said = json.loads(out)

@@ -23,18 +23,18 @@ def assert_normal(draw, variance):
 @pytest.mark.parametrize(
     ("rule", "variance"), [("lecun", 1 / 40), ("he", 2 / 40), ("glorot", 2 / 110), ("normal", 1.0)]
 )
-def test_weights_have_the_variance_of_their_rule(rule, variance, scale):
-    params = mlp((40,), 5, widths=(70,), init=rule, scale=scale).init(jax.random.key(0))
+def test_weights_have_the_variance_of_their_rule(rule, variance, scale, seed):
+    params = mlp((40,), 5, widths=(70,), init=rule, scale=scale).init(jax.random.key(seed))
     assert_normal(params["layers"][0]["weight"], scale**2 * variance)
 
 
-def test_normal_biases_have_the_variance_asked_for():
-    params = mlp((2,), 5, widths=(3000,), bias="normal", bias_scale=0.2).init(jax.random.key(0))
+def test_normal_biases_have_the_variance_asked_for(seed):
+    params = mlp((2,), 5, widths=(3000,), bias="normal", bias_scale=0.2).init(jax.random.key(seed))
     assert_normal(params["layers"][0]["bias"], 0.2**2)
 
 
-def test_uniform_biases_fill_their_interval():
-    params = mlp((16,), 5, widths=(3000,), bias="uniform_fan_in", bias_scale=2.0).init(jax.random.key(0))
+def test_uniform_biases_fill_their_interval(seed):
+    params = mlp((16,), 5, widths=(3000,), bias="uniform_fan_in", bias_scale=2.0).init(jax.random.key(seed))
     bias = np.asarray(params["layers"][0]["bias"], float)
     assert np.abs(bias).max() <= 0.5 * (1 + 1e-6)
     assert stats.kstest(bias, stats.uniform(-0.5, 1.0).cdf).pvalue > 1e-6
@@ -47,35 +47,35 @@ def test_zero_and_absent_biases():
 
 
 @pytest.mark.parametrize("width", [128, 500])
-def test_the_grokking_rule(width):
-    params = embedding_sum((2,), 53, vocabulary=53, width=width, scale=0.7).init(jax.random.key(0))
+def test_the_grokking_rule(width, seed):
+    params = embedding_sum((2,), 53, vocabulary=53, width=width, scale=0.7).init(jax.random.key(seed))
     variance = (0.7 * 0.5 / (2 * width) ** (1 / 3)) ** 2
     assert_normal(params["embed"], variance)
     assert_normal(params["readout"]["weight"], variance)
     assert set(params["readout"]) == {"weight"}
 
 
-def test_embeddings_of_a_transformer_have_variance_one_over_width():
-    params = transformer((30,), 5, vocabulary=50, d_model=64, scale=0.5).init(jax.random.key(0))
+def test_embeddings_of_a_transformer_have_variance_one_over_width(seed):
+    params = transformer((30,), 5, vocabulary=50, d_model=64, scale=0.5).init(jax.random.key(seed))
     assert_normal(params["embed"], 0.25 / 64)
     assert_normal(params["position"], 0.25 / 64)
     assert_normal(params["blocks"][0]["down"]["weight"], 0.25 / 512)
 
 
-def test_each_gate_counts_as_a_matrix_of_its_own():
-    params = recurrent((5, 20), 2, cell="lstm", width=60, init="glorot").init(jax.random.key(0))
+def test_each_gate_counts_as_a_matrix_of_its_own(seed):
+    params = recurrent((5, 20), 2, cell="lstm", width=60, init="glorot").init(jax.random.key(seed))
     assert_normal(params["layers"][0]["input"], 2 / 80)
     assert_normal(params["layers"][0]["hidden"], 2 / 120)
 
 
-def test_no_two_matrices_share_their_draws():
+def test_no_two_matrices_share_their_draws(seed):
     networks = (
         mlp((8,), 8, widths=(8, 8)),
         recurrent((3, 8), 8, cell="gru", width=8, layers=2),
         transformer((8, 8), 8, d_model=8, heads=2, d_mlp=8, layers=2),
     )
     for network in networks:
-        leaves = jax.tree.leaves(network.init(jax.random.key(0)))
+        leaves = jax.tree.leaves(network.init(jax.random.key(seed)))
         entries = np.concatenate([np.asarray(leaf).ravel() for leaf in leaves])
         entries = entries[(entries != 0) & (entries != 1)]
         assert np.unique(entries).size > 0.999 * entries.size

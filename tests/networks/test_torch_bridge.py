@@ -31,9 +31,9 @@ def mlp():
 # ---- new weights -------------------------------------------------------------------------------------------
 
 
-def test_init_draws_what_reset_parameters_draws():
+def test_init_draws_what_reset_parameters_draws(seed):
     network, params = allroads.from_torch(mlp(), torch.zeros(3, 4))
-    keys = jax.random.split(jax.random.key(0), 200)
+    keys = jax.random.split(jax.random.key(seed), 200)
     drawn = jax.jit(jax.vmap(network.init))(keys)
     assert {k: v.shape[1:] for k, v in drawn.items()} == {k: v.shape for k, v in params.items()}
     weight = np.asarray(drawn["0.weight"])  # uniform in ±1/√fan_in, by nn.Linear's documentation
@@ -55,10 +55,10 @@ def test_init_leaves_pytorchs_generator_and_the_module_alone():
     assert all(np.array_equal(p.detach(), params[n]) for n, p in module.named_parameters())
 
 
-def test_init_of_a_transformer_follows_its_own_rules():
+def test_init_of_a_transformer_follows_its_own_rules(seed):
     layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
     network, _ = allroads.from_torch(layer, torch.zeros(2, 3, 8))
-    drawn = network.init(jax.random.key(0))
+    drawn = network.init(jax.random.key(seed))
     assert (drawn["norm1.weight"] == 1).all()
     assert (drawn["self_attn.in_proj_bias"] == 0).all()
     assert (drawn["self_attn.out_proj.bias"] == 0).all()
@@ -66,13 +66,13 @@ def test_init_of_a_transformer_follows_its_own_rules():
     assert 0.9 * bound < np.abs(drawn["self_attn.in_proj_weight"]).max() <= bound
 
 
-def test_init_of_gpt2_follows_its_configuration():
+def test_init_of_gpt2_follows_its_configuration(seed):
     transformers = pytest.importorskip("transformers")
     config = transformers.GPT2Config(
         vocab_size=50, n_positions=8, n_embd=32, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=0
     )
     network, params = allroads.from_torch(transformers.GPT2LMHeadModel(config).eval(), torch.zeros(2, 4).long())
-    drawn = network.init(jax.random.key(3))
+    drawn = network.init(jax.random.key(seed))
     assert set(drawn) == set(params) and "lm_head.weight" not in params
     wte, projection = drawn["transformer.wte.weight"], drawn["transformer.h.0.attn.c_proj.weight"]
     assert not np.array_equal(wte, params["transformer.wte.weight"])

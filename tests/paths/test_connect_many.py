@@ -17,10 +17,10 @@ LINEAR = Network(lambda key: jnp.zeros((3, 2)), lambda w, x: x @ w)
 INPUTS, LABELS = RNG.normal(size=(20, 3)), RNG.normal(size=(20, 2))
 
 
-def test_the_centre_of_points_in_a_convex_bowl_has_no_barrier():
+def test_the_centre_of_points_in_a_convex_bowl_has_no_barrier(seed):
     with float64():
         a, b = jnp.asarray(RNG.normal(size=(3, 2))), jnp.asarray(RNG.normal(size=(4, 3, 2)))
-        found = connection_of(LINEAR, a, b, "mse", INPUTS, LABELS, method="star")
+        found = connection_of(LINEAR, a, b, "mse", INPUTS, LABELS, method="star", seed=seed)
         centre, last = np.asarray(found[0].params_at(0.5)), [np.asarray(c.params_at(1.0)) for c in found]
 
     def risk(w):
@@ -39,14 +39,15 @@ def test_the_centre_of_points_in_a_convex_bowl_has_no_barrier():
     np.testing.assert_allclose(centre, 1.5 * best - 0.5 * mean, atol=0.05)
 
 
-def test_a_star_finds_the_middle_of_a_ring_of_valleys():
+def test_a_star_finds_the_middle_of_a_ring_of_valleys(seed):
     # In (√(u² + v²) − 1)² with a floor towards the third coordinate: out at z = 1 the ring's hole is filled.
     hole = Network(
         lambda key: None, lambda w, x: 0 * x + jnp.maximum(1 - w[2], 0) ** 2 * (w[0] ** 2 + w[1] ** 2 - 1) ** 2
     )
     angles = 2 * np.pi * np.arange(5) / 5
     points = jnp.asarray(np.stack([np.cos(angles), np.sin(angles), 0 * angles], axis=1))
-    found = connection_of(hole, points[0], points[1:], lambda o, y: o[:, 0], *ONE, method="star", steps=1600)
+    options = {"method": "star", "steps": 1600, "seed": seed}
+    found = connection_of(hole, points[0], points[1:], lambda o, y: o[:, 0], *ONE, **options)
     assert min(c.straight.height for c in found) > 0.1
     assert max(c.height for c in found) < 0.05
 
@@ -99,11 +100,12 @@ def test_alignment_takes_a_shuffle_away_first():
     assert moved.distance < 1e-6 and moved.straight.height < 1e-6
 
 
-def test_a_geodesic_is_shorter_in_function_space_than_the_segment():
+def test_a_geodesic_is_shorter_in_function_space_than_the_segment(seed):
     network = mlp((3,), 2, widths=(16,), activation="tanh")
     with float64():
-        a, b = (network.init(jax.random.key(seed)) for seed in (0, 1))
-        found = connection_of(network, a, b, "mse", INPUTS, LABELS, method="geodesic", batch_size=None)
+        options = {"method": "geodesic", "batch_size": None, "seed": seed}
+        a, b = (network.init(jax.random.key(n)) for n in (0, 1))
+        found = connection_of(network, a, b, "mse", INPUTS, LABELS, **options)
 
         def length(at):
             images = np.array([network.apply(at(t), INPUTS) for t in np.linspace(0, 1, 65)])

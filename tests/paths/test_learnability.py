@@ -75,9 +75,9 @@ def test_the_starts_are_those_of_explore():
     assert float(easy.baselines["hitting time"]) == pytest.approx(np.mean(actual), abs=1)
 
 
-def test_the_chance_is_the_mean_over_laws_and_lies_in_its_interval():
+def test_the_chance_is_the_mean_over_laws_and_lies_in_its_interval(seed):
     """Of laws that differ by a factor e, each as sure as a fifth, by simulation."""
-    draws = np.random.default_rng(0).normal(size=200_000)
+    draws = np.random.default_rng(seed).normal(size=200_000)
     for budget in (20, 100, 500, 5000, 100_000):
         row = forecast({"parity": CUBE.prod(axis=1)}, calibration=doubting(), budget=budget, seeds=1)["parity"]
         ahead = np.log(budget / row.steps)
@@ -174,8 +174,8 @@ def test_what_cannot_be_used_is_named(change, error, words):
 
 
 @pytest.fixture(scope="module")
-def planted():
-    rng = np.random.default_rng(0)
+def planted(seed):
+    rng = np.random.default_rng(seed)
     x = rng.normal(size=(600, 2)) * [1.0, 2.0]
     logs = 4 + x @ [1.0, -0.5] + 0.3 * rng.normal(size=600)
     budget = np.exp(4.0)

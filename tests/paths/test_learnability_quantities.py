@@ -217,7 +217,7 @@ def test_the_road_of_a_linear_map_is_the_shortest_solution(rate):
     assert [sight.solution_norm for sight in seen] == pytest.approx(shortest, rel=0.01)
 
 
-def test_lanczos_agrees_with_the_whole_kernel():
+def test_lanczos_agrees_with_the_whole_kernel(seed):
     bits, network = cube(5), mlp((5,), 1, widths=(16, 16))
     rng = np.random.default_rng(2)
     labels = np.stack([bits[:, 0], bits[:, :3].prod(axis=1), bits.prod(axis=1), rng.choice([-1.0, 1.0], 32)])
@@ -237,7 +237,7 @@ def test_lanczos_agrees_with_the_whole_kernel():
         flat = kernel_spectra(network, "mse", broadcast_params(params, 4), bits, labels)
         kernel = np.asarray(ParameterFunctionMap(network, bits).kernel(params))
         outputs = np.asarray(network.apply(params, bits))[:, 0]
-        diagonal, frobenius = compiled_kernel_norms(network)(params, jnp.asarray(bits), jax.random.key(0))
+        diagonal, frobenius = compiled_kernel_norms(network)(params, jnp.asarray(bits), jax.random.key(seed))
     values, vectors = np.linalg.eigh(kernel)
     for sight, plain, y in zip(seen, flat, labels, strict=True):
         energies = (vectors.T @ (2 * (y - outputs))) ** 2
@@ -274,8 +274,8 @@ def test_learnabilities_sum_to_the_number_of_examples():
     assert found.learnabilities.sum() + 0.1 / found.kappa == pytest.approx(10, abs=1e-8)
 
 
-def test_eigenlearning_predicts_kernel_regression():
-    bits, rng = cube(7), np.random.default_rng(0)
+def test_eigenlearning_predicts_kernel_regression(seed):
+    bits, rng = cube(7), np.random.default_rng(seed)
     kernel = np.exp(bits @ bits.T / 7)
     values, vectors = np.linalg.eigh(kernel / 128)
     y = bits[:, :2].prod(axis=1) + bits[:, 3]
@@ -320,7 +320,7 @@ def test_only_a_whole_cube_is_boolean():
         assert truth_table_rows(other) is None
 
 
-def test_inal_of_a_neuron_by_quadrature():
+def test_inal_of_a_neuron_by_quadrature(seed):
     """One ReLU unit on two bits: E over its two normal weights on a grid, for targets that are units themselves."""
     unit = Network(lambda key: jax.random.normal(key, (2,)), lambda w, x: jax.nn.relu(x @ w)[:, None])
     bits = cube(2)
@@ -330,7 +330,7 @@ def test_inal_of_a_neuron_by_quadrature():
     targets = np.stack([np.maximum(bits @ [1.0, 0.5], 0), bits[:, 0], bits.prod(axis=1)])
     exact = [mass @ (np.maximum(grid @ bits.T, 0) @ y / 4) ** 2 for y in targets]
     assert exact[1] == pytest.approx(0.25, rel=1e-6)  # relu(z) = (z + |z|)/2, so the mean of x1 relu(w·x) is w1/2
-    for found, value in zip(inal(unit, bits, targets, draws=2000), exact, strict=True):
+    for found, value in zip(inal(unit, bits, targets, draws=2000, seed=seed), exact, strict=True):
         assert abs(found - value) < 4 * found.error < 0.2 * value
 
 

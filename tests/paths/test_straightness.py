@@ -60,8 +60,8 @@ def test_directness_does_not_depend_on_when_the_run_was_recorded():
     assert turning(dense_start) == pytest.approx(turning(path), rel=1e-2)
 
 
-def test_jitter_at_the_end_turns_the_recorded_path_but_not_the_resampled_one():
-    rng = np.random.default_rng(1)
+def test_jitter_at_the_end_turns_the_recorded_path_but_not_the_resampled_one(seed):
+    rng = np.random.default_rng([1, seed])
     path = np.concatenate([np.linspace(0, 1, 200)[:, None] * np.ones(4), 1 + 1e-5 * rng.normal(size=(200, 4))])
     assert turning(path, points=None) > 50
     assert turning(path) < 0.1

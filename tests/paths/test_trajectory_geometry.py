@@ -183,36 +183,35 @@ def test_bad_trajectories_of_parameters_are_named():
         directional_similarity(np.ones((3, 2)), origin=5)
 
 
-def test_interpolation_from_noise_is_monotone_too_and_no_evidence():
+def test_interpolation_from_noise_is_monotone_too_and_no_evidence(seed):
     network = mlp((6,), 1, widths=(64,))
     x = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
     y = x[:, :1] + 0.5 * x[:, 1:2]
-    run = explore(Problem(network, "mse", x, y), GD(learning_rate=0.01), 1, steps=500)
+    run = explore(Problem(network, "mse", x, y), GD(learning_rate=0.01), 1, steps=500, seed=seed)
     start, end = jax.tree.map(lambda leaf: leaf[0, 0], run.params), run.end(0)
-    found = interpolation_of(network, start, end, "mse", x, y)
+    found = interpolation_of(network, start, end, "mse", x, y, seed=seed)
     assert found.monotone and found.losses[0] > found.losses[-1]
     assert (found.control_rises == 0).mean() > 0.5, "from noise it is monotone as well"
     assert not found.evidence
 
 
-def test_interpolation_that_noise_does_not_repeat_is_evidence():
+def test_interpolation_that_noise_does_not_repeat_is_evidence(seed):
     # A rugged line: only from within the last half wave does the loss fall.
     wave = Network(lambda key: jnp.zeros(1), lambda w, x: x * (1 + jnp.cos(w)))
     data = (jnp.ones((1, 1)), jnp.zeros((1, 1)))
     a, b = jnp.full(1, 30 * np.pi + 0.1), jnp.full(1, 31 * np.pi)
-    found = interpolation_of(wave, a, b, "mse", *data, points=400)
+    found = interpolation_of(wave, a, b, "mse", *data, points=400, seed=seed)
     assert found.monotone and found.p_value <= 0.05 and found.evidence
-    rugged = interpolation_of(wave, jnp.full(1, 25 * np.pi), b, "mse", *data, points=400)
+    rugged = interpolation_of(wave, jnp.full(1, 25 * np.pi), b, "mse", *data, points=400, seed=seed)
     assert rugged.rise == pytest.approx(4, rel=1e-3) and not rugged.monotone and not rugged.evidence
-    again = interpolation_of(wave, a, b, "mse", *data, points=400)
+    again = interpolation_of(wave, a, b, "mse", *data, points=400, seed=seed)
     np.testing.assert_array_equal(found.control_rises, again.control_rises)
 
 
-def test_controls_are_noise_of_the_size_of_the_start():
+def test_controls_are_noise_of_the_size_of_the_start(seed):
     network = Network(lambda key: jnp.zeros(200), lambda w, x: x * (w**2).mean())
-    found = interpolation_of(
-        network, jnp.full(200, 3.0), jnp.zeros(200), lambda f, y: -f[:, 0], jnp.ones((1, 1)), jnp.zeros(1)
-    )
+    ends, data = (jnp.full(200, 3.0), jnp.zeros(200)), (jnp.ones((1, 1)), jnp.zeros(1))
+    found = interpolation_of(network, *ends, lambda f, y: -f[:, 0], *data, seed=seed)
     assert found.rise == pytest.approx(9)  # the loss −mean w² rises from −9 to 0
     assert found.control_rises.mean() == pytest.approx(9, rel=0.1)
     assert len(set(found.control_rises)) == 19

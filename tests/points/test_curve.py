@@ -22,13 +22,13 @@ COLD = 1e10
 """nβ at which 1/log nβ no longer shows."""
 
 
-def test_points_of_one_function_have_their_own_coefficients():
+def test_points_of_one_function_have_their_own_coefficients(seed):
     truths = [two_layer_linear((4, 2, 4), ranks, examples=4) for ranks in ((0, 0, 0), (0, 2, 0))]
     exact = np.array([t.learning_coefficient for t in truths])
     assert len(set(exact)) == 2
     first = truths[0]
     points = jax.tree.map(lambda *leaves: np.stack(leaves), *[t.params for t in truths])
-    options = {"nbeta": COLD, "localisation": 30.0, "chains": Chains(draws=300, count=16)}
+    options = {"nbeta": COLD, "localisation": 30.0, "chains": Chains(draws=300, count=16), "seed": seed}
     found = llc_curve(first.problem, points, steps=[1, 8], **options)
     assert np.abs(found.value / exact - 1).max() < 0.08
     assert (found.nbeta, found.localisation) == (COLD, 30.0)
@@ -41,12 +41,12 @@ def test_points_of_one_function_have_their_own_coefficients():
     assert found.statuses == tuple(m.status for m in found.measurements)
 
 
-def test_a_member_of_a_trajectory_descends_to_its_minimum():
+def test_a_member_of_a_trajectory_descends_to_its_minimum(seed):
     network = Network(lambda key: jax.random.normal(key, (2,)), lambda w, x: x @ w[:, None])
     inputs, labels = np.sqrt(2) * np.eye(2, dtype=np.float32), np.zeros(2, np.float32)  # L = ‖w‖²
     problem, record = Problem(network, "mse", inputs, labels), Recording(records=8, checkpoints=4)
-    run = explore(problem, GD(learning_rate=0.2), 2, steps=40, record=record)
-    found = trajectory_llc(problem, run, 1, nbeta=1e3, localisation=1.0, chains=Chains(count=16))
+    run = explore(problem, GD(learning_rate=0.2), 2, steps=40, record=record, seed=seed)
+    found = trajectory_llc(problem, run, 1, nbeta=1e3, localisation=1.0, chains=Chains(count=16), seed=seed)
     assert found.steps.tolist() == run.checkpoint_steps.tolist()
     assert found.statuses[0] == found.status == LLCStatus.NOT_AT_MINIMUM and found.value[0] < 0
     # E[nβ(L − L(w*))] of a quadratic, from any point: the variance's part and the displacement's.
@@ -83,36 +83,42 @@ def planted(levels, lengths, sigma, seed):
 
 
 @pytest.mark.parametrize("shape", ["constant", "linear"])
-def test_steps_of_a_planted_staircase_are_found_exactly(shape):
-    for seed in range(20):
-        values, steps = planted([0, 2, 3, 7], [12, 8, 15, 10], 0.1, seed)
-        assert change_points(values, 0.1, shape=shape).tolist() == steps, seed
+def test_steps_of_a_planted_staircase_are_found_exactly(shape, seed):
+    """Noise makes another step in 1 of 100 staircases at most; in more than three of 20 by 5e-5."""
+    found = 0
+    for number in range(20):
+        values, steps = planted([0, 2, 3, 7], [12, 8, 15, 10], 0.1, [seed, number])
+        found += change_points(values, 0.1, shape=shape).tolist() == steps
+    assert found >= 17
 
 
 @pytest.mark.parametrize("shape", ["constant", "linear"])
-def test_noise_has_no_stages(shape):
-    generator, found = np.random.default_rng(0), 0
+def test_noise_has_no_stages(shape, seed):
+    generator, found = np.random.default_rng([0, seed]), 0
     for _ in range(300):
         errors = 0.1 * np.exp(generator.normal(size=40) / 2)
         found += len(change_points(3 + errors * generator.normal(size=40), errors, shape=shape)) > 0
     assert found <= 9  # 3 %
 
 
-def test_a_ramp_is_one_line_and_a_bend_is_two():
-    generator, at = np.random.default_rng(1), np.arange(40.0)
+def test_a_ramp_is_one_line_and_a_bend_is_two(seed):
+    """Noise makes another line in 1 of 100 curves at most; in more than three of 20 by 5e-5."""
+    generator, at, lines, bends = np.random.default_rng([1, seed]), np.arange(40.0), 0, 0
     for _ in range(20):
         noise = 0.1 * generator.normal(size=40)
-        assert change_points(at / 4 + noise, 0.1).size == 0
-        (bend,) = change_points(np.maximum(at - 20, 0) / 4 + noise, 0.1)
-        assert abs(bend - 20) <= 3
+        lines += change_points(at / 4 + noise, 0.1).size == 0
+        found = change_points(np.maximum(at - 20, 0) / 4 + noise, 0.1)
+        bends += found.size == 1 and abs(found[0] - 20) <= 3
+    assert lines >= 17 and bends >= 17
 
 
-def test_errors_that_are_too_small_do_not_make_stages_of_noise():
-    generator = np.random.default_rng(2)
+def test_errors_that_are_too_small_do_not_make_stages_of_noise(seed):
+    """In 1 of 20 curves at most, whose scatter is read off 40 points; in more than 15 of 100 by 7e-5."""
+    generator = np.random.default_rng([2, seed])
     found = sum(change_points(generator.normal(size=40), 1e-3, shape="constant").size > 0 for _ in range(100))
-    assert found <= 10
-    values, steps = planted([0, 20], [20, 20], 1.0, 3)
-    assert change_points(values, 1e-3, shape="constant").tolist() == steps
+    assert found <= 15
+    values, steps = planted([0, 20], [20, 20], 1.0, seed)
+    assert set(steps) <= set(change_points(values, 1e-3, shape="constant").tolist())
 
 
 @pytest.mark.parametrize(("shape", "numbers", "least"), [("constant", 1, 2), ("linear", 2, 3)])
@@ -145,10 +151,11 @@ def test_the_search_is_exact(shape, numbers, least):
     assert len(sizes) > 1
 
 
-def test_noisier_neighbours_than_stated_are_seen():
-    white = np.random.default_rng(5).normal(size=4000)
+def test_noisier_neighbours_than_stated_are_seen(seed):
+    """A median of 40,000 differences is known to 1 %: five standard deviations."""
+    white = np.random.default_rng([5, seed]).normal(size=40_000)
     for order in (1, 2):
-        assert excess_scatter(3 * white, np.ones(4000), order) == pytest.approx(3, rel=0.05)
+        assert excess_scatter(3 * white, np.ones(40_000), order) == pytest.approx(3, rel=0.05)
 
 
 T = quadratic((2.0, 2.0), examples=8)

@@ -146,22 +146,22 @@ def test_where_no_width_serves_the_point_is_as_it_is_stored():
         assert found.value == 40 * 32 and found.stats["width"] is None and found.error == 0
 
 
-def test_stochastic_rounding_is_unbiased_and_its_spread_is_the_error():
+def test_stochastic_rounding_is_unbiased_and_its_spread_is_the_error(seed):
     leaf = jnp.array([0.31, -0.77, 1.0])
-    uniform = jax.random.uniform(jax.random.key(0), (40_000, 3))
+    uniform = jax.random.uniform(jax.random.key(seed), (40_000, 3))
     drawn_codes = np.asarray(codes(leaf, 1.0, 4, uniform))
     assert set(np.unique(drawn_codes[:, 0])) == {2, 3} and set(np.unique(drawn_codes[:, 2])) == {7}
     position = 7 * np.asarray(leaf, np.float64)
     deviation = np.sqrt((position % 1) * (1 - position % 1) / len(uniform))
     assert (abs(drawn_codes.mean(axis=0) - position) <= 5 * deviation + 1e-5).all()
 
-    point = drawn(0)
+    point, options = drawn(0), {"draws": 6, "delta": 0.1, "seed": seed}
     labels = forward(point, INPUTS)
-    found = quantised_size(NETWORK, jax.tree.map(jnp.float32, point), "mse", INPUTS, labels, draws=6, delta=0.1)
+    found = quantised_size(NETWORK, jax.tree.map(jnp.float32, point), "mse", INPUTS, labels, **options)
     sizes = found.stats["stochastic_bits"]
     assert len(sizes) == 6 and len(set(sizes)) > 1
     assert found.error == pytest.approx(math.sqrt(sum((s - found.value) ** 2 for s in sizes) / 6))
-    again = quantised_size(NETWORK, jax.tree.map(jnp.float32, point), "mse", INPUTS, labels, draws=6, delta=0.1)
+    again = quantised_size(NETWORK, jax.tree.map(jnp.float32, point), "mse", INPUTS, labels, **options)
     assert again.stats["stochastic_bits"] == sizes
 
 

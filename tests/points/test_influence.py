@@ -62,12 +62,12 @@ def agrees(found, error, exact, scale):
 
 
 @functools.cache
-def kernel():
-    return loss_kernel(PROBLEM, BEST, nbeta=NBETA, localisation=GAMMA, precision=0.005)
+def kernel(seed):
+    return loss_kernel(PROBLEM, BEST, nbeta=NBETA, localisation=GAMMA, precision=0.005, seed=seed)
 
 
-def test_loss_kernel_is_the_closed_form():
-    found, sigma = kernel(), posterior()
+def test_loss_kernel_is_the_closed_form(seed):
+    found, sigma = kernel(seed), posterior()
     exact = exact_covariance(sigma, OWN, OWN)
     scale = np.outer(spread(sigma, OWN), spread(sigma, OWN))
     assert found.llc.stats["trace"].size >= 20_000
@@ -79,27 +79,28 @@ def test_loss_kernel_is_the_closed_form():
     assert found.status == found.llc.status and found.status in (LLCStatus.PRIOR_DOMINATED, LLCStatus.CONVERGED)
 
 
-def test_influence_of_examples_on_each_other_is_minus_the_kernel():
-    options = {"nbeta": NBETA, "localisation": GAMMA, "precision": 0.005}
+def test_influence_of_examples_on_each_other_is_minus_the_kernel(seed):
+    options = {"nbeta": NBETA, "localisation": GAMMA, "precision": 0.005, "seed": seed}
     found = bayesian_influence(PROBLEM, BEST, **options)
-    np.testing.assert_array_equal(found.value, -kernel().value)
+    np.testing.assert_array_equal(found.value, -kernel(seed).value)
     assert found.weight == NBETA / COUNT
     np.testing.assert_array_equal(found.response, found.value * NBETA / COUNT)
 
 
-def test_influence_on_other_examples_is_the_closed_form():
-    found = bayesian_influence(PROBLEM, BEST, queries=OTHERS, nbeta=NBETA, localisation=GAMMA, precision=0.005)
+def test_influence_on_other_examples_is_the_closed_form(seed):
+    options = {"nbeta": NBETA, "localisation": GAMMA, "precision": 0.005, "seed": seed}
+    found = bayesian_influence(PROBLEM, BEST, queries=OTHERS, **options)
     sigma = posterior()
     scale = np.outer(spread(sigma, OWN), spread(sigma, QUERIES))
     agrees(found.value, found.error, -exact_covariance(sigma, OWN, QUERIES), scale)
 
 
-def test_influence_at_large_nbeta_is_leaving_one_out():
+def test_influence_at_large_nbeta_is_leaving_one_out(seed):
     probe = OTHERS[0][0]
 
     found = bayesian_influence(
         PROBLEM, BEST, observable=lambda w: probe @ w, nbeta=COLD, precision=0.005,
-        examples=np.arange(COUNT),
+        examples=np.arange(COUNT), seed=seed,
     )  # fmt: skip
     changes = []
     for i in range(COUNT):
@@ -117,11 +118,11 @@ def test_influence_at_large_nbeta_is_leaving_one_out():
 
 
 @pytest.mark.parametrize("centre", ["full", "group"])
-def test_susceptibilities_are_the_closed_form(centre):
+def test_susceptibilities_are_the_closed_form(centre, seed):
     free = np.array([True, True, False])
     found = susceptibilities(
         PROBLEM, BEST, groups={"two": free}, probes=OTHERS, centre=centre,
-        nbeta=NBETA, localisation=GAMMA, precision=0.005,
+        nbeta=NBETA, localisation=GAMMA, precision=0.005, seed=seed,
     )  # fmt: skip
     part, whole = posterior(free), posterior()
 
@@ -144,8 +145,8 @@ def test_susceptibilities_are_the_closed_form(centre):
     assert found.llc[0].stats["dimension"] == 2
 
 
-def test_moments_of_white_noise_and_of_chains_that_disagree():
-    generator = np.random.default_rng(1)
+def test_moments_of_white_noise_and_of_chains_that_disagree(seed):
+    generator = np.random.default_rng([1, seed])
     inside = []
     for _ in range(200):
         x = generator.normal(size=(8, 100, 2))
@@ -170,8 +171,8 @@ def test_a_loss_that_cannot_change_says_so():
     assert (found.value == 0).all() and (found.correlation == 0).all()
 
 
-def test_the_status_is_that_of_the_chains_unless_what_they_saw_is_worse():
-    white = np.random.default_rng(2).normal(size=(8, 100, 3))
+def test_the_status_is_that_of_the_chains_unless_what_they_saw_is_worse(seed):
+    white = np.random.default_rng([2, seed]).normal(size=(8, 100, 3))
     apart = white + 3 * np.arange(8)[:, None, None]
     for status in (LLCStatus.CONVERGED, LLCStatus.NOT_AT_MINIMUM, LLCStatus.SCALE_DEPENDENT, LLCStatus.DIVERGED):
         found = Measurement(1.0, 0.1, status)
@@ -224,8 +225,8 @@ def test_integer_parameters_and_an_infinite_loss_are_refused():
 
 
 @pytest.mark.parametrize("of", [None, np.array([True, False, True])])
-def test_weight_covariance_is_the_closed_form(of):
-    options = {"nbeta": NBETA, "localisation": GAMMA, "precision": 0.005}
+def test_weight_covariance_is_the_closed_form(of, seed):
+    options = {"nbeta": NBETA, "localisation": GAMMA, "precision": 0.005, "seed": seed}
     found = weight_covariance(PROBLEM, BEST, of=of, **options)
     exact = posterior() if of is None else posterior()[np.ix_([0, 2], [0, 2])]
     values, vectors = np.linalg.eigh(exact)
@@ -261,7 +262,7 @@ def test_weight_covariance_refuses_weights_that_are_held():
         weight_covariance(PROBLEM, BEST, count=0)
 
 
-def test_wbic_is_n_times_the_mean_loss():
-    llc = kernel().llc
+def test_wbic_is_n_times_the_mean_loss(seed):
+    llc = kernel(seed).llc
     mean = float(((ROWS @ BEST - LABELS) ** 2).mean()) + llc.value / NBETA
     assert llc.stats["wbic"] == pytest.approx(COUNT * mean)

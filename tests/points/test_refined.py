@@ -23,8 +23,8 @@ def localised(curvatures):
     return 0.5 * (NBETA * curvatures / (NBETA * curvatures + GAMMA)).sum()
 
 
-def test_a_group_of_a_quadratic_and_a_subset_that_sees_one_direction():
-    options = {"nbeta": NBETA, "localisation": GAMMA, "precision": 0.005}
+def test_a_group_of_a_quadratic_and_a_subset_that_sees_one_direction(seed):
+    options = {"nbeta": NBETA, "localisation": GAMMA, "precision": 0.005, "seed": seed}
     point = PROBLEM, np.zeros(3)
     first, seen = np.array([True, True, False]), np.array([True, False, False, True])
     groups = refined_llc(*point, groups={"first two": first}, **options)

@@ -17,49 +17,49 @@ VOLUMES = {
 }
 
 
-def replicas(log_masses, deviation):
+def replicas(log_masses, deviation, seed):
     """Eight noisy copies, whose increments are independent, and their variances as splitting states them."""
-    noise = np.random.default_rng(0).standard_normal((8, log_masses.size)) * deviation
+    noise = np.random.default_rng(seed).standard_normal((8, log_masses.size)) * deviation
     return log_masses + noise.cumsum(1), deviation**2 * np.arange(1, log_masses.size + 1)
 
 
 @pytest.mark.parametrize("name", VOLUMES)
-def test_exponent_at_known_multiplicity(name):
+def test_exponent_at_known_multiplicity(name, seed):
     log_masses, exponent, multiplicity = VOLUMES[name]
-    found = read(CUTOFFS, *replicas(log_masses, 0.02), (multiplicity,))
+    found = read(CUTOFFS, *replicas(log_masses, 0.02, seed), (multiplicity,))
     assert found.value == pytest.approx(exponent, abs=0.02)
     assert abs(found.value - exponent) < 2 * found.error < 0.1
     assert found.multiplicity == multiplicity and found.weights == {multiplicity: 1.0}
 
 
 @pytest.mark.parametrize("name", VOLUMES)
-def test_unknown_multiplicity_is_not_made_up(name):
+def test_unknown_multiplicity_is_not_made_up(name, seed):
     log_masses, exponent, multiplicity = VOLUMES[name]
-    found = read(CUTOFFS, *replicas(log_masses, 0.02), (1, 2, 3))
+    found = read(CUTOFFS, *replicas(log_masses, 0.02, seed), (1, 2, 3))
     assert found.multiplicity in (None, multiplicity)
     assert sum(found.weights.values()) == pytest.approx(1) and found.weights[multiplicity] > 0.1
     assert abs(found.value - exponent) < found.error
 
 
-def test_multiplicity_is_resolved_where_the_volumes_resolve_it():
+def test_multiplicity_is_resolved_where_the_volumes_resolve_it(seed):
     depths = np.linspace(7, 60, 40)
     log_masses = -depths / 2 + np.log(1 + depths / 2)
-    found = read(np.exp(-depths), *replicas(log_masses, 2e-3), (1, 2, 3))
+    found = read(np.exp(-depths), *replicas(log_masses, 2e-3, seed), (1, 2, 3))
     assert found.multiplicity == 2 and found.weights[2] > 0.95
     assert found.value == pytest.approx(0.5, abs=5e-3)
 
 
-def test_largest_levels_that_do_not_follow_are_left_out():
+def test_largest_levels_that_do_not_follow_are_left_out(seed):
     log_masses, exponent, _ = VOLUMES["two"]
     saturated = np.maximum(log_masses, 0) + np.where(DEPTHS < 9, 0.8 * (9 - DEPTHS), 0.0) + log_masses
-    found = read(CUTOFFS, *replicas(saturated, 0.01), (2,))
+    found = read(CUTOFFS, *replicas(saturated, 0.01, seed), (2,))
     assert found.start >= 2
     assert found.value == pytest.approx(exponent, abs=0.02)
 
 
-def test_error_covers_what_is_not_unlikely():
+def test_error_covers_what_is_not_unlikely(seed):
     log_masses, _, _ = VOLUMES["three"]
-    found = read(CUTOFFS, *replicas(log_masses, 0.05), (1, 2, 3))
+    found = read(CUTOFFS, *replicas(log_masses, 0.05, seed), (1, 2, 3))
     for m, exponent in found.exponents.items():
         if found.weights[m] >= 0.1:
             assert abs(exponent.value - found.value) <= found.error

@@ -135,9 +135,9 @@ def test_normal_crossings_and_sums():
     assert quadratic((2.0,) * 7).learning_coefficient == 3.5
 
 
-def test_localised_coefficient_is_the_mean_excess_of_its_density():
+def test_localised_coefficient_is_the_mean_excess_of_its_density(seed):
     h, nbeta, localisation = np.array([0.01, 0.5, 2.0]), 50.0, 3.0
-    w = np.random.default_rng(0).normal(size=(2_000_000, 3)) / np.sqrt(nbeta * h + localisation)
+    w = np.random.default_rng(seed).normal(size=(2_000_000, 3)) / np.sqrt(nbeta * h + localisation)
     sampled = nbeta * quadratic(h).excess(w).mean()
     exact = localised_learning_coefficient(h, nbeta, localisation)
     assert sampled == pytest.approx(exact, rel=0.005)

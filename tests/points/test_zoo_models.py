@@ -240,8 +240,8 @@ def volume_slope(excess, weights, multiplicity):
 
 
 @pytest.mark.parametrize(("truth", "draw"), VOLUMES, ids=[truth.name for truth, _ in VOLUMES])
-def test_volume_shrinks_with_the_learning_coefficient(truth, draw):
-    rng = np.random.default_rng(0)
+def test_volume_shrinks_with_the_learning_coefficient(truth, draw, seed):
+    rng = np.random.default_rng(seed)
     small, prior = [], []
     for _ in range(20):
         w = draw(rng, DRAWS // 20)

@@ -28,14 +28,14 @@ DATA = Target(
 )
 
 
-def measure_points(params, steps):
-    return MEASURE.compute(unit_of(a_run(DATA, LINE, params, steps)), MEASURE.options())
+def measure_points(params, steps, seed):
+    return MEASURE.compute(unit_of(a_run(DATA, LINE, params, steps, seed=seed)), MEASURE.options())
 
 
-def test_a_line_has_half_a_parameter_at_its_minimum_and_a_status_elsewhere():
+def test_a_line_has_half_a_parameter_at_its_minimum_and_a_status_elsewhere(seed):
     """λ = ½ · nβh/(nβh + γ) at w = 3; at w = 0 lower loss is near; at infinity there is no loss."""
     params = np.array([[0.0], [3.0], [np.inf]], np.float32)
-    start, end, lost = rows = measure_points(params, np.array([0, 10, 20]))
+    start, end, lost = rows = measure_points(params, np.array([0, 10, 20]), seed)
     assert [row["step"] for row in rows] == [0, 10, 20]
     stiff = end["nbeta"] * 2 * 2.5  # the Hessian is 2 mean(x²)
     assert end["nbeta"] == pytest.approx(32 / np.log(32))
@@ -43,7 +43,7 @@ def test_a_line_has_half_a_parameter_at_its_minimum_and_a_status_elsewhere():
     assert end["status"] != "not at a minimum"
     assert start["value"] < -10 and start["status"] == "not at a minimum"
     assert lost["status"] == "diverged" and "value" not in lost
-    assert measure_points(params, np.array([0, 10, 20])) == rows
+    assert measure_points(params, np.array([0, 10, 20]), seed) == rows
     table = checked_table(rows, MEASURE.stored)
     assert table["value"].null_count() == 1 and not table["stage"][2]
 

@@ -300,12 +300,12 @@ def test_states_with_the_same_outputs_now_but_not_later_stay_apart():
 # --- samplers and options
 
 
-def test_bit_palindrome_has_its_own_sampler():
+def test_bit_palindrome_has_its_own_sampler(seed):
     target = sequence(task="Bit_Palindrome")
     assert (len(target.train), len(target.held_out), len(target.full)) == (512, 256, 1024)
     for row in target.train.inputs:
         assert any((row[:k] == row[:k][::-1]).all() for k in range(2, 11))
-    drawn = MIPS_TASKS["Bit_Palindrome"].sampler(np.random.default_rng(0), 4000, 10)
+    drawn = MIPS_TASKS["Bit_Palindrome"].sampler(np.random.default_rng(seed), 4000, 10)
     whole = np.mean([(row == row[::-1]).all() for row in drawn])
     assert 0.11 + 0.02 < whole < 0.16 + 0.02  # 1/9 by its length, and some of the shorter ones by chance
 

@@ -29,7 +29,8 @@ class Diagnostics:
         spread: Standard deviation of the means of half chains.
         ess: Effective number of independent draws, all chains together, from autocorrelations by Geyer's initial
             monotone sequence.
-        within, ess_within: Variance about the means of half chains, and how many independent draws tell of it.
+        within, ess_within: Variance about the means of half chains, and how many independent draws tell of it: no more
+            than there are, less one per half chain.
         drift: Mean of the last third of the draws minus that of the first.
         drift_error: Standard error of ``drift``.
     """
@@ -96,7 +97,7 @@ def diagnose(chains: np.ndarray) -> Diagnostics:
         spread=float(np.sqrt(between)),
         ess=ess,
         within=within,
-        ess_within=_effective_sample_size(split, within, within),
+        ess_within=min(_effective_sample_size(split, within, within), float(split.size - len(split))),
         drift=float(chains[:, -third:].mean() - chains[:, :third].mean()),
         drift_error=error * np.sqrt(6.0),
     )

@@ -10,6 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import logsumexp
+from scipy.stats import chi2, norm
 from scipy.stats import t as student
 
 from allroads.errors import InputError
@@ -29,6 +30,8 @@ STIRRED = 0.5
 """Heights that stay more correlated than 1 minus this over the moves after a level have not equilibrated."""
 INFLATION = 2.5
 """Replicas that differ by more than this times what independent particles would have not equilibrated."""
+FALSE_ALARM = 5e-5
+"""Chance, at most, that independent particles fail the test of their replicas, and that of what moves restored."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,9 +49,10 @@ class Volume(Result):
         stats: What the number rests on: ``evaluations`` of the loss; for splitting ``levels``, ``acceptance``,
             ``renewal`` and ``stirring`` (the least share of decorrelation of parameters and of the loss by the moves
             after a level), ``restored`` (nats by which the moves alone raised the masses on the way: noise around 0,
-            unless too few particles had stood for much), ``ancestors`` (how many first particles have descendants at
-            the end, in the worst replica), ``replica_sd``, ``independent_sd`` (what it would be with independent
-            particles) and ``lowest_excess``; for rays ``rays``, ``effective_rays`` and ``radii``.
+            unless too few particles had stood for much), ``restored_sd`` (of that noise), ``ancestors`` (how many first
+            particles have descendants at the end, in the worst replica), ``replica_sd``, ``independent_sd`` (what it
+            would be with independent particles) and ``lowest_excess``; for rays ``rays``, ``effective_rays`` and
+            ``radii``.
     """
 
     value: float
@@ -209,7 +213,8 @@ def volume_of(descent: Descent, measure: Measure, dimension: int) -> Volume:
         "acceptance": descent.acceptance,
         "renewal": float(descent.renewals.min(initial=1.0)),
         "stirring": float(descent.stirring.min(initial=1.0)),
-        "restored": float(descent.restored.sum(0).mean()),
+        "restored": float(descent.restored.sum()),
+        "restored_sd": math.sqrt(descent.noise.sum()),
         "ancestors": descent.ancestors,
         "replica_sd": spread,
         "independent_sd": expected,
@@ -229,18 +234,23 @@ def volume_of(descent: Descent, measure: Measure, dimension: int) -> Volume:
 def mixing(descent: Descent) -> Status:
     """Whether the particles of a descent covered its sets.
 
-    Not, where a level was not reached, a replica died out, moves did not renew the particles or had to refill by more
-    than the error what resampling had left empty, or replicas differ by far more than independent particles would.
+    They did not where a level was not reached, a replica died out, or the moves left heights correlated. Nor did they
+    where one of two tests against independent particles fails, each with a chance of at most ``FALSE_ALARM``:
+
+    - The log-masses of the replicas have a variance above the quantile of χ² with R − 1 degrees of freedom, and a
+      standard deviation above ``INFLATION`` times that of independent particles.
+    - The nats that the moves restored are above the quantile of a normal law around 0, and above the error. Its
+      variance is that of independent particles, or that of the replicas where theirs is larger.
     """
     last = descent.log_masses[:, -1]
     if not descent.reached or not np.isfinite(last).all() or descent.stirring.min(initial=1.0) < STIRRED:
         return VolumeStatus.NOT_EQUILIBRATED
-    expected = math.sqrt(descent.variances[-1])
-    if last.std(ddof=1) > INFLATION * max(expected, 1e-3):
+    freedom = last.size - 1
+    inflation = last.std(ddof=1) / max(math.sqrt(descent.variances[-1]), 1e-3)
+    if inflation > max(INFLATION, math.sqrt(chi2.isf(FALSE_ALARM, freedom) / freedom)):
         return VolumeStatus.NOT_EQUILIBRATED
-    restored = descent.restored.sum(0)
-    doubt = student.ppf(0.975, last.size - 1) * restored.std(ddof=1) / math.sqrt(last.size)
-    return VolumeStatus.NOT_EQUILIBRATED if restored.mean() > max(doubt, _error(descent)) else VolumeStatus.OK
+    doubt = norm.isf(FALSE_ALARM) * max(inflation, 1.0) * math.sqrt(descent.noise.sum())
+    return VolumeStatus.NOT_EQUILIBRATED if descent.restored.sum() > max(doubt, _error(descent)) else VolumeStatus.OK
 
 
 def _error(descent: Descent) -> float:

@@ -166,7 +166,8 @@ def compiled_moves(height: Callable, slope: Callable, log_shape: Callable, conne
             return (((now - start) ** 2).mean(1) / spread).mean(0).min()
 
         def stirred(now: Any) -> Any:
-            return 1 - jnp.corrcoef(ranks, _ranks(now))[0, 1]
+            correlation = jnp.corrcoef(ranks, _ranks(now))[0, 1]
+            return jnp.where(jnp.isnan(correlation), 1.0, 1 - correlation)  # heights all equal say nothing
 
         def more(carry: Any) -> Any:
             done, _, now, _, _ = carry
@@ -192,7 +193,11 @@ def compiled_moves(height: Callable, slope: Callable, log_shape: Callable, conne
 
 
 def _ranks(heights: Any) -> Any:
-    return jnp.argsort(jnp.argsort(heights.ravel()))
+    """Ranks of the heights; equal ones share the middle of theirs."""
+    flat = heights.ravel()
+    ordered = jnp.sort(flat)
+    below, up_to = (jnp.searchsorted(ordered, flat, side=side) for side in ("left", "right"))
+    return below + up_to
 
 
 def _like(flags: Any, leaf: Any) -> Any:

@@ -78,8 +78,10 @@ class Descent:
         variances: ``[K]``, of the log-mass of one replica, as they would be if particles were independent.
         renewals: Of each step: how far its moves took particles, as a share of what independence would be.
         stirring: Of each step: one minus the rank correlation of the heights before and after its moves.
-        restored: ``[K', R]``, of each step: by how many nats its moves raised what is counted next. Moves leave the set
-            as it is, so this is noise around 0, unless they refill what too few particles had stood for.
+        restored: ``[K']``, of each step: by how many nats its moves raised what is counted next, over all replicas.
+            Moves leave the set as it is, so this is noise around 0, unless they refill what too few particles had
+            stood for.
+        noise: ``[K']``, the variance of each of these if particles were independent.
         acceptance: Mean share of lines on which a particle moved.
         evaluations: Of the height.
         ancestors: Of the worst replica: how many of the first particles have descendants at the end.
@@ -93,6 +95,7 @@ class Descent:
     renewals: np.ndarray
     stirring: np.ndarray
     restored: np.ndarray
+    noise: np.ndarray
     acceptance: float
     evaluations: int
     ancestors: int
@@ -147,7 +150,7 @@ def descend(
     while True:
         gained, variance_gained = _mean_weights(log_weights)
         log_masses, variance = log_masses + gained, variance + variance_gained
-        particles = _resampled(particles, log_weights, next(keys))
+        particles, copies = _resampled(particles, log_weights, next(keys))
         if tether == 0:
             record.reach(level, log_masses, variance)
             if level <= bottom:
@@ -168,7 +171,7 @@ def descend(
                 break
             before, log_weights = (np.where(np.asarray(p.heights) <= lower, 0.0, -np.inf) for p in (unmoved, particles))
             level = lower
-        record.refilled(_mean_weights(before)[0], _mean_weights(log_weights)[0])
+        record.refilled(_log_mean(before, copies), _log_mean(log_weights, np.ones(count)))
     return record.finished(reached=level <= bottom, ancestors=np.asarray(particles.ancestors))
 
 
@@ -254,8 +257,24 @@ def _mean_weights(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
     return means, float(weights.var() / weights.mean() ** 2 / weights.shape[1])
 
 
-def _resampled(particles: Particles, log_weights: np.ndarray, key: Any) -> Particles:
-    """Each replica drawn anew by its weights, systematically; one that lost all particles borrows from all."""
+def _log_mean(log_weights: np.ndarray, copies: np.ndarray) -> tuple[float, float]:
+    """Log of the mean weight over all replicas, and its variance where a particle counts among ``copies`` of one.
+
+    Half a particle of the largest weight is added, so that a share of none out of few has a finite log [haldane1956].
+    """
+    top = float(log_weights.max())
+    top = top if math.isfinite(top) else 0.0
+    weights = np.exp(log_weights - top)
+    total = weights.sum() + 0.5
+    squares = (copies * (weights - total / weights.size) ** 2).sum() + 0.5
+    return top + math.log(total / weights.size), float(squares / total**2)
+
+
+def _resampled(particles: Particles, log_weights: np.ndarray, key: Any) -> tuple[Particles, np.ndarray]:
+    """Each replica drawn anew by its weights, systematically, and how often each particle was drawn ``[R, N]``.
+
+    A replica that lost all particles borrows from all.
+    """
     weights = np.exp(log_weights - log_weights.max())
     replicas, count = weights.shape
     lost = weights.sum(1) == 0
@@ -267,7 +286,8 @@ def _resampled(particles: Particles, log_weights: np.ndarray, key: Any) -> Parti
     if lost.any():
         alive = np.flatnonzero(weights.ravel() > 0)
         chosen[lost] = alive[np.arange(lost.sum() * count).reshape(-1, count) % alive.size]
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[chosen], particles)
+    copies = np.bincount(chosen.ravel(), minlength=chosen.size)[chosen]
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[chosen], particles), copies
 
 
 def _squares(particles: Particles) -> np.ndarray:
@@ -289,7 +309,7 @@ def _next_level(heights: np.ndarray, bottom: float) -> float | None:
     """The height below which ``KEPT`` of the particles lie, not below ``bottom``; ``None`` if none lies lower."""
     ordered = np.sort(heights, axis=None)
     level = ordered[int(KEPT * ordered.size)]
-    if level == ordered[-1]:
+    if level == ordered[-1] and level > bottom:
         lower = ordered[ordered < level]
         if not lower.size:
             return None
@@ -307,7 +327,8 @@ class _Record:
     variances: list[float] = field(default_factory=list)
     renewals: list[float] = field(default_factory=list)
     stirring: list[float] = field(default_factory=list)
-    restored: list[np.ndarray] = field(default_factory=list)
+    restored: list[float] = field(default_factory=list)
+    noise: list[float] = field(default_factory=list)
     acceptances: list[float] = field(default_factory=list)
     lowest: float = math.inf
 
@@ -322,9 +343,9 @@ class _Record:
         self.acceptances.append(float(diagnostics["acceptance"]))
         self.evaluations += int(diagnostics["sweeps"]) * evaluations_a_sweep
 
-    def refilled(self, before: np.ndarray, after: np.ndarray) -> None:
-        alive = np.isfinite(before) & np.isfinite(after)
-        self.restored.append(np.where(alive, after, 0.0) - np.where(alive, before, 0.0))
+    def refilled(self, before: tuple[float, float], after: tuple[float, float]) -> None:
+        self.restored.append(after[0] - before[0])
+        self.noise.append(after[1] + before[1])
 
     def met(self, heights: Any) -> None:
         self.evaluations += heights.size
@@ -337,7 +358,8 @@ class _Record:
             variances=np.array(self.variances),
             renewals=np.array(self.renewals),
             stirring=np.array(self.stirring),
-            restored=np.array(self.restored).reshape(-1, len(self.log_masses[0])),
+            restored=np.array(self.restored),
+            noise=np.array(self.noise),
             acceptance=float(np.mean(self.acceptances or [math.nan])),
             evaluations=self.evaluations,
             ancestors=min(np.unique(row).size for row in ancestors),
