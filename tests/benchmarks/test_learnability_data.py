@@ -256,11 +256,11 @@ def test_starts_belong_to_the_map_the_domain_and_the_seed(loader):
 
 
 def test_a_crossing_between_records_is_exact_for_a_power_law():
-    from allroads.paths.learnability.reached import reached
+    from allroads.paths.learnability.law.crossing import first_crossing
 
     steps = np.array([0, 10, 100, 1000])
     losses = 4.0 * (1.0 + steps) ** -0.7
-    assert reached(steps, losses, 0.1) == pytest.approx((4.0 / 0.1) ** (1 / 0.7) - 1, rel=1e-9)
+    assert first_crossing(steps, losses, 0.1) == pytest.approx((4.0 / 0.1) ** (1 / 0.7) - 1, rel=1e-9)
 
 
 def test_what_happens_after_a_member_has_learned_leaves_no_trace():
