@@ -214,6 +214,13 @@ def test_a_needed_option_is_named():
         plan(study=study)
 
 
+def test_an_explorer_that_mixes_members_is_refused():
+    study = copy.deepcopy(STUDY)
+    study["grid"][0]["explorer"] = [{"kind": "evolution"}]
+    with pytest.raises(ConfigError, match=r"explorer\.0: 'evolution' mixes members; call explore instead"):
+        plan(study=study)
+
+
 def test_two_of_one_name_are_refused():
     study = copy.deepcopy(STUDY)
     study["grid"][0]["target"] *= 2

@@ -262,6 +262,9 @@ def _check_explorers(parts: Sequence[Part], where: str, problems: list[str]) -> 
     for index, part in enumerate(parts):
         if part.user_code is None:
             try:
-                part.build()
+                mixes = part.build().mixes
             except InputError as error:
                 problems.append(f"{where}.explorer.{index}: {error}")
+            else:
+                if mixes:  # what a cell holds would hang on which others run beside it
+                    problems.append(f"{where}.explorer.{index}: {part.kind!r} mixes members; call explore instead.")
