@@ -10,6 +10,7 @@ pytest.importorskip("flax", reason="Flax is an extra")
 from flax import linen, nnx
 
 from allroads.errors import InputError, NotDeterministicError
+from allroads.networks.factory import as_network
 from allroads.networks.from_flax import from_flax
 from allroads.pfmap.map import ParameterFunctionMap
 from allroads.pfmap.precision import float64
@@ -246,6 +247,14 @@ def test_of_several_outputs_the_logits_or_the_first_and_one_number_is_one_output
 
     network, params = from_flax(Several(), np.ones((2, 3)))
     assert network.apply(params, np.ones((5, 3))).shape == (5, 1)
+
+
+def test_a_factory_may_give_a_flax_module():
+    network, params = as_network("my:linen", LINEN["mlp"][0], np.ones((2, 3)))
+    assert network.name == "Sequential" and network.apply(params, np.ones((5, 3))).shape == (5, 2)
+    network, params = as_network("my:nnx", made("mlp"), np.ones((2, 3)), lambda key: Perceptron(nnx.Rngs(key)))
+    expected = Perceptron(nnx.Rngs(jax.random.key(3)))(jnp.ones((5, 3)))
+    np.testing.assert_allclose(network.apply(network.init(jax.random.key(3)), np.ones((5, 3))), expected, rtol=1e-5)
 
 
 def test_tokens_outside_the_vocabulary_are_refused():
