@@ -1,11 +1,12 @@
 """What the problem carries counts in every measure over chains: penalty, weights, ignored labels, checked data."""
 
+import jax
 import numpy as np
 import pytest
 import torch
 
-from allroads import InputError, Network, Problem
-from allroads.networks.mlp import mlp
+from allroads import InputError, Network, Problem, float64
+from allroads.explorers.samplers import SGLD
 from allroads.points.curve import llc_curve
 from allroads.points.influence import bayesian_influence, loss_kernel, susceptibilities, weight_covariance
 from allroads.points.llc import llc
@@ -53,8 +54,6 @@ def test_a_penalty_of_ones_own_is_the_same_as_weight_decay():
 
 def test_batches_see_the_penalty():
     """SGLD on batches of 6 of 12; 6 % for Monte Carlo, step and batches together."""
-    from allroads.explorers.samplers import SGLD
-
     problem = Problem(LINEAR, "mse", ROWS, ROWS @ np.ones(3), weight_decay=DECAY)
     hessian = np.linalg.eigvalsh(HESSIAN) + DECAY
     start = np.linalg.solve(HESSIAN + DECAY * np.eye(3), HESSIAN @ np.ones(3))
@@ -108,33 +107,26 @@ def test_weights_are_as_examples_given_again():
 
 
 def test_ignored_labels_do_not_count_and_tensors_are_taken():
-    network = mlp((2,), 3, widths=(4,))
+    network = Network(lambda key: {"w": jax.random.normal(key, (2, 3))}, lambda params, x: x @ params["w"])
     inputs = GENERATOR.normal(size=(6, 2))
     labels = np.array([0, 1, 2, -100, 1, -100])
-    import jax
-
     params = network.init(jax.random.key(0))
-    options = {"nbeta": 10.0, "localisation": 1.0, "chains": Chains(count=4, draws=8, burn_in=8)}
+    options = {
+        "nbeta": 10.0,
+        "localisation": 1.0,
+        "chains": Chains(count=2, draws=4, burn_in=0, ladder=False, metric="none"),
+    }
     kept = labels >= 0
     ignoring = llc(Problem(network, "cross_entropy", inputs, labels, ignore=-100), params, **options)
     without = llc(Problem(network, "cross_entropy", inputs[kept], labels[kept]), params, **options)
     assert ignoring.stats["loss"] == pytest.approx(without.stats["loss"], rel=1e-6)
-    tensors = Problem(
-        network,
-        torch.nn.CrossEntropyLoss(),
-        torch.tensor(inputs),
-        torch.tensor(labels[kept].clip(0)[[0, 1, 2, 3, 0, 0]]),
-    )
+    tensors = Problem(network, torch.nn.CrossEntropyLoss(), torch.tensor(inputs[kept]), torch.tensor(labels[kept]))
     moved = jax.tree.map(lambda leaf: torch.tensor(np.asarray(leaf), requires_grad=True), params)
-    assert np.isfinite(llc(tensors, moved, **options).value)
+    assert llc(tensors, moved, **options).value == without.value
 
 
 def test_a_problem_leaves_constants_of_a_network_in_double_precision():
     """JAX keeps the NumPy arrays of a trace in its precision; what is traced in single must be forgotten."""
-    import jax
-
-    from allroads import float64
-
     scale = np.sqrt([2.0, 3.0, 5.0])
     network = Network(lambda key: np.zeros(3), lambda w, x: x @ (scale * w)[:, None])
     Problem(network, "mse", np.eye(3), np.zeros(3)).point(np.ones(3))
