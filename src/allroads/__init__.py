@@ -21,6 +21,7 @@ _HOME = {
     "canonical": "allroads.pfmap.symmetries.canonical",
     # networks that come in from elsewhere
     "from_equinox": "allroads.networks.from_equinox",
+    "from_flax": "allroads.networks.from_flax",
     "from_torch": "allroads.networks.torch",
     "to_torch_state": "allroads.networks.torch",
     # what there is to learn
@@ -28,8 +29,28 @@ _HOME = {
     # ways to move
     "explore": "allroads.explorers.explore",
     "Trajectory": "allroads.explorers.trajectory",
+    "Recording": "allroads.explorers.recording",
+    "Recorder": "allroads.explorers.recorder",
+    "per_member": "allroads.explorers.per_member",
+    "GD": "allroads.explorers.gd",
+    "SGD": "allroads.explorers.sgd",
+    "Adam": "allroads.explorers.adam",
+    "AdamW": "allroads.explorers.adam",
+    "Muon": "allroads.explorers.muon",
+    "Optax": "allroads.explorers.gradient",
+    "Evolution": "allroads.explorers.evolution",
+    "SamplerExplorer": "allroads.explorers.samplers.explorer",
+    "HMC": "allroads.explorers.samplers.hmc",
+    "MALA": "allroads.explorers.samplers.mala",
+    "MCLMC": "allroads.explorers.samplers.mclmc",
+    "SGLD": "allroads.explorers.samplers.sgld",
+    "RMSPropSGLD": "allroads.explorers.samplers.rmsprop_sgld",
+    "SGNHT": "allroads.explorers.samplers.sgnht",
     # points
     "complexity": "allroads.points.complexity",
+    "sample": "allroads.points.sampling",
+    "Samples": "allroads.points.sampling",
+    "Chains": "allroads.points.sampling",
     "llc": "allroads.points.llc",
     "llc_curve": "allroads.points.curve",
     "refined_llc": "allroads.points.refined",
@@ -40,8 +61,11 @@ _HOME = {
     "spectrum": "allroads.points.spectrum",
     "kernel_spectrum": "allroads.points.spectrum",
     "top_eigenvalue": "allroads.points.spectrum",
+    "SpectrumOptions": "allroads.points.spectrum",
     "local_volume": "allroads.points.volume",
     "volume_scaling": "allroads.points.volume",
+    "Splitting": "allroads.points.volume",
+    "RayCasting": "allroads.points.volume",
     "function_log_probability": "allroads.points.volume",
     "network_complexity": "allroads.points.description",
     "prequential_length": "allroads.points.description",
@@ -59,13 +83,22 @@ _HOME = {
     "align": "allroads.paths.align",
     "barrier": "allroads.paths.barrier",
     "connect": "allroads.paths.connect",
+    "Bezier": "allroads.paths.connect",
+    "Polygon": "allroads.paths.connect",
+    "ShortPolygon": "allroads.paths.connect",
+    "NudgedElasticBand": "allroads.paths.connect",
+    "Geodesic": "allroads.paths.connect",
+    "Star": "allroads.paths.connect",
+    "CurveOptions": "allroads.paths.connect",
     "repair": "allroads.paths.repair",
     "directness": "allroads.paths.directness",
     "inpca": "allroads.paths.inpca",
     "learnability": "allroads.paths.learnability",
+    "LearnabilityOptions": "allroads.paths.learnability",
     "eigenlearning": "allroads.paths.learnability",
     "inal": "allroads.paths.learnability",
     "road": "allroads.paths.road",
+    "RoadOptions": "allroads.paths.road",
     "path_cost": "allroads.paths.road",
     "turning": "allroads.paths.turning",
     # studies
@@ -73,32 +106,67 @@ _HOME = {
     # results and errors
     "Measurement": "allroads.results",
     "Status": "allroads.status",
+    "RunStatus": "allroads.status",
+    "PathStatus": "allroads.status",
+    "RoadStatus": "allroads.status",
+    "ForecastStatus": "allroads.status",
+    "LLCStatus": "allroads.status",
+    "SpectrumStatus": "allroads.status",
+    "VolumeStatus": "allroads.status",
+    "DescriptionStatus": "allroads.status",
     "AllroadsError": "allroads.errors",
     "InputError": "allroads.errors",
+    "UnknownNameError": "allroads.errors",
     "MeasurementError": "allroads.errors",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]
 
 if TYPE_CHECKING:
-    from allroads.errors import AllroadsError, InputError, MeasurementError
+    from allroads.errors import AllroadsError, InputError, MeasurementError, UnknownNameError
+    from allroads.explorers.adam import Adam, AdamW
+    from allroads.explorers.evolution import Evolution
     from allroads.explorers.explore import explore
+    from allroads.explorers.gd import GD
+    from allroads.explorers.gradient import Optax
+    from allroads.explorers.muon import Muon
+    from allroads.explorers.per_member import per_member
+    from allroads.explorers.recorder import Recorder
+    from allroads.explorers.recording import Recording
+    from allroads.explorers.samplers.explorer import SamplerExplorer
+    from allroads.explorers.samplers.hmc import HMC
+    from allroads.explorers.samplers.mala import MALA
+    from allroads.explorers.samplers.mclmc import MCLMC
+    from allroads.explorers.samplers.rmsprop_sgld import RMSPropSGLD
+    from allroads.explorers.samplers.sgld import SGLD
+    from allroads.explorers.samplers.sgnht import SGNHT
+    from allroads.explorers.sgd import SGD
     from allroads.explorers.trajectory import Trajectory
     from allroads.networks.from_equinox import from_equinox
+    from allroads.networks.from_flax import from_flax
     from allroads.networks.torch import from_torch, to_torch_state
     from allroads.paths.agreement import agreement
     from allroads.paths.align import align
     from allroads.paths.barrier import barrier
     from allroads.paths.certify import certify
-    from allroads.paths.connect import connect
+    from allroads.paths.connect import (
+        Bezier,
+        CurveOptions,
+        Geodesic,
+        NudgedElasticBand,
+        Polygon,
+        ShortPolygon,
+        Star,
+        connect,
+    )
     from allroads.paths.directional_similarity import directional_similarity
     from allroads.paths.directness import directness
     from allroads.paths.inpca import inpca
     from allroads.paths.interpolation import interpolation
-    from allroads.paths.learnability import eigenlearning, inal, learnability
+    from allroads.paths.learnability import LearnabilityOptions, eigenlearning, inal, learnability
     from allroads.paths.progress import geodesic_progress
     from allroads.paths.repair import repair
-    from allroads.paths.road import path_cost, road
+    from allroads.paths.road import RoadOptions, path_cost, road
     from allroads.paths.stages import stages
     from allroads.paths.trajectory_distance import trajectory_distance
     from allroads.paths.turning import turning
@@ -120,10 +188,21 @@ if TYPE_CHECKING:
     from allroads.points.influence import bayesian_influence, loss_kernel, susceptibilities, weight_covariance
     from allroads.points.llc import llc
     from allroads.points.refined import refined_llc
-    from allroads.points.spectrum import kernel_spectrum, spectrum, top_eigenvalue
-    from allroads.points.volume import function_log_probability, local_volume, volume_scaling
+    from allroads.points.sampling import Chains, Samples, sample
+    from allroads.points.spectrum import SpectrumOptions, kernel_spectrum, spectrum, top_eigenvalue
+    from allroads.points.volume import RayCasting, Splitting, function_log_probability, local_volume, volume_scaling
     from allroads.results import Measurement
-    from allroads.status import Status
+    from allroads.status import (
+        DescriptionStatus,
+        ForecastStatus,
+        LLCStatus,
+        PathStatus,
+        RoadStatus,
+        RunStatus,
+        SpectrumStatus,
+        Status,
+        VolumeStatus,
+    )
     from allroads.studies.run import run_study
     from allroads.targets.target import Target
 
