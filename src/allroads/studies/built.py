@@ -11,7 +11,7 @@ from allroads.studies.canonical import canonical
 
 if TYPE_CHECKING:
     from allroads.pfmap.network import Network
-    from allroads.studies.plan import Recipe
+    from allroads.studies.recipes import Recipe
     from allroads.targets.target import Target
 
 KEPT = 16

@@ -16,7 +16,8 @@ from allroads.studies.canonical import digest
 from allroads.studies.measures.measure import LABELS, Measure, Options, Scope
 from allroads.studies.measures.registry import by_name, known_measures
 from allroads.studies.parts import Part, make_part
-from allroads.studies.plan import PACK, Plan, make_plan
+from allroads.studies.plan import Plan, make_plan
+from allroads.studies.recipes import PACK
 from allroads.studies.store import SCHEMA_VERSION
 from allroads.studies.trajectories import COLUMNS
 from allroads.studies.units import Place, RunRef, UnitRef

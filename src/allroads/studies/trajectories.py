@@ -16,7 +16,8 @@ from allroads.studies.built import built, precision
 from allroads.studies.canonical import digest
 from allroads.studies.failures import Failure, reason
 from allroads.studies.measures.measure import LABELS, DataType
-from allroads.studies.plan import PACK, Combination, Plan, Recipe
+from allroads.studies.plan import Plan
+from allroads.studies.recipes import PACK, Combination, Recipe
 from allroads.studies.store import SCHEMA_VERSION, Entry, Store, arrays_bytes
 from allroads.studies.units import RunRef
 

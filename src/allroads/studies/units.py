@@ -19,7 +19,7 @@ from allroads.studies.weights import load_params
 if TYPE_CHECKING:
     from allroads.pfmap.network import Network, Params
     from allroads.pfmap.problem import Problem
-    from allroads.studies.plan import Recipe
+    from allroads.studies.recipes import Recipe
     from allroads.targets.target import Target
 
 KIND = "measures"
