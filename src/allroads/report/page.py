@@ -148,6 +148,8 @@ def _cost(cost: dict[str, Any]) -> list[tuple[str, str]]:
     for key, title in (("gradients", "gradient evaluations"), ("examples", "examples seen")):
         if cost.get(key) is not None:
             shown.append((title, words.count(cost[key])))
+    if "gradients" in cost and cost["gradients"] is None:
+        shown.append(("cost of training", "not known"))
     return shown
 
 

@@ -16,6 +16,7 @@ from allroads.imported import reason
 from allroads.studies.config import Choice, Grid, Study
 from allroads.studies.parts import Part, make_part, part_problems
 from allroads.studies.recipes import Combination, Recipe
+from allroads.studies.recorded import plan_recorded
 from allroads.studies.toml import Source
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def make_plan(study: Study, source: Source) -> Plan:
     problems: list[str] = []
     combinations: list[Combination] = []
     targets: dict[tuple[str, str], Any] = {}
-    names = Counter(grid.name for grid in study.grid)
+    names = Counter(section.name for section in study.sections)
     problems += [
         f"grid: {count} grids are called {name!r}; give each its name." for name, count in names.items() if count > 1
     ]
@@ -100,8 +101,15 @@ def make_plan(study: Study, source: Source) -> Plan:
             for architecture, network in zip(labels["architecture"], parts["architecture"], strict=True):
                 for explorer, rule in zip(labels["explorer"], parts["explorer"], strict=True):
                     recipe = _recipe(study, grid, part, made, network, rule)
-                    cells = tuple(recipe.cell(member) for member in range(grid.seeds))
-                    combinations.append(Combination(grid.name, target, architecture, explorer, recipe, cells))
+                    members = tuple(range(grid.seeds))
+                    cells = tuple(recipe.cell(member) for member in members)
+                    labelled = (grid.name, target, architecture, explorer)
+                    combinations.append(Combination(*labelled, recipe, members, cells))
+    for index, runs in enumerate(study.runs):
+        planned = plan_recorded(study.seed, runs, source.folder, f"runs.{index}", problems)
+        if planned is not None:
+            targets[runs.name, planned[1].target] = planned[0]
+            combinations.append(planned[1])
     if problems:
         raise source.error(*problems)
     return Plan(study, tuple(combinations), targets)

@@ -56,6 +56,16 @@ class Recipe:
         """The hash of the cell of that member."""
         return digest({**self.identity, "member": member})
 
+    def recorded_identity(self, member: int, checkpoints: str) -> dict[str, Any]:
+        """What the hash of a cell of the user's own runs is taken of; how they are said to be trained is no part.
+
+        Args:
+            member: The member's number.
+            checkpoints: A digest of its checkpoints.
+        """
+        decided = {name: value for name, value in self.identity.items() if name != "explorer"}
+        return {**decided, "member": member, "checkpoints": checkpoints}
+
 
 @dataclass(frozen=True)
 class Combination:
