@@ -12,6 +12,7 @@ import numpy as np
 
 from allroads.errors import InputError
 from allroads.imported import import_path
+from allroads.studies.built import precision
 from allroads.studies.canonical import digest
 from allroads.studies.config import Choice, Runs
 from allroads.studies.parts import USER_CODE, Part, RecordedNetwork, importable, make_part, source_digest
@@ -67,9 +68,15 @@ def plan_recorded(
         return None
     for run in found:
         with _noted(f"{where}.checkpoints", problems):
-            _check(run, network, template, target, runs)
+            first = _first_point(run, network, template, runs)
         if len(problems) > before:
             return None
+    with _noted(f"{where}.data", problems), precision(runs.precision):
+        for problem in (target.problem(network, runs.loss), target.held_out_problem(network, runs.loss)):
+            if problem is not None:
+                problem.point(first)
+    if len(problems) > before:
+        return None
     recipe = Recipe(
         target=part,
         fingerprint=target.fingerprint(),
@@ -132,17 +139,12 @@ def _explorer(choice: Choice, folder: Path) -> Part:
     return part
 
 
-def _check(run: CheckpointRun, network: Network, template: Params, target: Target, runs: Runs) -> None:
-    """Refuse weights that are not the network's, and labels that do not fit its outputs."""
+def _first_point(run: CheckpointRun, network: Network, template: Params, runs: Runs) -> Params:
+    """The first point of a run; refuses weights that are not the network's at any of its steps."""
     import jax
 
     from allroads.explorers.checkpoints import read_checkpoints
-    from allroads.studies.built import precision
 
     with precision(runs.precision):
         read = read_checkpoints(network, run, like=template)
-        first = jax.tree.map(lambda leaf: np.asarray(leaf[0, 0]), read.params)
-        target.problem(network, runs.loss).point(first)
-        held_out = target.held_out_problem(network, runs.loss)
-        if held_out is not None:
-            held_out.point(first)
+    return jax.tree.map(lambda leaf: np.asarray(leaf[0, 0]), read.params)

@@ -87,7 +87,7 @@ def predict(unit: Unit, options: ForecastOptions) -> Sequence[Row]:
     run = firsts[0]
     rule = run.recipe.explorer
     if rule is None:
-        reason = "these runs are the user's own, and how they were trained is not known; say it with `like`"
+        reason = "these runs are your own, and how they were trained is not known: name an explorer with `like`"
         return [_refused(run, reason)] * len(firsts)
     if rule.kind in SAMPLERS:
         reason = f"{rule.kind!r} samples, and does not descend to a goal"
