@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import io
+import itertools
 import json
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,6 +54,40 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a study, or finish one that was interrupted."""
+    _run_study(study, out, set or (), engine, not no_report, as_json)
+
+
+@app.command("report-runs")
+def report_runs(
+    directory: Annotated[str, typer.Argument(help="Your checkpoints: a directory of safetensors files, or a pattern.")],
+    network: Annotated[
+        str, typer.Option(help="MODULE:FUNCTION that gives a PyTorch, Flax or Equinox module, or a Network.")
+    ],
+    data: Annotated[Path, typer.Option(help="An .npz file with inputs and labels, held-out ones too if there are.")],
+    loss: Annotated[str, typer.Option(help="mse, cross_entropy or bce.")],
+    out: Annotated[Path | None, typer.Option(help="The run directory. Default: DIRECTORY-report.")] = None,
+    set: Annotated[list[str] | None, typer.Option(help="Set a key, such as measures.llc=true.")] = None,
+    engine: Annotated[str | None, typer.Option(help="auto, process, pool or pool:N.")] = None,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write no page.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Measure the runs of your own training loop and write their report; nothing is trained."""
+    plain = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), Path(directory).parts))
+    own = {"checkpoints": directory, "network": network, "data": str(data), "loss": loss}
+    name = plain.resolve().name or "runs"
+    study = {"name": name, "runs": [{"name": name, **own}]}
+    _run_study(study, out or plain.resolve().with_name(f"{name}-report"), set or (), engine, not no_report, as_json)
+
+
+def _run_study(
+    study: str | Mapping[str, Any],
+    out: Path | None,
+    overrides: Sequence[str],
+    engine: str | None,
+    report: bool,
+    as_json: bool,
+) -> None:
+    """Run a study and print what came of it."""
     from allroads.studies.threads import one_thread
 
     one_thread()
@@ -60,7 +97,7 @@ def run(
 
     try:
         with watching() as progress:
-            done = run_study(study, out, engine, overrides=set or (), report=not no_report, progress=progress)
+            done = run_study(study, out, engine, overrides=overrides, report=report, progress=progress)
     except KeyboardInterrupt:
         print(
             "\nInterrupted. Finished cells are kept: run the same command again to go on.",

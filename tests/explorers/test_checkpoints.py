@@ -9,7 +9,8 @@ import pytest
 import safetensors.numpy
 
 from allroads import InputError, Network, Problem, Trajectory, float64
-from allroads.explorers.checkpoints import named_arrays, read_safetensors
+from allroads.explorers.checkpoint_files import read_safetensors
+from allroads.explorers.checkpoints import named_arrays
 
 LINE = Network(lambda key: {"w": jnp.zeros((2, 1)), "b": jnp.zeros(1)}, lambda p, x: x @ p["w"] + p["b"])
 INPUTS, LABELS = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.0], [0.0]])

@@ -7,7 +7,8 @@ import pytest
 from allroads.errors import ConfigError
 from allroads.studies import parts
 from allroads.studies.parts import Part
-from allroads.studies.plan import PACK, Recipe, make_plan
+from allroads.studies.plan import make_plan
+from allroads.studies.recipes import PACK, Recipe
 from allroads.studies.toml import load_study
 
 STUDY = {

@@ -16,7 +16,8 @@ from safetensors.numpy import save
 
 from allroads.checks import check_count
 from allroads.errors import InputError
-from allroads.explorers.checkpoints import PROBES, Arrays, named_arrays, read_probes, read_safetensors, recorded_steps
+from allroads.explorers.checkpoint_files import PROBES, Arrays, read_probes, read_safetensors, recorded_steps
+from allroads.explorers.checkpoints import named_arrays
 from allroads.explorers.schedule import log_spaced
 from allroads.pfmap.arrays import as_array
 

@@ -161,6 +161,7 @@ class Trajectory(Result):
 
                 - a directory of safetensors files with steps in their names (``step100.safetensors``), or of one such
                   directory per seed (``seed0/step100.safetensors``); what :class:`~allroads.Recorder` writes is one;
+                - a pattern that matches such directories or files, ``runs/*/weights``;
                 - a list of such files;
                 - a list of state dicts or parameter pytrees (NumPy, JAX, PyTorch), with ``steps``; or a mapping from
                   steps to them;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from allroads.errors import InputError
 from allroads.imported import imported, reason
 from allroads.networks.from_equinox import from_equinox
 from allroads.pfmap.network import Network, Params
+from allroads.targets.interface import Interface
 
 
 def factory(
@@ -56,6 +58,39 @@ def factory(
     result, draw = made(path, options, interface)
     examples = np.zeros((2, *input_shape), np.float32 if vocabulary is None else np.int64)
     return as_network(path, result, examples, draw)[0]
+
+
+@functools.lru_cache(maxsize=32)
+def evaluated(path: str, interface: Interface) -> tuple[Network, Params]:
+    """The network of a user's function for weights that are given, and the shapes of its parameters.
+
+    A PyTorch module is put in evaluation mode. Nothing is drawn: a network that cannot draw a point has a template
+    where its module has parameters.
+
+    Args:
+        path: ``"module:function"``, importable from where allroads runs.
+        interface: Given to the function as the keyword ``interface`` if it takes one.
+
+    Returns:
+        The network, the same object at every call; and a pytree of ``jax.ShapeDtypeStruct``.
+
+    Raises:
+        InputError: As :func:`factory`, or if the shapes of the parameters are not known.
+    """
+    result, draw = made(path, {}, interface)
+    if is_torch(result):
+        result.eval()
+    examples = np.zeros((2, *interface.input_shape), np.float32 if interface.vocabulary is None else np.int64)
+    network, params = as_network(path, result, examples, draw)
+    if params is not None:
+        return network, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype), params)
+    try:
+        return network, jax.eval_shape(network.init, jax.random.key(0))
+    except Exception as error:  # a user's init may do anything
+        raise InputError(
+            f"factory {path!r} gave a network that cannot draw a point ({reason(error)}), so the shapes of its "
+            "parameters are not known. Return (network, params), any point of it."
+        ) from error
 
 
 def made(path: str, options: Mapping[str, Any], interface: Any) -> tuple[Any, Callable[[Any], Any] | None]:

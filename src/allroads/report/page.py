@@ -141,13 +141,18 @@ def _finding(finding: dict[str, Any], sections: Sequence[Section], grids: Sequen
     return {"text": text, "href": f"#{chart}-{anchor}" if anchor else f"#{chart}", "link": section.link}
 
 
-def _cost(cost: dict[str, Any]) -> list[tuple[str, str]]:
+def _cost(cost: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Title, value, and both together as the head of the page has them."""
     shown = []
     if cost.get("seconds") is not None:
-        shown.append(("time", words.duration(cost["seconds"])))
+        time = words.duration(cost["seconds"])
+        shown.append(("time", time, time))
     for key, title in (("gradients", "gradient evaluations"), ("examples", "examples seen")):
         if cost.get(key) is not None:
-            shown.append((title, words.count(cost[key])))
+            number = words.count(cost[key])
+            shown.append((title, number, f"{number} {title}"))
+    if "gradients" in cost and cost["gradients"] is None:
+        shown.append(("cost of training", "not known", "cost of training not known"))
     return shown
 
 

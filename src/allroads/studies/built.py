@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from allroads.errors import InputError
 from allroads.studies.canonical import canonical
+from allroads.studies.parts import RecordedNetwork
 
 if TYPE_CHECKING:
-    from allroads.pfmap.network import Network
-    from allroads.studies.plan import Recipe
+    from allroads.pfmap.network import Network, Params
+    from allroads.studies.recipes import Recipe
     from allroads.targets.target import Target
 
 KEPT = 16
@@ -52,3 +53,12 @@ def built(recipe: Recipe) -> tuple[Target, Network]:
     target = build_target(recipe)
     network: Network = recipe.architecture.build(target.interface)
     return target, network
+
+
+def parameter_shapes(recipe: Recipe, network: Network) -> Params:
+    """The shapes of the network's parameters, a pytree of ``jax.ShapeDtypeStruct``."""
+    import jax
+
+    if isinstance(recipe.architecture, RecordedNetwork):
+        return recipe.architecture.evaluated(build_target(recipe).interface)[1]
+    return jax.eval_shape(network.init, jax.random.key(0))

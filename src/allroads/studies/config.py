@@ -1,8 +1,8 @@
 """A study's configuration: frozen, and strict about what it takes.
 
 A study is a list of *grids*; a grid is every combination of its targets, architectures, explorers and
-seeds. What a target, an architecture or an explorer takes as options is what its factory takes (see
-:mod:`allroads.studies.parts`).
+seeds. Beside grids or in their place are runs of the user's own. What a target, an architecture or an explorer
+takes as options is what its factory takes (see :mod:`allroads.studies.parts`).
 """
 
 from __future__ import annotations
@@ -66,6 +66,40 @@ class Grid(_Frozen):
     explorer: Annotated[tuple[Choice, ...], Field(min_length=1)]
 
 
+class Runs(_Frozen):
+    """Runs of the user's own: weights that a training loop has saved. Nothing of them is trained.
+
+    Args:
+        name: How reports call them.
+        question: What they ask, in a sentence.
+        checkpoints: A directory of safetensors files with steps in their names, or of one such directory per seed, or
+            a pattern that matches such directories; relative to the study's folder, as ``data`` is.
+        network: ``"module:function"``, which gives the network that the weights belong to.
+        data: An ``.npz`` file with ``inputs`` and ``labels``, all of which train, or with ``train_inputs``,
+            ``train_labels``, ``held_out_inputs`` and ``held_out_labels``.
+        loss: Of the training.
+        precision: ``float32`` or ``float64``: in which they are read and measured.
+        target: How reports call what was learned; default: the name of the data's file.
+        architecture: How reports call the network; default: its own name.
+        explorer: How reports call the training.
+        like: An explorer that trains as the loop did, for forecasts.
+        measures: Options of measures that are others for these runs, by the measure's name.
+    """
+
+    name: Text
+    question: str = ""
+    checkpoints: Text
+    network: Text
+    data: Text
+    loss: Literal["mse", "cross_entropy", "bce"]
+    precision: Literal["float32", "float64"] = "float32"
+    target: Text | None = None
+    architecture: Text | None = None
+    explorer: Text = "own training"
+    like: Choice | None = None
+    measures: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
 class Engine(_Frozen):
     """Where packs run: ``process`` (this one), ``pool`` (``workers`` processes) or ``auto``."""
 
@@ -93,6 +127,7 @@ class Study(_Frozen):
         question: What it asks, in a sentence.
         seed: With a member's index it decides all that is random in a run.
         grid: The grids.
+        runs: Runs of the user's own.
         engine: Where packs run; no part of any identity.
         measures: What is measured.
     """
@@ -100,9 +135,15 @@ class Study(_Frozen):
     name: Text
     question: str = ""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    grid: Annotated[tuple[Grid, ...], Field(min_length=1)]
+    grid: tuple[Grid, ...] = ()
+    runs: tuple[Runs, ...] = ()
     engine: Engine = Engine()
     measures: Measures = Measures()
+
+    @property
+    def sections(self) -> tuple[Grid | Runs, ...]:
+        """What reports show one after the other: the grids, then the user's own runs."""
+        return self.grid + self.runs
 
     @functools.cached_property
     def slug(self) -> str:

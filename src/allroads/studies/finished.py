@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import re
@@ -23,6 +24,9 @@ INDEX = "tables/index.json"
 ROLES = ("target", "architecture", "explorer", "measure")
 """What installed packages can offer, as entry points of the groups ``allroads.targets`` and so on."""
 
+LEVELS = 3
+"""Folders under that of the user's own runs in which checkpoints may lie: a seed's, a step's."""
+
 
 def request(study: Study, source: Source) -> str:
     """A digest of what is asked for: the configuration, the state of the package and of what it names.
@@ -35,8 +39,12 @@ def request(study: Study, source: Source) -> str:
     states = [_state(path) for path in sorted(package.rglob("*.py"))]
     with importable(str(source.folder)):
         grids = [choice for grid in study.grid for choice in (*grid.target, *grid.architecture, *grid.explorer)]
-        for choice in (*grids, *study.measures.own):
-            states += [_named(value) for value in choice.options.values() if isinstance(value, str)]
+        likes = [runs.like for runs in study.runs if runs.like is not None]
+        for choice in (*grids, *likes, *study.measures.own):
+            states += [_named(value, source.folder) for value in choice.options.values() if isinstance(value, str)]
+        for runs in study.runs:
+            states += [_named(runs.network, source.folder), _named(runs.data, source.folder)]
+            states += [_state(path) for path in _checkpoints(source.folder / runs.checkpoints)]
         offered = [_offered(point) for role in ROLES for point in entry_points(group=f"allroads.{role}s")]
     return digest({"schema_version": SCHEMA_VERSION, "study": asked, "states": states, "offered": offered})
 
@@ -44,15 +52,22 @@ def request(study: Study, source: Source) -> str:
 def _offered(point: EntryPoint) -> list[Any]:
     """The state of what an installed package offers."""
     version = point.dist.version if point.dist is not None else None
-    return [point.group, point.name, point.value, version, _named(point.value)]
+    return [point.group, point.name, point.value, version, _named(point.value, Path())]
 
 
-def _named(text: str) -> Any:
+def _checkpoints(path: Path) -> list[Path]:
+    """The files of weights of the user's own runs, wherever they may lie under a directory or a pattern."""
+    levels = ("", *("/*" * depth + "/*.safetensors" for depth in range(LEVELS)))
+    found = {name for level in levels for name in glob.glob(f"{path}{level}", recursive=True)}
+    return [Path(name) for name in sorted(found) if name.endswith(".safetensors")]
+
+
+def _named(text: str, folder: Path) -> Any:
     """The state of the file or of the user's module that an option names, if it names one."""
     if re.fullmatch(r"[\w.]+:\w+", text):
         with contextlib.suppress(InputError):
             return source_digest(text)
-    path = Path(text)
+    path = folder / text
     return _state(path) if 0 < len(text) < 1000 and "\0" not in text and path.is_file() else None
 
 

@@ -16,7 +16,8 @@ from allroads.studies.canonical import digest
 from allroads.studies.measures.measure import LABELS, Measure, Options, Scope
 from allroads.studies.measures.registry import by_name, known_measures
 from allroads.studies.parts import Part, make_part
-from allroads.studies.plan import PACK, Plan, make_plan
+from allroads.studies.plan import Plan, make_plan
+from allroads.studies.recipes import PACK
 from allroads.studies.store import SCHEMA_VERSION
 from allroads.studies.trajectories import COLUMNS
 from allroads.studies.units import Place, RunRef, UnitRef
@@ -162,7 +163,7 @@ def ask(study: Study, source: Source) -> tuple[dict[str, Measure], list[Asked]]:
 
 def plan_runs(plan: Plan) -> tuple[RunRef, ...]:
     """The runs of a plan, in its order."""
-    every = [(one, member, cell) for one in plan.combinations for member, cell in enumerate(one.cells)]
+    every = [(one, *each) for one in plan.combinations for each in zip(one.members, one.cells, strict=True)]
     return tuple(RunRef(index, one.labels, one.recipe, member, cell) for index, (one, member, cell) in enumerate(every))
 
 
@@ -187,9 +188,10 @@ def _by_grid(study: Study, known: Mapping[str, Measure], source: Source) -> dict
     """Options that are others in one grid, by measure and grid; what a grid leaves out is the study's."""
     problems: list[str] = []
     found: dict[str, dict[str, Options]] = {}
-    for index, grid in enumerate(study.grid):
+    places = [f"{kind}.{index}" for kind in ("grid", "runs") for index in range(len(getattr(study, kind)))]
+    for place, grid in zip(places, study.sections, strict=True):
         for name, given in grid.measures.items():
-            where = f"grid.{index}.measures"
+            where = f"{place}.measures"
             if name not in known:
                 problems.append(_unknown(f"{where}.{name}", name, known))
             elif "enabled" in given:

@@ -102,9 +102,7 @@ class Part:
         Raises:
             InputError: If it cannot be built, or the user's module is not the one that the study began with.
         """
-        with importable(self.folder):
-            if self.user_code is not None and source_digest(self.user_code) != self.code:
-                raise InputError(f"{self.user_code} changed while the study ran; run the same command again.")
+        with self._importable():
             if self.role == "target":
                 from allroads.targets.build import build_target
 
@@ -118,6 +116,37 @@ class Part:
             from allroads.explorers.build import build_explorer
 
             return build_explorer(self.kind, **self.options)
+
+    @contextlib.contextmanager
+    def _importable(self) -> Iterator[None]:
+        """Look in the study's folder first, for the user's module as it was when the study began."""
+        with importable(self.folder):
+            if self.user_code is not None and source_digest(self.user_code) != self.code:
+                raise InputError(f"{self.user_code} changed while the study ran; run the same command again.")
+            yield
+
+
+@dataclass(frozen=True)
+class RecordedNetwork(Part):
+    """A user's network whose weights are given; a PyTorch module is in evaluation mode."""
+
+    def build(self, *arguments: Any) -> Any:
+        """The network."""
+        return self.evaluated(*arguments)[0]
+
+    def evaluated(self, interface: Any) -> tuple[Any, Any]:
+        """The network, and the shapes of its parameters.
+
+        Args:
+            interface: Of the target.
+
+        Raises:
+            InputError: If it cannot be built, or the user's module is not the one that the study began with.
+        """
+        from allroads.networks.factory import evaluated
+
+        with self._importable():
+            return evaluated(self.options[USER_CODE], interface)
 
 
 def _expected(role: str, path: str, made: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,87 +13,14 @@ import numpy as np
 
 from allroads.errors import InputError
 from allroads.imported import reason
-from allroads.studies.canonical import digest
 from allroads.studies.config import Choice, Grid, Study
 from allroads.studies.parts import Part, make_part, part_problems
-from allroads.studies.store import SCHEMA_VERSION
+from allroads.studies.recipes import Combination, Recipe
+from allroads.studies.recorded import plan_recorded
 from allroads.studies.toml import Source
 
 if TYPE_CHECKING:
     from allroads.targets.target import Target
-
-PACK = 8
-"""Members, at most, that run together: the unit of work. One configuration always gives the same packs."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything but the member's index that decides the result of a cell.
-
-    Attributes:
-        target: The target.
-        fingerprint: The target's, of everything that decides its data.
-        loss: Name of the loss.
-        architecture: The architecture.
-        explorer: The explorer.
-        seed: The study's seed.
-        steps: Steps.
-        records: Recorded steps, at most.
-        precision: ``float32`` or ``float64``.
-    """
-
-    target: Part
-    fingerprint: str
-    loss: str
-    architecture: Part
-    explorer: Part
-    seed: int
-    steps: int
-    records: int
-    precision: str
-
-    @cached_property
-    def identity(self) -> dict[str, Any]:
-        """What the hash of a cell is taken of, beside the member's index."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        built = {"architecture": self.architecture.identity, "explorer": self.explorer.identity}
-        # The fingerprint stands for the target: two spellings of the same data are the same target.
-        del values["target"]
-        return {**values, **built, "schema_version": SCHEMA_VERSION}
-
-    def cell(self, member: int) -> str:
-        """The hash of the cell of that member."""
-        return digest({**self.identity, "member": member})
-
-
-@dataclass(frozen=True)
-class Combination:
-    """One target × architecture × explorer of a grid, with its members.
-
-    Attributes:
-        grid: Label of the grid, as those of the three below.
-        target: Label.
-        architecture: Label.
-        explorer: Label.
-        recipe: What decides its cells.
-        cells: Their hashes, in the order of the members 0, 1, ….
-    """
-
-    grid: str
-    target: str
-    architecture: str
-    explorer: str
-    recipe: Recipe
-    cells: tuple[str, ...]
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """The four labels, as tables have them."""
-        return {name: getattr(self, name) for name in ("grid", "target", "architecture", "explorer")}
-
-    def packs(self) -> list[tuple[int, tuple[str, ...]]]:
-        """First member and cells of each pack."""
-        return [(first, self.cells[first : first + PACK]) for first in range(0, len(self.cells), PACK)]
 
 
 @dataclass(frozen=True)
@@ -152,7 +79,7 @@ def make_plan(study: Study, source: Source) -> Plan:
     problems: list[str] = []
     combinations: list[Combination] = []
     targets: dict[tuple[str, str], Any] = {}
-    names = Counter(grid.name for grid in study.grid)
+    names = Counter(section.name for section in study.sections)
     problems += [
         f"grid: {count} grids are called {name!r}; give each its name." for name, count in names.items() if count > 1
     ]
@@ -174,8 +101,15 @@ def make_plan(study: Study, source: Source) -> Plan:
             for architecture, network in zip(labels["architecture"], parts["architecture"], strict=True):
                 for explorer, rule in zip(labels["explorer"], parts["explorer"], strict=True):
                     recipe = _recipe(study, grid, part, made, network, rule)
-                    cells = tuple(recipe.cell(member) for member in range(grid.seeds))
-                    combinations.append(Combination(grid.name, target, architecture, explorer, recipe, cells))
+                    members = tuple(range(grid.seeds))
+                    cells = tuple(recipe.cell(member) for member in members)
+                    labelled = (grid.name, target, architecture, explorer)
+                    combinations.append(Combination(*labelled, recipe, members, cells))
+    for index, runs in enumerate(study.runs):
+        planned = plan_recorded(study.seed, runs, source.folder, f"runs.{index}", problems)
+        if planned is not None:
+            targets[runs.name, planned[1].target] = planned[0]
+            combinations.append(planned[1])
     if problems:
         raise source.error(*problems)
     return Plan(study, tuple(combinations), targets)

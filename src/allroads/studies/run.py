@@ -120,12 +120,13 @@ def _run(
     from allroads.studies.graph import plan_study
     from allroads.studies.jobs import measure_jobs
     from allroads.studies.provenance import describe_device
+    from allroads.studies.recorded_jobs import recorded_jobs
     from allroads.studies.summary import make_summary
     from allroads.studies.tables import make_tables
     from allroads.studies.trajectories import trajectory_jobs
 
     plan, graph = plan_study(study, source)
-    phases: dict[str, Sequence[Job]] = {"trajectories": trajectory_jobs(plan)}
+    phases: dict[str, Sequence[Job]] = {"trajectories": [*trajectory_jobs(plan), *recorded_jobs(plan)]}
     phases |= {name: measure_jobs(study.name, graph, node) for name, node in graph.nodes.items()}
     _open(store, plan)
     _verify(store, phases)
@@ -266,8 +267,8 @@ def _open(store: Store, plan: Plan) -> None:
         )
     study = plan.study.model_dump(mode="json", exclude={"engine"})
     resolved = [
-        {**combination.labels, "identity": combination.recipe.identity, "cells": list(combination.cells)}
-        for combination in plan.combinations
+        {**one.labels, "identity": one.recipe.identity, "members": list(one.members), "cells": list(one.cells)}
+        for one in plan.combinations
     ]
     body = {
         "schema_version": SCHEMA_VERSION,

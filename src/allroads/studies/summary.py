@@ -52,27 +52,28 @@ def make_summary(
                 "question": grid.question,
                 "targets": [_target(plan, key) for key in plan.tasks() if key[0] == grid.name],
             }
-            for grid in plan.study.grid
+            for grid in plan.study.sections
         ],
         "measures": [_measure(node) for node in shown],
         "tables": {name: {column: str(kind) for column, kind in t.schema.items()} for name, t in tables.items()},
         "quantities": [asdict(quantity) for node in shown for quantity in node.measure.quantities],
         "status_counts": dict(sorted(Counter(runs["status"]).items())),
         "failures": [failure.plain for failure in failures],
-        "cost": {
-            "seconds": round(seconds, 3),
-            "gradients": int(runs["gradients"].sum()),
-            "examples": int(runs["examples"].sum()),
-        },
+        "cost": {"seconds": round(seconds, 3)} | {name: _known_sum(runs[name]) for name in ("gradients", "examples")},
         "provenance": dict(provenance),
         "config_toml": to_toml(plan.study),
         "findings": [
             asdict(finding)
             for finding in find(
-                [node.measure for node in shown], tables, [grid.name for grid in plan.study.grid], failures
+                [node.measure for node in shown], tables, [grid.name for grid in plan.study.sections], failures
             )
         ],
     }
+
+
+def _known_sum(costs: pl.Series) -> int | None:
+    """What the runs cost together as far as it is known; ``None`` where it is known of none of them."""
+    return int(costs.sum()) if costs.is_empty() or costs.is_not_null().any() else None
 
 
 def find(

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from allroads.errors import ConfigError, InputError, nearest_name
-from allroads.studies.config import Choice, Engine, Grid, Measures, Study
+from allroads.studies.config import Choice, Engine, Grid, Measures, Runs, Study
 from allroads.studies.parts import ROLES, fits, make_part, option_type, part_problems
 
 
@@ -71,6 +71,8 @@ def load_study(study: str | Path | Mapping[str, Any], overrides: Sequence[str] =
         raise ConfigError("\n".join(refused))
     if strange := _not_finite(data):
         raise source.error(*(f"{key}: expected a finite number." for key in strange))
+    if not data.get("grid") and not data.get("runs"):
+        raise source.error("grid: this key is needed and is not there; for runs of your own, runs.")
     try:
         return Study.model_validate_json(json.dumps(data, default=str), strict=True), source
     except ValidationError as error:
@@ -170,6 +172,8 @@ def _key_type(data: Any, steps: Sequence[str], folder: Path) -> Any:
             return option_type(role, choice, name, folder)
         case ["grid", _, name]:
             fields = Grid.model_fields
+        case ["runs", _, name]:
+            fields = Runs.model_fields
         case ["engine", name]:
             fields = Engine.model_fields
         case ["measures", name]:
@@ -230,6 +234,7 @@ def _model(parents: Sequence[Any]) -> type[BaseModel]:
     models: dict[tuple[str, ...], type[BaseModel]] = {
         (): Study,
         ("grid",): Grid,
+        ("runs",): Runs,
         ("engine",): Engine,
         ("measures",): Measures,
     }

@@ -1,7 +1,8 @@
 """Trajectories: the weights of a run at every recorded step, stored as a cell.
 
 A cell holds weights and nothing that is derived from them. :func:`write_cell` is the one way in, wherever the weights
-come from; :class:`TrajectoryJob` is the source that trains them.
+come from; :class:`TrajectoryJob` is the source that trains them, and
+:class:`~allroads.studies.recorded_jobs.RecordedJob` the one that reads the user's own.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from allroads.studies.built import built, precision
 from allroads.studies.canonical import digest
 from allroads.studies.failures import Failure, reason
 from allroads.studies.measures.measure import LABELS, DataType
-from allroads.studies.plan import PACK, Combination, Plan, Recipe
+from allroads.studies.plan import Plan
+from allroads.studies.recipes import PACK, Combination, Recipe
 from allroads.studies.store import SCHEMA_VERSION, Entry, Store, arrays_bytes
 from allroads.studies.units import RunRef
 
@@ -56,7 +58,7 @@ class Recorded:
         network: Name of the network.
         status: ``ok`` or ``diverged``.
         last_step: The last step with finite numbers.
-        gradients: Gradients of a batch that it took.
+        gradients: Gradients of a batch that it took; ``None`` where it is not known, as the next two.
         forwards: Forward passes over a batch that it took outside gradients.
         examples: Examples that went through either.
     """
@@ -66,9 +68,9 @@ class Recorded:
     network: str
     status: str
     last_step: int
-    gradients: int = 0
-    forwards: int = 0
-    examples: int = 0
+    gradients: int | None = None
+    forwards: int | None = None
+    examples: int | None = None
 
 
 def write_cell(store: Store, cell: str, header: Mapping[str, Any], recorded: Recorded) -> None:
@@ -98,6 +100,12 @@ def write_cell(store: Store, cell: str, header: Mapping[str, Any], recorded: Rec
     }
     body = {**header, "network": recorded.network, "steps": steps, "scalars": scalars}
     store.write("cells", cell, body, {"weights.safetensors": arrays_bytes(params, metadata)})
+
+
+def part_identities(recipe: Recipe) -> dict[str, Any]:
+    """Kinds and options of the parts of a recipe, as the header of a cell has them."""
+    parts = {"target": recipe.target, "architecture": recipe.architecture, "explorer": recipe.explorer}
+    return {role: part.identity for role, part in parts.items() if part is not None}
 
 
 def cell_row(run: RunRef, entry: Entry) -> dict[str, Any]:
@@ -173,11 +181,13 @@ class TrajectoryJob:
         from allroads.explorers.recording import Recording
 
         recipe = self.recipe
+        explorer = recipe.explorer
+        assert explorer is not None
         with precision(recipe.precision):
             target, network = built(recipe)
             trained = explore(
                 target.problem(network, recipe.loss),
-                recipe.explorer.build(),
+                explorer.build(),
                 range(self.first, self.first + len(self.cells)),
                 steps=recipe.steps,
                 seed=recipe.seed,
@@ -200,20 +210,23 @@ class TrajectoryJob:
             header = {
                 **self.labels,
                 "identity": {**recipe.identity, "member": self.first + position},
-                "options": {role: getattr(recipe, role).identity for role in ("target", "architecture", "explorer")},
+                "options": part_identities(recipe),
             }
             write_cell(store, cell, header, recorded)
 
 
 def trajectory_jobs(plan: Plan) -> list[TrajectoryJob]:
-    """All packs of a plan."""
+    """All packs of a plan that are trained."""
     return [
         TrajectoryJob(plan.study.name, one.labels, one.recipe, first, cells, _examples(plan, one))
         for one in plan.combinations
+        if not one.files
         for first, cells in one.packs()
     ]
 
 
 def _examples(plan: Plan, combination: Combination) -> int:
     train = plan.targets[combination.grid, combination.target].train
-    return int(combination.recipe.explorer.options.get("batch_size", len(train.inputs)))
+    explorer = combination.recipe.explorer
+    assert explorer is not None
+    return int(explorer.options.get("batch_size", len(train.inputs)))

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from allroads.errors import InputError
-from allroads.studies.built import build_target, built
+from allroads.studies.built import build_target, built, parameter_shapes
 from allroads.studies.measures.measure import Measure, Outcome, checked_table
 from allroads.studies.store import Entry, Store, arrays_bytes, table_bytes
 from allroads.studies.weights import load_params
@@ -19,7 +19,7 @@ from allroads.studies.weights import load_params
 if TYPE_CHECKING:
     from allroads.pfmap.network import Network, Params
     from allroads.pfmap.problem import Problem
-    from allroads.studies.plan import Recipe
+    from allroads.studies.recipes import Recipe
     from allroads.targets.target import Target
 
 KIND = "measures"
@@ -199,7 +199,7 @@ class Run:
 
     @cached_property
     def steps(self) -> np.ndarray:
-        """Recorded steps ``[T]``, the first 0."""
+        """Recorded steps ``[T]``, rising; the first is 0 where the run was trained here."""
         return np.asarray(self._cell.header["steps"], np.int64)
 
     @property
@@ -210,7 +210,7 @@ class Run:
     @cached_property
     def params(self) -> Params:
         """Parameters at every recorded step, leaves ``[T, …]``."""
-        return load_params(self._cell, self.network)
+        return load_params(self._cell, self.network, template=parameter_shapes(self.recipe, self.network))
 
     @property
     def end(self) -> Params:

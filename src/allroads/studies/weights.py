@@ -95,19 +95,20 @@ def checkpoint_steps(cell: Entry) -> np.ndarray:
     return np.array([int(step) for step in steps.split(",")])
 
 
-def load_params(cell: Entry, network: Network, checkpoint: int | None = None) -> Params:
+def load_params(cell: Entry, network: Network, checkpoint: int | None = None, template: Params = None) -> Params:
     """The parameters of a stored cell.
 
     Args:
         cell: The cell, as ``Store.read`` gives it.
         network: The network that it belongs to.
         checkpoint: Which checkpoint, ``-1`` the last; ``None``: all of them along a leading axis.
+        template: Shapes of the parameters; needed where the network cannot draw a point.
 
     Raises:
         StoreError: If the file is damaged, or belongs to another architecture.
     """
     import jax
 
-    template = jax.eval_shape(network.init, jax.random.key(0))
+    template = jax.eval_shape(network.init, jax.random.key(0)) if template is None else template
     params = restore(cell.arrays("weights.safetensors"), template, str(cell.path / "weights.safetensors"))
     return params if checkpoint is None else jax.tree.map(lambda leaf: leaf[checkpoint], params)

@@ -32,7 +32,7 @@ QUANTITY = Quantity(
     "steps to fit, steps to generalise",
     "First recorded step from which on the training (held-out) accuracy stays at or above the threshold of `fit` until "
     "the end of the run; with mse, the share of the best constant's loss removed.",
-    conventions="Read at recorded steps, which are spaced evenly in log(1 + step): late by at most one record.",
+    conventions="Read at recorded steps, of runs trained here evenly in log(1 + step): late by at most one record.",
 )
 
 

@@ -85,11 +85,15 @@ def predict(unit: Unit, options: ForecastOptions) -> Sequence[Row]:
 
     firsts = unit.firsts
     run = firsts[0]
-    if run.recipe.explorer.kind in SAMPLERS:
-        reason = f"{run.recipe.explorer.kind!r} samples, and does not descend to a goal"
+    rule = run.recipe.explorer
+    if rule is None:
+        reason = "these runs are your own, and how they were trained is not known: name an explorer with `like`"
+        return [_refused(run, reason)] * len(firsts)
+    if rule.kind in SAMPLERS:
+        reason = f"{rule.kind!r} samples, and does not descend to a goal"
         return [_refused(run, reason)] * len(firsts)
     targets = {first.labels["target"]: first.target for first in firsts}
-    explorer = run.recipe.explorer.build()
+    explorer = rule.build()
     try:
         found = learnability(
             run.network,
