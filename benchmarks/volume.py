@@ -196,7 +196,7 @@ def basins(seed: int) -> list[dict]:
             "error": round(found.error, 4),
             "status": found.status.value,
             "levels": found.stats.get("levels"),
-            "stirring": found.stats.get("stirring"),
+            "decorrelation": found.stats.get("decorrelation"),
             "restored": found.stats.get("restored"),
             "evaluations": found.stats["evaluations"],
             "seconds": round(time.process_time() - start, 1),

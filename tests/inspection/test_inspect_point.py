@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 from allroads import cli
 from allroads.inspection.request import Request
 from allroads.inspection.show import as_json
-from allroads.inspection.words import troubles, verdict
+from allroads.inspection.words import concerns, verdict
 from inspection_made_up import made_up
 
 QUICK = ["--sampler", "sgld", "--nbeta", "1000", "--localisation", "1"]
@@ -122,12 +122,12 @@ def test_bad_input_is_one_clean_message(line, capsys, monkeypatch, tmp_path):
 def test_what_is_right_is_no_trouble():
     from allroads.status import LLCStatus
 
-    assert troubles(made_up()) == []
+    assert concerns(made_up()) == []
     assert "converged at nβ = 1,000. A regular minimum has half of its 8 parameters, 4; this one" in verdict(made_up())
     assert "as flat as a regular one of 3 parameters" in verdict(made_up())
     assert "within its error this is one" in verdict(made_up(value=3.9, error=0.2))
     assert "at nβ/10 it is another" in verdict(made_up(status=LLCStatus.SCALE_DEPENDENT))
     lost = made_up(value=math.nan, error=math.inf, status=LLCStatus.DIVERGED)
     assert verdict(lost).startswith("No learning coefficient can be given for this point: diverged.")
-    assert [trouble.what for trouble in troubles(lost)] == ["local learning coefficient"]
+    assert [concern.what for concern in concerns(lost)] == ["local learning coefficient"]
     assert as_json(lost, [])["llc"]["value"] is None

@@ -240,8 +240,8 @@ def test_chains_that_disagree_or_drift_show_in_r_hat(seed):
 )
 def test_as_many_draws_are_measured_as_were_asked_for(draws, burn_in, warmed):
     """In rounds of at most 20 with these parameters; where no round divides both, the burn-in says what it took."""
-    truth = on_weights(lambda w: (w**2).sum(), np.zeros(1001))
-    options = {"nbeta": 10.0, "localisation": 1.0, "ladder": False, "chains": 2, "metric": "none", "sampler": "mala"}
-    stats = llc(**truth, draws=draws, burn_in=burn_in, **options).stats
+    problem, start = on_weights(lambda w: (w**2).sum(), np.zeros(1001))
+    chains = Chains(count=2, draws=draws, burn_in=burn_in, ladder=False, metric="none")
+    stats = llc(problem, start, nbeta=10.0, localisation=1.0, sampler="mala", chains=chains).stats
     assert stats["trace"].shape == (2, draws)
     assert stats["warmup"].shape == (2, warmed)

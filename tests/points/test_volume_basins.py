@@ -11,7 +11,7 @@ from flat_calls import local_volume
 from scipy.stats import kstest
 
 from allroads import Network, float64
-from allroads.points.volume import Box, glides
+from allroads.points.volume import Box, flights
 from allroads.points.volume.local_volume import mixing
 from allroads.points.volume.moves import _ranks
 from allroads.points.volume.splitting import Descent, _next_level
@@ -84,7 +84,7 @@ def descent(**changes):
         log_masses=masses,
         variances=np.array([1e-4]),
         renewals=np.ones(1),
-        stirring=np.ones(1),
+        decorrelation=np.ones(1),
         restored=np.array([0.01]),
         noise=np.array([1e-4]),
         acceptance=0.9,
@@ -98,7 +98,7 @@ def descent(**changes):
 
 DOUBTFUL = {
     "not reached": {"reached": False},
-    "heights that stay": {"stirring": np.array([0.9, 0.3])},
+    "heights that stay": {"decorrelation": np.array([0.9, 0.3])},
     "replicas apart": {"log_masses": np.log(0.25) + np.array([[-0.1], [0.1], [0.05], [-0.05]])},
     "a replica dead": {"log_masses": np.array([[-1.0], [-1.0], [-np.inf], [-1.0]])},
     "refilled by moves": {"restored": np.full(30, 0.02), "noise": np.full(30, 1e-4)},
@@ -159,7 +159,7 @@ def flown(seed):
 
         @jax.jit
         def fly(key, state):
-            return glides.glide(
+            return flights.reflected_flight(
                 key,
                 state,
                 jnp.ones((1, 1, dimension)),

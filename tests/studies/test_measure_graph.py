@@ -216,8 +216,8 @@ def test_a_users_measure_by_import_path(own, tmp_path, engine):
 
 def test_explorers_and_networks_of_installed_packages_are_kinds(study, module, tmp_path, monkeypatch):
     module.write_text(
-        module.read_text() + "\n\nfrom allroads.explorers.adam import adam\n\n\ndef quick(rate: float = 0.05):\n"
-        "    return adam(learning_rate=rate)\n"
+        module.read_text() + "\n\nfrom allroads import Adam\n\n\ndef quick(rate: float = 0.05):\n"
+        "    return Adam(learning_rate=rate)\n"
     )
     points = {
         "allroads.explorers": [EntryPoint("quick", f"{module.stem}:quick", "allroads.explorers")],

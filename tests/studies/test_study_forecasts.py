@@ -16,7 +16,7 @@ from allroads.paths.learnability.law.crossing import first_crossing
 from allroads.report import write_report
 from allroads.status import ForecastStatus
 from allroads.studies.graph import plan_study
-from allroads.studies.measures.forecasts import BASELINES, MEASURE, PREDICTED, law, turned_out
+from allroads.studies.measures.forecasts import BASELINES, MEASURE, PREDICTED, compare_outcomes, law
 from allroads.studies.measures.measure import LABELS
 from allroads.studies.measures.registry import known_measures
 from allroads.studies.predict import predict_study
@@ -218,13 +218,13 @@ def test_predictions_are_held_against_the_runs_that_there_are():
     tables = {"runs": runs, "curves": pl.DataFrame(curves[::-1], schema=CURVES)}
     absent = [pl.lit(None, kind).alias(name) for name, kind in FORECASTS.items() if name not in PREDICTIONS]
     predictions = predictions.with_columns(absent)
-    table = turned_out(predictions, tables).select(*FORECASTS)
+    table = compare_outcomes(predictions, tables).select(*FORECASTS)
     assert dict(table.schema) == FORECASTS
     assert table["run"].to_list() == ["quick", "slow", "never", "unsaid", None]
     assert table["actual"].to_list() == [pytest.approx(6), pytest.approx(100), None, None, None]
     assert table["within"].to_list() == [True, False, False, True, None]
     assert table["target"].to_list() == ["a", "a", "a", "b", "c"]
-    empty = turned_out(predictions.clear(), tables)
+    empty = compare_outcomes(predictions.clear(), tables)
     assert empty.is_empty() and dict(empty.select(*FORECASTS).schema) == FORECASTS
 
 

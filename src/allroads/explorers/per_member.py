@@ -44,8 +44,8 @@ class PerMember(Explorer):
     def init(self, keys: Any, population: Params, problem: ProblemLike) -> State:
         """The state at the start; see :meth:`Explorer.init`."""
         rule = self.rule
-        begun = jax.vmap(lambda key, params: rule.init(key, params, problem))(keys, population)
-        return State(begun.params, PerMemberMemory(begun.memory, jnp.zeros((), jnp.int32)))
+        initial = jax.vmap(lambda key, params: rule.init(key, params, problem))(keys, population)
+        return State(initial.params, PerMemberMemory(initial.memory, jnp.zeros((), jnp.int32)))
 
     def step(self, state: State, problem: ProblemLike) -> tuple[State, Info]:
         """One step of every member; see :meth:`Explorer.step`."""

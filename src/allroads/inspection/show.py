@@ -12,6 +12,7 @@ from rich.table import Table
 
 from allroads.inspection.inspect import Inspection
 from allroads.inspection.words import (
+    concerns,
     description_facts,
     diagnostics,
     error_parts,
@@ -19,7 +20,6 @@ from allroads.inspection.words import (
     number_of,
     point_facts,
     spectrum_facts,
-    troubles,
     verdict,
 )
 
@@ -48,12 +48,12 @@ def show(found: Inspection, origin: list[tuple[str, str]], console: Console) -> 
         for row in rows:
             table.add_row(*("  " + escape(cell) if i == 0 else escape(cell) for i, cell in enumerate(row)))
         console.print(table)
-    wrong = troubles(found)
+    wrong = concerns(found)
     if wrong:
         console.print("\nWhat to do", style="bold")
-    for trouble in wrong:
-        status = trouble.status
-        console.print(escape(f"  {trouble.what}: {status.value}. {status.meaning}"))
+    for concern in wrong:
+        status = concern.status
+        console.print(escape(f"  {concern.what}: {status.value}. {status.meaning}"))
         for title, text in (("causes", status.causes), ("remedy", status.remedy)):
             if text:
                 console.print(escape(f"    {title}: {text}"))
@@ -85,13 +85,13 @@ def as_json(found: Inspection, origin: list[tuple[str, str]]) -> dict[str, Any]:
                 "status": spectrum.status.value,
             },
             "description": {name: _measured(measured) for name, measured in found.description.items()},
-            "troubles": [
+            "concerns": [
                 {
-                    "what": trouble.what,
-                    "status": trouble.status.value,
-                    **{name: getattr(trouble.status, name) for name in ("meaning", "causes", "remedy")},
+                    "what": concern.what,
+                    "status": concern.status.value,
+                    **{name: getattr(concern.status, name) for name in ("meaning", "causes", "remedy")},
                 }
-                for trouble in troubles(found)
+                for concern in concerns(found)
             ],
         }
     )

@@ -17,7 +17,7 @@ FINE = (LLCStatus.OK, LLCStatus.CONVERGED)
 
 
 @dataclass(frozen=True)
-class Trouble:
+class Concern:
     """A measurement that is not simply right.
 
     Attributes:
@@ -58,7 +58,7 @@ def _degeneracy(found: Inspection) -> str:
     )
 
 
-def troubles(found: Inspection) -> list[Trouble]:
+def concerns(found: Inspection) -> list[Concern]:
     """Every measurement that is not simply right."""
     spectrum = found.spectrum
     named = {
@@ -68,7 +68,7 @@ def troubles(found: Inspection) -> list[Trouble]:
         "effective dimension": spectrum.effective_dimension.status,
         **{_title(name): measured.status for name, measured in found.description.items()},
     }
-    return [Trouble(what, status) for what, status in named.items() if status not in FINE]
+    return [Concern(what, status) for what, status in named.items() if status not in FINE]
 
 
 def point_facts(found: Inspection) -> list[tuple[str, str]]:

@@ -84,10 +84,10 @@ class Interpreter:
             elif is_write(node):
                 if aliases is None:
                     raise _unsupported(node, "writes in place inside a nested graph")
-                values.write(node.args[0], self._look(node, values))
+                values.write(node.args[0], self._in_precision(node, values))
                 values.put(node, values.get(node.args[0]))
             else:
-                values.put(node, self._look(node, values))
+                values.put(node, self._in_precision(node, values))
         raise AssertionError("a graph without output")
 
     def _attribute(self, module: GraphModule, path: str) -> Any:
@@ -104,9 +104,9 @@ class Interpreter:
 
         return map_aggregate(argument, leaf)
 
-    def _look(self, node: Node, values: Any) -> Any:
+    def _in_precision(self, node: Node, values: Any) -> Any:
         """What a node computes, in the precision that the export says it has."""
-        return self._settle(self._compute(node, values), node.meta.get("val"))
+        return self._cast(self._compute(node, values), node.meta.get("val"))
 
     def _compute(self, node: Node, values: Any) -> Any:
         """What a node computes from the present values of its arguments."""
@@ -155,10 +155,10 @@ class Interpreter:
             outputs = jax.tree.map(jax.lax.stop_gradient, tuple(outputs))
         return outputs
 
-    def _settle(self, result: Any, example: Any) -> Any:
+    def _cast(self, result: Any, example: Any) -> Any:
         """A result in the precision that the export says it has."""
         if isinstance(example, (tuple, list)):
-            return [self._settle(r, e) for r, e in zip(result, example, strict=False)]
+            return [self._cast(r, e) for r, e in zip(result, example, strict=False)]
         if isinstance(example, torch.Tensor) and result is not None:
             return jnp.asarray(result).astype(self.precision(example.dtype))
         return result

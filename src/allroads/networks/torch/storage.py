@@ -1,4 +1,4 @@
-"""Values of a graph's nodes, where some nodes look at the memory of others and writes go through."""
+"""Values of a graph's nodes, where some nodes compute at the memory of others and writes go through."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ class Storage:
 
     Args:
         aliases: For each node that looks at the memory of another, that node.
-        look: ``look(node, values)``: what the node computes from the values of its arguments.
+        compute: ``compute(node, values)``: what the node computes from the values of its arguments.
     """
 
-    def __init__(self, aliases: dict[Node, Node], look: Callable[[Node, Any], Any]):
-        self.aliases, self.look = aliases, look
+    def __init__(self, aliases: dict[Node, Node], compute: Callable[[Node, Any], Any]):
+        self.aliases, self.compute = aliases, compute
         self.values: dict[Node, Any] = {}
         self.seen: dict[Node, int] = {}
         self.writes: dict[Node, int] = {}
@@ -82,7 +82,7 @@ class Storage:
         """The present value of a node."""
         if self.seen[node] != self.writes.get(root(self.aliases, node), 0):
             source = self.aliases[node]
-            self.put(node, self.get(source) if is_write(node) else self.look(node, self))
+            self.put(node, self.get(source) if is_write(node) else self.compute(node, self))
         return self.values[node]
 
     def write(self, node: Node, value: Any) -> None:
@@ -102,7 +102,7 @@ class Storage:
             shape = self.values[owner].shape
             view = _Replaced(self, {owner: jnp.arange(self.values[owner].size).reshape(shape)})
             for link in reversed(chain[:-1]):
-                view.own[link] = view.get(self.aliases[link]) if is_write(link) else self.look(link, view)
+                view.own[link] = view.get(self.aliases[link]) if is_write(link) else self.compute(link, view)
             return view.own[node].astype(int)
 
 

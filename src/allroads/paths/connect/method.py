@@ -85,7 +85,7 @@ class Method(NamedTuple):
         start: ``start(ends, knots)``, in NumPy: the free points before training.
         context: ``context(fixed, data)``: taken once, on all data.
         direction: ``direction(free, fixed, data, key)``: what to step against, like ``free``.
-        settle: ``settle(free, fixed)``: what is done after every step.
+        constrain: ``constrain(free, fixed)``: what is done after every step.
         along: ``along(free, fixed) -> [T, P]``, in NumPy: where the loss is looked at to see whether it still falls.
         gradients: ``gradients(ends)``: gradients of the loss of one batch that a step takes, with so many ends.
     """
@@ -93,7 +93,7 @@ class Method(NamedTuple):
     start: Callable[..., Any]
     context: Callable[..., Any]
     direction: Callable[..., Any]
-    settle: Callable[..., Any]
+    constrain: Callable[..., Any]
     along: Callable[..., Any]
     gradients: Callable[[int], int]
 

@@ -57,7 +57,7 @@ def compiled_training(
     """
     method, rule = make(objective, free), optax.scale_by_adam()
     direction = jax.vmap(method.direction, (0, 0, None, None))
-    settle = jax.vmap(method.settle)
+    constrain = jax.vmap(method.constrain)
 
     @jax.jit
     def start(free: Any, ends: Any, knots: Any, data: Examples) -> tuple[State, Fixed]:
@@ -78,7 +78,7 @@ def compiled_training(
             against = direction(state.free, fixed, batch, of_curve)
             moves, moments = rule.update(against, state.moments)
             rate = jnp.minimum(1.0, (1 - number / total) / DECAY).astype(rates.dtype) * rates
-            free = settle(state.free - rate[:, None, None] * moves, fixed)
+            free = constrain(state.free - rate[:, None, None] * moves, fixed)
             fine = jnp.isfinite(free).all(axis=(1, 2)) & jnp.isfinite(against).all(axis=(1, 2))
             new = State(free, moments, state.broken | ~fine)
             return jax.tree.map(lambda new, old: _where(fine, new, old), new, state)._replace(broken=new.broken), None

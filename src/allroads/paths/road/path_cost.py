@@ -11,9 +11,9 @@ from allroads.paths.directness import directness
 from allroads.paths.resample import image, segment_lengths
 from allroads.paths.road.behaviour import path_losses, path_values
 from allroads.paths.road.checks import checked_chart, read_path
-from allroads.paths.road.lift import Place, difference, make_lifter, norm
 from allroads.paths.road.options import RoadOptions
 from allroads.paths.road.result import Road
+from allroads.paths.road.tangent_lift import LocalGeometry, difference, make_lifter, norm
 from allroads.paths.stages import stages
 from allroads.pfmap.network import Params
 from allroads.pfmap.problem import Problem
@@ -120,7 +120,7 @@ def path_cost(
     return finish(found, throw)
 
 
-def _cost(place: Place, motion: Params) -> tuple[float, float, float]:
+def _cost(place: LocalGeometry, motion: Params) -> tuple[float, float, float]:
     """``√(vᵀ(K + r)⁻¹v)`` of ``v = J motion``, its gain ``‖v‖`` over that, and the share of v out of reach."""
     v = place.push(motion)
     weights, outside = place.solve(v)

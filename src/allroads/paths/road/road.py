@@ -11,10 +11,10 @@ from allroads.errors import InputError
 from allroads.paths.directness import directness
 from allroads.paths.road.behaviour import path_losses, path_values
 from allroads.paths.road.checks import check_memory, checked_chart, read_target
-from allroads.paths.road.follow import End, Followed, follow
-from allroads.paths.road.lift import Lifter, difference, in_chart, make_lifter, norm
+from allroads.paths.road.integrate import End, LiftedPath, integrate_lift
 from allroads.paths.road.options import RoadOptions
 from allroads.paths.road.result import Road
+from allroads.paths.road.tangent_lift import Lifter, difference, in_chart, make_lifter, norm
 from allroads.paths.stages import stages
 from allroads.pfmap.map import ParameterFunctionMap
 from allroads.pfmap.network import Params
@@ -108,35 +108,35 @@ def road(
     rounding = np.finfo(present.dtype).eps * np.linalg.norm(np.abs(goal) + np.abs(start))
     if chord <= rounding:
         goal, chord = start, 0.0
-    followed = follow(
+    lifted_path = integrate_lift(
         lifter, params, start, goal,
         tolerance=options.tolerance, most_steps=options.most_steps, records=options.records,
     )  # fmt: skip
-    points = [point.params for point in followed.kept]
+    points = [point.params for point in lifted_path.kept]
     values = path_values(network, points, inputs)
-    lengths = followed.column("chords") + followed.column("bows")
-    status, reason = _outcome(lifter, followed, chord, options.tolerance)
+    lengths = lifted_path.column("chords") + lifted_path.column("bows")
+    status, reason = _outcome(lifter, lifted_path, chord, options.tolerance)
     stats |= {
         "chord": chord,
-        "steps": followed.steps,
-        "rejected": followed.rejected,
-        "lifted": followed.kept[-1].lifted,
+        "steps": lifted_path.steps,
+        "rejected": lifted_path.rejected,
+        "lifted": lifted_path.kept[-1].lifted,
     }
     found = Road(
         cost=float(lengths[-1]),
-        error=float(followed.kept[-1].bows + followed.drifted),
+        error=float(lifted_path.kept[-1].bows + lifted_path.drifted),
         status=status,
         reason=reason,
-        reached=followed.kept[-1].t if chord else 1.0,
-        deviation=followed.deviation,
-        ts=followed.column("t"),
+        reached=lifted_path.kept[-1].t if chord else 1.0,
+        deviation=lifted_path.deviation,
+        ts=lifted_path.column("t"),
         lengths=lengths,
-        gains=_gains(chord, followed),
-        outside=followed.column("outside"),
-        smallest=None if lifter.plan is None else followed.column("smallest"),
+        gains=_gains(chord, lifted_path),
+        outside=lifted_path.column("outside"),
+        smallest=None if lifter.plan is None else lifted_path.column("smallest"),
         path=jax.tree.map(lambda *leaves: np.stack(leaves), *points),
         values=values,
-        parameter_length=followed.kept[-1].chords,
+        parameter_length=lifted_path.kept[-1].chords,
         directness=directness(values, chart),
         stages=stages(values, chart=chart),
         losses=path_losses(problem, points, problem.held_out(held_out)),
@@ -147,23 +147,23 @@ def road(
     return finish(found, throw)
 
 
-def _outcome(lifter: Lifter, followed: Followed, chord: float, tolerance: float) -> tuple[RoadStatus, str]:
+def _outcome(lifter: Lifter, lifted_path: LiftedPath, chord: float, tolerance: float) -> tuple[RoadStatus, str]:
     """What happened, as a status and a sentence."""
-    last = followed.kept[-1]
+    last = lifted_path.kept[-1]
     if chord == 0:
         return RoadStatus.DEGENERATE, "the target is the present function: there is nothing to cover."
-    if followed.end is End.REACHED:
+    if lifted_path.end is End.REACHED:
         return RoadStatus.OK, ""
-    if followed.end is End.NOT_FINITE:
+    if lifted_path.end is End.NOT_FINITE:
         return RoadStatus.DIVERGED, f"at t = {last.t:.4g} values or kernel stopped being finite."
-    if followed.end is End.STEPS:
+    if lifted_path.end is End.STEPS:
         return RoadStatus.NOT_CONVERGED, f"the steps were used up at t = {last.t:.4g}; raise most_steps or tolerance."
     if lifter.largest == 0:
         return (
             RoadStatus.RANK_LOSS,
             "the kernel is zero at the start: no motion of the parameters moves the function there.",
         )
-    gains = _gains(chord, followed)
+    gains = _gains(chord, lifted_path)
     smallest = "" if last.smallest is None else f" and the kernel's smallest eigenvalue is {last.smallest:.3g}"
     return RoadStatus.RANK_LOSS, (
         f"at t = {last.t:.4g} no step brings the image within {tolerance:g} of the segment: {last.outside:.1%} of the "
@@ -172,7 +172,7 @@ def _outcome(lifter: Lifter, followed: Followed, chord: float, tolerance: float)
     )
 
 
-def _gains(chord: float, followed: Followed) -> np.ndarray:
+def _gains(chord: float, lifted_path: LiftedPath) -> np.ndarray:
     """``‖ż‖ / ‖θ̇‖`` at every kept point, 0 where nothing moves."""
-    speeds = followed.column("speed")
+    speeds = lifted_path.column("speed")
     return np.divide(chord, speeds, out=np.zeros_like(speeds), where=speeds > 0)

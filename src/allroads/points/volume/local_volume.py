@@ -26,7 +26,7 @@ from allroads.status import Status, VolumeStatus
 
 _EFFECTIVE = 0.1
 """Share of effective rays below which the mean over rays is called a lower bound."""
-STIRRED = 0.5
+LEAST_DECORRELATION = 0.5
 """Heights that stay more correlated than 1 minus this over the moves after a level have not equilibrated."""
 INFLATION = 2.5
 """Replicas that differ by more than this times what independent particles would have not equilibrated."""
@@ -47,10 +47,10 @@ class Volume(Result):
             rays.
         log_masses: ``[K]``, log of the mass below each.
         stats: What the number rests on: ``evaluations`` of the loss; for splitting ``levels``, ``acceptance``,
-            ``renewal`` and ``stirring`` (the least share of decorrelation of parameters and of the loss by the moves
-            after a level), ``restored`` (nats by which the moves alone raised the masses on the way: noise around 0,
-            unless too few particles had stood for much), ``restored_sd`` (of that noise), ``ancestors`` (how many first
-            particles have descendants at the end, in the worst replica), ``replica_sd``, ``independent_sd`` (what it
+            ``renewal`` and ``decorrelation`` (the least share of decorrelation of parameters and of the loss by the
+            moves after a level), ``restored`` (nats by which the moves alone raised the masses on the way: noise around
+            0, unless too few particles had stood for much), ``restored_sd`` (of that noise), ``ancestors`` (how many
+            first particles have descendants at the end, in the worst replica), ``replica_sd``, ``independent_sd`` (what it
             would be with independent particles) and ``lowest_excess``; for rays ``rays``, ``effective_rays`` and
             ``radii``.
     """
@@ -212,7 +212,7 @@ def volume_of(descent: Descent, measure: Measure, dimension: int) -> Volume:
         "levels": descent.renewals.size,
         "acceptance": descent.acceptance,
         "renewal": float(descent.renewals.min(initial=1.0)),
-        "stirring": float(descent.stirring.min(initial=1.0)),
+        "decorrelation": float(descent.decorrelation.min(initial=1.0)),
         "restored": float(descent.restored.sum()),
         "restored_sd": math.sqrt(descent.noise.sum()),
         "ancestors": descent.ancestors,
@@ -243,7 +243,8 @@ def mixing(descent: Descent) -> Status:
       variance is that of independent particles, or that of the replicas where theirs is larger.
     """
     last = descent.log_masses[:, -1]
-    if not descent.reached or not np.isfinite(last).all() or descent.stirring.min(initial=1.0) < STIRRED:
+    stuck = descent.decorrelation.min(initial=1.0) < LEAST_DECORRELATION
+    if stuck or not descent.reached or not np.isfinite(last).all():
         return VolumeStatus.NOT_EQUILIBRATED
     freedom = last.size - 1
     inflation = last.std(ddof=1) / max(math.sqrt(descent.variances[-1]), 1e-3)

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from allroads.points.volume import glides
+from allroads.points.volume import flights
 
 ATTEMPTS = 5
 FIRST_TRY = 0.35
 """Share of moves in narrow brackets whose first attempt should be accepted; their width is adapted to it."""
 FEWEST = 4
 """Sweeps after each level, at least: what lies in the tails must come back before it is multiplied again."""
-SHAKEN = 0.6
+DECORRELATED = 0.6
 """Sweeps end when the ranks of the heights are less correlated than 1 minus this, too: flights hardly change them."""
 WIDEST = 2.0
 """Log of the widest bracket, in differences of two particles: half are drawn between narrow and this."""
@@ -40,7 +40,7 @@ class Particles(NamedTuple):
 
 def cost(connected: bool) -> int:
     """Evaluations of the height for one particle in one sweep."""
-    return ATTEMPTS + connected * (1 + glides.STEPS * glides.COST)
+    return ATTEMPTS + connected * (1 + flights.STEPS * flights.COST)
 
 
 def first_sizes(dimension: int) -> Any:
@@ -59,8 +59,9 @@ def compiled_moves(height: Callable, slope: Callable, log_shape: Callable, conne
     which reaches what lies outside of the span of the particles. On the line, a bracket of random width is laid
     at random around the particle and shrunk towards it after every miss (at most 5): the density stays invariant.
 
-    In a basin, each sweep of a half ends with a flight, see :func:`~allroads.points.volume.glides.glide`. The width of
-    the brackets and the step of the flights, ``log_sizes``, are adapted on the way.
+    In a basin, each sweep of a half ends with a flight, see
+    :func:`~allroads.points.volume.flights.reflected_flight`. The width of the brackets and the step of the flights,
+    ``log_sizes``, are adapted on the way.
 
     Args:
         height: ``height(offsets [n, d], data)``.
@@ -118,7 +119,7 @@ def compiled_moves(height: Callable, slope: Callable, log_shape: Callable, conne
         return heights.reshape(offsets.shape[:-1]), slopes.reshape(offsets.shape)
 
     def flight(key: Any, moving: Particles, others: Any, level: Any, tether: Any, log_step: Any, data: Any):
-        (place, at, _), taken = glides.glide(
+        (place, at, _), taken = flights.reflected_flight(
             key,
             (moving.offsets, moving.heights, density(moving.offsets, tether, data)[1]),
             jnp.maximum(others.std(1, keepdims=True), 1e-300),
@@ -136,11 +137,11 @@ def compiled_moves(height: Callable, slope: Callable, log_shape: Callable, conne
         def one_half(halves: Particles, key: Any) -> tuple[Particles, Any]:
             moving, others = (jax.tree.map(lambda leaf, i=i: leaf[i], halves) for i in (0, 1))
             moving, first, done = half_sweep(key, moving, others.offsets, level, tether, log_sizes[0], data)
-            flown = glides.ACCEPTED
+            flown = flights.ACCEPTED
             if connected:
                 key = jax.random.fold_in(key, 0)
                 moving, flown = flight(key, moving, others.offsets, level, tether, log_sizes[1], data)
-            excess = jnp.stack([first - FIRST_TRY, flown - glides.ACCEPTED])
+            excess = jnp.stack([first - FIRST_TRY, flown - flights.ACCEPTED])
             return jax.tree.map(lambda *leaves: jnp.stack(leaves), others, moving), (excess, done)
 
         halves, rates = jax.lax.scan(one_half, jax.tree.map(halved, particles), jax.random.split(key))
@@ -165,13 +166,13 @@ def compiled_moves(height: Callable, slope: Callable, log_shape: Callable, conne
         def renewed(now: Any) -> Any:
             return (((now - start) ** 2).mean(1) / spread).mean(0).min()
 
-        def stirred(now: Any) -> Any:
+        def decorrelated(now: Any) -> Any:
             correlation = jnp.corrcoef(ranks, _ranks(now))[0, 1]
             return jnp.where(jnp.isnan(correlation), 1.0, 1 - correlation)  # heights all equal say nothing
 
         def more(carry: Any) -> Any:
             done, _, now, _, _ = carry
-            fresh = (renewed(now.offsets) >= renewal) & (stirred(now.heights) >= SHAKEN)
+            fresh = (renewed(now.offsets) >= renewal) & (decorrelated(now.heights) >= DECORRELATED)
             return (done < sweeps) & ((done < FEWEST) | ~fresh)
 
         def step(carry: Any) -> Any:
@@ -182,7 +183,7 @@ def compiled_moves(height: Callable, slope: Callable, log_shape: Callable, conne
 
         done, _, now, log_sizes, moved = jax.lax.while_loop(more, step, (0, key, particles, log_sizes, 0.0))
         diagnostics = {
-            "stirring": stirred(now.heights),
+            "decorrelation": decorrelated(now.heights),
             "sweeps": done,
             "acceptance": moved / jnp.maximum(done, 1),
             "renewal": renewed(now.offsets),

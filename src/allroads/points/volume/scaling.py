@@ -40,7 +40,7 @@ class VolumeScaling(Result):
         cutoffs: ``[K]``, decreasing: those that were fitted.
         log_masses: ``[R, K]``, of each replica.
         stats: ``by_multiplicity`` (λ and error for each m tried), ``weights`` (the probability of each m), ``fitted``
-            (levels), ``evaluations`` of the loss, ``stirring`` (see :class:`Volume`) and ``lowest`` excess met.
+            (levels), ``evaluations`` of the loss, ``decorrelation`` (see :class:`Volume`) and ``lowest`` excess met.
     """
 
     value: float
@@ -131,7 +131,7 @@ def volume_scaling(
         status = VolumeStatus.NOT_AT_MINIMUM
     stats = {
         "evaluations": descent.evaluations,
-        "stirring": float(descent.stirring.min(initial=1.0)),
+        "decorrelation": float(descent.decorrelation.min(initial=1.0)),
         "lowest": descent.lowest,
     }
     if len(levels) < FEWEST or not np.isfinite(log_masses).all():

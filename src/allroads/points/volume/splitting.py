@@ -77,7 +77,7 @@ class Descent:
         log_masses: ``[R, K]``, of each replica.
         variances: ``[K]``, of the log-mass of one replica, as they would be if particles were independent.
         renewals: Of each step: how far its moves took particles, as a share of what independence would be.
-        stirring: Of each step: one minus the rank correlation of the heights before and after its moves.
+        decorrelation: Of each step: one minus the rank correlation of the heights before and after its moves.
         restored: ``[K']``, of each step: by how many nats its moves raised what is counted next, over all replicas.
             Moves leave the set as it is, so this is noise around 0, unless they refill what too few particles had
             stood for.
@@ -93,7 +93,7 @@ class Descent:
     log_masses: np.ndarray
     variances: np.ndarray
     renewals: np.ndarray
-    stirring: np.ndarray
+    decorrelation: np.ndarray
     restored: np.ndarray
     noise: np.ndarray
     acceptance: float
@@ -162,9 +162,9 @@ def descend(
         record.moved(diagnostics, options.particles * cost(grow))
         record.met(particles.heights)
         if tether > 0:
-            loosened = _loosened(_squares(particles), tether)
-            before, log_weights = ((tether - loosened) * _squares(p) for p in (unmoved, particles))
-            tether = loosened
+            annealed = _annealed(_squares(particles), tether)
+            before, log_weights = ((tether - annealed) * _squares(p) for p in (unmoved, particles))
+            tether = annealed
         else:
             lower = _next_level(np.asarray(particles.heights), bottom)
             if lower is None:
@@ -294,7 +294,7 @@ def _squares(particles: Particles) -> np.ndarray:
     return 0.5 * np.asarray((particles.offsets**2).sum(-1))
 
 
-def _loosened(squares: np.ndarray, tether: float) -> float:
+def _annealed(squares: np.ndarray, tether: float) -> float:
     """The next tether, from ``½ |offset|²`` of the particles.
 
     Log-weights spread by ``LOOSENED``, and the tether falls by no more than a quarter. The rule looks at the bulk of
@@ -326,7 +326,7 @@ class _Record:
     log_masses: list[np.ndarray] = field(default_factory=list)
     variances: list[float] = field(default_factory=list)
     renewals: list[float] = field(default_factory=list)
-    stirring: list[float] = field(default_factory=list)
+    decorrelation: list[float] = field(default_factory=list)
     restored: list[float] = field(default_factory=list)
     noise: list[float] = field(default_factory=list)
     acceptances: list[float] = field(default_factory=list)
@@ -339,7 +339,7 @@ class _Record:
 
     def moved(self, diagnostics: Any, evaluations_a_sweep: int) -> None:
         self.renewals.append(float(diagnostics["renewal"]))
-        self.stirring.append(float(diagnostics["stirring"]))
+        self.decorrelation.append(float(diagnostics["decorrelation"]))
         self.acceptances.append(float(diagnostics["acceptance"]))
         self.evaluations += int(diagnostics["sweeps"]) * evaluations_a_sweep
 
@@ -357,7 +357,7 @@ class _Record:
             log_masses=np.array(self.log_masses).T,
             variances=np.array(self.variances),
             renewals=np.array(self.renewals),
-            stirring=np.array(self.stirring),
+            decorrelation=np.array(self.decorrelation),
             restored=np.array(self.restored),
             noise=np.array(self.noise),
             acceptance=float(np.mean(self.acceptances or [math.nan])),

@@ -21,8 +21,8 @@ DRAWN = 12
 """Chains drawn, evenly from all."""
 POINTS = 240
 """Draws of a chain drawn, evenly from all."""
-LOOSENED, COOLED = "localisation loosened", "nβ raised"
-COLOURS = dict(zip((LOOSENED, COOLED), GROUP_COLOURS, strict=False))
+LOCALISATION_ANNEALED, TEMPERATURE_ANNEALED = "localisation loosened", "nβ raised"
+COLOURS = dict(zip((LOCALISATION_ANNEALED, TEMPERATURE_ANNEALED), GROUP_COLOURS, strict=False))
 """The two groups of chains, and of levels that they came down."""
 
 
@@ -74,10 +74,10 @@ def figures(found: Inspection) -> tuple[Figure, ...]:
 def _groups(found: Inspection, count: int) -> list[str]:
     """Group of each chain: the first half was loosened, the second cooled, where both are measured."""
     if found.llc.stats["population"]:
-        return [COOLED] * count
+        return [TEMPERATURE_ANNEALED] * count
     if not found.llc.stats["temperature_anneal"]:
-        return [LOOSENED] * count
-    return [LOOSENED if chain < count // 2 else COOLED for chain in range(count)]
+        return [LOCALISATION_ANNEALED] * count
+    return [LOCALISATION_ANNEALED if chain < count // 2 else TEMPERATURE_ANNEALED for chain in range(count)]
 
 
 def _traces(trace: np.ndarray, warmup: np.ndarray, groups: list[str]) -> pl.DataFrame:

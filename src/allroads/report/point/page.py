@@ -46,7 +46,7 @@ def render_point(found: Inspection, origin: Sequence[tuple[str, str]], snippet: 
         figures.items(),
         {"runs": [], "statuses": {}, "runCharts": []},
         verdict=words.verdict(found),
-        troubles=words.troubles(found),
+        concerns=words.concerns(found),
         figures=figures,
         origin=origin,
         point=words.point_facts(found),

@@ -47,7 +47,7 @@ PREDICTED = {
     "status": pl.String,
     "reason": pl.String,
 }
-TURNED_OUT = {"run": pl.String, "actual": pl.Float64, "within": pl.Boolean}
+OUTCOME = {"run": pl.String, "actual": pl.Float64, "within": pl.Boolean}
 """What the runs add to a prediction."""
 
 _REFUSALS = (AllroadsError, TypeError, ValueError, NotImplementedError)
@@ -144,7 +144,7 @@ def _row(run: Run, target: Target, found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def turned_out(predictions: pl.DataFrame, tables: Tables) -> pl.DataFrame:
+def compare_outcomes(predictions: pl.DataFrame, tables: Tables) -> pl.DataFrame:
     """Every prediction beside each run that it speaks of.
 
     Args:
@@ -157,7 +157,7 @@ def turned_out(predictions: pl.DataFrame, tables: Tables) -> pl.DataFrame:
         interval; of a run that did not reach the goal, whether the interval ends beyond the budget).
     """
     runs = tables["runs"].select("run", *LABELS)
-    table = predictions.drop(TURNED_OUT).join(runs, on=list(LABELS), how="left", maintain_order="left_right")
+    table = predictions.drop(OUTCOME).join(runs, on=list(LABELS), how="left", maintain_order="left_right")
     curves = tables["curves"].select("run", "step", "train_loss").drop_nulls()
     losses = {run: part.sort("step") for (run,), part in curves.group_by("run")}
     actual = [
@@ -197,11 +197,11 @@ MEASURE = Measure(
     f"1 {law()}",
     "map",
     predict,
-    {**TURNED_OUT, **PREDICTED},
+    {**OUTCOME, **PREDICTED},
     options=ForecastOptions,
     quantities=(QUANTITY,),
     findings=findings,
-    tabulate=turned_out,
+    tabulate=compare_outcomes,
     reads=("curves",),
     chunk=1,
 )

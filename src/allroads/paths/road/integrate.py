@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from allroads.paths.road.lift import Lift, Lifter, Place, combined, difference, norm
+from allroads.paths.road.tangent_lift import Lifter, LocalGeometry, TangentLift, combined, difference, norm
 from allroads.pfmap.network import Params
 
 FOLD = 10.0
@@ -26,7 +26,7 @@ class End(Enum):
     """How the following ended."""
 
     REACHED = "reached"
-    NO_WAY = "no step follows"
+    STEP_UNDERFLOW = "no step follows"
     NOT_FINITE = "not finite"
     STEPS = "steps used up"
 
@@ -56,7 +56,7 @@ class Kept(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Followed:
+class LiftedPath:
     """A road as it was followed.
 
     Args:
@@ -88,9 +88,9 @@ class _Node:
     lifted: float
     chords: float
     bows: float
-    place: Place
-    along: Lift
-    back: Lift
+    place: LocalGeometry
+    along: TangentLift
+    back: TangentLift
     before: Params | None
 
     def kept(self) -> Kept:
@@ -100,7 +100,7 @@ class _Node:
         return Kept(*progress, along.length, along.outside, place.smallest, place.params)
 
 
-def follow(
+def integrate_lift(
     lifter: Lifter,
     params: Params,
     start: np.ndarray,
@@ -109,7 +109,7 @@ def follow(
     tolerance: float,
     most_steps: int,
     records: int,
-) -> Followed:
+) -> LiftedPath:
     """Follow ``z(t) = (1−t) start + t target`` from ``params``.
 
     A step integrates ``θ̇ = Jᵀ(K + r)⁻¹ ż`` by Bogacki and Shampine's method, and from its first stage on adds the lift
@@ -127,7 +127,7 @@ def follow(
     here = node(0.0, 0.0, 0.0, 0.0, params, start, None)
     kept = [here.kept()]
     if scale == 0:
-        return Followed(End.REACHED, kept, 0.0, 0.0, 0, 0)
+        return LiftedPath(End.REACHED, kept, 0.0, 0.0, 0, 0)
     h, deviation, drifted, steps, rejected = _FIRST_STEP, 0.0, 0.0, 0, 0
     end = End.STEPS
     while steps + rejected < most_steps:
@@ -159,7 +159,7 @@ def follow(
             if t >= len(kept) / records:
                 kept.append(here.kept())
         elif h <= _SMALLEST_STEP:
-            end = End.NO_WAY if np.isfinite(strain) else End.NOT_FINITE
+            end = End.STEP_UNDERFLOW if np.isfinite(strain) else End.NOT_FINITE
             break
         else:
             rejected += 1
@@ -167,10 +167,10 @@ def follow(
         h = max(_SMALLEST_STEP, h * float(np.clip(0.9 / np.cbrt(max(strain, 1e-9)), 0.1, 3.0)))
     if kept[-1].t < here.t:
         kept.append(here.kept())
-    return Followed(end, kept, deviation, drifted, steps, rejected)
+    return LiftedPath(end, kept, deviation, drifted, steps, rejected)
 
 
-def _over_a_fold(before: Lift, after: Lift, usual: float) -> bool:
+def _over_a_fold(before: TangentLift, after: TangentLift, usual: float) -> bool:
     """Whether a step jumped to where the way leads back: the lift is far faster than usual and has turned round.
 
     So it is on the two sides of a point at which the kernel loses the direction.

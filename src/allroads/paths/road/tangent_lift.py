@@ -30,7 +30,7 @@ ITERATIONS = 1000
 _POWER_STEPS = 30
 
 
-class Lift(NamedTuple):
+class TangentLift(NamedTuple):
     """A motion of the parameters and what it leaves undone.
 
     Args:
@@ -76,18 +76,18 @@ class Lifter:
         """Coordinates of the function, flat ``[N·C]``, in double precision."""
         return np.asarray(_compiled(self.network).values(params, self.inputs), np.float64).ravel()
 
-    def at(self, params: Params) -> Place:
+    def at(self, params: Params) -> LocalGeometry:
         """The kernel at a point, ready to lift directions."""
         if self.plan is None:
-            return Place(self, params, None, None)
+            return LocalGeometry(self, params, None, None)
         kernel = np.asarray(kernel_function(self.network, self.plan)(params, self.inputs), np.float64)
         if not np.isfinite(kernel).all():
-            return Place(self, params, np.full(len(kernel), np.nan), kernel)
-        return Place(self, params, *np.linalg.eigh(kernel))
+            return LocalGeometry(self, params, np.full(len(kernel), np.nan), kernel)
+        return LocalGeometry(self, params, *np.linalg.eigh(kernel))
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class LocalGeometry:
     """A point of parameter space with the eigenvectors of its kernel, where that was formed.
 
     Args:
@@ -112,11 +112,11 @@ class Place:
         pushed = _compiled(self.lifter.network).push(self.params, self.lifter.inputs, motion)
         return np.asarray(pushed, np.float64)
 
-    def lift(self, direction: np.ndarray) -> Lift:
-        """Lift of a flat direction ``[N·C]``."""
+    def lift(self, direction: np.ndarray) -> TangentLift:
+        """TangentLift of a flat direction ``[N·C]``."""
         weights, outside = self.solve(direction)
         motion, length = _compiled(self.lifter.network).pull(self.params, self.lifter.inputs, weights)
-        return Lift(motion, float(length), outside)
+        return TangentLift(motion, float(length), outside)
 
     def solve(self, direction: np.ndarray) -> tuple[np.ndarray, float]:
         """``(K + r)⁻¹ v`` and the share of v that K times it does not reach."""

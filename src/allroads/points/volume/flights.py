@@ -16,7 +16,7 @@ COST = 5
 """Evaluations of the height that one step counts for: one with its gradient, and two more."""
 
 
-def glide(
+def reflected_flight(
     key: Any,
     start: tuple[Any, Any, Any],
     spread: Any,
