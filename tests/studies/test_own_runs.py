@@ -35,7 +35,8 @@ from allroads import Network
 
 
 def line():
-    return Network(lambda key: {"w": jnp.zeros((2, 2)), "b": jnp.zeros(2)}, lambda p, x: x @ p["w"] + p["b"], name="line")
+    init = lambda key: {"w": jnp.zeros((2, 2)), "b": jnp.zeros(2)}
+    return Network(init, lambda p, x: x @ p["w"] + p["b"], name="line")
 
 
 def without_a_start():
