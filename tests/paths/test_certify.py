@@ -250,6 +250,13 @@ def test_where_the_theorem_is_silent_the_status_says_why():
     assert "right answer" in certify(gone, [0], "cross_entropy", chart="sphere").reason
 
 
+def test_a_path_of_one_record_is_degenerate():
+    values = np.random.default_rng(0).normal(size=(1, 3, 2))
+    for loss, chart, labels in (("cross_entropy", "sphere", np.arange(3) % 2), ("mse", "outputs", np.ones((3, 2)))):
+        found = certify(values, labels, loss, chart=chart)
+        assert found.status == PathStatus.DEGENERATE and found.falls.shape == (0,)
+
+
 def test_a_path_that_does_not_move_is_degenerate():
     for still in (np.ones((4, 2, 3)), np.ones((1, 2, 3))):
         found = certify(still, np.zeros((2, 3)), "mse")

@@ -196,7 +196,7 @@ def _of_segments(low: np.ndarray, high: np.ndarray) -> np.ndarray:
 
 
 def _rows(values: np.ndarray) -> np.ndarray:
-    return values.reshape(len(values), -1)
+    return values.reshape(len(values), int(np.prod(values.shape[1:])))
 
 
 def _with_end(values: np.ndarray, end: np.ndarray) -> np.ndarray:

@@ -194,6 +194,8 @@ class TrajectoryJob:
                 probes=target.train.inputs[:1],  # outputs are measured afterwards, from the weights
                 record=Recording(records=recipe.records, checkpoints=recipe.records, pack=PACK),
             )
+        cost = trained.cost
+        assert cost is not None
         for position, cell in enumerate(self.cells):
             if store.has("cells", cell):
                 continue
@@ -203,9 +205,9 @@ class TrajectoryJob:
                 network=network.name,
                 status=trained.statuses[position].value,
                 last_step=int(trained.last_step[position]),
-                gradients=int(trained.cost.gradients[position]),
-                forwards=int(trained.cost.forwards[position]),
-                examples=int(trained.cost.examples[position]),
+                gradients=int(cost.gradients[position]),
+                forwards=int(cost.forwards[position]),
+                examples=int(cost.examples[position]),
             )
             header = {
                 **self.labels,

@@ -50,8 +50,8 @@ class Volume(Result):
             ``renewal`` and ``decorrelation`` (the least share of decorrelation of parameters and of the loss by the
             moves after a level), ``restored`` (nats by which the moves alone raised the masses on the way: noise around
             0, unless too few particles had stood for much), ``restored_sd`` (of that noise), ``ancestors`` (how many
-            first particles have descendants at the end, in the worst replica), ``replica_sd``, ``independent_sd`` (what it
-            would be with independent particles) and ``lowest_excess``; for rays ``rays``, ``effective_rays`` and
+            first particles have descendants at the end, in the worst replica), ``replica_sd``, ``independent_sd`` (what
+            it would be with independent particles) and ``lowest_excess``; for rays ``rays``, ``effective_rays`` and
             ``radii``.
     """
 
