@@ -204,7 +204,7 @@ def test_list(ran, folder):
         sentences = list(found[kind].values())
         assert len(set(sentences)) == len(sentences)
         assert all(sentence.endswith(".") and "partial(" not in sentence for sentence in sentences), sentences
-    assert found["explorers"]["hmc"] == "Hamiltonian Monte Carlo, the reference sampler."
+    assert found["explorers"]["hmc"].startswith("Hamiltonian trajectories with a Metropolis test")
     cells = json.loads(allroads("list", ran[1]["directory"], "--json", cwd=folder).stdout)
     assert [(cell["seed"], cell["status"]) for cell in cells] == [(0, "ok"), (1, "ok")]
     assert allroads("list", ran[1]["directory"], cwd=folder).stdout.splitlines()[-1] == "2 cells"

@@ -243,7 +243,7 @@ def test_bad_input_is_named():
         align(network, a, b, inputs, method="weihgts")
     with pytest.raises(UnknownNameError, match="alignment method"):
         barrier_of(network, a, b, "mse", inputs, np.zeros((40, 3)), align="magic")
-    with pytest.raises(InputError, match="restarts must be 0 or more"):
+    with pytest.raises(InputError, match="restarts: expected a whole number of 0 or more"):
         align(network, a, b, inputs, restarts=-1)
     broken = jax.tree.map(lambda x: x.at[0].set(jnp.inf), b)
     with pytest.raises(InputError, match="NaN or infinite"):

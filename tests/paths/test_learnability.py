@@ -53,7 +53,7 @@ def test_every_row_has_all_that_was_promised(found):
     assert bit.baselines["kernel alignment"] > parity.baselines["kernel alignment"]
     assert bit.baselines["yᵀK⁻¹y"] < parity.baselines["yᵀK⁻¹y"]
     assert flat.status == ForecastStatus.NOTHING_TO_LEARN and flat.order == 3 and np.isnan(flat.probability)
-    assert "constant" in flat.status.meaning and "labels" in flat.status.remedy
+    assert "constant" in flat.status.meaning and "Leave the target out" in flat.status.remedy
     assert flat.baselines["hitting time"].status == ForecastStatus.NOTHING_TO_LEARN
     assert "nothing to learn" in str(found) and found.table()[2]["steps"] is None
 
