@@ -128,7 +128,7 @@ def reported(loop, tmp_path_factory):
     out = tmp_path_factory.mktemp("reported") / "run"
     words = ["report-runs", "mine", "--network", loop.network, "--data", "quadrants.npz", "--loss", "cross_entropy"]
     more = ["--out", str(out), "--engine", "pool:2", "--json", "--set", "measures.forecasts=true"]
-    llc = ["--set", "measures.llc.checkpoints=2"]
+    llc = ["--set", "measures.llc.checkpoints=1"]
     done = subprocess.run([ALLROADS, *words, *more, *llc], capture_output=True, text=True, cwd=loop.folder, check=False)
     assert done.returncode == 0, done.stderr
     return types.SimpleNamespace(out=out, said=json.loads(done.stdout), tables=tables(out))
@@ -170,7 +170,7 @@ def test_every_measure_and_the_report_are_there(reported):
     }
     for column in ("directness_status", "turning_status", "certified_status"):
         assert set(runs[column]) == {"ok"}
-    assert found["pairs"].height == 1 and found["llc"].height == 4
+    assert found["pairs"].height == 1 and found["llc"].height == 2
     assert set(found["embedding"]["run"].drop_nulls()) == set(runs["run"])
     texts = [finding["text"] for finding in reported.said["findings"]]
     assert texts[0].startswith("All 2 runs fitted the training examples of quadrants")
