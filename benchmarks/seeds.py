@@ -22,6 +22,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "seeds.json"
+EVERY = 60.0
+"""Seconds between two writings of the results."""
 
 
 class Tally:
@@ -29,6 +31,7 @@ class Tally:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        self.written = time.time()
         self.spent: dict[str, float] = defaultdict(float)
         self.ran: dict[str, set[int]] = defaultdict(set)
         self.failed: dict[str, set[int]] = defaultdict(set)
@@ -52,6 +55,28 @@ class Tally:
             self.ran[test].add(seed)
             self.failed[test].add(seed)
 
+    def pytest_runtest_logfinish(self) -> None:
+        if time.time() > self.written + EVERY:
+            write(self)
+
+    def pytest_sessionfinish(self) -> None:
+        write(self)
+
+
+def write(tally: Tally) -> dict:
+    """Merge what ran into the results, so that a run that is killed leaves its rows; the table of this level."""
+    known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+    table = known.setdefault(instruction_set(), {"commands": [], "tests": {}})
+    command = shlex.join(["python", "benchmarks/seeds.py", *sys.argv[1:]])
+    table["commands"] = [*(old for old in table["commands"] if old != command), command]
+    for test, seeds in tally.ran.items():
+        failed = tally.failed[test]
+        table["tests"][test] = {"passed": len(seeds - failed), "of": len(seeds), "failed": sorted(failed)}
+    table["tests"] = dict(sorted(table["tests"].items()))
+    RESULTS.write_text(json.dumps(known, indent=1) + "\n", "utf-8")
+    tally.written = time.time()
+    return table
+
 
 def named(item: pytest.Item) -> tuple[str, int]:
     """A test without its seed, and the seed."""
@@ -72,7 +97,7 @@ def instruction_set() -> str:
 
 
 def main() -> None:
-    """Run, merge, write and print."""
+    """Run, write and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=200, help="at most, per test (default 200)")
     parser.add_argument("--seconds", type=float, default=20.0, help="after which a test starts no further seed")
@@ -82,15 +107,7 @@ def main() -> None:
     os.chdir(ROOT)
     options = ["-q", "-rN", "--tb=line", "-p", "no:cacheprovider", "-m", "draws", "--seeds", str(asked.seeds)]
     pytest.main([*options, *asked.paths], plugins=[tally])
-    known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
-    table = known.setdefault(level, {"commands": [], "tests": {}})
-    command = shlex.join(["python", "benchmarks/seeds.py", *sys.argv[1:]])
-    table["commands"] = [*(old for old in table["commands"] if old != command), command]
-    for test, seeds in tally.ran.items():
-        failed = tally.failed[test]
-        table["tests"][test] = {"passed": len(seeds - failed), "of": len(seeds), "failed": sorted(failed)}
-    table["tests"] = dict(sorted(table["tests"].items()))
-    RESULTS.write_text(json.dumps(known, indent=1) + "\n", "utf-8")
+    table = write(tally)
     for test, row in table["tests"].items():
         print(f"{row['passed']:4d} of {row['of']:4d}  {test}" + (f"  failed: {row['failed']}" if row["failed"] else ""))
     passed, runs = (sum(row[key] for row in table["tests"].values()) for key in ("passed", "of"))

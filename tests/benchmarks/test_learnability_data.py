@@ -162,6 +162,7 @@ EARLY = 80
 """Step up to which a difference of rounding in every step has hardly grown."""
 
 
+@pytest.mark.slow
 @pytest.mark.stored
 @pytest.mark.parametrize("explorer", ["sgd", "adam", "muon"])
 def test_a_pack_run_again_gives_its_rows(runs, explorer, tmp_path):
@@ -199,6 +200,7 @@ def test_a_pack_run_again_gives_its_rows(runs, explorer, tmp_path):
     assert spearmanr(*taken).statistic > 0.95
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(loader, tmp_path, monkeypatch, capsys):
     from learnability import run
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from allroads import InputError, Network, road
+from allroads import InputError, Network, Problem, road
 from allroads.inspection.connect import ConnectRequest, open_ends
 from allroads.inspection.destination import check_destination
 from allroads.inspection.request import Request
@@ -34,10 +34,10 @@ def test_inspect_looks_at_names_and_files_first(here, changed, said):
     ("changed", "said"),
     [
         ({"loss": "mes"}, "unknown loss 'mes'"),
-        ({"options": {"method": "neo"}}, "unknown method 'neo': did you mean 'neb'"),
+        ({"options": {"method": "neo"}}, "unknown connecting method 'neo': did you mean 'neb'"),
         ({"options": {"method": "star"}}, "needs a population"),
         ({"options": {"align": "wieghts"}}, "unknown align 'wieghts': did you mean 'weights'"),
-        ({"options": {"chart": "spere"}}, "unknown chart 'spere': did you mean 'sphere'"),
+        ({"options": {"method": "geodesic", "chart": "spere"}}, "unknown chart 'spere': did you mean 'sphere'"),
         ({"a": "none.safetensors"}, "none.safetensors cannot be read"),
         ({"b": "none.safetensors"}, "none.safetensors cannot be read"),
         ({"data": "none.npz"}, "none.npz: there is no such file"),
@@ -67,11 +67,11 @@ def test_a_road_is_refused_before_its_network_is_computed():
         return x @ w
 
     network = Network(lambda key: jnp.zeros((2, 3)), apply)
-    inputs, w = jnp.ones((4, 2)), jnp.zeros((2, 3))
+    problem, w = Problem(network, "mse", jnp.ones((4, 2)), jnp.zeros((4, 3))), jnp.zeros((2, 3))
     with pytest.raises(InputError, match=r"target has shape \(4,\), like class labels"):
-        road(network, w, inputs, np.array([0, 1, 2, 0]))
+        road(problem, w, np.array([0, 1, 2, 0]))
     with pytest.raises(InputError, match="not of one architecture"):
-        road(network, w, inputs, target_params=jnp.zeros((3, 3)))
+        road(problem, w, target_params=jnp.zeros((3, 3)))
     assert computed == []
 
 

@@ -69,6 +69,7 @@ def test_each_gate_counts_as_a_matrix_of_its_own(seed):
 
 
 def test_no_two_matrices_share_their_draws(seed):
+    """Two matrices of eight times eight would share 64; of 2²³ floats, a thousand drawn ones share .06 by chance."""
     networks = (
         mlp((8,), 8, widths=(8, 8)),
         recurrent((3, 8), 8, cell="gru", width=8, layers=2),
@@ -78,7 +79,7 @@ def test_no_two_matrices_share_their_draws(seed):
         leaves = jax.tree.leaves(network.init(jax.random.key(seed)))
         entries = np.concatenate([np.asarray(leaf).ravel() for leaf in leaves])
         entries = entries[(entries != 0) & (entries != 1)]
-        assert np.unique(entries).size > 0.999 * entries.size
+        assert entries.size - np.unique(entries).size <= 4
 
 
 @pytest.mark.parametrize("option", [{"scale": -1.0}, {"bias_scale": float("nan")}, {"scale": "big"}])

@@ -275,13 +275,14 @@ def test_learnabilities_sum_to_the_number_of_examples():
 
 
 def test_eigenlearning_predicts_kernel_regression(seed):
+    """The theory, of many examples, says a tenth less than 40 give; 2,000 draws tell their mean to 1.1 %."""
     bits, rng = cube(7), np.random.default_rng(seed)
     kernel = np.exp(bits @ bits.T / 7)
     values, vectors = np.linalg.eigh(kernel / 128)
     y = bits[:, :2].prod(axis=1) + bits[:, 3]
     predicted = eigenlearning(np.maximum(values, 0), vectors.T @ y / math.sqrt(128), 40)
     errors = []
-    for _ in range(300):
+    for _ in range(2000):
         chosen = rng.choice(128, 40, replace=False)
         rows = kernel[np.ix_(chosen, chosen)] + 1e-9 * np.eye(40)
         errors.append(((kernel[:, chosen] @ np.linalg.solve(rows, y[chosen]) - y) ** 2).mean())

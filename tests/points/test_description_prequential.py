@@ -120,6 +120,7 @@ def learned(labels, code="mixture", seed=0):
     )
 
 
+@pytest.mark.slow
 def test_a_parity_is_shorter_than_its_labels_shuffled(seed):
     """Margin fixed beforehand: 20 of 128 bits. By the mixture no labels cost much more than the uniform code."""
     parity, shuffled = learned(PARITY, seed=seed), learned(SHUFFLED, seed=seed)

@@ -66,6 +66,7 @@ def test_the_predicted_discretisation_bias_of_langevin_steps_is_what_is_seen(see
     assert found.status == LLCStatus.NOT_EQUILIBRATED
 
 
+@pytest.mark.slow
 def test_a_crossing_of_valleys_against_quadrature(seed):
     """⟨nβ w₀²w₁⁴⟩ by two-dimensional quadrature in log w; chains must enter valleys a hundredth as wide as long."""
     truth, nbeta, gamma = normal_crossings((1, 2), examples=2), 1e8, 30.0

@@ -192,6 +192,7 @@ def test_a_metric_that_stays():
         assert (run.step != step).all()
 
 
+@pytest.mark.slow
 def test_tuning_does_not_raise_the_energy(seed):
     """λ = 12·2/2 along 280 parameters; a metric made of each last round's gradients alone reads 4 % more."""
     rng = np.random.default_rng(seed)

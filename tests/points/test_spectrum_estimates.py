@@ -56,6 +56,7 @@ def test_density_has_mass_one_and_the_moments_of_the_dense_one(pair):
         assert estimate.below(x) == pytest.approx(exact.below(x), abs=0.1)
 
 
+@pytest.mark.slow
 def test_errors_cover_the_truth_as_often_as_they_say(seed):
     """Of 30 seeds, at most two are more than three errors away, at least twelve within one, and none systematically."""
     options = {"matrix": "gauss_newton", "nbeta": 100.0}

@@ -205,6 +205,7 @@ def test_divergence_from_a_coin(seed):
     assert same.value == pytest.approx(found.value, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_functions_of_independent_outputs_have_probability_two_to_the_minus_n(seed):
     network = Network(lambda key: jnp.zeros(8), lambda w, x: (x @ w)[:, None])
     found = function_log_probability(network, np.eye(8), np.array([0, 1, 1, 0, 1, 0, 0, 0]), seed=seed)
@@ -240,6 +241,7 @@ SCALED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("build", "multiplicity", "within"), SCALED, ids=["pair", "triple", "prior", "powers", "flat"])
 def test_exponent_of_shrinking_volumes(build, multiplicity, within, seed):
     truth = build()

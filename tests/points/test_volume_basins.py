@@ -46,6 +46,7 @@ def volume(network, dimension, loss, cutoff, **options):
     return local_volume(network, np.zeros(dimension), loss, ONE, ONE, cutoff=cutoff, **options)
 
 
+@pytest.mark.slow
 def test_rotated_ellipsoid_in_sixty_parameters(seed):
     curvatures = np.logspace(-2, 3, 60)
     exact = log_body(2, 60, 2e-4) - 0.5 * np.log(curvatures).sum()
@@ -56,6 +57,7 @@ def test_rotated_ellipsoid_in_sixty_parameters(seed):
     assert found.stats["levels"] < 25  # the Hessian's shape is where it starts, so little is left to do
 
 
+@pytest.mark.slow
 def test_fourth_powers_where_the_hessian_says_nothing(seed):
     scales = np.logspace(-1, 1, 8)
     network = Network(lambda key: jnp.zeros(8), lambda w, x: x * (jnp.asarray(scales) * w))
@@ -66,6 +68,7 @@ def test_fourth_powers_where_the_hessian_says_nothing(seed):
     assert found.status == VolumeStatus.OK
 
 
+@pytest.mark.slow
 def test_moves_too_few_for_a_long_way_are_not_vouched_for(seed):
     curvatures = np.logspace(-3, 3, 30)
     network = Network(lambda key: jnp.zeros(30), lambda w, x: x * (jnp.sqrt(jnp.asarray(curvatures)) * w))

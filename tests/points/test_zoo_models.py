@@ -239,6 +239,7 @@ def volume_slope(excess, weights, multiplicity):
     return np.polyfit(np.log(EPSILONS), logs, 1, w=np.sqrt(counts))[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("truth", "draw"), VOLUMES, ids=[truth.name for truth, _ in VOLUMES])
 def test_volume_shrinks_with_the_learning_coefficient(truth, draw, seed):
     rng = np.random.default_rng(seed)
