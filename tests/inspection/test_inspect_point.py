@@ -106,7 +106,7 @@ def test_bad_input_is_one_clean_message(line, capsys, monkeypatch, tmp_path):
         ({"--weights": tmp_path / "missing.safetensors"}, "Missing: b."),
         ({"--weights": tmp_path / "turned.safetensors"}, "w has shape (1, 3), expected (3, 1)"),
         ({"--weights": tmp_path / "pickle.pt"}, "is a pickle"),
-        ({"--data": "infinite.npz"}, "loss: it is not finite at the point, first at example 4"),
+        ({"--data": "infinite.npz"}, "labels: NaN or infinite in 1 of 20 examples, the first at index 4"),
         ({"--loss": "msee"}, "unknown loss 'msee': did you mean 'mse'?"),
         ({"--sampler": "hcm"}, "unknown sampler 'hcm': did you mean 'hmc'?"),
         ({"--nbeta": "-1"}, "nbeta: expected a finite number above 0"),

@@ -65,9 +65,9 @@ class Chains:
         UnknownNameError: For a metric or dtype that does not exist.
 
     Example:
-        >>> Chains(count=5)
+        >>> Chains(count=5)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        allroads.errors.InputError: count: expected an even number of chains, as they come in two groups; got 5. ...
+        allroads.errors.InputError: chains: expected an even number, as they come in two groups; got count=5. ...
     """
 
     count: int | None = None
@@ -89,7 +89,7 @@ class Chains:
         check_number("memory", self.memory, 0)
         if self.count is not None and self.count % 2 and self.ladder:
             raise InputError(
-                f"count: expected an even number of chains, as they come in two groups; got {self.count}. Or give "
+                f"chains: expected an even number, as they come in two groups; got count={self.count}. Or give "
                 "ladder=False."
             )
 
