@@ -246,5 +246,5 @@ def test_bad_input_is_named():
     with pytest.raises(InputError, match="restarts: expected a whole number of 0 or more"):
         align(network, a, b, inputs, restarts=-1)
     broken = jax.tree.map(lambda x: x.at[0].set(jnp.inf), b)
-    with pytest.raises(InputError, match="NaN or infinite"):
+    with pytest.raises(InputError, match="NaN or infinity"):
         align(network, a, broken, inputs)

@@ -70,7 +70,8 @@ def listed(names: list[str]) -> str:
 
 def status_meanings(names: set[str]) -> dict[str, dict[str, str]]:
     """Meaning, causes and remedy of each status that the study met."""
-    known = {status.value: status for family in FAMILIES for status in family}
+    whole = [family for family in FAMILIES if names <= {status.value for status in family}]
+    known = {status.value: status for family in whole or FAMILIES for status in family}
     return {
         name: {
             "meaning": RAN if name == "ok" else status.meaning,

@@ -21,7 +21,7 @@ from allroads.points.volume.moves import Particles, compiled_moves, cost, first_
 
 KEPT = 0.5
 """Share of the particles that pass each level."""
-LOOSENED = 0.4
+ANNEALED = 0.4
 """Standard deviation of the log-weights at each loosening of the tether."""
 _INSIDE = 0.9
 """Share of the first draws around the point that must lie inside."""
@@ -222,7 +222,7 @@ def _tethered(
     """A round normal population in the coordinates of the axes, the log of its total mass (Lebesgue), and its tether.
 
     As wide as can be with ``_INSIDE`` of it in the set, and weights under the reference that spread by no more than
-    ``LOOSENED``.
+    ``ANNEALED``.
     """
     normal = jax.random.normal(key, (*count, data[1].size))
 
@@ -230,7 +230,7 @@ def _tethered(
         particles = _population(math.exp(log_size) * normal, height, log_shape, data)
         shapes = np.asarray(particles.log_shapes)
         inside = (np.asarray(particles.heights) <= top) & np.isfinite(shapes)
-        return particles, bool(inside.mean() >= _INSIDE and shapes[inside].std() <= LOOSENED)
+        return particles, bool(inside.mean() >= _INSIDE and shapes[inside].std() <= ANNEALED)
 
     small = next((-n * math.log(2.0) for n in range(_HALVINGS) if of(-n * math.log(2.0))[1]), None)
     if small is None:
@@ -297,11 +297,11 @@ def _squares(particles: Particles) -> np.ndarray:
 def _annealed(squares: np.ndarray, tether: float) -> float:
     """The next tether, from ``½ |offset|²`` of the particles.
 
-    Log-weights spread by ``LOOSENED``, and the tether falls by no more than a quarter. The rule looks at the bulk of
+    Log-weights spread by ``ANNEALED``, and the tether falls by no more than a quarter. The rule looks at the bulk of
     the particles alone: one that looked at their largest weights would stride on where tails happen to be empty, and be
     biased by that.
     """
-    stride = LOOSENED / max(squares.std(), 1e-300)
+    stride = ANNEALED / max(squares.std(), 1e-300)
     return 0.0 if tether < stride / 2 else max(tether - stride, tether / 1.3)
 
 

@@ -12,7 +12,7 @@ import polars as pl
 from allroads.inspection.words import error_parts, number_of
 from allroads.report.charts.figure import Drawing, Figure, Panel, Size
 from allroads.report.palette import INK, RULE
-from allroads.report.point.chains import COLOURS, COOLED, LOOSENED
+from allroads.report.point.chains import COLOURS, LOCALISATION_ANNEALED, TEMPERATURE_ANNEALED
 
 if TYPE_CHECKING:
     from allroads.inspection import Inspection
@@ -30,10 +30,10 @@ def _ladders(found: Inspection) -> Figure:
     nbeta, gamma = number_of(stats["nbeta"]), number_of(stats["localisation"])
     panels = []
     for name, field, axis, note in (
-        (LOOSENED, "localisation", "γ, strong to weak", f"at nβ = {nbeta}"),
-        (COOLED, "nbeta", "nβ, hot to cold", f"at γ = {gamma}"),
+        (LOCALISATION_ANNEALED, "localisation", "γ, strong to weak", f"at nβ = {nbeta}"),
+        (TEMPERATURE_ANNEALED, "nbeta", "nβ, hot to cold", f"at γ = {gamma}"),
     ):
-        levels = stats["localisation_anneal" if name == LOOSENED else "temperature_anneal"]
+        levels = stats["localisation_anneal" if name == LOCALISATION_ANNEALED else "temperature_anneal"]
         rows = [(getattr(level, field), level.mean, NORMAL * level.standard_error, False) for level in levels]
         rows = [row for row in rows if all(math.isfinite(number) for number in row[:3])]
         if not rows or not math.isfinite(found.llc.value):
@@ -43,8 +43,8 @@ def _ladders(found: Inspection) -> Figure:
         table = pl.DataFrame(rows, schema=schema, orient="row").with_columns(
             low=pl.col("mean") - pl.col("half"), high=pl.col("mean") + pl.col("half")
         )
-        draw = partial(draw_ladder, colour=COLOURS[name], title=axis, falling=name == LOOSENED)
-        title = name[0].upper() + name[1:] if name == LOOSENED else name
+        draw = partial(draw_ladder, colour=COLOURS[name], title=axis, falling=name == LOCALISATION_ANNEALED)
+        title = name[0].upper() + name[1:] if name == LOCALISATION_ANNEALED else name
         panels.append(Panel(title, note, (), f"ladder-{field}", table, draw, height=230))
     if not panels:
         return Figure(
