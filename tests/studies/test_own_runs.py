@@ -128,7 +128,7 @@ def reported(loop, tmp_path_factory):
     out = tmp_path_factory.mktemp("reported") / "run"
     words = ["report-runs", "mine", "--network", loop.network, "--data", "quadrants.npz", "--loss", "cross_entropy"]
     more = ["--out", str(out), "--engine", "pool:2", "--json", "--set", "measures.forecasts=true"]
-    llc = ["--set", "measures.llc.checkpoints=1"]
+    llc = ["--set", "measures.llc.checkpoints=2"]
     done = subprocess.run([ALLROADS, *words, *more, *llc], capture_output=True, text=True, cwd=loop.folder, check=False)
     assert done.returncode == 0, done.stderr
     return types.SimpleNamespace(out=out, said=json.loads(done.stdout), tables=tables(out))
