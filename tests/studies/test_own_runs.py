@@ -170,7 +170,7 @@ def test_every_measure_and_the_report_are_there(reported):
     }
     for column in ("directness_status", "turning_status", "certified_status"):
         assert set(runs[column]) == {"ok"}
-    assert found["pairs"].height == 1 and found["llc"].height == 2
+    assert found["pairs"].height == 1 and found["llc"].height == 4  # two checkpoints of each of two runs
     assert set(found["embedding"]["run"].drop_nulls()) == set(runs["run"])
     texts = [finding["text"] for finding in reported.said["findings"]]
     assert texts[0].startswith("All 2 runs fitted the training examples of quadrants")
