@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from allroads import barrier, from_torch, to_torch_state  # noqa: E402
+from allroads import Problem, barrier, from_torch, to_torch_state  # noqa: E402
 from allroads.errors import InputError, NotDeterministicError, UnknownNameError  # noqa: E402
 from allroads.paths.align import align  # noqa: E402
 from allroads.paths.repair import repair  # noqa: E402
@@ -105,8 +105,9 @@ def test_repaired_statistics_are_those_that_pytorch_recomputes(pair):
 def test_channels_move_and_the_barrier_is_repaired(pair):
     modules, network, (a, b) = pair
     labels = np.asarray(network.apply(a, IMAGES)).argmax(1)
-    plain, repaired = (barrier(network, a, b, "mse", IMAGES, jnp.eye(3)[labels], 5, repair=r) for r in (None, "units"))
-    fresh = barrier(network, a, b, "mse", IMAGES, jnp.eye(3)[labels], 5, repair="statistics")
+    problem = Problem(network, "mse", IMAGES, jnp.eye(3)[labels])
+    plain, repaired = (barrier(problem, a, b, points=5, repair=r) for r in (None, "units"))
+    fresh = barrier(problem, a, b, points=5, repair="statistics")
     assert fresh.losses[2] != pytest.approx(plain.losses[2], rel=0.01) and fresh.losses[0] == plain.losses[0]
     assert repaired.losses[2] != pytest.approx(fresh.losses[2], rel=0.01)
     found = symmetries(network, a, IMAGES[:2])
