@@ -62,7 +62,7 @@ def read_safetensors(path: str | Path) -> Arrays:
     if content.startswith(PICKLE_MAGIC) and content[8:9] != b"{":  # a length of 128 begins like a pickle
         raise pickle_error(path)
     try:
-        parts: list[tuple[str, dict[str, Any]]] = safetensors.deserialize(content)  # type: ignore[no-untyped-call]
+        parts: list[tuple[str, dict[str, Any]]] = safetensors.deserialize(content)
         return {name: np.frombuffer(p["data"], DTYPES[p["dtype"]]).reshape(p["shape"]) for name, p in parts}
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise InputError(

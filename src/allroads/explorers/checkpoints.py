@@ -145,8 +145,8 @@ def _is_run(source: Any, template: Params) -> bool:
 def _is_point(value: Any, template: Params) -> bool:
     if isinstance(value, Mapping):
         return bool(value) and all(isinstance(key, str) for key in value)
-    same = bool(jax.tree.structure(value) == jax.tree.structure(template))  # type: ignore[operator]
-    return same or not isinstance(value, list | tuple)
+    structure: Any = jax.tree.structure(value)
+    return structure == jax.tree.structure(template) or not isinstance(value, list | tuple)
 
 
 def _run(name: str, source: Any, steps: Any) -> CheckpointRun:

@@ -89,7 +89,9 @@ def inspect_point(
         allroads.errors.InputError: labels: NaN or infinite in 1 of 2 examples, the first at index 1; ...
     """
     problem = Problem(network, loss, inputs, labels)
-    coefficient = llc(problem, params, seed=seed, **options_from_names(**sampling))
+    options = options_from_names(**sampling)
+    options["seed"] = seed
+    coefficient = llc(problem, params, **options)
     with float64():
         point = problem.point(params)
         gradient = jax.jit(jax.grad(problem.objective.mean))(point, problem.data)

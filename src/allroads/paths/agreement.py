@@ -23,12 +23,14 @@ def answers(outputs: Any, loss: str | PerExampleLoss) -> np.ndarray:
         >>> answers([[0.2, 1.4]], "cross_entropy").tolist(), answers([[0.2, 1.4]], "mse").tolist()
         ([1], [[0, 1]])
     """
-    outputs = np.asarray(outputs)
+    scores: np.ndarray = np.asarray(outputs)
     if loss == "cross_entropy":
-        return outputs.argmax(axis=-1)
-    if loss == "bce":
-        return (outputs > 0).astype(int)
-    return np.rint(outputs).astype(int)
+        said: np.ndarray = scores.argmax(axis=-1)
+    elif loss == "bce":
+        said = (scores > 0).astype(int)
+    else:
+        said = np.rint(scores).astype(int)
+    return said
 
 
 def agreement(a: Any, b: Any, loss: str | PerExampleLoss) -> float:

@@ -171,4 +171,5 @@ def _falling(polygon: np.ndarray, kappas: np.ndarray) -> np.ndarray:
     """Segments that fall by themselves; the angle to the minimiser grows along a segment, so its end decides."""
     segments = np.diff(polygon, axis=0)[:-1]
     moves = np.linalg.norm(segments, axis=1) > 0
-    return moves & (angles(segments, polygon[-1] - polygon[1:-1]) < turning_bound(kappas))
+    falling: np.ndarray = moves & (angles(segments, polygon[-1] - polygon[1:-1]) < turning_bound(kappas))
+    return falling

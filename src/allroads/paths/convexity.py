@@ -192,7 +192,8 @@ def _ratio(low: Any, high: Any) -> Any:
 
 def _of_segments(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """κ on each segment of the path from bounds at its corners, the minimiser's last."""
-    return _ratio(np.minimum(low[:-2], low[1:-1]), np.maximum(high[:-2], high[1:-1]))
+    kappas: np.ndarray = _ratio(np.minimum(low[:-2], low[1:-1]), np.maximum(high[:-2], high[1:-1]))
+    return kappas
 
 
 def _rows(values: np.ndarray) -> np.ndarray:
@@ -204,18 +205,18 @@ def _with_end(values: np.ndarray, end: np.ndarray) -> np.ndarray:
 
 
 def _finite(target: Any) -> np.ndarray:
-    target = np.asarray(target, dtype=np.float64)
-    if not np.isfinite(target).all():
+    minimiser = np.asarray(target, dtype=np.float64)
+    if not np.isfinite(minimiser).all():
         raise InputError("target: it has a NaN or an infinity; expected the finite minimiser of the loss.")
-    return target
+    return minimiser
 
 
 def _like(values: np.ndarray, target: Any) -> np.ndarray:
     """A target with one number an output; ``[N]`` stands for ``[N, 1]``."""
-    target, shape = _finite(target), values.shape[1:]
-    if [n for n in target.shape if n != 1] != [n for n in shape if n != 1]:
-        raise InputError(f"target: expected one number an output, shape {shape}; got {target.shape}.")
-    return target.reshape(shape)
+    minimiser, shape = _finite(target), values.shape[1:]
+    if [n for n in minimiser.shape if n != 1] != [n for n in shape if n != 1]:
+        raise InputError(f"target: expected one number an output, shape {shape}; got {minimiser.shape}.")
+    return minimiser.reshape(shape)
 
 
 def _in_unit_interval(target: np.ndarray) -> np.ndarray:
@@ -226,22 +227,24 @@ def _in_unit_interval(target: np.ndarray) -> np.ndarray:
 
 def class_probabilities(values: np.ndarray, target: Any) -> np.ndarray:
     """Labels as probabilities ``[N, …, C]``: classes one-hot, probabilities as they are once they are checked."""
-    target = _finite(target)
+    labels = _finite(target)
     classes = max(2, values.shape[-1])
-    if target.shape == values.shape[1:-1]:
-        if (target != np.rint(target)).any() or target.min() < 0 or target.max() >= classes:
+    if labels.shape == values.shape[1:-1]:
+        if (labels != np.rint(labels)).any() or labels.min() < 0 or labels.max() >= classes:
             raise InputError(f"target: expected integer classes 0 … {classes - 1} for outputs {values.shape[1:]}.")
-        return np.eye(classes)[target.astype(int)]
-    if target.shape != (*values.shape[1:-1], classes):
+        hot: np.ndarray = np.eye(classes)[labels.astype(int)]
+        return hot
+    if labels.shape != (*values.shape[1:-1], classes):
         raise InputError(
             f"target: expected classes of shape {values.shape[1:-1]} or probabilities of shape "
-            f"{(*values.shape[1:-1], classes)}; got {target.shape}."
+            f"{(*values.shape[1:-1], classes)}; got {labels.shape}."
         )
-    sums = target.sum(axis=-1)
-    if target.min() < 0 or np.abs(sums - 1).max() > 1e-6:
+    sums = labels.sum(axis=-1)
+    if labels.min() < 0 or np.abs(sums - 1).max() > 1e-6:
         worst = float(sums.reshape(-1)[np.abs(sums - 1).argmax()])
         raise InputError(
-            f"target: probabilities must be ≥ 0 and sum to one over the last axis; least {target.min():.3g}, a sum "
+            f"target: probabilities must be ≥ 0 and sum to one over the last axis; least {labels.min():.3g}, a sum "
             f"{worst:.6g}. Normalise them, or give classes."
         )
-    return target / sums[..., None]
+    probabilities: np.ndarray = labels / sums[..., None]
+    return probabilities

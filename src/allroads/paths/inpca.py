@@ -69,7 +69,8 @@ def bhattacharyya(p: Any, q: Any) -> np.ndarray:
     with np.errstate(divide="ignore"):
         for n in range(p.shape[1]):
             total -= np.log(p[:, n] @ q[:, n].T)
-    return np.clip(np.nan_to_num(total / p.shape[1], posinf=100.0), 0.0, 100.0)
+    distances: np.ndarray = np.clip(np.nan_to_num(total / p.shape[1], posinf=100.0), 0.0, 100.0)
+    return distances
 
 
 def inpca(distances: Any, dimensions: int = 3) -> Embedding:

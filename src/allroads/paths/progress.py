@@ -39,12 +39,14 @@ def geodesic(start: Any, end: Any, ts: Any) -> np.ndarray:
     # sin(tφ) / sin φ, which is t where φ is 0.
     sine = np.where(phi > 0, np.sin(phi), 1.0)
     shares = [np.where(phi > 0, np.sin(u * phi) / sine, u) for u in (1 - t, t)]
-    return shares[0] * s + shares[1] * e
+    between: np.ndarray = shares[0] * s + shares[1] * e
+    return between
 
 
 def sphere_angles(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Angles between unit vectors along the last axis."""
-    return 2 * np.arctan2(np.linalg.norm(a - b, axis=-1), np.linalg.norm(a + b, axis=-1))
+    angles: np.ndarray = 2 * np.arctan2(np.linalg.norm(a - b, axis=-1), np.linalg.norm(a + b, axis=-1))
+    return angles
 
 
 def geodesic_progress(values: Any, target: Any, start: Any = None) -> np.ndarray:
@@ -87,7 +89,8 @@ def geodesic_progress(values: Any, target: Any, start: Any = None) -> np.ndarray
 
     def apart(ts: np.ndarray) -> np.ndarray:
         """Sum of angles between each model and its own point of the geodesic."""
-        return sphere_angles(roots, geodesic(origin, truth, ts)).sum(axis=-1)
+        total: np.ndarray = sphere_angles(roots, geodesic(origin, truth, ts)).sum(axis=-1)
+        return total
 
     grid = np.linspace(0.0, 1.0, 65)
     distances = np.stack([sphere_angles(roots, point).sum(axis=-1) for point in geodesic(origin, truth, grid)])
@@ -99,4 +102,5 @@ def geodesic_progress(values: Any, target: Any, start: Any = None) -> np.ndarray
         low, high = np.where(down, low, left), np.where(down, right, high)
     middle = (low + high) / 2
     ends = np.stack([low, middle, high])
-    return ends[np.stack([apart(t) for t in ends]).argmin(axis=0), np.arange(len(roots))]
+    nearest: np.ndarray = ends[np.stack([apart(t) for t in ends]).argmin(axis=0), np.arange(len(roots))]
+    return nearest

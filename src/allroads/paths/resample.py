@@ -19,13 +19,13 @@ def checked_values(values: Any) -> np.ndarray:
     Raises:
         InputError: If ``values`` has no path axis or is not finite.
     """
-    values = np.asarray(values, dtype=np.float64)
-    if values.ndim < 2 or values.size == 0:
-        raise InputError(f"values: expected the image of a path, [T, N, C] (or [T, D]); got shape {values.shape}.")
-    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    path = np.asarray(values, dtype=np.float64)
+    if path.ndim < 2 or path.size == 0:
+        raise InputError(f"values: expected the image of a path, [T, N, C] (or [T, D]); got shape {path.shape}.")
+    finite = np.isfinite(path).reshape(len(path), -1).all(axis=1)
     if not finite.all():
         raise InputError(f"values: the path is not finite from step {int(np.argmin(finite))} on; cut it off before.")
-    return values
+    return path
 
 
 def image(values: Any, chart: str) -> np.ndarray:
@@ -34,15 +34,16 @@ def image(values: Any, chart: str) -> np.ndarray:
     Raises:
         InputError: If ``values`` has no path axis or is not finite.
     """
-    values = checked_values(values)
+    path = checked_values(values)
     if chart != "outputs":
-        values = np.asarray(to_chart(values, chart), dtype=np.float64)
-    return values.reshape(len(values), -1)
+        path = np.asarray(to_chart(path, chart), dtype=np.float64)
+    return path.reshape(len(path), -1)
 
 
 def segment_lengths(polygon: np.ndarray) -> np.ndarray:
     """Lengths of the segments of a polygon ``[T, D]``, ``[T−1]``."""
-    return np.linalg.norm(np.diff(polygon, axis=0), axis=1)
+    lengths: np.ndarray = np.linalg.norm(np.diff(polygon, axis=0), axis=1)
+    return lengths
 
 
 def resample(polygon: np.ndarray, points: int) -> np.ndarray:
@@ -71,4 +72,5 @@ def resample(polygon: np.ndarray, points: int) -> np.ndarray:
     left = right - 1
     span = arc[right] - arc[left]
     share = np.divide(wanted - arc[left], span, out=np.zeros(points), where=span > 0)[:, None]
-    return polygon[left] * (1 - share) + polygon[right] * share
+    resampled: np.ndarray = polygon[left] * (1 - share) + polygon[right] * share
+    return resampled

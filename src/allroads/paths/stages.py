@@ -166,7 +166,8 @@ def _in_its_span(polygon: np.ndarray) -> np.ndarray:
     """The polygon in coordinates of its own span, ``[T, min(T, D)]``: the same lengths and angles, fewer numbers."""
     if polygon.shape[1] <= len(polygon):
         return polygon
-    return np.linalg.qr((polygon - polygon[0]).T, mode="r").T
+    triangle = np.asarray(np.linalg.qr((polygon - polygon[0]).T, mode="r"))
+    return triangle.T
 
 
 def _fewest_pieces(polygon: np.ndarray, straight: float) -> np.ndarray:
@@ -205,10 +206,10 @@ def _compared(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
 def _checked_losses(losses: Any, records: int) -> np.ndarray | None:
     if losses is None:
         return None
-    losses = np.asarray(losses, np.float64)
-    if losses.shape != (records,) or not np.isfinite(losses).all():
-        raise InputError(f"losses: expected {records} finite numbers, one a record; got shape {losses.shape}.")
-    return losses
+    checked = np.asarray(losses, np.float64)
+    if checked.shape != (records,) or not np.isfinite(checked).all():
+        raise InputError(f"losses: expected {records} finite numbers, one a record; got shape {checked.shape}.")
+    return checked
 
 
 def _kernel_reader(pfmap: ParameterFunctionMap | None, params: Params | None, records: int) -> Any:

@@ -118,4 +118,5 @@ def _interpolated(progress: np.ndarray, roots: np.ndarray, grid: np.ndarray) -> 
     right = np.clip(np.searchsorted(progress, grid, side="right"), 1, len(progress) - 1)
     share = ((grid - progress[right - 1]) / (progress[right] - progress[right - 1]))[:, None, None]
     between = (1 - share) * roots[right - 1] + share * roots[right]
-    return between / np.linalg.norm(between, axis=-1, keepdims=True)
+    unit: np.ndarray = between / np.linalg.norm(between, axis=-1, keepdims=True)
+    return unit

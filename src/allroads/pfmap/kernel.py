@@ -129,7 +129,7 @@ def kernel_function(network: Network, plan: KernelPlan) -> Any:
         own = {i: leaves[i] for i, mapped in enumerate(jax.tree.leaves(batched)) if mapped}
 
         def one(own: dict[int, Any]) -> Any:
-            return plain(*structure.unflatten([own.get(i, leaf) for i, leaf in enumerate(leaves)]))
+            return plain(*jax.tree.unflatten(structure, [own.get(i, leaf) for i, leaf in enumerate(leaves)]))
 
         side_by_side = max(1, min(members, plan.memory // plan.bytes))
         return jax.lax.map(one, own, batch_size=side_by_side), True
@@ -145,7 +145,8 @@ def _kernel(network: Network, plan: KernelPlan, params: Params, inputs: Any) -> 
         """Rows of one block, ``[block, ...]`` a parameter leaf; rows past the end repeat the last."""
         rows = jnp.minimum(block * plan.block + jnp.arange(plan.block), plan.rows - 1)
         if not plan.apart:
-            return jax.lax.map(lambda row: _row(network, params, inputs, row, ()), rows)
+            made: list[Any] = jax.lax.map(lambda row: _row(network, params, inputs, row, ()), rows)
+            return made
         examples, outputs = jnp.divmod(rows, plan.per_example)
         own = jnp.take(inputs, examples, axis=0)
         return jax.vmap(lambda x, output: _row(network, params, x[None], output, plan.uses))(own, outputs)

@@ -174,7 +174,7 @@ def _floating(params: Params) -> Params:
 
     def checked(path: Any, leaf: Any) -> Any:
         leaf = as_array(leaf) if is_tensor(leaf) else leaf
-        kind = getattr(leaf, "dtype", None) if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
+        kind = leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
         if not jnp.issubdtype(kind, jnp.floating):
             raise InputError(
                 f"params{jax.tree_util.keystr(path)} is {kind}, not a floating-point array, so it has no "
@@ -188,7 +188,8 @@ def _floating(params: Params) -> Params:
 
 def _like(params: Params, tangent: Params, what: str) -> Params:
     """The tangent with the parameters' dtypes; refuses another structure or shape."""
-    expected, given = jax.tree.structure(params), jax.tree.structure(tangent)
+    expected: Any = jax.tree.structure(params)
+    given: Any = jax.tree.structure(tangent)
     if expected != given:
         raise InputError(f"{what} has structure {given}; expected that of the parameters, {expected}.")
 

@@ -220,7 +220,7 @@ class Problem:
         """The shape of the outputs at a point, without computing them."""
         inputs = jax.tree.map(_present, self.inputs)
         try:
-            found = _shapes(self.network.apply, params, inputs)
+            found: jax.ShapeDtypeStruct = _shapes(self.network.apply, params, inputs)
         except InputError:
             raise
         except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:

@@ -44,11 +44,11 @@ def chain_traces(found: LearningCoefficient) -> altair.LayerChart | altair.Facet
     high = float(np.quantile(trace, 0.998))
     y = alt.Y("energy:Q", title="nβ (L − L*)", scale=alt.Scale(domain=[min(0.0, float(trace.min())), high], clamp=True))
     lines = (
-        alt.Chart(alt.Data(values=rows))  # type: ignore[no-untyped-call]
+        alt.Chart(alt.Data(values=rows))
         .mark_line(opacity=0.5, strokeWidth=0.8, color=BLUE)
         .encode(x=alt.X("draw:Q", title="draw"), y=y, detail="chain:N")
     )
-    level = alt.Chart(alt.Data(values=mean))  # type: ignore[no-untyped-call]
+    level = alt.Chart(alt.Data(values=mean))
     band = level.mark_rect(opacity=0.3, color=ORANGE).encode(y="low:Q", y2="high:Q")
     return alt.layer(lines, band, level.mark_rule(color=ORANGE, strokeDash=[4, 3]).encode(y="mean:Q"))
 
@@ -70,7 +70,7 @@ def energy_histogram(found: Samples) -> altair.LayerChart | altair.FacetChart:
         for count, low, high in zip(counts, edges, edges[1:], strict=False)
     ]
     bars = (
-        alt.Chart(alt.Data(values=rows))  # type: ignore[no-untyped-call]
+        alt.Chart(alt.Data(values=rows))
         .mark_rect(color=BLUE, opacity=0.7)
         .encode(
             x=alt.X("from:Q", title="nβ (L − L*)"),
@@ -79,7 +79,7 @@ def energy_histogram(found: Samples) -> altair.LayerChart | altair.FacetChart:
             y2=alt.datum(0),
         )
     )
-    mean = alt.Chart(alt.Data(values=[{"mean": found.value}]))  # type: ignore[no-untyped-call]
+    mean = alt.Chart(alt.Data(values=[{"mean": found.value}]))
     return alt.layer(bars, mean.mark_rule(color=ORANGE, strokeDash=[4, 3]).encode(x="mean:Q"))
 
 
@@ -107,10 +107,10 @@ def llc_along_a_run(curve: LLCCurve) -> altair.LayerChart | altair.FacetChart:
     if not rows:
         raise InputError("LLCCurve: no point has a finite learning coefficient, so there is nothing to draw.")
     x = alt.X("step:Q", title="step", scale=alt.Scale(type="symlog"))
-    base = alt.Chart(alt.Data(values=rows)).encode(x=x)  # type: ignore[no-untyped-call]
+    base = alt.Chart(alt.Data(values=rows)).encode(x=x)
     y = alt.Y("value:Q", title="λ̂")
     fill = alt.condition("datum.sound", alt.value(BLUE), alt.value("white"))
-    stages = alt.Chart(alt.Data(values=[{"step": float(step)} for step in curve.boundary_steps]))  # type: ignore[no-untyped-call]
+    stages = alt.Chart(alt.Data(values=[{"step": float(step)} for step in curve.boundary_steps]))
     return alt.layer(
         stages.mark_rule(color=GREY, strokeDash=[2, 3]).encode(x=x),
         base.mark_rule(color=BLUE).encode(y=alt.Y("low:Q", title="λ̂"), y2="high:Q"),

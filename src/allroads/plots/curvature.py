@@ -27,14 +27,14 @@ def spectrum(found: Spectrum | KernelSpectrum) -> altair.Chart:
     smallest = float(np.abs(nodes[nodes != 0]).min()) if (nodes != 0).any() else 1.0
     floor = max(smallest, 1e-9 * float(np.abs(nodes).max(initial=0.0))) or 1.0
     scale = alt.Scale(type="symlog", constant=floor)
-    base = alt.Chart(alt.Data(values=rows))  # type: ignore[no-untyped-call]
+    base = alt.Chart(alt.Data(values=rows))
     steps = base.mark_line(interpolate="step-after", color=COLOURS[0]).encode(
         x=alt.X("eigenvalue:Q", scale=scale),
         y=alt.Y("share:Q", title="share of the eigenvalues up to here", scale=alt.Scale(domain=[0, 1])),
     )
     tops = [{"eigenvalue": float(value), "share": 1.0} for value in found.eigenvalues]
     marks = (
-        alt.Chart(alt.Data(values=tops))  # type: ignore[no-untyped-call]
+        alt.Chart(alt.Data(values=tops))
         .mark_tick(color=COLOURS[1], thickness=2)
         .encode(x=alt.X("eigenvalue:Q", scale=scale), y="share:Q", tooltip="eigenvalue:Q")
     )

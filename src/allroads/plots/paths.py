@@ -61,7 +61,7 @@ def certificate(found: Certificate) -> altair.Chart:
 
     rows = [{"what": "turning", "radians": found.turning}, {"what": "bound", "radians": found.bound}]
     drawn: altair.Chart = (
-        alt.Chart(alt.Data(values=rows))  # type: ignore[no-untyped-call]
+        alt.Chart(alt.Data(values=rows))
         .mark_bar(color=COLOURS[0])
         .encode(x=alt.X("radians:Q"), y=alt.Y("what:N", title=None, sort=None))
     )
@@ -76,7 +76,7 @@ def embedding(found: Embedding) -> altair.Chart:
     shares = found.explained_stress
     rows = [{"x": float(point[0]), "y": float(point[1]), "point": k} for k, point in enumerate(found.coordinates)]
     drawn: altair.Chart = (
-        alt.Chart(alt.Data(values=rows))  # type: ignore[no-untyped-call]
+        alt.Chart(alt.Data(values=rows))
         .mark_circle(color=COLOURS[0])
         .encode(
             x=alt.X("x:Q", title=f"axis 1 (explains {shares[0]:.0%} of the stress)"),

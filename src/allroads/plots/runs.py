@@ -42,7 +42,7 @@ def learning_curves(run: Trajectory) -> altair.Chart:
     positive = all((curve[np.isfinite(curve)] > 0).all() for curve in present.values())
     colours = alt.Scale(domain=list(present), range=[COLOURS[label] for label in present])
     drawn: altair.Chart = (
-        alt.Chart(alt.Data(values=rows))  # type: ignore[no-untyped-call]
+        alt.Chart(alt.Data(values=rows))
         .mark_line(opacity=0.7, strokeWidth=1)
         .encode(
             x=alt.X("step:Q", scale=alt.Scale(type="log"), title="1 + step"),

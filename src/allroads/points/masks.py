@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -31,11 +30,13 @@ def free_entries(params: Params, mask: Mask, called: str = "mask") -> list[np.nd
         >>> free_entries({"a": np.ones(2), "b": np.ones(1)}, lambda path: "a" in path)
         [array([ True,  True]), array([False])]
     """
+    structure: Any
+    given: Any
     leaves, structure = jax.tree.flatten(params)
     names = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
     if mask is None:
         flags: list[Any] = [True for _ in leaves]
-    elif isinstance(mask, Callable):  # type: ignore[arg-type]  # of typing's making
+    elif callable(mask):
         flags = [mask(name) for name in names]
     else:
         flags, given = jax.tree.flatten(mask)

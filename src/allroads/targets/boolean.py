@@ -196,7 +196,8 @@ def _by_rule(rows: np.ndarray, rule: str, options: dict[str, Any]) -> np.ndarray
     for option in options:
         if option not in known:
             raise InputError(f"the rule {rule!r} has no option {option!r}; it has {', '.join(known)}.")
-    return function(rows, **options)
+    table: np.ndarray = function(rows, **options)
+    return table
 
 
 def _by_monomials(rows: np.ndarray, monomials: Sequence[Sequence[int]], options: dict[str, Any]) -> np.ndarray:
@@ -207,7 +208,9 @@ def _by_monomials(rows: np.ndarray, monomials: Sequence[Sequence[int]], options:
     signs = 1.0 - 2.0 * rows
     last = rows.shape[1] - 1
     columns = [[integer("monomials", v, 0, last) for v in dict.fromkeys(monomial)] for monomial in monomials]
-    return sum(c * signs[:, chosen].prod(axis=1) for c, chosen in zip(coefficients, columns, strict=True))
+    terms = (c * signs[:, chosen].prod(axis=1) for c, chosen in zip(coefficients, columns, strict=True))
+    total: np.ndarray = sum(terms)
+    return total
 
 
 def _none_left(way: str, options: dict[str, Any]) -> None:

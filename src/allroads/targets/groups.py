@@ -34,7 +34,8 @@ def dihedral(n: int) -> np.ndarray:
     """
     turn, mirror = np.arange(2 * n) % n, np.arange(2 * n) // n
     turned = np.where(mirror[:, None] == 1, turn[:, None] - turn, turn[:, None] + turn) % n
-    return turned + n * (mirror[:, None] ^ mirror)
+    table: np.ndarray = turned + n * (mirror[:, None] ^ mirror)
+    return table
 
 
 def symmetric(n: int) -> np.ndarray:

@@ -96,4 +96,5 @@ def _whitened(examples: np.ndarray, train_size: int) -> np.ndarray:
     if train_size < width:
         raise InputError(f"whitening {width} inputs needs at least {width} training examples, got {train_size}.")
     triangle = np.asarray(np.linalg.qr(examples[:train_size], mode="r"))
-    return np.linalg.solve(triangle.T, examples.T).T * np.sqrt(train_size)
+    white: np.ndarray = np.linalg.solve(triangle.T, examples.T).T * np.sqrt(train_size)
+    return white

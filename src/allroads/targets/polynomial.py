@@ -45,11 +45,14 @@ def evaluate_polynomial(text: str, a: np.ndarray, b: np.ndarray, modulus: int) -
         if isinstance(node, ast.BinOp):
             match node.op:
                 case ast.Add():
-                    return (value(node.left) + value(node.right)) % modulus
+                    total: np.ndarray = (value(node.left) + value(node.right)) % modulus
+                    return total
                 case ast.Sub():
-                    return (value(node.left) - value(node.right)) % modulus
+                    difference: np.ndarray = (value(node.left) - value(node.right)) % modulus
+                    return difference
                 case ast.Mult():
-                    return value(node.left) * value(node.right) % modulus
+                    product: np.ndarray = value(node.left) * value(node.right) % modulus
+                    return product
                 case ast.Pow():
                     return _power(value(node.left), _exponent(node.right), modulus)
         raise InputError(f"{what}: {ast.unparse(node)!r} is not allowed; use {_ALLOWED}.")

@@ -31,7 +31,8 @@ def parity(rows: np.ndarray, k: int | None = None, variables: Sequence[int] | No
         >>> parity(all_bits(2)).astype(int).tolist()
         [0, 1, 1, 0]
     """
-    return _chosen(rows, k, variables).sum(axis=1) % 2 == 1
+    table: np.ndarray = _chosen(rows, k, variables).sum(axis=1) % 2 == 1
+    return table
 
 
 def majority(rows: np.ndarray, k: int | None = None, variables: Sequence[int] | None = None) -> np.ndarray:
@@ -44,7 +45,8 @@ def majority(rows: np.ndarray, k: int | None = None, variables: Sequence[int] | 
     chosen = _chosen(rows, k, variables)
     if chosen.shape[1] % 2 == 0:
         raise InputError(f"majority of {chosen.shape[1]} bits has ties; choose an odd number k of bits.")
-    return 2 * chosen.sum(axis=1) > chosen.shape[1]
+    table: np.ndarray = 2 * chosen.sum(axis=1) > chosen.shape[1]
+    return table
 
 
 def conjunction(rows: np.ndarray, k: int | None = None, variables: Sequence[int] | None = None) -> np.ndarray:
@@ -54,7 +56,8 @@ def conjunction(rows: np.ndarray, k: int | None = None, variables: Sequence[int]
         >>> conjunction(all_bits(2)).astype(int).tolist()
         [0, 0, 0, 1]
     """
-    return np.all(_chosen(rows, k, variables), axis=1)
+    table: np.ndarray = np.all(_chosen(rows, k, variables), axis=1)
+    return table
 
 
 def disjunction(rows: np.ndarray, k: int | None = None, variables: Sequence[int] | None = None) -> np.ndarray:
@@ -64,7 +67,8 @@ def disjunction(rows: np.ndarray, k: int | None = None, variables: Sequence[int]
         >>> disjunction(all_bits(2)).astype(int).tolist()
         [0, 1, 1, 1]
     """
-    return np.any(_chosen(rows, k, variables), axis=1)
+    table: np.ndarray = np.any(_chosen(rows, k, variables), axis=1)
+    return table
 
 
 def staircase(rows: np.ndarray, k: int | None = None, variables: Sequence[int] | None = None) -> np.ndarray:
@@ -79,7 +83,8 @@ def staircase(rows: np.ndarray, k: int | None = None, variables: Sequence[int] |
     chosen = _chosen(rows, k, variables)
     if chosen.shape[1] % 2 == 0:
         raise InputError(f"a staircase of {chosen.shape[1]} steps can be 0; choose an odd number k of steps.")
-    return np.cumprod(1 - 2 * chosen.astype(int), axis=1).sum(axis=1) < 0
+    table: np.ndarray = np.cumprod(1 - 2 * chosen.astype(int), axis=1).sum(axis=1) < 0
+    return table
 
 
 def multiplexer(rows: np.ndarray, address: int = 2) -> np.ndarray:
@@ -94,7 +99,8 @@ def multiplexer(rows: np.ndarray, address: int = 2) -> np.ndarray:
     if address + 2**address > bits:
         raise InputError(f"a multiplexer with {address} address bits needs {address + 2**address} bits, got {bits}.")
     selected = rows[:, :address] @ (1 << np.arange(address))
-    return rows[np.arange(len(rows)), address + selected]
+    table: np.ndarray = rows[np.arange(len(rows)), address + selected]
+    return table
 
 
 def linear_threshold(
@@ -117,7 +123,8 @@ def linear_threshold(
     w = numbers("weights", weights).astype(float)
     if w.shape != (bits,):
         raise InputError(f"a linear threshold of {bits} bits needs {bits} weights, got {w.size}.")
-    return rows @ w > (w.sum() / 2 if threshold is None else numbers("threshold", threshold).item())
+    table: np.ndarray = rows @ w > (w.sum() / 2 if threshold is None else numbers("threshold", threshold).item())
+    return table
 
 
 def junta(rows: np.ndarray, k: int = 3, function_seed: int = 0) -> np.ndarray:
@@ -134,9 +141,10 @@ def junta(rows: np.ndarray, k: int = 3, function_seed: int = 0) -> np.ndarray:
     chosen = rows[:, np.sort(rng.choice(bits, size=k, replace=False))]
     index = np.arange(2**k)
     while True:
-        table = rng.permutation(index) % 2 == 1
+        table: np.ndarray = rng.permutation(index) % 2 == 1
         if all((table != table[index ^ (1 << i)]).any() for i in range(k)):
-            return table[chosen @ (1 << np.arange(k))]
+            whole: np.ndarray = table[chosen @ (1 << np.arange(k))]
+            return whole
 
 
 def random(rows: np.ndarray, balanced: bool = True, function_seed: int = 0) -> np.ndarray:
@@ -148,8 +156,11 @@ def random(rows: np.ndarray, balanced: bool = True, function_seed: int = 0) -> n
     """
     rng = generator(function_seed, "random")
     if boolean("balanced", balanced):
-        return rng.permutation(len(rows)) % 2 == 1
-    return rng.integers(2, size=len(rows)) == 1
+        numbered: np.ndarray = rng.permutation(len(rows)) % 2
+    else:
+        numbered = rng.integers(2, size=len(rows))
+    table: np.ndarray = numbered == 1
+    return table
 
 
 def _chosen(rows: np.ndarray, k: int | None, variables: Sequence[int] | None) -> np.ndarray:

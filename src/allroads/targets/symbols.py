@@ -78,7 +78,7 @@ def encode_answer(where: str, symbols: tuple[Any, ...], answer: Any) -> Any:
 
 def symbol_values(tokens: np.ndarray, symbols: tuple[Any, ...]) -> np.ndarray:
     """The symbols themselves, ``[N, T, D]``."""
-    values = np.array(symbols, dtype=np.float64)[tokens]
+    values: np.ndarray = np.array(symbols, dtype=np.float64)[tokens]
     return values[..., None] if tokens.ndim == 2 else values
 
 

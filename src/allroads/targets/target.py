@@ -236,7 +236,8 @@ class Target:
     @property
     def truth(self) -> dict[str, Any]:
         """What is known about the target, JSON-able; a fresh copy each time."""
-        return json.loads(self._truth)
+        known: dict[str, Any] = json.loads(self._truth)
+        return known
 
     def problem(self, network: Network, loss: str | PerExampleLoss | None = None) -> Problem:
         """A network with the training probes and the target's loss, as most functions take it.

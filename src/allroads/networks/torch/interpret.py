@@ -49,7 +49,7 @@ class Interpreter:
 
     def __init__(self, own: torch.dtype, runtime: Any):
         self.own, self.runtime = own, runtime
-        self.largest = float(jnp.finfo(runtime).max)  # type: ignore[no-untyped-call]
+        self.largest = float(jnp.finfo(runtime).max)
 
     def precision(self, dtype: torch.dtype) -> np.dtype:
         """The JAX precision for a PyTorch one in this run."""

@@ -56,10 +56,7 @@ def initialiser(
                 f'that they have now, by from_torch(module, example_inputs, init="{MATCH_MOMENTS}"); or say how to '
                 "draw all weights with from_torch(module, example_inputs, init=lambda key: params)."
             )
-        shapes = {
-            n: jax.ShapeDtypeStruct(tuple(p.shape), jax_dtype(p.dtype))  # type: ignore[no-untyped-call]
-            for n, p in module.named_parameters()
-        }
+        shapes = {n: jax.ShapeDtypeStruct(tuple(p.shape), jax_dtype(p.dtype)) for n, p in module.named_parameters()}
         bits = jax.random.bits(key, (2,), jnp.uint32)
         drawn: dict[str, jax.Array] = jax.pure_callback(draw, shapes, bits, vmap_method="sequential")
         return drawn

@@ -62,7 +62,7 @@ class Connection(Result):
     @property
     def held_out_height(self) -> float | None:
         """The same on the held-out data."""
-        return self.held_out and self.held_out.height
+        return None if self.held_out is None else self.held_out.height
 
     @property
     def error_height(self) -> float | None:
@@ -82,7 +82,7 @@ class Connection(Result):
     @property
     def held_out_losses(self) -> np.ndarray | None:
         """Held-out loss there."""
-        return self.held_out and self.held_out.losses
+        return None if self.held_out is None else self.held_out.losses
 
     @property
     def value(self) -> float:

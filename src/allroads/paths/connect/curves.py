@@ -49,7 +49,8 @@ def joined(ends: Any, free: Any) -> Any:
 
 def chord(ends: np.ndarray, knots: np.ndarray) -> np.ndarray:
     """Points ``[K − 2, P]`` on the straight segment between two ends, at the inner knots."""
-    return ends[0] + knots[1:-1, None].astype(ends.dtype) * (ends[1] - ends[0])
+    inner: np.ndarray = ends[0] + knots[1:-1, None].astype(ends.dtype) * (ends[1] - ends[0])
+    return inner
 
 
 def arc_length(kind: str, control: np.ndarray, knots: np.ndarray, pieces: int = 512) -> float:

@@ -30,6 +30,7 @@ def expected(objective: CurveObjective, free: int) -> Method:
 
     def along(free: np.ndarray, fixed: Fixed) -> np.ndarray:
         ts = np.linspace(0.0, 1.0, CHECKED)
-        return weights(objective.kind, ts, fixed.knots) @ joined(fixed.ends, free)
+        points: np.ndarray = weights(objective.kind, ts, fixed.knots) @ joined(fixed.ends, free)
+        return points
 
     return Method(chord, nothing, jax.grad(mean_loss), unchanged, along, lambda ends: objective.samples)

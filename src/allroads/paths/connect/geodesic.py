@@ -51,6 +51,7 @@ def geodesic(objective: CurveObjective, free: int) -> Method:
 
     def along(free: np.ndarray, fixed: Fixed) -> np.ndarray:
         ts = np.linspace(0.0, 1.0, CHECKED)
-        return weights(objective.kind, ts, fixed.knots) @ joined(fixed.ends, free)
+        points: np.ndarray = weights(objective.kind, ts, fixed.knots) @ joined(fixed.ends, free)
+        return points
 
     return Method(chord, context, jax.grad(energy), unchanged, along, lambda ends: objective.samples + 2)

@@ -43,7 +43,8 @@ def profile(
     def read(ts: np.ndarray) -> list[Readings]:
         shares = np.split(weights(kind, ts, knots).astype(control.dtype), range(CHUNK, len(ts), CHUNK))
         parts = [[readings(objective, share @ control, one) for one in data] for share in shares]
-        return jax.tree.map(lambda *found: np.concatenate(found), *parts)
+        joined: list[Readings] = jax.tree.map(lambda *found: np.concatenate(found), *parts)
+        return joined
 
     coarse = np.unique(np.concatenate([np.linspace(0.0, 1.0, points), knots]))
     first = read(coarse)
@@ -58,7 +59,8 @@ def readings(objective: CurveObjective, places: np.ndarray, data: Examples) -> R
     read = _compiled(objective.objective, objective.layout)
     padded = np.concatenate([places, np.broadcast_to(places[-1:], (-len(places) % CHUNK, places.shape[1]))])
     parts = [read(chunk, data) for chunk in padded.reshape(-1, CHUNK, places.shape[1])]
-    return jax.tree.map(lambda *found: np.concatenate(found).astype(np.float64)[: len(places)], *parts)
+    joined: Readings = jax.tree.map(lambda *found: np.concatenate(found).astype(np.float64)[: len(places)], *parts)
+    return joined
 
 
 def _round_the_top(ts: np.ndarray, losses: np.ndarray) -> np.ndarray:

@@ -52,7 +52,7 @@ class CurveMethod:
 
     name: ClassVar[str]
     kind: ClassVar[str] = POLYGON
-    make: ClassVar[Callable[[CurveObjective, int], Method]]
+    make: ClassVar[staticmethod[[CurveObjective, int], Method]]
     insertions: ClassVar[int] = 0
     chart: ClassVar[str] = "outputs"
 

@@ -116,7 +116,8 @@ def _peaks(
     """Highest loss along every curve, ``[M]``."""
     places = [method.along(own, Fixed(pair, knots, ())) for own, pair in zip(free, ends, strict=True)]
     losses, _ = readings(objective, np.concatenate(places).astype(ends.dtype), data)
-    return losses.reshape(len(ends), -1).max(axis=1)
+    highest: np.ndarray = losses.reshape(len(ends), -1).max(axis=1)
+    return highest
 
 
 def _grown(

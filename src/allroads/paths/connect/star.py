@@ -19,7 +19,8 @@ def star(objective: CurveObjective, free: int) -> Method:
     """
 
     def middle(ends: np.ndarray, knots: np.ndarray) -> np.ndarray:
-        return ends.mean(axis=0, keepdims=True)
+        mean: np.ndarray = ends.mean(axis=0, keepdims=True)
+        return mean
 
     def arms(centre: Any, fixed: Fixed, ts: Any) -> Any:
         return fixed.ends[:, None] + ts[:, None] * (centre - fixed.ends)[:, None]
@@ -31,6 +32,7 @@ def star(objective: CurveObjective, free: int) -> Method:
 
     def along(free: np.ndarray, fixed: Fixed) -> np.ndarray:
         ts = np.linspace(0.0, 1.0, (CHECKED + 1) // 2)
-        return arms(free[0], fixed, ts).reshape(-1, free.shape[-1])
+        points: np.ndarray = arms(free[0], fixed, ts).reshape(-1, free.shape[-1])
+        return points
 
     return Method(middle, nothing, jax.grad(mean_loss), unchanged, along, lambda ends: objective.samples * ends)

@@ -91,7 +91,7 @@ class Learnability:
 
 
 def _plain(row: Forecast) -> dict[str, Any]:
-    def number(value: float) -> float | None:
+    def number(value: float | Measurement) -> float | None:
         return float(value) if abs(value) < float("inf") else None
 
     return {

@@ -95,10 +95,11 @@ def _named(targets: Any) -> tuple[tuple[str, ...], list[Any], list[Target | None
 
 
 def _shared(names: tuple[str, ...], own: list[Target | None]) -> Any:
-    if any(target is None for target in own):
+    known = [target for target in own if target is not None]
+    if len(known) < len(own):
         plain = next(name for name, target in zip(names, own, strict=True) if target is None)
         raise InputError(f"target {plain!r} is given by its labels alone, so inputs are needed; give inputs [N, …].")
-    return own[0].train.inputs  # type: ignore[union-attr]
+    return known[0].train.inputs
 
 
 def _checked(name: str, given: Any, count: int, which: str) -> NDArray[Any]:
@@ -138,10 +139,11 @@ def _constant_loss(labels: NDArray[Any], loss: str | PerExampleLoss, outputs: An
 def _everything(
     names: tuple[str, ...], inputs: NDArray[Any], labels: NDArray[Any], own: list[Target | None], held_out: Any
 ) -> tuple[Any, NDArray[Any]]:
-    if held_out is None and all(target is not None and target.held_out is not None for target in own):
-        first = own[0].held_out.inputs  # type: ignore[union-attr]
-        if all(np.array_equal(target.held_out.inputs, first) for target in own):  # type: ignore[union-attr]
-            held_out = (first, [target.held_out.labels for target in own])  # type: ignore[union-attr]
+    probes = [target.held_out for target in own if target is not None and target.held_out is not None]
+    if held_out is None and len(probes) == len(own):
+        first = probes[0].inputs
+        if all(np.array_equal(one.inputs, first) for one in probes):
+            held_out = (first, [one.labels for one in probes])
     if held_out is None:
         return inputs, labels
     more, answers = np.asarray(held_out[0]), held_out[1]

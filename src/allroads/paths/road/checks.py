@@ -75,7 +75,8 @@ def read_path(path: Params) -> int:
             f"path: expected leaves [K, …], one point a checkpoint and K ≥ 2; got first axes {sorted(lengths)}. "
             "Give one member's checkpoints, as Trajectory.member(i)['params']."
         )
-    return min(lengths)[0]
+    points: int = min(lengths)[0]
+    return points
 
 
 def check_memory(params: Params, values: Any, records: int, memory: int) -> None:

@@ -175,4 +175,5 @@ def _outcome(lifter: Lifter, lifted_path: LiftedPath, chord: float, tolerance: f
 def _gains(chord: float, lifted_path: LiftedPath) -> np.ndarray:
     """``‖ż‖ / ‖θ̇‖`` at every kept point, 0 where nothing moves."""
     speeds = lifted_path.column("speed")
-    return np.divide(chord, speeds, out=np.zeros_like(speeds), where=speeds > 0)
+    gains: np.ndarray = np.divide(chord, speeds, out=np.zeros_like(speeds), where=speeds > 0)
+    return gains

@@ -213,7 +213,7 @@ def _compiled(network: Network) -> _Compiled:
         v = jax.lax.fori_loop(0, _POWER_STEPS, step, first)
         return jnp.linalg.norm(push(back(v)))
 
-    return _Compiled(*map(jax.jit, (network.apply, forward, pull, solve, largest)))
+    return _Compiled(*(jax.jit(function) for function in (network.apply, forward, pull, solve, largest)))
 
 
 @jax.jit

@@ -46,7 +46,8 @@ def circuit_sizes(bits: int) -> np.ndarray:
                 _lower(size, classes[_joined(added, node[which])], gates + 1)
             break
         sets = _distinct(np.concatenate([sets[which], added[:, None]], axis=1), bits)
-    return size[classes]
+    by_table: np.ndarray = size[classes]
+    return by_table
 
 
 def _joined(g: np.ndarray, h: np.ndarray) -> np.ndarray:

@@ -64,4 +64,5 @@ def formula_lengths(bits: int, basis: str) -> np.ndarray:
                     found[classes[g ^ partners]] = True
         length[found & (length < 0)] = new
         by_length.append(codes[length[classes] == new])
-    return length[classes]
+    by_table: np.ndarray = length[classes]
+    return by_table

@@ -71,4 +71,5 @@ def first_bit_most_significant(table: np.ndarray) -> np.ndarray:
     """
     bits = len(table).bit_length() - 1
     positions = np.arange(len(table))
-    return np.asarray(table)[sum((positions >> (bits - 1 - i) & 1) << i for i in range(bits))]
+    reordered: np.ndarray = np.asarray(table)[sum((positions >> (bits - 1 - i) & 1) << i for i in range(bits))]
+    return reordered

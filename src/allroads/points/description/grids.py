@@ -90,7 +90,7 @@ def _balancing(squares: np.ndarray) -> np.ndarray:
         before, columns = columns, np.where(used, logarithms - rows[:, None], 0).sum(axis=0) / counts[1]
         if np.abs(columns - before).max(initial=0.0) < _BALANCED:
             break
-    unit = np.exp(rows[:, None] + columns)
+    unit: np.ndarray = np.exp(rows[:, None] + columns)
     for _ in range(_IMPROVED):
         unit = unit * _mean(squares / unit, used, 1)
         unit = unit * _mean(squares / unit, used, 0)

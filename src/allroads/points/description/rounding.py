@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -81,7 +82,7 @@ def spread(values: list[float]) -> float | None:
     return float(np.sqrt(np.mean(np.square(np.subtract(values[1:], values[0]))))) if len(values) > 1 else None
 
 
-def _pairs(point: Point, grids: list[Grid]) -> zip:
+def _pairs(point: Point, grids: list[Grid]) -> Iterator[tuple[Any, Grid]]:
     return zip(point.leaves, grids, strict=True)
 
 

@@ -72,8 +72,10 @@ class Quadrature:
         above, below = [], []
         for a, b in zip(self.diagonals, self.off_diagonals, strict=True):
             above.append(_integral(function, *gauss_rule(a, b[:-1])))
-            ends = lower is None or b[-1] == 0.0
-            below.append(above[-1] if ends else _integral(function, *_radau(a, b, lower)))
+            if lower is None or b[-1] == 0.0:
+                below.append(above[-1])
+            else:
+                below.append(_integral(function, *_radau(a, b, lower)))
         middle = self.rest * (np.array(above) + np.array(below)) / 2
         gap = self.rest * abs(float(np.mean(above) - np.mean(below))) / 2
         return exact + float(middle.mean()), float(middle.std(ddof=1) / np.sqrt(len(middle))), gap
@@ -123,7 +125,8 @@ def _tridiagonals(apply: Any, steps: int, together: int, known: Any, keys: Any, 
         diagonal, off_diagonal = found.J_small
         return diagonal, jnp.append(off_diagonal, jnp.linalg.norm(found.residual))
 
-    return jax.lax.map(one, keys, batch_size=together)
+    rules: tuple[Any, Any] = jax.lax.map(one, keys, batch_size=together)
+    return rules
 
 
 def _ended(diagonal: np.ndarray, off_diagonal: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:

@@ -32,7 +32,8 @@ class Density:
             0.75
         """
         mass = np.append(0.0, np.cumsum(self.weights))
-        return mass[np.searchsorted(self.nodes, x, side="right")]
+        share: np.ndarray = mass[np.searchsorted(self.nodes, x, side="right")]
+        return share
 
 
 @dataclass(frozen=True, eq=False, repr=False)

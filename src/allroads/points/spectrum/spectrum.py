@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -105,7 +106,7 @@ def spectrum(
     operator = loss_matrix(problem, params, matrix, mask, held=held, memory=options.memory)
 
     value = mean_loss(problem, operator)
-    usual = {"loss": value, "shift": shift, "matrix": matrix, "method": method}
+    usual: dict[str, Any] = {"loss": value, "shift": shift, "matrix": matrix, "method": method}
     finite = np.isfinite(operator.product(np.random.default_rng(seed).standard_normal(size))).all()
     if not (np.isfinite(value) and finite):
         return finish(_diverged(params, usual), throw)
@@ -114,9 +115,9 @@ def spectrum(
         pairs, ends = _parted(every, top), _reversed(every, bottom)
         quadrature = Quadrature(every.values, 0, [], [])
     else:
-        find = dict(tolerance=tolerance, seed=seed)
-        pairs = extreme_eigenpairs(operator.product, size, max(1, top), **find)
-        ends = extreme_eigenpairs(operator.product, size, bottom, end="bottom", **find) if bottom else _parted(pairs, 0)
+        find = partial(extreme_eigenpairs, operator.product, size, tolerance=tolerance, seed=seed)
+        pairs = find(max(1, top))
+        ends = find(bottom, end="bottom") if bottom else _parted(pairs, 0)
         sure = pairs.residuals <= 2 * tolerance * pairs.norm
         quadrature = lanczos_quadrature(
             operator, pairs.vectors[sure], pairs.values[sure], probes=probes, steps=steps, seed=seed

@@ -117,7 +117,7 @@ def read(cutoffs: np.ndarray, log_masses: np.ndarray, variances: np.ndarray, can
         if max(exponent.tail for exponent in found) >= _MISFIT:
             break
     ranges = [found] if len(candidates) == 1 else [found, exponents(min((start + len(cutoffs)) // 2, last))]
-    hypotheses = []
+    hypotheses: list[tuple[int, Exponent, float]] = []
     for found in ranges:
         logits = np.array([-exponent.criterion / 2 for exponent in found])
         weights = np.exp(logits - logsumexp(logits)) / len(ranges)

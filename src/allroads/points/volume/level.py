@@ -20,6 +20,14 @@ from allroads.pfmap.network import Params
 from allroads.pfmap.objective import Examples, Objective
 from allroads.pfmap.problem import Problem
 
+Height = Callable[[Any, Any], Any]
+"""``height(offsets [n, d], data) -> [n]``."""
+Slope = Callable[[Any, Any], tuple[Any, Any]]
+"""``slope(offsets [n, d], data) -> [n], [n, d]``: a height and its gradient."""
+Unravel = Callable[[Any], Params]
+"""Flat parameters to a pytree."""
+LogPrior = Callable[[Params], Any]
+"""Log of a factor of a density, of a pytree of parameters."""
 KINDS = ("loss", "kl", "errors")
 _BATCH = 2**21
 """Outputs computed side by side; more members than that make are computed in turn, to stay in the cache."""
@@ -40,10 +48,10 @@ class LevelFunction:
     """
 
     point: np.ndarray
-    height: Callable[[Any, Any], Any]
-    slope: Callable[[Any, Any], tuple[Any, Any]]
+    height: Height
+    slope: Slope
     data: Any
-    unravel: Callable[[Any], Params]
+    unravel: Unravel
     resolution: float
 
 
@@ -77,7 +85,7 @@ def level_function(problem: Problem, params: Params, kind: str) -> LevelFunction
 @lru_cache(maxsize=64)
 def _compiled(
     objective: Objective, kind: str, structure: Any, shapes: tuple[tuple[int, ...], ...]
-) -> tuple[Callable, Callable, Callable, Callable]:
+) -> tuple[Height, Slope, Callable[[Any, Examples], tuple[Any, Any]], Unravel]:
     unravel = ravel_pytree(jax.tree.unflatten(structure, [np.zeros(shape) for shape in shapes]))[1]
 
     binary = resolve_loss(objective.loss) is bce
@@ -99,7 +107,7 @@ def _compiled(
             height = _wrongness(outputs(point + offset, examples.inputs), examples.labels, binary)
         return jnp.where(jnp.isfinite(height), height, jnp.inf)
 
-    def in_turn(function: Callable) -> Callable:
+    def in_turn(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
         def batched(offsets: Any, data: Any) -> Any:
             size = max(jax.eval_shape(outputs, data[0], data[1].inputs).size, 1)
             return jax.lax.map(partial(function, data=data), offsets, batch_size=max(1, _BATCH // size // 64))

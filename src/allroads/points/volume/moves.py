@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from allroads.points.volume import flights
+from allroads.points.volume.level import Height, Slope
 
 ATTEMPTS = 5
 FIRST_TRY = 0.35
@@ -38,6 +39,9 @@ class Particles(NamedTuple):
     ancestors: Any
 
 
+Moves = Callable[[Any, Particles, Any, Any, Any, int, float, Any], tuple[Particles, Any, dict[str, Any]]]
+
+
 def cost(connected: bool) -> int:
     """Evaluations of the height for one particle in one sweep."""
     return ATTEMPTS + connected * (1 + flights.STEPS * flights.COST)
@@ -49,7 +53,7 @@ def first_sizes(dimension: int) -> Any:
 
 
 @lru_cache(maxsize=64)
-def compiled_moves(height: Callable, slope: Callable, log_shape: Callable, connected: bool) -> Callable:
+def compiled_moves(height: Height, slope: Slope, log_shape: Height, connected: bool) -> Moves:
     """``moves(key, particles, level, tether, log_sizes, sweeps, renewal, data) -> particles, log_sizes, diagnostics``.
 
     Sweeps of slice sampling on random lines inside ``{height ≤ level}`` under the density
@@ -78,7 +82,9 @@ def compiled_moves(height: Callable, slope: Callable, log_shape: Callable, conne
     def heights_of(offsets: Any, data: Any) -> Any:
         return height(offsets.reshape(-1, offsets.shape[-1]), data).reshape(offsets.shape[:-1])
 
-    def half_sweep(key: Any, moving: Particles, others: Any, level: Any, tether: Any, log_width: Any, data: Any):
+    def half_sweep(
+        key: Any, moving: Particles, others: Any, level: Any, tether: Any, log_width: Any, data: Any
+    ) -> tuple[Particles, Any, Any]:
         keys = jax.random.split(key, 5 + ATTEMPTS)
         start, old_height, old_shape = moving.offsets, moving.heights, moving.log_shapes
         lines = _directions(keys[0], start.shape, others)
@@ -118,7 +124,9 @@ def compiled_moves(height: Callable, slope: Callable, log_shape: Callable, conne
         heights, slopes = slope(offsets.reshape(-1, offsets.shape[-1]), data)
         return heights.reshape(offsets.shape[:-1]), slopes.reshape(offsets.shape)
 
-    def flight(key: Any, moving: Particles, others: Any, level: Any, tether: Any, log_step: Any, data: Any):
+    def flight(
+        key: Any, moving: Particles, others: Any, level: Any, tether: Any, log_step: Any, data: Any
+    ) -> tuple[Particles, Any]:
         (place, at, _), taken = flights.reflected_flight(
             key,
             (moving.offsets, moving.heights, density(moving.offsets, tether, data)[1]),
@@ -130,7 +138,9 @@ def compiled_moves(height: Callable, slope: Callable, log_shape: Callable, conne
         )
         return Particles(place, at, log_shape(place, data), moving.ancestors), taken
 
-    def sweep(key: Any, particles: Particles, level: Any, tether: Any, log_sizes: Any, data: Any):
+    def sweep(
+        key: Any, particles: Particles, level: Any, tether: Any, log_sizes: Any, data: Any
+    ) -> tuple[Particles, Any, Any]:
         def halved(leaf: Any) -> Any:
             return leaf.reshape(leaf.shape[0], 2, -1, *leaf.shape[2:]).swapaxes(0, 1)
 

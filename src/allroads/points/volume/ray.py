@@ -16,7 +16,7 @@ from scipy.special import gammaln, logsumexp
 
 from allroads.checks import check_count
 from allroads.errors import InputError, UnknownNameError
-from allroads.points.volume.level import LevelFunction
+from allroads.points.volume.level import Height, LevelFunction
 from allroads.points.volume.measures import Measure
 
 GROWTH = 2**0.25
@@ -137,7 +137,8 @@ def preconditioning_matrix(function: LevelFunction, measure: Measure, cutoff: fl
                 f"{_LARGEST} parameters. Pass a diagonal, or use method=Splitting()."
             )
         curvatures, vectors = np.linalg.eigh(np.asarray(_hessian(function.height)(function.data)))
-        return vectors * (np.maximum(curvatures, 0) / (2 * cutoff) + measure.scale**-2) ** -0.5
+        shape: np.ndarray = vectors * (np.maximum(curvatures, 0) / (2 * cutoff) + measure.scale**-2) ** -0.5
+        return shape
     matrix = np.asarray(given, dtype=np.float64) if isinstance(given, np.ndarray | jax.Array) else None
     if matrix is None or matrix.shape != (dimension, dimension):
         matrix = np.asarray(ravel_pytree(given)[0], dtype=np.float64)
@@ -157,7 +158,7 @@ def starting_axes(function: LevelFunction, measure: Measure, cutoff: float, give
     """
     if given is None and function.point.size <= _UNASKED:
         matrix = preconditioning_matrix(function, measure, cutoff, "hessian")
-        if np.isfinite(matrix).all():
+        if matrix is not None and np.isfinite(matrix).all():
             return matrix
     matrix = preconditioning_matrix(function, measure, cutoff, given)
     return np.full(function.point.size, measure.scale) if matrix is None else matrix
@@ -183,7 +184,7 @@ def _radial(radii: np.ndarray, centre: np.ndarray, precision: np.ndarray, dimens
 
 
 @lru_cache(maxsize=64)
-def _compiled(height: Callable) -> Callable:
+def _compiled(height: Height) -> Callable[[Any, Any, Any, Any], tuple[Any, Any]]:
     def first_exit(directions: Any, farthest: Any, cutoff: Any, data: Any) -> tuple[Any, Any]:
         def outside(radii: Any) -> Any:
             return height(radii[:, None] * directions, data) > cutoff
@@ -218,7 +219,7 @@ def _compiled(height: Callable) -> Callable:
 
 
 @lru_cache(maxsize=64)
-def _hessian(height: Callable) -> Callable:
+def _hessian(height: Height) -> Callable[[Any], Any]:
     def at_point(data: Any) -> Any:
         return jax.hessian(lambda offset: height(offset[None], data)[0])(jnp.zeros_like(data[0]))
 

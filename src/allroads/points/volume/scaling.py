@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from allroads.pfmap.network import Params
 from allroads.pfmap.precision import float64
 from allroads.pfmap.problem import Problem
 from allroads.points.volume.asymptotics import FEWEST, read
-from allroads.points.volume.level import level_function
+from allroads.points.volume.level import LogPrior, level_function
 from allroads.points.volume.local_volume import check_cutoff, check_varies, mixing
 from allroads.points.volume.measures import Gaussian, Measure, checked_measure
 from allroads.points.volume.ray import starting_axes
@@ -61,7 +61,7 @@ def volume_scaling(
     kind: str = "loss",
     method: Splitting = Splitting(),  # noqa: B008 (frozen)
     measure: Measure = Gaussian(1.0),  # noqa: B008 (frozen)
-    log_prior: Callable[[Params], Any] | None = None,
+    log_prior: LogPrior | None = None,
     seed: int = 0,
     throw: bool = False,
 ) -> VolumeScaling:
@@ -129,7 +129,7 @@ def volume_scaling(
     status = mixing(descent)
     if descent.lowest < -max(10 * function.resolution, 1e-3 * bottom):
         status = VolumeStatus.NOT_AT_MINIMUM
-    stats = {
+    stats: dict[str, Any] = {
         "evaluations": descent.evaluations,
         "decorrelation": float(descent.decorrelation.min(initial=1.0)),
         "lowest": descent.lowest,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 
 from allroads.checks import check_choice, check_count
 from allroads.errors import InputError
-from allroads.points.volume.level import LevelFunction
+from allroads.points.volume.level import Height, LevelFunction, LogPrior, Slope, Unravel
 from allroads.points.volume.measures import Measure
 from allroads.points.volume.moves import Particles, compiled_moves, cost, first_sizes
 
@@ -112,7 +112,7 @@ def descend(
     options: Splitting,
     *,
     axes: np.ndarray | None,
-    log_prior: Callable | None,
+    log_prior: LogPrior | None,
     seed: int,
 ) -> Descent:
     """Log-masses of ``{height ≤ level}`` for levels from ``top`` down to ``bottom``; call inside ``float64()``.
@@ -132,7 +132,9 @@ def descend(
         seed: Decides all draws.
     """
     keys, record, grow = _keys(seed), _Record(), axes is not None
-    height, slope, log_shape = _functions(function.height, function.slope, type(measure), log_prior, function.unravel)
+    height, slope, log_shape = _functions(
+        function.height, function.slope, type(measure).log_shape, log_prior, function.unravel
+    )
     data = (function.data, jnp.asarray(offset), measure.scale, jnp.asarray(axes if grow else 1.0))
     moves = compiled_moves(height, slope, log_shape, connected=grow)
     count = (options.replicas, options.particles // options.replicas)
@@ -183,8 +185,8 @@ def _keys(seed: int) -> Iterator[Any]:
 
 @lru_cache(maxsize=64)
 def _functions(
-    height: Callable, slope: Callable, measure: type[Measure], log_prior: Callable | None, unravel: Callable
-) -> tuple[Callable, Callable, Callable]:
+    height: Height, slope: Slope, log_density: Height, log_prior: LogPrior | None, unravel: Unravel
+) -> tuple[Height, Slope, Height]:
     """Height, height with gradient, and the reference's log-density, of offsets and ``(data, offset, scale, axes)``."""
 
     def placed(offsets: Any, axes: Any) -> Any:
@@ -199,7 +201,7 @@ def _functions(
 
     def log_shape(offsets: Any, data: Any) -> Any:
         offsets = placed(offsets, data[3])
-        shape = measure.log_shape(offsets + data[1], data[2])
+        shape = log_density(offsets + data[1], data[2])
         if log_prior is None:
             return shape
         flat = (offsets + data[0][0]).reshape(-1, offsets.shape[-1])
@@ -208,7 +210,7 @@ def _functions(
     return height_at, slope_at, log_shape
 
 
-def _population(offsets: Any, height: Callable, log_shape: Callable, data: Any) -> Particles:
+def _population(offsets: Any, height: Height, log_shape: Height, data: Any) -> Particles:
     """Particles at ``offsets``, the ancestors of all that follow."""
     count = offsets.shape[:2]
     heights = jax.jit(height)(offsets.reshape(-1, offsets.shape[-1]), data).reshape(count)
@@ -217,7 +219,7 @@ def _population(offsets: Any, height: Callable, log_shape: Callable, data: Any) 
 
 
 def _tethered(
-    key: Any, count: tuple[int, int], height: Callable, log_shape: Callable, top: float, data: Any
+    key: Any, count: tuple[int, int], height: Height, log_shape: Height, top: float, data: Any
 ) -> tuple[Particles, float, float]:
     """A round normal population in the coordinates of the axes, the log of its total mass (Lebesgue), and its tether.
 

@@ -88,7 +88,7 @@ class Figure:
 
 def inline(*rows: Mapping[str, Any]) -> alt.Data:
     """Data that stand in the drawing itself."""
-    data: alt.Data = alt.Data(values=list(rows))  # type: ignore[no-untyped-call]
+    data: alt.Data = alt.Data(values=list(rows))
     return data
 
 

@@ -42,7 +42,7 @@ def _layer_norm(
 @rule("rms_norm")
 def _rms_norm(input: Any, normalized_shape: Sequence[int], weight: Any = None, eps: float | None = None) -> Any:
     axes = tuple(range(-len(normalized_shape), 0))
-    smallest = float(jnp.finfo(input.dtype).eps) if eps is None else eps  # type: ignore[no-untyped-call]
+    smallest = float(jnp.finfo(input.dtype).eps) if eps is None else eps
     return _affine(input * lax.rsqrt(jnp.mean(input**2, axis=axes, keepdims=True) + smallest), weight, None)
 
 
