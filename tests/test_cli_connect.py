@@ -10,8 +10,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from allroads import InputError
-from allroads.inspection.connect import ConnectRequest, open_ends
-from allroads.inspection.show_connection import connection_json
+from allroads.cli.connect_request import ConnectRequest, open_ends
+from allroads.report.connection import connection_json
 
 ALLROADS = str(Path(sys.executable).parent / "allroads")
 MODULE = """

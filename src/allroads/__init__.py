@@ -24,6 +24,10 @@ _HOME = {
     "from_flax": "allroads.networks.from_flax",
     "from_torch": "allroads.networks.torch",
     "to_torch_state": "allroads.networks.torch",
+    # points from files
+    "open_point": "allroads.files",
+    "open_ends": "allroads.files",
+    "inspect_point": "allroads.points.inspection",
     # what there is to learn
     "Target": "allroads.targets.target",
     # ways to move
@@ -142,6 +146,7 @@ if TYPE_CHECKING:
     from allroads.explorers.samplers.sgnht import SGNHT
     from allroads.explorers.sgd import SGD
     from allroads.explorers.trajectory import Trajectory
+    from allroads.files import open_ends, open_point
     from allroads.networks.from_equinox import from_equinox
     from allroads.networks.from_flax import from_flax
     from allroads.networks.torch import from_torch, to_torch_state

@@ -10,11 +10,13 @@ import pytest
 from own_networks import OFFSET, SLOPE
 from safetensors.numpy import save_file
 
+import allroads
 from allroads import cli
-from allroads.inspection.request import Request
-from allroads.inspection.show import as_json
-from allroads.inspection.words import concerns, verdict
-from inspection_made_up import made_up
+from allroads.cli import point_request
+from allroads.cli.point_request import Request
+from allroads.report.point.terminal import as_json
+from allroads.report.point.words import concerns, verdict
+from made_up_inspection import made_up
 
 QUICK = ["--sampler", "sgld", "--nbeta", "1000", "--localisation", "1"]
 
@@ -66,17 +68,18 @@ def test_the_three_lines_of_python_ask_the_same(line, monkeypatch, loss):
     loss = loss if loss == "mse" else f"{line}:{loss}"
     asked = Request(f"{line}:pair", "data.npz", loss, "pair.safetensors", 3, {"nbeta": 10.0, "sampler": "mala"})
     seen = []
-    for place in ("allroads.inspection.request.inspect_point", "allroads.inspection.inspect_point"):
-        monkeypatch.setattr(place, lambda *words, **options: seen.append((words, options)))
+    for place in (point_request, allroads):
+        monkeypatch.setattr(
+            place, "inspect_point", lambda *words, **options: seen.append((words, options)), raising=False
+        )
     asked.run()
     assert len(asked.snippet.splitlines()) == 3
     exec(asked.snippet, {})
     (ours, options), (theirs, same) = seen
     assert options == same == {"seed": 3, "nbeta": 10.0, "sampler": "mala"}
-    assert ours[2] == theirs[2]
-    for a, b in zip(ours[1:], theirs[1:], strict=True):
-        if not (isinstance(a, str) or callable(a)):
-            assert jax.tree.all(jax.tree.map(np.array_equal, a, b))
+    (problem, params), (other, point) = ours, theirs
+    assert problem.loss == other.loss
+    assert jax.tree.all(jax.tree.map(np.array_equal, (problem.data, params), (other.data, point)))
 
 
 def test_a_point_that_is_no_minimum_says_what_to_do_and_writes_its_page(line, capsys, monkeypatch, tmp_path):
@@ -93,7 +96,7 @@ def test_a_point_that_is_no_minimum_says_what_to_do_and_writes_its_page(line, ca
         assert shown in told
     assert page.resolve().as_uri() in out.replace("\n", "")
     text = page.read_text()
-    assert f"{line}:equinox_line" in text and "inspect_point(p.network" in text
+    assert f"{line}:equinox_line" in text and "inspect_point(Problem(p.network" in text
     assert "not at a minimum" in text and "Train on to a small gradient" in text
 
 

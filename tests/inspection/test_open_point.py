@@ -7,7 +7,7 @@ from own_networks import OFFSET, SLOPE
 from safetensors.numpy import save_file
 
 from allroads import InputError, float64
-from allroads.inspection import open_point
+from allroads.files import open_point
 
 NAMES = {  # factory: names of slope and offset, and whether the slope lies the other way round
     "torch_line": ("weight", "bias", True),

@@ -15,7 +15,7 @@ from torch_modules_made_up import Apply  # noqa: E402
 
 import allroads  # noqa: E402
 from allroads.errors import InputError, NotDeterministicError, UnknownNameError  # noqa: E402
-from allroads.inspection.weights import fill_module  # noqa: E402
+from allroads.files.weights import fill_module  # noqa: E402
 from allroads.networks.build import build  # noqa: E402
 from allroads.networks.torch.names import match_names  # noqa: E402
 from allroads.pfmap.arrays import as_array, as_point, as_population  # noqa: E402

@@ -19,10 +19,10 @@ from allroads.report.point.page import render_point
 from allroads.report.stored import read_stored
 from allroads.status import LLCStatus
 from allroads.studies.measures.llc import MEASURE
-from inspection_made_up import made_up
+from made_up_inspection import made_up
 
 ORIGIN = [("network", "<script>alert(1)</script>:make"), ("weights", "w.safetensors")]
-SNIPPET = "from allroads.inspection import inspect_point, open_point\np = 1 < 2\nfound = inspect_point(p)"
+SNIPPET = "from allroads import inspect_point, open_point\np = 1 < 2\nfound = inspect_point(p)"
 CHARTS = {"chains": ["traces", "means"], "ladder": ["ladder-localisation", "ladder-nbeta"], "parts": ["parts"],
           "curvature": ["eigenvalues", "density"]}  # fmt: skip
 

@@ -10,12 +10,12 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from allroads.inspection.words import number_of
 from allroads.report.charts.figure import Drawing, Figure, Panel, Size, inline, number
 from allroads.report.palette import INK, RULE
+from allroads.report.point.words import number_of
 
 if TYPE_CHECKING:
-    from allroads.inspection import Inspection
+    from allroads.points.inspection import Inspection
 
 BINS = 48
 ROOM = 1.2  # of an axis beyond the outermost eigenvalue

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import polars as pl
 
-from allroads.inspection.words import error_parts, number_of
 from allroads.report.charts.figure import Drawing, Figure, Panel, Size
 from allroads.report.palette import INK, RULE
 from allroads.report.point.chains import COLOURS, LOCALISATION_ANNEALED, TEMPERATURE_ANNEALED
+from allroads.report.point.words import error_parts, number_of
 
 if TYPE_CHECKING:
-    from allroads.inspection import Inspection
+    from allroads.points.inspection import Inspection
 
 NORMAL = 1.96  # standard errors in half a 95 % interval
 

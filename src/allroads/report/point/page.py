@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from allroads.inspection import words
-from allroads.report.point import chains, curvature, ladder
+from allroads.report.point import chains, curvature, ladder, words
 from allroads.report.shell import render_page
 from allroads.report.write import write_whole
 
 if TYPE_CHECKING:
-    from allroads.inspection import Inspection
+    from allroads.points.inspection import Inspection
 
 
 def write_point_page(
@@ -24,7 +23,7 @@ def write_point_page(
     """Write what was measured at a point as one self-contained page.
 
     Args:
-        found: What :func:`~allroads.inspection.inspect_point` gave.
+        found: What :func:`~allroads.points.inspection.inspect_point` gave.
         path: Where to.
         origin: Where the point comes from, as titles and texts.
         snippet: Python that measures it again.

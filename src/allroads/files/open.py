@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from allroads.errors import InputError
-from allroads.inspection.weights import fill_module, fill_params, read_weights
+from allroads.files.weights import fill_module, fill_params, read_weights
 from allroads.networks.factory import as_network, is_torch, made
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.precision import float64

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from allroads.inspection.words import number_of
 from allroads.paths.barrier import Barrier
 from allroads.paths.connect import Connection
+from allroads.report.point.words import number_of
 from allroads.status import PathStatus
 
 

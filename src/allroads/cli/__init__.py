@@ -152,10 +152,10 @@ def inspect(
     """Measure one point of your own network: loss, learning coefficient, curvature, description length."""
     from rich.console import Console
 
-    from allroads.inspection.destination import check_destination
-    from allroads.inspection.request import Request
-    from allroads.inspection.show import as_json as plain
-    from allroads.inspection.show import show
+    from allroads.cli.point_request import Request
+    from allroads.files.destination import check_destination
+    from allroads.report.point.terminal import as_json as plain
+    from allroads.report.point.terminal import show
 
     given = {
         "nbeta": nbeta,
@@ -206,9 +206,9 @@ def connect(
     """Find a curve of low loss between two points of your own network."""
     from rich.console import Console
 
-    from allroads.inspection.connect import ConnectRequest, save_curve
-    from allroads.inspection.destination import check_destination
-    from allroads.inspection.show_connection import connection_json, show_connection
+    from allroads.cli.connect_request import ConnectRequest, save_curve
+    from allroads.files.destination import check_destination
+    from allroads.report.connection import connection_json, show_connection
 
     given = {"method": method, "align": align, "bends": bends, "steps": steps, "chart": chart}
     options = {name: value for name, value in given.items() if value is not None}

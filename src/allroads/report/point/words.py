@@ -10,7 +10,7 @@ from allroads.results import Measurement
 from allroads.status import LLCStatus
 
 if TYPE_CHECKING:
-    from allroads.inspection.inspect import Inspection
+    from allroads.points.inspection import Inspection
 
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 FINE = (LLCStatus.OK, LLCStatus.CONVERGED)

@@ -9,8 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from allroads.pfmap.losses import PerExampleLoss
-from allroads.pfmap.network import Network, Params
+from allroads.pfmap.network import Params
 from allroads.pfmap.precision import float64
 from allroads.pfmap.problem import Problem
 from allroads.points.description import network_complexity
@@ -44,11 +43,8 @@ class Inspection:
 
 
 def inspect_point(
-    network: Network,
+    problem: Problem,
     params: Params,
-    loss: str | PerExampleLoss,
-    inputs: Any,
-    labels: Any,
     *,
     top: int | None = None,
     seed: int = 0,
@@ -56,16 +52,13 @@ def inspect_point(
 ) -> Inspection:
     """Loss, gradient, local learning coefficient, Hessian spectrum and description lengths at a point.
 
-    All is computed in double precision on the examples given. The spectrum is taken at nβ and γ of the learning
-    coefficient, so that its effective dimension ``½ Σ λ_i/(λ_i + γ/nβ)`` is what the learning coefficient would be were
-    the loss a quadratic: a gap between the two is degeneracy beyond second order, or a point that is not a minimum.
+    Everything is computed in double precision. The spectrum is taken at nβ and γ of the learning coefficient. Its
+    effective dimension ``½ Σ λ_i/(λ_i + γ/nβ)`` is what the learning coefficient would be if the loss were quadratic. A
+    gap between the two is degeneracy beyond second order, or a point that is not a minimum.
 
     Args:
-        network: The network.
+        problem: Network, loss, inputs and labels.
         params: The point: a pytree of floating-point arrays.
-        loss: Name or ``(outputs, labels) -> per-example losses``.
-        inputs: ``[N, …]``.
-        labels: ``[N, …]``.
         top: Number of Hessian eigenvalues; default 10, or all where there are fewer.
         seed: Decides everything random.
         **sampling: ``nbeta``, ``localisation``, ``sampler``, ``chains``, … as plain names and numbers, see
@@ -82,13 +75,13 @@ def inspect_point(
     References: [lau2023]
 
     Example:
+        >>> from allroads import Network
         >>> line = Network(lambda key: jnp.zeros(1), lambda w, x: x * w)
-        >>> labels = jnp.array([[1.0], [jnp.inf]])
-        >>> inspect_point(line, jnp.zeros(1), "mse", jnp.ones((2, 1)), labels)  # doctest: +ELLIPSIS
+        >>> problem = Problem(line, "mse", jnp.ones((2, 1)), jnp.ones((2, 1)))
+        >>> inspect_point(problem, jnp.array([jnp.nan]))  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        allroads.errors.InputError: labels: NaN or infinite in 1 of 2 examples, the first at index 1; ...
+        allroads.errors.InputError: ...
     """
-    problem = Problem(network, loss, inputs, labels)
     options = options_from_names(**sampling)
     options["seed"] = seed
     coefficient = llc(problem, params, **options)
@@ -99,7 +92,7 @@ def inspect_point(
             loss=coefficient.stats["loss"],
             gradient_norm=float(jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(gradient)))),
             parameters=sum(leaf.size for leaf in jax.tree.leaves(point)),
-            examples=len(inputs),
+            examples=len(problem),
             llc=coefficient,
             spectrum=spectrum(problem, point, top=top, seed=seed, shift=_shift(coefficient)),
             description=network_complexity(problem, point),

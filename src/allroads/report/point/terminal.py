@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from allroads.inspection.inspect import Inspection
-from allroads.inspection.words import (
+from allroads.points.inspection import Inspection
+from allroads.report.point.words import (
     concerns,
     description_facts,
     diagnostics,

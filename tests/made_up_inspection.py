@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from allroads import Measurement
-from allroads.inspection import Inspection
+from allroads.points.inspection import Inspection
 from allroads.points.sampling.schedule import Level
 from allroads.points.spectrum import Density, Spectrum
 from allroads.status import LLCStatus, SpectrumStatus, Status

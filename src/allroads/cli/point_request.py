@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from allroads.cli.names import check_names, named_loss
 from allroads.explorers.samplers import SAMPLERS
-from allroads.inspection.inspect import Inspection, inspect_point
-from allroads.inspection.names import check_names, named_loss
-from allroads.inspection.open import open_point
+from allroads.files.open import open_point
+from allroads.pfmap.problem import Problem
+from allroads.points.inspection import Inspection, inspect_point
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,8 @@ class Request:
         loss = named_loss(self.loss)
         check_names({"sampler": (self.options.get("sampler"), SAMPLERS)})
         point = open_point(self.factory, self.data, self.weights, seed=self.seed)
-        return inspect_point(
-            point.network, point.params, loss, point.inputs, point.labels, seed=self.seed, **self.options
-        )
+        problem = Problem(point.network, loss, point.inputs, point.labels)
+        return inspect_point(problem, point.params, seed=self.seed, **self.options)
 
     @property
     def origin(self) -> list[tuple[str, str]]:
@@ -65,8 +65,8 @@ class Request:
         files = ", ".join(repr(name) for name in (self.factory, self.data, *([self.weights] if self.weights else [])))
         return "\n".join(
             [
-                f"{path}from allroads.inspection import {names}",
+                f"{path}from allroads import Problem, {names}",
                 f"p = open_point({files}, seed={self.seed})",
-                f"found = inspect_point(p.network, p.params, {loss}, p.inputs, p.labels{last})",
+                f"found = inspect_point(Problem(p.network, {loss}, p.inputs, p.labels), p.params{last})",
             ]
         )
