@@ -63,3 +63,13 @@ def test_error_covers_what_is_not_unlikely(seed):
     for m, exponent in found.exponents.items():
         if found.weights[m] >= 0.1:
             assert abs(exponent.value - found.value) <= found.error
+
+
+def test_two_levels_with_the_same_particles_below_count_once():
+    """A last cutoff just below the level before, as splitting meets it: an increment of no mass and no variance."""
+    masses, variances = replicas(VOLUMES["two"][0], 0.01, 0)
+    once = read(CUTOFFS, masses, variances, (2,))
+    again = np.concatenate([masses[:, :-1], masses[:, -1:], masses[:, -1:]], axis=1)
+    cutoffs = np.append(CUTOFFS[:-1], [CUTOFFS[-1] * 1.0001, CUTOFFS[-1]])
+    twice = read(cutoffs, again, np.append(variances, variances[-1]), (2,))
+    assert (twice.value, twice.error) == (once.value, once.error)

@@ -107,11 +107,15 @@ def read(cutoffs: np.ndarray, log_masses: np.ndarray, variances: np.ndarray, can
     References: [watanabe2009, schwarz1978]
     """
 
+    # Two levels that the same particles are below are one: their increment has no error to be weighed by.
+    apart = np.append(np.diff(variances) > 0, True)
+    cutoffs, log_masses, variances = cutoffs[apart], log_masses[:, apart], variances[apart]
+
     def exponents(start: int) -> list[Exponent]:
         noise = np.diff(variances[start:]) / len(log_masses)
         return [_exponent(cutoffs[start:], log_masses[:, start:], noise, m) for m in candidates]
 
-    last = len(cutoffs) - FEWEST
+    last = max(len(cutoffs) - FEWEST, 0)
     for start in range(last + 1):
         found = exponents(start)
         if max(exponent.tail for exponent in found) >= _MISFIT:
