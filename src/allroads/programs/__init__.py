@@ -1,0 +1,20 @@
+"""Programs: languages, extraction from weights, proof, and compilation into weights."""
+
+from allroads.programs.compile import compile_program
+from allroads.programs.equivalence import Equivalence
+from allroads.programs.extract import Extraction, extract
+from allroads.programs.language import Language, Reading
+from allroads.programs.program import Program, shared_parts
+from allroads.programs.sandbox import run_source
+
+__all__ = [
+    "Equivalence",
+    "Extraction",
+    "Language",
+    "Program",
+    "Reading",
+    "compile_program",
+    "extract",
+    "run_source",
+    "shared_parts",
+]

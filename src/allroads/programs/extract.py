@@ -1,0 +1,179 @@
+"""Extraction: the program that a network computes, with its proof and its causal check."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from allroads.errors import InputError
+from allroads.pfmap.network import Network
+from allroads.programs.equivalence import Equivalence
+from allroads.programs.language import Language, Reading, languages
+from allroads.programs.program import Program
+from allroads.programs.subject import Subject, subject_of
+from allroads.results import Measurement, Result
+from allroads.status import ExtractionStatus
+from allroads.targets.symbols import decoded
+from allroads.targets.target import Target
+
+INTERCHANGE = 0.99
+"""Interchange accuracy from which a network is said to compute a program, and not only to answer as it does."""
+
+
+@dataclass(frozen=True, repr=False)
+class Extraction(Result):
+    """The program of a network.
+
+    Args:
+        program: The program; ``None`` where none was found.
+        equivalence: Of the network and the program: its scope says *exhaustive*, *all lengths*, *to length* or
+            *sampled*.
+        correct: Of the program and the target: a network may compute another function than it was to learn.
+        interchange: Interchange-intervention accuracy, with its null; ``None`` where none was made.
+        status: ``computes`` asks for a proof and for the causal check; ``behaves as`` for a proof alone.
+        stats: ``seconds``, the length of the plain table in bits, and what each language said.
+    """
+
+    program: Program | None
+    equivalence: Equivalence | None
+    correct: Equivalence | None
+    interchange: Measurement | None
+    status: ExtractionStatus
+    stats: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def value(self) -> float:
+        """Length of the program in bits; NaN without one."""
+        return float("nan") if self.program is None else self.program.bits
+
+    @property
+    def error(self) -> float | None:
+        """None: a length is exact."""
+        return None
+
+    def __repr__(self) -> str:
+        if self.program is None:
+            return f"Extraction({self.status.value}: {self.stats.get('why', '')})"
+        causal = "" if self.interchange is None else f", interchange {self.interchange.value:.3f}"
+        return (
+            f"Extraction({self.status.value}: {self.program.language}, {self.program.bits:.0f} bits, "
+            f"{self.equivalence}{causal}; target: {self.correct})\n{self.program.source}"
+        )
+
+
+def extract(
+    network: Network,
+    params: Any,
+    target: Target,
+    *,
+    languages: Sequence[Language] | None = None,
+    seed: int = 0,
+) -> Extraction:
+    """The program that a network computes, read out of its weights and hidden states.
+
+    The languages are tried by what the network and the target are: a recurrent network over an alphabet as a machine,
+    over numbers as a recurrence, a network of bits as a formula, a network of pairs of residues by its frequencies.
+    No task is known by its name. The shortest program that is proved equal wins; one that is shown in part comes next.
+
+    Args:
+        network: The network.
+        params: The point.
+        target: What the network was to learn. It says how inputs and outputs are read; its function decides
+            ``correct`` and nothing else.
+        languages: Languages to try; default all that are built in.
+        seed: Decides everything random.
+
+    Returns:
+        An :class:`Extraction`. ``program.source`` is stand-alone Python that defines ``program(x)``.
+
+    Raises:
+        InputError: If weights are not finite, the network does not fit the target, or a target's function fails.
+
+    When it fails: a network that computes no short program gives the status ``no program`` and never a wrong one.
+
+    References: [michaud2024]
+
+    Example:
+        >>> from allroads import Target
+        >>> from allroads.programs import compile_program
+        >>> from allroads.programs.boolean import Formula
+        >>> xor = Target("xor", inputs=[[0, 0], [0, 1], [1, 0], [1, 1]], labels=[0, 1, 1, 0], complete=True)
+        >>> network, params = compile_program(Formula.parse("x0 ^ x1", 2))
+        >>> found = extract(network, params, xor)
+        >>> found.status.value, str(found.equivalence)
+        ('computes', 'equal on all 4 inputs')
+    """
+    began = time.perf_counter()
+    subject = subject_of(network, params, target)
+    said: dict[str, str] = {}
+    readings: list[tuple[str, Reading]] = []
+    for language in _known(languages):
+        unfit = language.fits(subject)
+        reading = None if unfit else language.read(subject, seed)
+        said[language.name] = unfit or (reading.why if reading is not None else "")
+        if reading is not None:
+            readings.append((language.name, reading))
+    readings.sort(key=lambda pair: _rank(pair[1]))
+    best = readings[0][1] if readings else Reading(None, why="no language fits the network and its target")
+    stats = {"seconds": time.perf_counter() - began, "table_bits": best.table_bits, "languages": said, "why": best.why}
+    if not readings:
+        stats["why"] = "; ".join(f"{name}: {why}" for name, why in said.items())
+    correct = None if best.program is None else against_target(best.program, subject)
+    return Extraction(best.program, best.equivalence, correct, best.interchange, _status(best, readings), stats)
+
+
+def _known(given: Sequence[Language] | None) -> Sequence[Language]:
+    if given is None:
+        return languages()
+    for language in given:
+        if not isinstance(language, Language):
+            raise InputError(f"languages: expected languages of allroads.programs; got {language!r}.")
+    return given
+
+
+def _rank(reading: Reading) -> tuple[int, float]:
+    if reading.program is None or reading.equivalence is None or not reading.equivalence.equal:
+        return 2, 0.0
+    return int(not reading.equivalence.proved), reading.program.bits
+
+
+def _status(best: Reading, readings: Sequence[Any]) -> ExtractionStatus:
+    if not readings:
+        return ExtractionStatus.NOT_APPLICABLE
+    if best.program is None or best.equivalence is None:
+        return ExtractionStatus.NO_PROGRAM
+    if not best.equivalence.equal:
+        return ExtractionStatus.PARTIAL
+    if best.table_bits is not None and best.program.bits >= best.table_bits:
+        return ExtractionStatus.TABLE
+    if not best.equivalence.proved:
+        return ExtractionStatus.NOT_PROVED
+    if best.interchange is None or best.interchange.value < INTERCHANGE:
+        return ExtractionStatus.BEHAVES_AS
+    return ExtractionStatus.COMPUTES
+
+
+def against_target(program: Program, subject: Subject) -> Equivalence:
+    """Whether a program answers the examples of its target as the target does.
+
+    The examples are the whole domain where it is known, else those at hand.
+    """
+    target, inputs = subject.target, subject.known
+    sides = [target.full] if target.full is not None else [target.train, target.held_out]
+    labels = np.concatenate([side.labels for side in sides if side is not None])
+    scope = "sampled" if target.full is None else "exhaustive"
+    for example, given, label in zip(decoded(inputs, target.alphabet)[0], inputs, labels, strict=True):
+        answer = program(example if target.interface.vocabulary is not None else given)
+        if not _same(answer, label, target.output_alphabet):
+            return Equivalence(False, scope, len(inputs), counterexample=example, answers=(answer, label.tolist()))
+    return Equivalence(True, scope, len(inputs))
+
+
+def _same(answer: Any, label: np.ndarray, symbols: tuple[Any, ...] | None) -> bool:
+    if symbols is not None:
+        answer = [symbols.index(a) for a in answer] if isinstance(answer, list) else symbols.index(answer)
+    return np.array_equal(np.asarray(answer).reshape(label.shape), label)

@@ -1,0 +1,132 @@
+"""What a program is read from: a network at a point, with the examples that it answers and how its outputs are read."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import numpy as np
+
+from allroads.errors import InputError
+from allroads.pfmap.arrays import as_point
+from allroads.pfmap.network import Network, Params
+from allroads.pfmap.precision import float64
+from allroads.targets.target import Target
+
+BATCH = 4096
+"""Examples that a network answers at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A network at a point that is to be read as a program.
+
+    Outputs are read as the target's loss says: the largest score (``cross_entropy``), the sign of a logit (``bce``), or
+    the nearest whole number (``mse``).
+
+    Args:
+        network: The network.
+        params: The point, checked.
+        target: What it was to learn: its alphabet, domain, loss and function.
+    """
+
+    network: Network
+    params: Params
+    target: Target
+
+    @property
+    def domain(self) -> np.ndarray | None:
+        """Every input, where the domain is finite and was enumerated; else ``None``."""
+        return None if self.target.full is None else self.target.full.inputs
+
+    @property
+    def known(self) -> np.ndarray:
+        """The inputs at hand: the domain, or the training and held-out examples."""
+        if self.domain is not None:
+            return self.domain
+        sides = [self.target.train.inputs, *([] if self.target.held_out is None else [self.target.held_out.inputs])]
+        return np.concatenate(sides)
+
+    @property
+    def letters(self) -> list[Any] | None:
+        """The symbols of one position, several channels as tuples; ``None`` without an alphabet."""
+        alphabet, shape = self.target.alphabet, self.target.interface.input_shape
+        if alphabet is None:
+            return None
+        channels = shape[1] if len(shape) > 1 else 1
+        return list(alphabet) if channels == 1 else list(itertools.product(alphabet, repeat=channels))
+
+    @cached_property
+    def _compiled(self) -> Callable[[Params, Any], Any]:
+        return jax.jit(self.network.apply)
+
+    def outputs(self, inputs: Any) -> np.ndarray:
+        """Outputs in double precision, ``[N, C]`` or ``[N, T, C]``."""
+        inputs = np.asarray(inputs)
+        with float64():
+            point = as_point(self.params, network=self.network)
+            batches = [self._compiled(point, inputs[i : i + BATCH]) for i in range(0, len(inputs), BATCH)]
+            return np.concatenate([np.asarray(batch) for batch in batches])
+
+    def decide(self, outputs: np.ndarray) -> np.ndarray:
+        """Answers as labels: classes, bits or whole numbers; without the last axis where there is one output."""
+        kind = self.target.loss
+        if kind == "cross_entropy":
+            said: np.ndarray = outputs.argmax(axis=-1)
+            return said
+        said = (outputs > 0).astype(int) if kind == "bce" else np.rint(outputs).astype(int)
+        return said[..., 0] if outputs.shape[-1] == 1 else said
+
+    def margins(self, outputs: np.ndarray) -> np.ndarray:
+        """Distance of each output from where its answer changes, ``[N]`` or ``[N, T]``.
+
+        Of scores it is half the difference of the two largest, of a logit its size, of a number what is left to the
+        nearest half.
+        """
+        kind = self.target.loss
+        if kind == "cross_entropy":
+            top = np.sort(outputs, axis=-1)[..., -2:]
+            gaps: np.ndarray = (top[..., 1] - top[..., 0]) / 2
+            return gaps
+        apart = np.abs(outputs) if kind == "bce" else 0.5 - np.abs(outputs - np.rint(outputs))
+        least: np.ndarray = apart.min(axis=-1)
+        return least
+
+    def answers(self, inputs: Any) -> np.ndarray:
+        """Answers of the network to inputs, as labels."""
+        return self.decide(self.outputs(inputs))
+
+
+def subject_of(network: Network, params: Any, target: Target) -> Subject:
+    """A network, its point and its target, checked.
+
+    Raises:
+        InputError: If the target is none, a weight is not finite, or the network does not fit the target.
+    """
+    if not isinstance(target, Target):
+        raise InputError(
+            f"target: expected an allroads.Target, which says what the network reads and answers; got {target!r}. Make "
+            "one of a Python function: Target('mine', alphabet=2, length=10, function=f)."
+        )
+    with float64():
+        point = as_point(params, network=network)
+    subject = Subject(network, point, target)
+    few = subject.known[:2]
+    try:
+        outputs = subject.outputs(few)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"the network cannot read the inputs of target {target.name!r}: {error}") from error
+    interface = target.interface
+    positions = interface.input_shape[:1] if interface.per_position else ()
+    if outputs.shape != (len(few), *positions, interface.outputs):
+        raise InputError(
+            f"the network does not fit target {target.name!r}: it gives outputs {outputs.shape[1:]} per example, and "
+            f"the target asks for {(*positions, interface.outputs)}."
+        )
+    return subject
