@@ -11,8 +11,10 @@ from typing import Any
 from allroads.checks import check_count, check_positive
 from allroads.errors import InputError
 
-BUILTINS = ("abs", "all", "any", "bool", "dict", "enumerate", "float", "int", "len", "list", "max", "min", "pow", "range",
-            "reversed", "round", "set", "sorted", "sum", "tuple", "zip")  # fmt: skip
+BUILTINS = (
+    *("abs", "all", "any", "bool", "dict", "enumerate", "float", "int", "len", "list", "max", "min", "pow", "range"),
+    *("reversed", "round", "set", "sorted", "sum", "tuple", "zip"),
+)
 """Names that extracted source may use."""
 
 _CHILD = """
@@ -33,7 +35,7 @@ json.dump([names["program"](read(example)) for example in given["examples"]], sy
 
 
 def run_source(source: str, examples: Sequence[Any], *, seconds: float = 10.0, megabytes: int = 512) -> list[Any]:
-    """The answers of ``program(x)``, as a source defines it, to examples.
+    r"""The answers of ``program(x)``, as a source defines it, to examples.
 
     The source runs in another process with no builtins beyond :data:`BUILTINS`, no imports, and limits of time and
     memory (of memory where the system has them).
@@ -51,7 +53,7 @@ def run_source(source: str, examples: Sequence[Any], *, seconds: float = 10.0, m
         InputError: If the source fails, defines no ``program``, or passes a limit.
 
     Example:
-        >>> run_source("def program(x):\\n    return sum(x) % 2", [[1, 0, 1], [1, 1, 1]])
+        >>> run_source("def program(x):\n    return sum(x) % 2", [[1, 0, 1], [1, 1, 1]])
         [0, 1]
     """
     check_positive(seconds=seconds)
