@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from allroads.errors import InputError
 from allroads.pfmap.arrays import as_point
+from allroads.pfmap.jaxpr import recurrent_cell
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.precision import float64
 from allroads.targets.target import Target
@@ -102,7 +103,7 @@ class Subject:
 
 
 def subject_of(network: Network, params: Any, target: Target) -> Subject:
-    """A network, its point and its target, checked.
+    """A network, its point and its target, checked; a recurrent network without a cell is given the one of its trace.
 
     Raises:
         InputError: If the target is none, a weight is not finite, or the network does not fit the target.
@@ -123,6 +124,10 @@ def subject_of(network: Network, params: Any, target: Target) -> Subject:
     except Exception as error:
         raise InputError(f"the network cannot read the inputs of target {target.name!r}: {error}") from error
     interface = target.interface
+    if network.cell is None and interface.per_position:
+        with float64():
+            cell = recurrent_cell(network, point, few)
+        subject = replace(subject, network=replace(network, cell=cell))
     positions = interface.input_shape[:1] if interface.per_position else ()
     if outputs.shape != (len(few), *positions, interface.outputs):
         raise InputError(
