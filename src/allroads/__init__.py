@@ -27,6 +27,7 @@ _HOME = {
     # points from files
     "open_point": "allroads.files",
     "open_ends": "allroads.files",
+    "open_network": "allroads.files",
     "inspect_point": "allroads.points.inspection",
     # what there is to learn
     "Target": "allroads.targets.target",
@@ -76,6 +77,12 @@ _HOME = {
     "quantised_size": "allroads.points.description",
     "compressed_length": "allroads.points.description",
     "factorised_size": "allroads.points.description",
+    # programs
+    "extract": "allroads.programs",
+    "compile_program": "allroads.programs",
+    "run_source": "allroads.programs",
+    "Extraction": "allroads.programs",
+    "Equivalence": "allroads.programs",
     # paths
     "agreement": "allroads.paths.agreement",
     "certify": "allroads.paths.certify",
@@ -118,6 +125,8 @@ _HOME = {
     "SpectrumStatus": "allroads.status",
     "VolumeStatus": "allroads.status",
     "DescriptionStatus": "allroads.status",
+    "ExtractionStatus": "allroads.status",
+    "EquivalenceStatus": "allroads.status",
     "AllroadsError": "allroads.errors",
     "InputError": "allroads.errors",
     "UnknownNameError": "allroads.errors",
@@ -146,7 +155,7 @@ if TYPE_CHECKING:
     from allroads.explorers.samplers.sgnht import SGNHT
     from allroads.explorers.sgd import SGD
     from allroads.explorers.trajectory import Trajectory
-    from allroads.files import open_ends, open_point
+    from allroads.files import open_ends, open_network, open_point
     from allroads.networks.from_equinox import from_equinox
     from allroads.networks.from_flax import from_flax
     from allroads.networks.torch import from_torch, to_torch_state

@@ -225,6 +225,32 @@ def connect(
 
 
 @app.command()
+def extract(
+    factory: Annotated[
+        str, typer.Argument(help="MODULE:FUNCTION that gives a PyTorch or Equinox module, a Network or its functions.")
+    ],
+    target: Annotated[str, typer.Option(help="What it was to learn: a kind, or MODULE:FUNCTION that gives a Target.")],
+    weights: Annotated[Path | None, typer.Option(help="A safetensors file. Default: the factory's own.")] = None,
+    set: Annotated[list[str] | None, typer.Option(help="An option of the target, for example task=Parity_All.")] = None,
+    seed: Annotated[int, typer.Option(help="Decides everything random.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Read the program that your own network computes, with its proof."""
+    from rich.console import Console
+
+    from allroads.cli.extract_request import ExtractRequest
+    from allroads.report.extraction import extraction_json, show_extraction
+
+    asked = ExtractRequest.of_words(factory, target, None if weights is None else str(weights), set or (), seed)
+    with Console(stderr=True).status("Reading the program …"):
+        found = asked.run()
+    if as_json:
+        _print_json({**extraction_json(found, asked.origin), "python": asked.snippet})
+    else:
+        show_extraction(found, asked.origin, Console())
+
+
+@app.command()
 def learnability(
     study: Annotated[str, typer.Argument(help="A TOML file, or the name of a built-in study.")],
     set: Annotated[list[str] | None, typer.Option(help="Override a key, for example grid.0.steps=4000.")] = None,

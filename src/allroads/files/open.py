@@ -16,6 +16,7 @@ from allroads.pfmap.network import Network, Params
 from allroads.pfmap.precision import float64
 from allroads.targets.arrays import read_npz
 from allroads.targets.interface import Interface
+from allroads.targets.target import Target
 
 EXAMPLES = 2
 """Examples that a PyTorch module is shown."""
@@ -69,6 +70,32 @@ def open_point(factory: str, data: str | Path, weights: str | Path | None = None
     return point_of(factory, inputs, labels, arrays, str(weights), seed)
 
 
+def open_network(
+    factory: str, target: Target, weights: str | Path | None = None, *, seed: int = 0
+) -> tuple[Network, Params]:
+    """A user's network with its weights, for a target that it was to learn. Nothing is unpickled.
+
+    Args:
+        factory: As in :func:`open_point`; the interface that it may take is the target's.
+        target: The target.
+        weights: A safetensors file, as in :func:`open_point`.
+        seed: Of the key that ``init`` is given where there are no weights.
+
+    Raises:
+        InputError: As :func:`open_point`.
+
+    Example:
+        >>> xor = Target("xor", inputs=[[0, 0], [0, 1], [1, 0], [1, 1]], labels=[0, 1, 1, 0], train_fraction=1)
+        >>> open_network("no_such_module:make", xor)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        allroads.errors.InputError: 'no_such_module:make': the module 'no_such_module' cannot be imported ...
+    """
+    arrays = None if weights is None else read_weights(weights)
+    train = target.train
+    point = point_of(factory, train.inputs, train.labels, arrays, str(weights), seed, target.interface)
+    return point.network, point.params
+
+
 def point_of(
     factory: str,
     inputs: np.ndarray,
@@ -76,6 +103,7 @@ def point_of(
     arrays: Mapping[str, np.ndarray] | None,
     where: str,
     seed: int,
+    interface: Interface | None = None,
 ) -> Opened:
     """A point of what was read from files.
 
@@ -86,11 +114,12 @@ def point_of(
         arrays: The weights by name; ``None`` for the factory's own.
         where: The file of the weights, for messages.
         seed: Of the key that ``init`` is given where there are no weights.
+        interface: What a factory that takes it is given; default read off the data.
 
     Raises:
         InputError: As :func:`open_point`.
     """
-    result, draw = made(factory, {}, _interface(inputs, labels))
+    result, draw = made(factory, {}, interface or _interface(inputs, labels))
     with float64():  # so that weights in double precision stay so
         if is_torch(result):
             result.eval()

@@ -19,6 +19,7 @@ BUILT_IN = (
     "directness",
     "turning",
     "llc",
+    "programs",
     "forecasts",
     "embedding",
     "pairs",

@@ -1,0 +1,126 @@
+"""Programs along a run: what its recorded points compute, with the kind of proof."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import jax
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from allroads.studies.measures.measure import Finding, Measure, Options, Quantity, Row, Tables
+from allroads.studies.measures.sentences import share
+from allroads.studies.measures.thinning import spread
+
+if TYPE_CHECKING:
+    from allroads.studies.units import Unit
+
+
+class ProgramOptions(Options):
+    """Options of extraction.
+
+    Args:
+        enabled: Off by default: it asks every network for its whole domain, and recurrent ones for their states.
+        checkpoints: Recorded points, at most, at which a program is read; 1 reads the last alone, more are spread
+            evenly over the records, both ends among them.
+    """
+
+    enabled: bool = False
+    checkpoints: Annotated[int, Field(ge=1)] = 1
+
+
+QUANTITY = Quantity(
+    "program",
+    "A discrete object with source, read out of the weights, that gives the answers of the network.",
+    symbol="P",
+    conventions="The status says what was shown: computes asks for a proof over the whole domain, or for all lengths, "
+    "and for interchange interventions; behaves as for the proof alone. Lengths in bits, by the code of the language.",
+    source="michaud2024",
+)
+
+
+def measure_programs(unit: Unit, options: ProgramOptions) -> list[Row]:
+    """The program at each chosen point; a point whose weights are not finite has none."""
+    from allroads.programs import extract
+
+    run = unit.run
+    last = len(run.steps) - 1
+    chosen = spread(len(run.steps), options.checkpoints) if options.checkpoints > 1 else np.array([last])
+    rows: list[dict[str, Any]] = []
+    for index in chosen:
+        params = jax.tree.map(lambda leaf, at=index: np.asarray(leaf)[at], run.params)
+        row: dict[str, Any] = {"step": int(run.steps[index]), "status": "diverged"}
+        rows.append(row)
+        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
+            continue
+        found = extract(run.network, params, run.target, seed=run.seed)
+        row |= {"status": found.status.value, "why": str(found.stats["why"]), "table_bits": found.stats["table_bits"]}
+        if found.program is None or found.equivalence is None:
+            continue
+        row |= {
+            "language": found.program.language,
+            "bits": float(found.program.bits),
+            "equal": found.equivalence.equal,
+            "scope": found.equivalence.scope,
+            "checked": found.equivalence.checked,
+            "correct": None if found.correct is None else found.correct.equal,
+            "interchange": None if found.interchange is None else found.interchange.value,
+            "source": found.program.source,
+        }
+    return list(rows)
+
+
+def findings(tables: Tables, grids: Sequence[str]) -> list[Finding]:
+    """Which programs the runs end with, how many, and what was proved."""
+    runs = tables["runs"]
+    return [Finding(_ends(runs.filter(pl.col("grid") == grid), tables["programs"]), "programs", grid) for grid in grids]
+
+
+def _ends(runs: pl.DataFrame, programs: pl.DataFrame) -> str:
+    mine = programs.join(runs.select("run", "target"), on="run", maintain_order="left")
+    ends = mine.filter(pl.col("step") == pl.col("step").max().over("run"))
+    if ends.is_empty():
+        return ""
+    proved = ends.filter(pl.col("status").is_in(["computes", "behaves as"]) & pl.col("correct"))
+    if proved.is_empty():
+        counts = ", ".join(f"{count} {status}" for status, count in sorted(Counter(ends["status"]).items()))
+        return f"No run ends at a program that is proved to be its target: {counts}."
+    languages = ", ".join(f"{count} {name}" for name, count in sorted(Counter(proved["language"]).items()))
+    scopes = sorted({_scope(row) for row in proved.iter_rows(named=True)})
+    distinct = proved.select("target", "source").n_unique()
+    return (
+        f"{share(len(proved), len(ends))} end at a program that is proved to be the target, {' and '.join(scopes)} "
+        f"({languages}): {distinct} different programs for {proved['target'].n_unique()} targets."
+    )
+
+
+def _scope(row: Row) -> str:
+    return "at all lengths" if row["scope"] == "all lengths" else f"over all {row['checked']:,} inputs"
+
+
+MEASURE = Measure(
+    "programs",
+    1,
+    "checkpoint",
+    measure_programs,
+    {
+        "status": pl.String,
+        "language": pl.String,
+        "bits": pl.Float64,
+        "table_bits": pl.Float64,
+        "equal": pl.Boolean,
+        "scope": pl.String,
+        "checked": pl.Int64,
+        "correct": pl.Boolean,
+        "interchange": pl.Float64,
+        "source": pl.String,
+        "why": pl.String,
+    },
+    options=ProgramOptions,
+    quantities=(QUANTITY,),
+    findings=findings,
+    chunk=1,
+)
