@@ -205,9 +205,12 @@ if TYPE_CHECKING:
     from allroads.points.sampling import Chains, Samples, sample
     from allroads.points.spectrum import SpectrumOptions, kernel_spectrum, spectrum, top_eigenvalue
     from allroads.points.volume import RayCasting, Splitting, function_log_probability, local_volume, volume_scaling
+    from allroads.programs import Equivalence, Extraction, compile_program, extract, run_source
     from allroads.results import Measurement
     from allroads.status import (
         DescriptionStatus,
+        EquivalenceStatus,
+        ExtractionStatus,
         ForecastStatus,
         LLCStatus,
         PathStatus,
