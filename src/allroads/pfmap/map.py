@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from allroads.errors import InputError
 from allroads.pfmap.arrays import as_array, is_tensor
@@ -57,7 +58,7 @@ class ParameterFunctionMap:
             raise InputError(
                 f"inputs have dtype {inputs.dtype}; expected real numbers or integer tokens. Encode them as numbers."
             )
-        if not isinstance(inputs, jax.core.Tracer):
+        if not isinstance(inputs, Tracer):
             bad = np.flatnonzero(~np.isfinite(np.asarray(inputs)).reshape(inputs.shape[0], -1).all(axis=1))
             if bad.size:
                 raise InputError(

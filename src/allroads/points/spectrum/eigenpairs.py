@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
@@ -123,13 +124,15 @@ def _arpack(
     product: Product, size: int, count: int, tolerance: float, rng: np.random.Generator, which: str = "LA"
 ) -> tuple[np.ndarray, np.ndarray, bool]:
     """Values, vectors ``[d, k]``, and whether all converged; else those that did, at a looser tolerance if need be."""
-    operator = LinearOperator((size, size), matvec=product, dtype=np.float64)
+    operator = LinearOperator((size, size), matvec=product, dtype=np.float64)  # pyright: ignore[reportCallIssue]
     start = product(rng.standard_normal(size))
-    options = dict(which=which, maxiter=_RESTARTS, ncv=_krylov(count, size))
+    options: dict[str, Any] = dict(v0=start, which=which, maxiter=_RESTARTS, ncv=_krylov(count, size))
     converged = True
     while True:
         try:
-            return *eigsh(operator, count, v0=start, tol=tolerance / 4, **options), converged
+            options["tol"] = tolerance / 4
+            values, vectors = eigsh(operator, count, **options)
+            return values, vectors, converged
         except ArpackNoConvergence as stopped:
             converged, tolerance = False, 100 * tolerance
             if stopped.eigenvalues.size or tolerance > 1.0:
