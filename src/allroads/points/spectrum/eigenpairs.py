@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 _SMALL = 64
@@ -33,14 +34,14 @@ class Eigenpairs:
         complete: Whether the search came to its end, so that none is missing.
     """
 
-    values: np.ndarray
-    vectors: np.ndarray
-    residuals: np.ndarray
+    values: Float[np.ndarray, " pairs"]
+    vectors: Float[np.ndarray, "pairs size"]
+    residuals: Float[np.ndarray, " pairs"]
     norm: float
     complete: bool
 
 
-def dense_eigenpairs(matrix: np.ndarray) -> Eigenpairs:
+def dense_eigenpairs(matrix: Float[np.ndarray, "size size"]) -> Eigenpairs:
     """All eigenpairs of a symmetric matrix, falling.
 
     Example:
