@@ -106,7 +106,6 @@ def read(cutoffs: np.ndarray, log_masses: np.ndarray, variances: np.ndarray, can
 
     References: [watanabe2009, schwarz1978]
     """
-
     # Two levels that the same particles are below are one: their increment has no error to be weighed by.
     apart = np.append(np.diff(variances) > 0, True)
     cutoffs, log_masses, variances = cutoffs[apart], log_masses[:, apart], variances[apart]
