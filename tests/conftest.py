@@ -4,10 +4,15 @@ Two thirds of the tests' time is XLA compiling. Its older emitters and its first
 level compile in about half the time, and what they make is as exact.
 """
 
+import doctest
+import inspect
 import os
 import sys
 
 import pytest
+from jaxtyping import install_import_hook
+
+from shapes import MODULES
 
 _FLAGS = (
     "--xla_cpu_multi_thread_eigen=false",
@@ -18,6 +23,12 @@ _given = os.environ.get("XLA_FLAGS", "")
 os.environ["XLA_FLAGS"] = " ".join([_given, *(flag for flag in _FLAGS if flag.split("=")[0] not in _given)]).strip()
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NPROC", "1")
+
+install_import_hook(MODULES, "shapes.checked")
+
+_from_module = doctest.DocTestFinder._from_module
+# Else an example of a function whose shapes are checked would not be found: the wrapper is of another module.
+doctest.DocTestFinder._from_module = lambda self, module, found: _from_module(self, module, inspect.unwrap(found))
 
 
 def pytest_addoption(parser):

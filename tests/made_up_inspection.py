@@ -30,7 +30,7 @@ def made_up(
     stats = {
         "nbeta": 1000.0, "localisation": 1.0, "sampler": "hmc", "dimension": 8, "r_hat": 1.01, "spread": 0.01,
         "ess": 640.0, "standard_error": 0.02, "drift": 0.01, "variance": 1.6, "acceptance": 0.8, "distance": 0.4,
-        "prior_distance": 2.8, "slope": 0.0, "localisation_anneal": tuple(way), "temperature_anneal": tuple(cold), 
+        "prior_distance": 2.8, "slope": 0.0, "localisation_anneal": tuple(way), "temperature_anneal": tuple(cold),
         "loss": 0.25,
         "error_parts": {"sampling": 0.04, "localisation": 0.03, "slope": 0.0}, "top_eigenvalue": 4.0,
         "population": False, "step_size": 0.6,

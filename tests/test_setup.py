@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import allroads
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PINS = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split())
@@ -32,6 +34,17 @@ def test_pytorch_is_pinned_and_its_companions_stay_out():
     assert not {"torchvision", "torchaudio", "curvlinops-for-pytorch"} & set(PINS)
     assert names(PROJECT["project"]["optional-dependencies"]["torch"]) == ["torch"]
     assert "torch" not in names(PROJECT["project"]["dependencies"])
+
+
+def test_pyright_reads_whatever_is_public():
+    config = PROJECT["tool"]["basedpyright"]
+    read = {path for pattern in config["include"] for path in ROOT.glob(pattern)}
+    left_out = {ROOT / path for path in config["exclude"]}
+    for name, module in allroads._HOME.items():
+        path = (ROOT / "src").joinpath(*module.split("."))
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        above = {path, *path.parents}
+        assert above & read and not above & left_out, f"{name} is defined in {path}, which pyright does not read"
 
 
 def test_no_package_index_is_named():

@@ -141,8 +141,9 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(part) for part in value]
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
+    listed = getattr(value, "tolist", None)
+    if listed is not None:
+        return _plain(listed())
     return repr(value)
 
 

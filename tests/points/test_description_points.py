@@ -155,12 +155,12 @@ def test_stochastic_rounding_is_unbiased_and_its_spread_is_the_error(seed):
     deviation = np.sqrt((position % 1) * (1 - position % 1) / len(uniform))
     assert (abs(drawn_codes.mean(axis=0) - position) <= 5 * deviation + 1e-5).all()
 
-    point, options = drawn(0), {"draws": 6, "delta": 0.1, "seed": seed}
+    point, options = drawn(0), {"draws": 24, "delta": 0.1, "seed": seed}
     labels = forward(point, INPUTS)
     found = quantised_size(NETWORK, jax.tree.map(jnp.float32, point), "mse", INPUTS, labels, **options)
     sizes = found.stats["stochastic_bits"]
-    assert len(sizes) == 6 and len(set(sizes)) > 1
-    assert found.error == pytest.approx(math.sqrt(sum((s - found.value) ** 2 for s in sizes) / 6))
+    assert len(sizes) == 24 and len(set(sizes)) > 1
+    assert found.error == pytest.approx(math.sqrt(sum((s - found.value) ** 2 for s in sizes) / 24))
     again = quantised_size(NETWORK, jax.tree.map(jnp.float32, point), "mse", INPUTS, labels, **options)
     assert again.stats["stochastic_bits"] == sizes
 

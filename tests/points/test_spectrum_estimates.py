@@ -32,16 +32,16 @@ def measured(**options):
 
 @pytest.fixture(scope="module")
 def pair(seed):
-    """A Gauss–Newton spectrum made dense, and matrix-free at the defaults."""
+    """A Gauss–Newton spectrum made dense, and matrix-free with four times the probes of the default."""
     options = {"matrix": "gauss_newton", "nbeta": 100.0}
-    return measured(**options), measured(**options, **FREE, seed=seed)
+    return measured(**options), measured(**options, **FREE, seed=seed, probes=64)
 
 
 @pytest.mark.parametrize("quantity", ["trace", "log_determinant", "effective_dimension"])
 def test_estimates_agree_with_the_dense_matrix(pair, quantity):
     exact, estimate = (getattr(found, quantity) for found in pair)
     assert estimate.status == SpectrumStatus.OK and estimate.error > 0
-    assert abs(estimate - exact) <= 3 * estimate.error
+    assert abs(estimate - exact) <= 5 * estimate.error
     assert abs(estimate - exact) <= (0.02 if quantity == "log_determinant" else 0.1) * abs(exact)
 
 
@@ -92,7 +92,7 @@ def test_too_few_lanczos_steps_are_part_of_the_error(seed):
         ]
     assert found[0].stats["truncation"] > 10 * found[1].stats["truncation"]
     for estimate in found:
-        assert abs(estimate - exact) <= 3 * estimate.error
+        assert abs(estimate - exact) <= 5 * estimate.error
 
 
 def test_gauss_and_radau_bracket_a_known_integral():

@@ -127,7 +127,7 @@ def test_two_layer_linear_network_at_zero(method, seed):
         np.testing.assert_allclose(found.smallest_eigenvalues, -curvatures[:12], rtol=1e-8)
         for quantity in (found.log_determinant, found.effective_dimension):
             assert np.isnan(quantity) and quantity.status == SpectrumStatus.INDEFINITE
-        assert abs(found.trace) <= max(1e-10, 3 * (found.trace.error or 0.0))
+        assert abs(found.trace) <= max(1e-10, 5 * (found.trace.error or 0.0))
 
 
 @METHODS
@@ -138,7 +138,7 @@ def test_deep_linear_network_with_orthogonal_layers(method, seed):
     stiff = 2 * layers / width
     with float64():
         arguments = (truth.network, truth.params, truth.loss, truth.inputs, truth.labels)
-        found = spectrum(*arguments, method=method, nbeta=nbeta, top=14, seed=seed)
+        found = spectrum(*arguments, method=method, nbeta=nbeta, top=14, seed=seed, probes=64)
         assert found.status == SpectrumStatus.OK
         np.testing.assert_allclose(found.eigenvalues, np.full(14, stiff), rtol=1e-8)
         assert float(top_eigenvalue(*arguments, seed=seed)) == pytest.approx(stiff, rel=1e-6)
@@ -150,7 +150,7 @@ def test_deep_linear_network_with_orthogonal_layers(method, seed):
             (found.effective_dimension, localised_learning_coefficient(curvatures, nbeta, 1.0)),
         ):
             assert quantity.status == SpectrumStatus.OK
-            assert abs(quantity - exact) <= (1e-8 * abs(exact) if method == "dense" else 3 * quantity.error)
+            assert abs(quantity - exact) <= (1e-8 * abs(exact) if method == "dense" else 5 * quantity.error)
             assert abs(quantity - exact) <= 0.05 * abs(exact)
         assert found.density.below(stiff / 2) == pytest.approx(1 - 1 / layers, abs=1e-6 if method == "dense" else 0.03)
 
@@ -211,7 +211,7 @@ def test_kernel_has_the_nonzero_eigenvalues_of_the_gauss_newton_matrix(method, s
         apart = np.linalg.norm(explicit_kernel @ vectors.T - vectors.T * kernel.eigenvalues, axis=0)
         assert apart.max() < 1e-8 * kernel.norm
         exact = np.trace(explicit_kernel)
-        assert abs(kernel.trace - exact) <= (1e-9 * exact if method == "dense" else 3 * kernel.trace.error)
+        assert abs(kernel.trace - exact) <= (1e-9 * exact if method == "dense" else 5 * kernel.trace.error)
         assert kernel.density.weights.sum() == pytest.approx(1.0)
 
 

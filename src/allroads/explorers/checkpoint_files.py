@@ -97,8 +97,8 @@ def read_probes(directory: Path) -> Any:
     if not (directory / PROBES).is_file():
         return None
     with np.load(directory / PROBES, allow_pickle=False) as file:
-        arrays = tuple(file[f"inputs{k}"] for k in range(len(file.files)))
-    return arrays if len(arrays) > 1 else arrays[0]
+        arrays = [file[f"inputs{k}"] for k in range(len(file.files))]
+    return tuple(arrays) if len(arrays) > 1 else arrays[0]
 
 
 def common_steps(runs: list[CheckpointRun]) -> list[int]:

@@ -257,5 +257,6 @@ def _check_constants(network: Network, found: Mapping[tuple[str, int], Arrays], 
 
 def _moved(array: np.ndarray, leaf: Any) -> np.ndarray:
     """An array in the present precision where it is of real numbers."""
-    real = jnp.issubdtype(np.asarray(leaf).dtype if np.isscalar(leaf) else leaf.dtype, jnp.floating)
-    return np.asarray(array, jax.dtypes.canonicalize_dtype(float) if real else leaf.dtype)
+    dtype: Any = np.asarray(leaf).dtype if np.isscalar(leaf) else leaf.dtype
+    real = jnp.issubdtype(dtype, jnp.floating)
+    return np.asarray(array, jax.dtypes.canonicalize_dtype(float) if real else dtype)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float
 
 
-def angles(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def angles(
+    a: Float[np.ndarray, "rows coordinates"], b: Float[np.ndarray, "rows coordinates"]
+) -> Float[np.ndarray, " rows"]:
     """Angle between each row of ``a`` and of ``b`` in radians; 0 where either is zero.
 
     Taken as 2·atan2(‖â − b̂‖, ‖â + b̂‖), which keeps small angles that the arccos of a dot product loses to rounding.
@@ -30,7 +33,7 @@ def angles(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where(still, 0.0, between)
 
 
-def corner_angles(polygon: np.ndarray) -> np.ndarray:
+def corner_angles(polygon: Float[np.ndarray, "steps coordinates"]) -> Float[np.ndarray, " corners"]:
     """Angles by which a polygon ``[T, D]`` turns at its corners; segments of no length are left out.
 
     Example:

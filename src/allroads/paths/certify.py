@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from allroads.paths.angles import angles, corner_angles
 from allroads.paths.convexity import convexity
@@ -167,7 +168,9 @@ def certify(
     )
 
 
-def _falling(polygon: np.ndarray, kappas: np.ndarray) -> np.ndarray:
+def _falling(
+    polygon: Float[np.ndarray, "corners coordinates"], kappas: Float[np.ndarray, " corners-2"]
+) -> Bool[np.ndarray, " corners-2"]:
     """Segments that fall by themselves; the angle to the minimiser grows along a segment, so its end decides."""
     segments = np.diff(polygon, axis=0)[:-1]
     moves = np.linalg.norm(segments, axis=1) > 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from allroads.errors import InputError
 from allroads.results import Result
@@ -24,9 +25,9 @@ class Embedding(Result):
         status: ``ok``.
     """
 
-    coordinates: np.ndarray
-    eigenvalues: np.ndarray
-    explained_stress: np.ndarray
+    coordinates: Float[np.ndarray, "models dimensions"]
+    eigenvalues: Float[np.ndarray, " models"]
+    explained_stress: Float[np.ndarray, " dimensions"]
     status: Status = PathStatus.OK
 
     @property
@@ -45,7 +46,7 @@ class Embedding(Result):
         return {"explained_stress": self.explained_stress}
 
 
-def bhattacharyya(p: Any, q: Any) -> np.ndarray:
+def bhattacharyya(p: Any, q: Any) -> Float[np.ndarray, "models others"]:
     """Bhattacharyya distance ``−(1/N) Σ_n log Σ_c √(p_nc q_nc)`` in nats, mean over the probes.
 
     Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from allroads.errors import InputError
 from allroads.paths.convexity import class_probabilities
@@ -14,7 +15,7 @@ from allroads.pfmap.charts import to_chart
 _GOLDEN = (np.sqrt(5) - 1) / 2
 
 
-def geodesic(start: Any, end: Any, ts: Any) -> np.ndarray:
+def geodesic(start: Any, end: Any, ts: Any) -> Float[np.ndarray, "places probes classes"]:
     """Great circles from one table of probabilities to another: ``√p(t) = [sin((1−t)φ) √p₀ + sin(tφ) √p₁] / sin φ``.
 
     Each probe goes along its own circle, with ``cos φ = Σ_c √(p₀ p₁)``; all arrive together.
@@ -49,7 +50,7 @@ def sphere_angles(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return angles
 
 
-def geodesic_progress(values: Any, target: Any, start: Any = None) -> np.ndarray:
+def geodesic_progress(values: Any, target: Any, start: Any = None) -> Float[np.ndarray, " models"]:
     """Progress ``argmin_t Σ_n arccos⟨√p_n, √p_n(t)⟩`` of each model on the geodesic from ignorance to truth.
 
     The sum of angles is looked at for 65 values of t and its least one refined by golden section to 10⁻⁸; the first

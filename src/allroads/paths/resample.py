@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from allroads.errors import InputError
 from allroads.pfmap.charts import to_chart
@@ -13,7 +14,7 @@ POINTS = 256
 """Points that a path is resampled to; structure shorter than 1/256 of its length is not seen."""
 
 
-def checked_values(values: Any) -> np.ndarray:
+def checked_values(values: Any) -> Float[np.ndarray, "steps probes *outputs"]:
     """Outputs along a path ``[T, N, …]`` in double precision, refused where they are not a finite path.
 
     Raises:
@@ -28,7 +29,7 @@ def checked_values(values: Any) -> np.ndarray:
     return path
 
 
-def image(values: Any, chart: str) -> np.ndarray:
+def image(values: Any, chart: str) -> Float[np.ndarray, "steps coordinates"]:
     """A path's image in a chart as a polygon ``[T, D]``, in double precision.
 
     Raises:
@@ -40,13 +41,15 @@ def image(values: Any, chart: str) -> np.ndarray:
     return path.reshape(len(path), -1)
 
 
-def segment_lengths(polygon: np.ndarray) -> np.ndarray:
+def segment_lengths(polygon: Float[np.ndarray, "steps coordinates"]) -> Float[np.ndarray, " steps-1"]:
     """Lengths of the segments of a polygon ``[T, D]``, ``[T−1]``."""
     lengths: np.ndarray = np.linalg.norm(np.diff(polygon, axis=0), axis=1)
     return lengths
 
 
-def resample(polygon: np.ndarray, points: int) -> np.ndarray:
+def resample(
+    polygon: Float[np.ndarray, "corners coordinates"], points: int
+) -> Float[np.ndarray, "{points} coordinates"]:
     """``points`` points along a polygon ``[T, D]``, evenly by arc length; first and last are kept.
 
     Args:

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from allroads.errors import InputError
 from allroads.paths.angles import angles
@@ -162,7 +163,7 @@ def stages(
     )
 
 
-def _in_its_span(polygon: np.ndarray) -> np.ndarray:
+def _in_its_span(polygon: Float[np.ndarray, "steps coordinates"]) -> Float[np.ndarray, "steps span"]:
     """The polygon in coordinates of its own span, ``[T, min(T, D)]``: the same lengths and angles, fewer numbers."""
     if polygon.shape[1] <= len(polygon):
         return polygon

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from allroads.errors import InputError
 from allroads.paths.inpca import bhattacharyya
@@ -114,7 +115,11 @@ def _by_progress(values: Any, target: Any, start: Any) -> tuple[np.ndarray, np.n
     return progress[first], roots.reshape(len(roots), -1, roots.shape[-1])[first]
 
 
-def _interpolated(progress: np.ndarray, roots: np.ndarray, grid: np.ndarray) -> np.ndarray:
+def _interpolated(
+    progress: Float[np.ndarray, " models"],
+    roots: Float[np.ndarray, "models probes classes"],
+    grid: Float[np.ndarray, " places"],
+) -> Float[np.ndarray, "places probes classes"]:
     right = np.clip(np.searchsorted(progress, grid, side="right"), 1, len(progress) - 1)
     share = ((grid - progress[right - 1]) / (progress[right] - progress[right - 1]))[:, None, None]
     between = (1 - share) * roots[right - 1] + share * roots[right]

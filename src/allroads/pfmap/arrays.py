@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from allroads.errors import InputError
 from allroads.pfmap.network import Network, Params
@@ -82,7 +83,7 @@ def as_point(params: Any, what: str = "params", network: Network | None = None) 
 
     def checked(path: Any, leaf: Any) -> Any:
         name = f"{what}{jax.tree_util.keystr(path)}"
-        if isinstance(leaf, jax.core.Tracer):
+        if isinstance(leaf, Tracer):
             return leaf
         try:
             array = leaf if isinstance(leaf, jax.Array) else as_array(leaf)

@@ -20,6 +20,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from allroads.errors import MemoryBudgetError
 from allroads.pfmap.factored import Use, dense_uses, factored_row
@@ -200,14 +201,14 @@ def examples_apart(network: Network, params: Params, inputs: Any) -> bool:
     Any difference beyond rounding (relative 200 ε) counts as coupled, as does a network that cannot take a
     single example: that way is always right and only slower.
     """
-    if isinstance(inputs, jax.core.Tracer):
+    if isinstance(inputs, Tracer):
         return False
     rng = np.random.default_rng(0)
     drawn = jax.tree.map(
         lambda leaf: np.asarray(rng.standard_normal(leaf.shape) / math.sqrt(max(leaf.shape, default=1)), leaf.dtype),
         params,
     )
-    known = not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(params))
+    known = not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(params))
     shape = jax.eval_shape(network.apply, params, inputs).shape
     cotangent = rng.standard_normal(shape)
     with jax.ensure_compile_time_eval():

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float
 from scipy.linalg import eigh_tridiagonal
 
 _BREAKDOWN = 32
@@ -27,12 +27,12 @@ class LanczosDecomposition(NamedTuple):
         length: Norm of the start vector, which is the first row of the basis times this.
     """
 
-    diagonal: Any
-    off_diagonal: Any
-    basis: Any
-    length: Any
+    diagonal: Float[jax.Array, " steps"]
+    off_diagonal: Float[jax.Array, " steps-1"]
+    basis: Float[jax.Array, "steps size"]
+    length: Float[jax.Array, ""]
 
-    def eigen(self) -> tuple[Any, Any]:
+    def eigen(self) -> tuple[Float[jax.Array, " steps"], Float[jax.Array, "steps steps"]]:
         """Eigenvalues ``[k]`` and eigenvectors (columns) ``[k, k]`` of T."""
         values, vectors = jnp.linalg.eigh(
             jnp.diag(self.diagonal) + jnp.diag(self.off_diagonal, 1) + jnp.diag(self.off_diagonal, -1)
@@ -40,7 +40,7 @@ class LanczosDecomposition(NamedTuple):
         return values, vectors
 
 
-def lanczos(product: Callable[[Any], Any], start: Any, steps: int) -> LanczosDecomposition:
+def lanczos(product: Callable[[Any], Any], start: Float[jax.Array, " size"], steps: int) -> LanczosDecomposition:
     """Lanczos iteration with full reorthogonalisation.
 
     Args:
@@ -80,7 +80,9 @@ def lanczos(product: Callable[[Any], Any], start: Any, steps: int) -> LanczosDec
     return LanczosDecomposition(diagonal, couplings[:-1], basis, length)
 
 
-def breakdown_index(diagonal: NDArray[Any], off_diagonal: NDArray[Any], eps: float) -> int | None:
+def breakdown_index(
+    diagonal: Float[np.ndarray, " steps"], off_diagonal: Float[np.ndarray, " couplings"], eps: float
+) -> int | None:
     """Index of the first off-diagonal entry that is rounding error: there the Krylov space is exhausted.
 
     Args:
@@ -100,7 +102,9 @@ def breakdown_index(diagonal: NDArray[Any], off_diagonal: NDArray[Any], eps: flo
     return int(end[0]) if end.size else None
 
 
-def gauss_rule(diagonal: NDArray[Any], off_diagonal: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def gauss_rule(
+    diagonal: Float[np.ndarray, " nodes"], off_diagonal: Float[np.ndarray, " nodes-1"]
+) -> tuple[Float[np.ndarray, " nodes"], Float[np.ndarray, " nodes"]]:
     """Nodes and weights of the Gauss quadrature rule of a tridiagonal (Jacobi) matrix; the weights sum to 1.
 
     References: [golub2010]

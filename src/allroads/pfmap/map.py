@@ -8,6 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
+from jaxtyping import Float, Num
 
 from allroads.errors import InputError
 from allroads.pfmap.arrays import as_array, is_tensor
@@ -57,7 +59,7 @@ class ParameterFunctionMap:
             raise InputError(
                 f"inputs have dtype {inputs.dtype}; expected real numbers or integer tokens. Encode them as numbers."
             )
-        if not isinstance(inputs, jax.core.Tracer):
+        if not isinstance(inputs, Tracer):
             bad = np.flatnonzero(~np.isfinite(np.asarray(inputs)).reshape(inputs.shape[0], -1).all(axis=1))
             if bad.size:
                 raise InputError(
@@ -66,7 +68,7 @@ class ParameterFunctionMap:
                 )
         object.__setattr__(self, "inputs", inputs)
 
-    def values(self, params: Params) -> Any:
+    def values(self, params: Params) -> Num[jax.Array, " examples *outputs"]:
         """F(θ): the outputs on the probes, in the units of the network's outputs.
 
         Args:
@@ -81,7 +83,7 @@ class ParameterFunctionMap:
         """
         return self._function(_floating(params))
 
-    def jvp(self, params: Params, tangent: Params) -> Any:
+    def jvp(self, params: Params, tangent: Params) -> Num[jax.Array, " examples *outputs"]:
         """J t: how the values change along a direction of parameter space.
 
         Args:
@@ -95,7 +97,8 @@ class ParameterFunctionMap:
             InputError: As ``values``, or if the tangent is not shaped like the parameters.
         """
         params = _floating(params)
-        return jax.jvp(self._function, (params,), (_like(params, tangent, "tangent"),))[1]
+        along: jax.Array = jax.jvp(self._function, (params,), (_like(params, tangent, "tangent"),))[1]
+        return along
 
     def vjp(self, params: Params, cotangent: Any) -> Params:
         """Jᵀ c: a direction of function space pulled back to the parameters.
@@ -113,7 +116,7 @@ class ParameterFunctionMap:
         values, pull = jax.vjp(self._function, _floating(params))
         return pull(_shaped(values, cotangent, "cotangent"))[0]
 
-    def kernel(self, params: Params) -> Any:
+    def kernel(self, params: Params) -> Float[jax.Array, "outputs outputs"]:
         """K = J Jᵀ, the empirical neural tangent kernel on the probes.
 
         Rows and columns are the outputs of the first example, then those of the second, and so on. J is made
@@ -140,9 +143,10 @@ class ParameterFunctionMap:
         params, inputs = _floating(params), jnp.asarray(self.inputs)
         jax.eval_shape(self._function, params)
         plan = plan_kernel(self.network, params, inputs, examples_apart(self.network, params, inputs), self.memory)
-        return kernel_function(self.network, plan)(params, inputs)
+        kernel: jax.Array = kernel_function(self.network, plan)(params, inputs)
+        return kernel
 
-    def kernel_product(self, params: Params, v: Any) -> Any:
+    def kernel_product(self, params: Params, v: Any) -> Float[jax.Array, "*shape"]:
         """K v = J (Jᵀ v), by one backward and one forward pass; neither J nor K is formed.
 
         Args:
@@ -158,8 +162,8 @@ class ParameterFunctionMap:
         params = _floating(params)
         return self.jvp(params, self.vjp(params, v)).reshape(jnp.shape(v))
 
-    def _function(self, params: Params) -> Any:
-        values = jax.jit(self.network.apply)(params, jnp.asarray(self.inputs))
+    def _function(self, params: Params) -> Num[jax.Array, " examples *outputs"]:
+        values: jax.Array = jax.jit(self.network.apply)(params, jnp.asarray(self.inputs))
         if jnp.ndim(values) == 0 or values.shape[0] != self.inputs.shape[0]:
             raise InputError(
                 f"network {self.network.name!r} gives outputs of shape {jnp.shape(values)} for "

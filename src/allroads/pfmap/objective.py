@@ -55,39 +55,43 @@ class Objective:
     loss: str | PerExampleLoss
     regulariser: Regulariser = 0.0
 
-    def losses(self, params: Params, data: Examples) -> Any:
+    def losses(self, params: Params, data: Examples) -> jax.Array:
         """``w_i ℓ_i + R``, ``[N]``: the penalty stands in every example, so that means over batches estimate L."""
         losses = self.from_outputs(self.network.apply(params, data.inputs), data)
         return losses if self.regulariser == 0.0 else losses + self.penalty(params).astype(losses.dtype)
 
-    def mean(self, params: Params, data: Examples) -> Any:
+    def mean(self, params: Params, data: Examples) -> jax.Array:
         """L(θ) over these examples."""
         return self.losses(params, data).mean()
 
-    def from_outputs(self, outputs: Any, data: Examples) -> Any:
+    def from_outputs(self, outputs: Any, data: Examples) -> jax.Array:
         """``w_i ℓ_i`` from the outputs, ``[N]``, without the penalty."""
         per_example = resolve_loss(self.loss)
         if data.weights is None:
-            return per_example(outputs, data.labels)
-        if data.weights.ndim == 1 or per_example not in TERMS:
-            return per_example(outputs, data.labels) * data.weights
-        return mean_per_example(TERMS[per_example](outputs, data.labels) * data.weights)
+            losses: jax.Array = per_example(outputs, data.labels)
+        elif data.weights.ndim == 1 or per_example not in TERMS:
+            losses = per_example(outputs, data.labels) * data.weights
+        else:
+            losses = mean_per_example(TERMS[per_example](outputs, data.labels) * data.weights)
+        return losses
 
-    def penalty(self, params: Params) -> Any:
+    def penalty(self, params: Params) -> jax.Array:
         """R(θ)."""
         if callable(self.regulariser):
             return jnp.asarray(self.regulariser(params))
         squares = [jnp.sum(jnp.asarray(leaf) ** 2) for leaf in jax.tree.leaves(params)]
         return jnp.asarray(self.regulariser / 2 * sum(squares))
 
-    def correct(self, outputs: Any, data: Examples) -> Any:
+    def correct(self, outputs: Any, data: Examples) -> jax.Array:
         """Share of each example's outputs that are right, ``[N]``; its mean is the accuracy, labels of weight 0 apart.
 
         Weights other than 0 do not count: accuracy is a share of labels.
         """
         right = correct_terms(outputs, data.labels, self.loss)
         if data.weights is None:
-            return mean_per_example(right)
+            share: jax.Array = mean_per_example(right)
+            return share
         counted = (data.weights > 0).astype(right.dtype)
         counted = jnp.broadcast_to(counted.reshape(counted.shape + (1,) * (right.ndim - counted.ndim)), right.shape)
-        return mean_per_example(right * counted / counted.mean())
+        share = mean_per_example(right * counted / counted.mean())
+        return share

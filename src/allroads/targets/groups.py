@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from allroads.errors import InputError
 from allroads.targets.checks import boolean, integer, numbers, one_of
@@ -15,7 +16,7 @@ from allroads.targets.modular import LARGEST_ORDER, from_table
 from allroads.targets.target import Target
 
 
-def cyclic(n: int) -> np.ndarray:
+def cyclic(n: int) -> Int[np.ndarray, "order order"]:
     """Addition modulo n.
 
     Example:
@@ -25,7 +26,7 @@ def cyclic(n: int) -> np.ndarray:
     return (np.arange(n)[:, None] + np.arange(n)) % n
 
 
-def dihedral(n: int) -> np.ndarray:
+def dihedral(n: int) -> Int[np.ndarray, "order order"]:
     """The 2n symmetries of the n-gon: element ``r + n·s`` turns by r after s reflections, ``t·r = r⁻¹·t``.
 
     Example:
@@ -38,7 +39,7 @@ def dihedral(n: int) -> np.ndarray:
     return table
 
 
-def symmetric(n: int) -> np.ndarray:
+def symmetric(n: int) -> Int[np.ndarray, "order order"]:
     """Composition ``(a∘b)(i) = a(b(i))`` of the n! permutations in lexicographic order.
 
     Example:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from allroads.errors import InputError
 from allroads.targets.checks import generator, integer, one_of
@@ -90,7 +91,7 @@ def linear_teacher(
     )
 
 
-def _whitened(examples: np.ndarray, train_size: int) -> np.ndarray:
+def _whitened(examples: Float[np.ndarray, "examples width"], train_size: int) -> Float[np.ndarray, "examples width"]:
     """All examples after the linear map that makes the second moment of the training ones the identity."""
     width = examples.shape[1]
     if train_size < width:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 import numpy as np
+from jaxtyping import Int
 
 from allroads.errors import InputError
 from allroads.targets.expression import parse
@@ -13,7 +14,9 @@ _ALLOWED = "a, b, whole numbers, +, −, *, ** and brackets, as in 'a**2 + a*b +
 _HIGHEST_POWER = 10_000
 
 
-def evaluate_polynomial(text: str, a: np.ndarray, b: np.ndarray, modulus: int) -> np.ndarray:
+def evaluate_polynomial(
+    text: str, a: Int[np.ndarray, "*shape"], b: Int[np.ndarray, "*shape"], modulus: int
+) -> Int[np.ndarray, "*shape"]:
     """Values of a polynomial in a and b modulo ``modulus``.
 
     Args:

@@ -9,12 +9,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
 from allroads.errors import InputError
 from allroads.targets.checks import boolean, generator, integer, numbers
 
+Bits = Bool[np.ndarray, "rows bits"]
+Table = Bool[np.ndarray, " rows"]
 
-def all_bits(bits: int) -> np.ndarray:
+
+def all_bits(bits: int) -> Bits:
     """Every row of n bits, booleans ``[2^n, n]``, x0 least significant.
 
     Example:
@@ -24,7 +28,7 @@ def all_bits(bits: int) -> np.ndarray:
     return (np.arange(2**bits)[:, None] >> np.arange(bits) & 1).astype(bool)
 
 
-def parity(rows: np.ndarray, k: int | None = None, variables: Sequence[int] | None = None) -> np.ndarray:
+def parity(rows: Bits, k: int | None = None, variables: Sequence[int] | None = None) -> Table:
     """1 where an odd number of the chosen bits is 1: ``χ_S``.
 
     Example:
@@ -35,7 +39,7 @@ def parity(rows: np.ndarray, k: int | None = None, variables: Sequence[int] | No
     return table
 
 
-def majority(rows: np.ndarray, k: int | None = None, variables: Sequence[int] | None = None) -> np.ndarray:
+def majority(rows: Bits, k: int | None = None, variables: Sequence[int] | None = None) -> Table:
     """1 where more than half of the chosen bits are 1; their number must be odd.
 
     Example:
@@ -49,7 +53,7 @@ def majority(rows: np.ndarray, k: int | None = None, variables: Sequence[int] | 
     return table
 
 
-def conjunction(rows: np.ndarray, k: int | None = None, variables: Sequence[int] | None = None) -> np.ndarray:
+def conjunction(rows: Bits, k: int | None = None, variables: Sequence[int] | None = None) -> Table:
     """1 where all chosen bits are 1.
 
     Example:
@@ -60,7 +64,7 @@ def conjunction(rows: np.ndarray, k: int | None = None, variables: Sequence[int]
     return table
 
 
-def disjunction(rows: np.ndarray, k: int | None = None, variables: Sequence[int] | None = None) -> np.ndarray:
+def disjunction(rows: Bits, k: int | None = None, variables: Sequence[int] | None = None) -> Table:
     """1 where any chosen bit is 1.
 
     Example:
@@ -71,7 +75,7 @@ def disjunction(rows: np.ndarray, k: int | None = None, variables: Sequence[int]
     return table
 
 
-def staircase(rows: np.ndarray, k: int | None = None, variables: Sequence[int] | None = None) -> np.ndarray:
+def staircase(rows: Bits, k: int | None = None, variables: Sequence[int] | None = None) -> Table:
     """The sign of ``x0 + x0·x1 + … + x0⋯x_{k−1}`` in signs; k must be odd, so that it is never 0.
 
     The sum itself is the target ``monomials = [[0], [0, 1], …]``.
@@ -87,7 +91,7 @@ def staircase(rows: np.ndarray, k: int | None = None, variables: Sequence[int] |
     return table
 
 
-def multiplexer(rows: np.ndarray, address: int = 2) -> np.ndarray:
+def multiplexer(rows: Bits, address: int = 2) -> Table:
     """The data bit ``x_{address + a}`` that the first ``address`` bits select, ``a = Σ_{i<address} x_i 2^i``.
 
     Example:
@@ -104,11 +108,11 @@ def multiplexer(rows: np.ndarray, address: int = 2) -> np.ndarray:
 
 
 def linear_threshold(
-    rows: np.ndarray,
+    rows: Bits,
     weights: Sequence[float] | np.ndarray | None = None,
     threshold: float | None = None,
     function_seed: int = 0,
-) -> np.ndarray:
+) -> Table:
     """1 where ``Σ w_i b_i > threshold`` over bits b.
 
     Default weights are standard normal, the default threshold is half their sum.
@@ -127,7 +131,7 @@ def linear_threshold(
     return table
 
 
-def junta(rows: np.ndarray, k: int = 3, function_seed: int = 0) -> np.ndarray:
+def junta(rows: Bits, k: int = 3, function_seed: int = 0) -> Table:
     """A random balanced function of k random variables that depends on every one of them.
 
     Example:
@@ -147,7 +151,7 @@ def junta(rows: np.ndarray, k: int = 3, function_seed: int = 0) -> np.ndarray:
             return whole
 
 
-def random(rows: np.ndarray, balanced: bool = True, function_seed: int = 0) -> np.ndarray:
+def random(rows: Bits, balanced: bool = True, function_seed: int = 0) -> Table:
     """A random table, by default with as many ones as zeros.
 
     Example:
@@ -163,7 +167,7 @@ def random(rows: np.ndarray, balanced: bool = True, function_seed: int = 0) -> n
     return table
 
 
-def _chosen(rows: np.ndarray, k: int | None, variables: Sequence[int] | None) -> np.ndarray:
+def _chosen(rows: Bits, k: int | None, variables: Sequence[int] | None) -> Bool[np.ndarray, "rows chosen"]:
     """The columns of the chosen variables: those named, or the first k, or all."""
     bits = rows.shape[1]
     if variables is None:

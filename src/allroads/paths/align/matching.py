@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 
 from allroads.paths.align.signs import best_signs, with_signs
@@ -227,7 +228,7 @@ def refit_signs(found: Symmetries, terms: Sequence[Term], element: Element) -> E
     return element
 
 
-def assignments(gain: np.ndarray) -> np.ndarray:
+def assignments(gain: Float[np.ndarray, "*signs units units"]) -> Int[np.ndarray, "*signs units"]:
     """For each matrix ``[..., n, n]`` the permutation ``p`` that maximises ``Σ_i gain[i, p_i]``, ``[..., n]``."""
     flat = gain.reshape(-1, *gain.shape[-2:])
     return np.stack([linear_sum_assignment(g, maximize=True)[1] for g in flat]).reshape(gain.shape[:-1])

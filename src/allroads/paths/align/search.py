@@ -144,7 +144,7 @@ def optimise_scales(
             best = (value, logs)
         slopes = [_slope_of_log(found, k, way, slope * point) for k, way in ways]
         steps, state = optimiser.update(slopes, state)
-        logs = [log + np.asarray(step, np.float64) for log, step in zip(logs, steps, strict=True)]
+        logs = [log + np.asarray(step, np.float64) for log, step in zip(logs, jax.tree.leaves(steps), strict=True)]
     return best[0], {key: np.exp(log) for key, log in zip(ways, best[1], strict=True)}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 BEZIER, POLYGON = "bezier", "polygon"
 
@@ -47,7 +48,9 @@ def joined(ends: Any, free: Any) -> Any:
     return (jnp if isinstance(free, jax.Array) else np).concatenate([ends[:1], free, ends[1:]])
 
 
-def chord(ends: np.ndarray, knots: np.ndarray) -> np.ndarray:
+def chord(
+    ends: Float[np.ndarray, "2 parameters"], knots: Float[np.ndarray, " knots"]
+) -> Float[np.ndarray, "knots-2 parameters"]:
     """Points ``[K − 2, P]`` on the straight segment between two ends, at the inner knots."""
     inner: np.ndarray = ends[0] + knots[1:-1, None].astype(ends.dtype) * (ends[1] - ends[0])
     return inner

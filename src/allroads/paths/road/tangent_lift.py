@@ -124,7 +124,7 @@ class LocalGeometry:
         if size == 0:
             return direction, 0.0
         ridge = self.lifter.ridge
-        if self.eigenvalues is None:
+        if self.eigenvalues is None or self.vectors is None:
             network, inputs = self.lifter.network, self.lifter.inputs
             weights, undone = _compiled(network).solve(self.params, inputs, direction, ridge)
             return np.asarray(weights, np.float64), float(undone) ** 2 / size

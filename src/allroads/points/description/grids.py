@@ -11,6 +11,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float
 
 from allroads.errors import UnknownNameError
 
@@ -79,7 +80,7 @@ def per_row_and_column(leaf: np.ndarray) -> Grid:
     return Grid(unit * np.abs(leaf / unit).max(initial=0.0), sum(squares.shape))
 
 
-def _balancing(squares: np.ndarray) -> np.ndarray:
+def _balancing(squares: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows columns"]:
     """``r_i c_j``, by least squares of logarithms and a few sweeps from there; 1 for rows and columns of zeros."""
     used = squares > 0
     logarithms = np.log(squares, where=used, out=np.zeros_like(squares))
@@ -97,7 +98,9 @@ def _balancing(squares: np.ndarray) -> np.ndarray:
     return unit
 
 
-def _mean(values: np.ndarray, used: np.ndarray, axis: int) -> np.ndarray:
+def _mean(
+    values: Float[np.ndarray, "rows columns"], used: Bool[np.ndarray, "rows columns"], axis: int
+) -> Float[np.ndarray, "_ _"]:
     """Means along rows or columns that are not all zero, over the others that are not; 1 for those that are."""
     across = used.any(axis=1 - axis)
     mean = values.sum(axis=axis, keepdims=True) / max(1, across.sum())

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import jax
 import numpy as np
+from jaxtyping import Float
 from scipy.special import gammaln, logsumexp
 
 from allroads.checks import check_choice, check_count
@@ -180,7 +181,7 @@ def block_ends(examples: int, blocks: int | Sequence[int]) -> tuple[int, ...]:
     return tuple(ends)
 
 
-def _block(losses: np.ndarray, uniform: float, code: str) -> np.ndarray:
+def _block(losses: Float[np.ndarray, "members steps"], uniform: float, code: str) -> np.ndarray:
     """Nats of one block for each member, from its nats at each recorded step ``[M, T]``."""
     losses = np.where(np.isfinite(losses), losses, np.inf)
     if code == "last":

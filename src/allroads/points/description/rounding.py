@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from allroads.checks import check_count
 from allroads.pfmap.objective import Examples, Objective
@@ -46,7 +47,7 @@ class Search:
     """
 
     roundings: tuple[Rounding, ...]
-    losses: np.ndarray
+    losses: Float[np.ndarray, "roundings widths"]
 
 
 def find_roundings(point: Point, delta: float, scales: str, draws: int, seed: int) -> Search:

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import PyTreeDef
 
 from allroads.errors import InputError
 from allroads.pfmap.network import Params
@@ -48,7 +47,7 @@ class FreeParameters:
         blocks: The free coordinates.
     """
 
-    structure: PyTreeDef
+    structure: Any
     blocks: tuple[Block, ...]
 
     @property
@@ -113,7 +112,7 @@ def free_parameters(params: Params, mask: Mask = None, *, stacked: bool = False)
     return FreeParameters(structure, tuple(_blocks(names, shapes, structure, mask)))
 
 
-def _blocks(names: list[str], shapes: list[tuple[int, ...]], structure: PyTreeDef, mask: Mask) -> list[Block]:
+def _blocks(names: list[str], shapes: list[tuple[int, ...]], structure: Any, mask: Mask) -> list[Block]:
     blocks = []
     for index, (shape, free) in enumerate(zip(shapes, _free(names, shapes, structure, mask), strict=True)):
         size = int(np.prod(shape, dtype=int))
@@ -143,7 +142,7 @@ def free_entries(params: Params, mask: Mask, called: str = "mask") -> list[np.nd
 
 
 def _free(
-    names: list[str], shapes: list[tuple[int, ...]], structure: PyTreeDef, mask: Mask, called: str = "mask"
+    names: list[str], shapes: list[tuple[int, ...]], structure: Any, mask: Mask, called: str = "mask"
 ) -> list[np.ndarray]:
     if mask is None:
         return [np.ones(shape, bool) for shape in shapes]

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 _SMALL = 64
@@ -32,14 +34,14 @@ class Eigenpairs:
         complete: Whether the search came to its end, so that none is missing.
     """
 
-    values: np.ndarray
-    vectors: np.ndarray
-    residuals: np.ndarray
+    values: Float[np.ndarray, " pairs"]
+    vectors: Float[np.ndarray, "pairs size"]
+    residuals: Float[np.ndarray, " pairs"]
     norm: float
     complete: bool
 
 
-def dense_eigenpairs(matrix: np.ndarray) -> Eigenpairs:
+def dense_eigenpairs(matrix: Float[np.ndarray, "size size"]) -> Eigenpairs:
     """All eigenpairs of a symmetric matrix, falling.
 
     Example:
@@ -123,13 +125,15 @@ def _arpack(
     product: Product, size: int, count: int, tolerance: float, rng: np.random.Generator, which: str = "LA"
 ) -> tuple[np.ndarray, np.ndarray, bool]:
     """Values, vectors ``[d, k]``, and whether all converged; else those that did, at a looser tolerance if need be."""
-    operator = LinearOperator((size, size), matvec=product, dtype=np.float64)
+    operator = LinearOperator((size, size), matvec=product, dtype=np.float64)  # pyright: ignore[reportCallIssue]
     start = product(rng.standard_normal(size))
-    options = dict(which=which, maxiter=_RESTARTS, ncv=_krylov(count, size))
+    options: dict[str, Any] = dict(v0=start, which=which, maxiter=_RESTARTS, ncv=_krylov(count, size))
     converged = True
     while True:
         try:
-            return *eigsh(operator, count, v0=start, tol=tolerance / 4, **options), converged
+            options["tol"] = tolerance / 4
+            values, vectors = eigsh(operator, count, **options)
+            return values, vectors, converged
         except ArpackNoConvergence as stopped:
             converged, tolerance = False, 100 * tolerance
             if stopped.eigenvalues.size or tolerance > 1.0:

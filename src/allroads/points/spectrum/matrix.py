@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
+from jaxtyping import Float, Int
 
 from allroads.errors import MemoryBudgetError
 from allroads.pfmap.kernel import examples_apart
@@ -45,7 +46,7 @@ class Matrix:
     temporary: int
     room: int
 
-    def product(self, v: np.ndarray) -> np.ndarray:
+    def product(self, v: Float[np.ndarray, " size"]) -> Float[np.ndarray, " size"]:
         """A v in double precision, whatever the precision it was computed in."""
         return np.asarray(self.compiled(jnp.asarray(v, self.dtype), *self.data), np.float64)
 
@@ -53,7 +54,7 @@ class Matrix:
         """How many products may be computed side by side where each needs ``beside`` bytes more."""
         return max(1, min(_TOGETHER, self.room // max(1, self.temporary + beside)))
 
-    def dense(self) -> np.ndarray:
+    def dense(self) -> Float[np.ndarray, "size size"]:
         """All of it, ``[d, d]`` in double precision, symmetric."""
         rows = np.asarray(_rows(self.apply, self.together(), self.size, self.dtype, self.data), np.float64)
         return (rows + rows.T) / 2
@@ -149,7 +150,9 @@ def example_index(examples: int, at_a_time: int) -> tuple[np.ndarray, np.ndarray
     return np.minimum(index, examples - 1), index < examples
 
 
-def unflatten(params: Params, vectors: np.ndarray, free: np.ndarray | None = None) -> Params:
+def unflatten(
+    params: Params, vectors: Float[np.ndarray, "vectors size"], free: Int[np.ndarray, " size"] | None = None
+) -> Params:
     """Flat vectors ``[k, d]`` as a pytree like the parameters with a leading axis; 0 where nothing is free."""
     flat, unravel = ravel_pytree(params)
     if free is not None:

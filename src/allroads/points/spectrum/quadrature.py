@@ -19,6 +19,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 from matfree import decomp
 from scipy.linalg import solve_banded
 
@@ -39,7 +40,7 @@ class Quadrature:
         off_diagonals: Beside each, ``[steps]``; the last couples to the step that was not taken.
     """
 
-    known: np.ndarray
+    known: Float[np.ndarray, " known"]
     rest: int
     diagonals: list[np.ndarray]
     off_diagonals: list[np.ndarray]
@@ -49,7 +50,7 @@ class Quadrature:
         """Dimension of the matrix."""
         return len(self.known) + self.rest
 
-    def nodes(self) -> tuple[np.ndarray, np.ndarray]:
+    def nodes(self) -> tuple[Float[np.ndarray, " nodes"], Float[np.ndarray, " nodes"]]:
         """Nodes and weights of all rules together, by rising node; weights sum to 1."""
         rules = [gauss_rule(a, b[:-1]) for a, b in zip(self.diagonals, self.off_diagonals, strict=True)]
         share = self.rest / self.size / max(1, len(rules))
@@ -82,7 +83,13 @@ class Quadrature:
 
 
 def lanczos_quadrature(
-    matrix: Matrix, vectors: np.ndarray, values: np.ndarray, *, probes: int, steps: int, seed: int
+    matrix: Matrix,
+    vectors: Float[np.ndarray, "pairs size"],
+    values: Float[np.ndarray, " pairs"],
+    *,
+    probes: int,
+    steps: int,
+    seed: int,
 ) -> Quadrature:
     """Gauss rules of a matrix on the complement of known eigenvectors.
 
@@ -138,7 +145,9 @@ def _ended(diagonal: np.ndarray, off_diagonal: np.ndarray, eps: float) -> tuple[
     return diagonal[: end + 1], np.append(off_diagonal[:end], 0.0)
 
 
-def _radau(diagonal: np.ndarray, off_diagonal: np.ndarray, node: float) -> tuple[np.ndarray, np.ndarray]:
+def _radau(
+    diagonal: Float[np.ndarray, " steps"], off_diagonal: Float[np.ndarray, " steps"], node: float
+) -> tuple[Float[np.ndarray, " steps+1"], Float[np.ndarray, " steps+1"]]:
     """The Gauss rule with one node more, held at ``node``."""
     banded = np.zeros((3, len(diagonal)))
     banded[0, 1:] = banded[2, :-1] = off_diagonal[:-1]
@@ -148,5 +157,5 @@ def _radau(diagonal: np.ndarray, off_diagonal: np.ndarray, node: float) -> tuple
     return gauss_rule(np.append(diagonal, node + solve_banded((1, 1), banded, unit)[-1]), off_diagonal)
 
 
-def _integral(function: Function, nodes: np.ndarray, weights: np.ndarray) -> float:
+def _integral(function: Function, nodes: Float[np.ndarray, " nodes"], weights: Float[np.ndarray, " nodes"]) -> float:
     return float(weights @ function(nodes))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from allroads.pfmap.network import Params
 from allroads.results import Measurement, Result
@@ -21,8 +22,8 @@ class Density:
         weights: How much; they sum to 1.
     """
 
-    nodes: np.ndarray
-    weights: np.ndarray
+    nodes: Float[np.ndarray, " nodes"]
+    weights: Float[np.ndarray, " nodes"]
 
     def below(self, x: Any) -> np.ndarray:
         """Share of the eigenvalues that are at most x.
@@ -60,12 +61,12 @@ class Spectrum(Result):
             their own.
     """
 
-    eigenvalues: np.ndarray
+    eigenvalues: Float[np.ndarray, " top"]
     eigenvectors: Params
-    residuals: np.ndarray
-    smallest_eigenvalues: np.ndarray
+    residuals: Float[np.ndarray, " top"]
+    smallest_eigenvalues: Float[np.ndarray, " bottom"]
     smallest_eigenvectors: Params
-    smallest_residuals: np.ndarray
+    smallest_residuals: Float[np.ndarray, " bottom"]
     trace: Measurement
     log_determinant: Measurement
     effective_dimension: Measurement
@@ -108,9 +109,9 @@ class KernelSpectrum(Result):
         status: As of :class:`Spectrum`.
     """
 
-    eigenvalues: np.ndarray
-    eigenvectors: np.ndarray
-    residuals: np.ndarray
+    eigenvalues: Float[np.ndarray, " top"]
+    eigenvectors: Float[np.ndarray, "top examples *outputs"]
+    residuals: Float[np.ndarray, " top"]
     trace: Measurement
     density: Density
     norm: float

@@ -264,8 +264,8 @@ def _error(descent: Descent) -> float:
 def pooled(log_masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Log of the mean mass of replicas ``[R, K]``, and the half-width of its 95 % interval by the jackknife."""
     replicas = len(log_masses)
-    value = logsumexp(log_masses, axis=0) - math.log(replicas)
-    without = np.stack([logsumexp(np.delete(log_masses, r, axis=0), axis=0) for r in range(replicas)])
+    value = np.asarray(logsumexp(log_masses, axis=0)) - math.log(replicas)
+    without = np.stack([np.asarray(logsumexp(np.delete(log_masses, r, axis=0), axis=0)) for r in range(replicas)])
     deviations = without - without.mean(0)
     deviation = np.sqrt((replicas - 1) / replicas * (deviations**2).sum(0))
     return value, student.ppf(0.975, replicas - 1) * deviation

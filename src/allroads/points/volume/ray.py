@@ -104,7 +104,7 @@ def cast_rays(
     sphere = math.log(2) + 0.5 * dimension * math.log(math.pi) - gammaln(dimension / 2)
     start = float(measure.log_shape(jnp.asarray(offset), measure.scale)) + measure.log_height(dimension)
     logs = start + _radial(np.asarray(radii), centre, precision, dimension) + log_determinant + sphere
-    log_mass = float(logsumexp(logs) - math.log(rays))
+    log_mass = float(np.asarray(logsumexp(logs))) - math.log(rays)
     weights = np.exp(logs - logs.max())
     return Rays(
         log_mass=log_mass,

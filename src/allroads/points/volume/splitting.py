@@ -204,8 +204,9 @@ def _functions(
         shape = log_density(offsets + data[1], data[2])
         if log_prior is None:
             return shape
+        prior = log_prior
         flat = (offsets + data[0][0]).reshape(-1, offsets.shape[-1])
-        return shape + jax.vmap(lambda w: log_prior(unravel(w)))(flat).reshape(shape.shape)
+        return shape + jax.vmap(lambda w: prior(unravel(w)))(flat).reshape(shape.shape)
 
     return height_at, slope_at, log_shape
 
