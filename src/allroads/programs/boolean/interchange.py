@@ -24,6 +24,9 @@ PAIRS = 48
 PERMUTED = 4
 """Random sets of the same size that make the null."""
 
+MOST_PARTS = 64
+"""Parts of a formula up to which they are exchanged."""
+
 Units = tuple[int, ...]
 """A set of units of one intermediate."""
 
@@ -109,30 +112,28 @@ def interchange(
     parts = states(formula)
     if not parts:
         return None, "the formula is constant, so it has no parts to exchange"
+    if len(parts) > MOST_PARTS:
+        return None, f"the formula has {len(parts)} parts; up to {MOST_PARTS} are exchanged"
     places = sites(network, params, inputs)
+    tests = [_tests(site, parts) for site in places]
+    held = {number for found in tests for number, _ in found}
+    missing = [part.name for number, part in enumerate(parts) if number not in held]
+    if missing:
+        return None, f"no set of hidden units holds {missing[0]}"
     rng = np.random.default_rng([seed, 18])
     truth = as_rows(formula.number, formula.inputs).astype(int)
     ask = partial(_agreement, network, params, inputs, decide)
     trials = [_pairs(part, truth, PAIRS, rng) for part in parts]
-    best: list[tuple[float, Site, Units] | None] = [None] * len(parts)
-    for site in places:
-        tests = [
-            (number, chosen)
-            for number, part in enumerate(parts)
-            for chosen in candidate_sets(site.values, part.values)
-            if len(chosen) < len(site.moving)
-        ]
-        found, _ = ask(site, [(parts[number], trials[number], chosen) for number, chosen in tests])
-        for (number, chosen), agree in zip(tests, found, strict=True):
-            known = best[number]
-            if known is None or agree.mean() > known[0]:
+    best: dict[int, tuple[float, Site, Units]] = {}
+    for site, chosen_here in zip(places, tests, strict=True):
+        found, _ = ask(site, [(parts[number], trials[number], chosen) for number, chosen in chosen_here])
+        for (number, chosen), agree in zip(chosen_here, found, strict=True):
+            if number not in best or agree.mean() > best[number][0]:
                 best[number] = float(agree.mean()), site, chosen
     right, null, changed, moved = [], [], [], False
     units: dict[str, str] = {}
-    for part, known in zip(parts, best, strict=True):
-        if known is None:
-            return None, f"no set of hidden units holds {part.name}"
-        _, site, chosen = known
+    for number, part in enumerate(parts):
+        _, site, chosen = best[number]
         pairs = _pairs(part, truth, 4 * PAIRS, rng)
         sets = [chosen, *_others(site.moving, chosen, rng)]
         agree, hit = ask(site, [(part, pairs, one) for one in sets])
@@ -151,6 +152,16 @@ def interchange(
         f"{parts[worst].name}, is right in {right[worst]:.3f} of its pairs"
     )
     return Measurement(float(np.mean(right)), stats={**stats, "units": units}), said
+
+
+def _tests(site: Site, parts: list[State]) -> list[tuple[int, Units]]:
+    """The sets of units of one intermediate that may hold a part, each with the number of the part."""
+    return [
+        (number, chosen)
+        for number, part in enumerate(parts)
+        for chosen in candidate_sets(site.values, part.values)
+        if len(chosen) < len(site.moving)
+    ]
 
 
 def _others(moving: np.ndarray, chosen: Units, rng: np.random.Generator) -> list[Units]:
