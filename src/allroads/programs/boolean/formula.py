@@ -1,0 +1,237 @@
+"""A Boolean formula as a program: an expression with the reading of its inputs and of its answer."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from allroads.checks import check_count
+from allroads.errors import InputError
+from allroads.programs.boolean.edit_distance import edit_distance
+from allroads.programs.boolean.encoding import Encoding, as_encoding
+from allroads.programs.boolean.minimise import minimise
+from allroads.programs.boolean.normal_form import normal_form, sub_formulas
+from allroads.programs.boolean.parse import parse as parse_expression
+from allroads.programs.boolean.source import source_of
+from allroads.programs.boolean.sums import as_rows
+from allroads.programs.boolean.tree import Node, nodes, table_of
+from allroads.programs.equivalence import Equivalence
+from allroads.programs.program import Program
+
+MOST_INPUTS = 16
+"""Inputs that a formula may have: its table has 65 536 rows then."""
+
+
+@dataclass(frozen=True)
+class Formula(Program):
+    """A Boolean formula of n inputs, in AND, OR and XOR of two or more operands, NOT, and constants.
+
+    Length: ``(1 + log₂ 3) g + (2 + log₂(n + 1)) l`` bits for a normal form with g two-input gates and ``l = g + 1``
+    leaves. It is that of a prefix code: in preorder, one bit for gate or leaf; ``log₂ 3`` for the kind of a gate; one
+    bit for the sign of a leaf and ``log₂(n + 1)`` for its variable (the constant counts as one). To it the reading of
+    inputs and answer is added, see :class:`~allroads.programs.boolean.encoding.Encoding`. :attr:`table_bits` is the
+    table by the same code.
+
+    Args:
+        root: The expression.
+        inputs: Number n of inputs, up to 16; the expression need not use all of them.
+        encoding: How inputs are read as bits: ``"bits"`` (1 is 1), ``"signs"`` (a bit b stands for ``(−1)^b``, so −1
+            is 1), or the pair of values that stand for 0 and for 1.
+        answers: The answers that stand for 0 and for 1.
+
+    Raises:
+        InputError: If the expression names a variable that is no input, or a reading cannot be used.
+
+    Example:
+        >>> formula = Formula.parse("x0 & (x1 ^ ~x2)", 3)
+        >>> formula.table.tolist(), formula.gates, formula([1, 1, 1])
+        ([0, 1, 0, 0, 0, 0, 0, 1], 2, 1)
+        >>> print(formula.source)
+        def program(x):
+            x0, x1, x2 = (v > 0.5 for v in x[:3])
+            return int(x0 & (not (x1 ^ x2)))
+    """
+
+    language: ClassVar[str] = "boolean"
+
+    root: Node
+    inputs: int
+    encoding: str | tuple[Any, Any] = "bits"
+    answers: tuple[Any, Any] = (0, 1)
+
+    def __post_init__(self) -> None:
+        check_count("inputs", self.inputs)
+        if self.inputs > MOST_INPUTS:
+            raise InputError(f"inputs: a formula has up to {MOST_INPUTS} inputs; got {self.inputs}. Leave some out.")
+        highest = max((node.index for node in nodes(self.root)), default=-1)
+        if highest >= self.inputs:
+            raise InputError(
+                f"formula {str(self.root)[:80]!r} names x{highest} and has {self.inputs} inputs, x0 … "
+                f"x{self.inputs - 1}; raise the number of inputs or use one of these."
+            )
+        as_encoding(self.encoding, self.answers)
+
+    @classmethod
+    def parse(
+        cls, text: str, bits: int, *, encoding: str | tuple[Any, Any] = "bits", answers: tuple[Any, Any] = (0, 1)
+    ) -> Formula:
+        """The formula of a text such as ``"x0 & (x1 ^ ~x2)"``, with the steps that it is written in.
+
+        Raises:
+            InputError: If the text is no formula of so many bits.
+
+        Example:
+            >>> Formula.parse("~(x0 | x1)", 2)
+            Formula('~(x0 | x1)', 2)
+        """
+        return cls(parse_expression(text), bits, encoding, answers)
+
+    @classmethod
+    def of_table(
+        cls,
+        table: Any,
+        bits: int,
+        *,
+        encoding: str | tuple[Any, Any] = "bits",
+        answers: tuple[Any, Any] = (0, 1),
+    ) -> Formula:
+        """A short formula of a function: see :func:`~allroads.programs.boolean.minimise.minimise`.
+
+        Args:
+            table: Zeros and ones ``[2^n]``; row r has bit i equal to ``(r >> i) & 1``.
+            bits: n; the function may depend on ten of them.
+            encoding: As above.
+            answers: As above.
+
+        Raises:
+            InputError: If the table does not have ``2^n`` entries of 0 and 1.
+
+        Example:
+            >>> Formula.of_table([0, 1, 1, 0], 2)
+            Formula('x0 ^ x1', 2)
+        """
+        check_count("bits", bits)
+        rows = np.asarray(table)
+        if rows.shape != (1 << min(bits, MOST_INPUTS),) or not np.isin(rows, (0, 1)).all():
+            raise InputError(
+                f"table: expected 2^{bits} zeros and ones, up to {MOST_INPUTS} bits; got shape {rows.shape}."
+            )
+        return cls(minimise(as_number(rows), bits), bits, encoding, answers)
+
+    def __repr__(self) -> str:
+        more = "" if self.encoding == "bits" else f", encoding={self.encoding!r}"
+        more += "" if self.answers == (0, 1) else f", answers={self.answers!r}"
+        return f"Formula({str(self.root)!r}, {self.inputs}{more})"
+
+    @cached_property
+    def number(self) -> int:
+        """The table as a number: bit r is the value in row r."""
+        return table_of(self.root, self.inputs)
+
+    @property
+    def table(self) -> np.ndarray:
+        """The table ``[2^n]`` of zeros and ones; row r has bit i equal to ``(r >> i) & 1``."""
+        return as_rows(self.number, self.inputs).astype(int)
+
+    @property
+    def gates(self) -> int:
+        """Number of two-input gates; negations are free."""
+        return self.root.gates
+
+    @cached_property
+    def reading(self) -> Encoding:
+        """How inputs are read and answers given."""
+        return as_encoding(self.encoding, self.answers)
+
+    @property
+    def bits(self) -> float:
+        """Length of the normal form in bits, by the code above."""
+        normal = normal_form(self.root)
+        counts = Counter(node.op for node in nodes(normal))
+        leaves = counts["x"] + counts["0"] + counts["1"]
+        return normal.gates * (1 + math.log2(3)) + leaves * self._leaf_bits + self.reading.bits
+
+    @property
+    def table_bits(self) -> float:
+        """Length of the table: ``2^n`` bits, and a leaf for each of the n inputs that it is looked up by."""
+        return (1 << self.inputs) + self.inputs * self._leaf_bits + self.reading.bits
+
+    @property
+    def _leaf_bits(self) -> float:
+        return 2 + math.log2(self.inputs + 1)
+
+    @property
+    def source(self) -> str:
+        """Stand-alone Python that defines ``program(x)``; parts that occur more than once have names."""
+        return source_of(normal_form(self.root), self.inputs, self.reading)
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """The gates in normal form, each as the formula below it, up to negation; without gates the leaf itself."""
+        return frozenset(map(str, sub_formulas(self.root)))
+
+    def __call__(self, example: Any) -> Any:
+        """The answer to one example of n values."""
+        return self.run([example])[0]
+
+    def run(self, examples: Sequence[Any]) -> list[Any]:
+        """The answers to many examples, each with n values.
+
+        Raises:
+            InputError: If an example has another number of values, or a value that the reading does not know.
+        """
+        table = self.table
+        return [self.answers[table[self.reading.row(example, self.inputs)]] for example in examples]
+
+    def canonical(self) -> Formula:
+        """The formula in normal form: see :func:`~allroads.programs.boolean.normal_form.normal_form`."""
+        return replace(self, root=normal_form(self.root))
+
+    def distance(self, other: Program) -> float:
+        """Tree edit distance of the normal forms; infinite to programs of other languages.
+
+        Example:
+            >>> Formula.parse("x0 & x1", 2).distance(Formula.parse("x1 & x0 | 0", 2))
+            0.0
+        """
+        if not isinstance(other, Formula):
+            return math.inf
+        return float(edit_distance(normal_form(self.root), normal_form(other.root)))
+
+    def equals(self, other: Program) -> Equivalence:
+        """Whether both give the same answer to each of the ``2^n`` inputs.
+
+        Formulas of different numbers of inputs, or that read inputs in different ways, have different domains and are
+        not equal.
+
+        Example:
+            >>> found = Formula.parse("x0 | x1", 2).equals(Formula.parse("x0 ^ x1", 2))
+            >>> found.equal, found.counterexample, found.answers
+            (False, [1, 1], (1, 0))
+        """
+        same = isinstance(other, Formula) and (self.inputs, self.reading.values) == (other.inputs, other.reading.values)
+        if not isinstance(other, Formula) or not same:
+            return Equivalence(False, "exhaustive", 0, stats={"why": "the domains differ"})
+        mine, theirs = ([f.answers[value] for value in f.table] for f in (self, other))
+        for row, pair in enumerate(zip(mine, theirs, strict=True)):
+            if pair[0] != pair[1]:
+                example = self.reading.example(row, self.inputs)
+                return Equivalence(False, "exhaustive", 1 << self.inputs, counterexample=example, answers=pair)
+        return Equivalence(True, "exhaustive", 1 << self.inputs)
+
+
+def as_number(rows: Any) -> int:
+    """A table of zeros and ones ``[2^n]`` as a number whose bit r is the value in row r.
+
+    Example:
+        >>> as_number([0, 1, 1, 0])
+        6
+    """
+    packed = np.packbits(np.asarray(rows).astype(bool), bitorder="little")
+    return int.from_bytes(packed.tobytes(), "little")
