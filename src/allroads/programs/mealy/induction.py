@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from allroads.pfmap.precision import float64
 from allroads.programs.mealy.bounds import ROUNDING, Bound, UnboundedError, constant
 from allroads.programs.mealy.cells import Steps
 from allroads.programs.mealy.intervals import bound_equation
+from allroads.programs.mealy.modes import modes
 from allroads.programs.mealy.quotient import Quotient
 
 SCHEDULE = (
@@ -63,7 +65,8 @@ class Closure:
 def closure(steps: Steps, machine: Quotient, seed: int, *, seconds: float = 30.0) -> Closure:
     """Induction over hidden states, in double precision: boxes that the network's step maps into each other.
 
-    There is one box of hidden states for each path of m letters through the machine, or from its start. Boxes begin around hidden states that were seen, and grow by their images. They are *closed* when every word of k letters
+    There is one box of hidden states for each path of m letters through the machine, or from its start. The machine is
+    taken in its finer form too, see :func:`~allroads.programs.mealy.modes.modes`. Boxes begin around hidden states that were seen, and grow by their images. They are *closed* when every word of k letters
     leads from each box into the box where the machine says. Then every hidden state at every length lies in a box or
     within k letters of one, and the answers there are checked too.
 
@@ -84,17 +87,21 @@ def closure(steps: Steps, machine: Quotient, seed: int, *, seconds: float = 30.0
     """
     began = time.perf_counter()
     why = "there was no time"
-    for memory, letters, slopes in SCHEDULE:
+    finer = modes(steps, machine, seed)
+    both = [machine] if len(finer.moves) == len(machine.moves) else [finer, machine]
+    for (memory, letters, slopes), form in itertools.product(SCHEDULE, both):
         if time.perf_counter() - began > seconds:
             break
         try:
-            attempt = _Attempt(steps, machine, memory, letters, slopes, seed, began + seconds)
+            attempt = _Attempt(steps, form, memory, letters, slopes, seed, began + seconds)
             if attempt.work > WORK:
                 continue
             found = attempt.run()
         except UnboundedError as error:
             why = str(error)
-            break
+            if why.startswith("there is no bound"):
+                break
+            continue
         if found.closed:
             return found
         why = found.why
@@ -113,6 +120,7 @@ class _Attempt:
         self.traced: dict[int, Traced] = {}
         self.state, self.next = _nodes(machine.moves, memory)
         self.seed = seed
+        self.basis: np.ndarray | None = None
         words = sum(self.alphabet**j for j in range(1, letters + 1))
         self.work = len(self.state) * words * steps.width ** (2 + slopes) * 12.0
 
@@ -134,45 +142,45 @@ class _Attempt:
         return Closure(False, why=f"the boxes still grow after {GROWN} passes")
 
     def _seen(self) -> tuple[np.ndarray, np.ndarray]:
-        """Middle and half-width of the hidden states that were seen in each node."""
+        """Middle and half-width, along the basis, of the hidden states that were seen in each node."""
         rng = np.random.default_rng(self.seed)
-        count, length = 64, 24 + 2 * self.memory
+        hidden, node = [], []
+        words = rng.integers(self.alphabet, size=(64, 24 + 2 * self.memory))
+        now, at = np.repeat(self.steps.start(), len(words), axis=0), np.zeros(len(words), int)
+        for letters in [*words.T, None]:
+            hidden.append(now)
+            node.append(at)
+            if letters is not None:
+                now, at = self.steps.move(now, letters)[0], self.next[at, letters]
+        seen = set(np.concatenate(node).tolist())
         paths = _paths(self.next)
-        heads = [paths[i] for i in range(len(self.state))]
+        missing = [i for i in range(len(self.state)) if i not in seen]
+        now = np.repeat(self.steps.start(), len(missing), axis=0)
+        for position in range(max((len(paths[i]) for i in missing), default=0)):
+            going = [k for k, i in enumerate(missing) if position < len(paths[i])]
+            now[going] = self.steps.move(now[going], [paths[missing[k]][position] for k in going])[0]
+        states, nodes = np.concatenate([*hidden, now]), np.concatenate([*node, np.array(missing, int)])
+        if self.slopes:
+            self.basis = _axes(states, nodes)
+            states = states @ self.basis
         low = np.full((len(self.state), self.steps.width), np.inf)
         high = -low
-        tails = rng.integers(self.alphabet, size=(count, length))
-        hidden = np.repeat(self.steps.start(), count, axis=0)
-        node = np.zeros(count, int)
-        for position in range(length + 1):
-            np.minimum.at(low, node, hidden)
-            np.maximum.at(high, node, hidden)
-            if position < length:
-                hidden, _ = self.steps.move(hidden, tails[:, position])
-                node = self.next[node, tails[:, position]]
-        missing = [i for i in range(len(self.state)) if not np.isfinite(low[i]).all()]
-        deepest = max((len(heads[i]) for i in missing), default=0)
-        if missing:
-            hidden = np.repeat(self.steps.start(), len(missing), axis=0)
-            final = hidden.copy()
-            for position in range(deepest):
-                going = [k for k, i in enumerate(missing) if position < len(heads[i])]
-                moved, _ = self.steps.move(hidden[going], [heads[missing[k]][position] for k in going])
-                hidden[going] = moved
-            final = hidden
-            low[missing], high[missing] = final, final
-        return (low + high) / 2, (high - low) / 2
+        np.minimum.at(low, nodes, states)
+        np.maximum.at(high, nodes, states)
+        middle = (low + high) / 2
+        return middle if self.basis is None else middle @ self.basis.T, (high - low) / 2
 
     def _images(self, centre: np.ndarray, radius: np.ndarray) -> tuple[np.ndarray, float, bool]:
         """Half-widths that the boxes need to hold all images, the margin, and whether all answers are the machine's."""
         needed = np.zeros_like(radius)
         # The hidden state before the first letter is a box of its own node and must lie in it.
-        needed[0] = np.abs(self.steps.start()[0] - centre[0])
+        start = self.steps.start()
+        needed[0] = _Flow.at(start, self.basis).reach(centre[:1])[0]
         margin, agree = np.inf, True
         most = max(1, NUMBERS // (self.steps.width ** (1 + self.slopes) * self.alphabet**self.letters))
         for first in range(0, len(self.state), most):
             chosen = np.arange(first, min(first + most, len(self.state)))
-            flow = _Flow.box(centre[chosen], radius[chosen], self.slopes)
+            flow = _Flow.box(centre[chosen], radius[chosen], self.basis)
             node = chosen
             for _ in range(self.letters):
                 letters = np.tile(np.arange(self.alphabet), len(node))
@@ -196,9 +204,9 @@ class _Attempt:
             over = constant(low)
         moved, outputs = self._bounds(self.traced[count], over, inputs)
         if flow.slow is None:
-            return _Flow(None, None, None, moved.error, moved.low, moved.high), (outputs, None)
+            return _Flow(None, None, None, moved.error, moved.low, moved.high, None), (outputs, None)
         at, told = self._bounds(self.traced[count], constant(flow.centre), inputs)
-        return _Flow.after(moved, at), (outputs, told)
+        return _Flow.after(moved, at, flow.basis), (outputs, told)
 
     @staticmethod
     def _bounds(traced: Traced, hidden: Bound, inputs: Bound) -> list[Bound]:
@@ -253,7 +261,8 @@ def _mean_gaps(over: Bound, at: Bound, rows: np.ndarray, own: np.ndarray) -> np.
 class _Flow:
     """Sets of hidden states ``c + Σ_k y_k g_k + e``: centres ``[n, H]``, slopes ``[K, n, H]`` and errors ``[n, H]``.
 
-    ``low`` and ``high`` are a box around ``c + Σ y g``. Without slopes the box is all there is.
+    ``low`` and ``high`` are a box around ``c + Σ y g``. Without slopes the box is all there is. A region around a point p
+    is where ``|Bᵀ (h − p)|`` is at most its half-widths, with B the basis; ``None`` stands for the units' own axes.
     """
 
     centre: np.ndarray | None
@@ -262,20 +271,30 @@ class _Flow:
     error: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    basis: np.ndarray | None
 
     @classmethod
-    def box(cls, centre: np.ndarray, radius: np.ndarray, slopes: bool) -> _Flow:
-        own = np.where(radius > 0, 2 * ROUNDING * (np.abs(centre) + radius), 0.0)
-        low, high, error = centre - radius - own, centre + radius + own, np.zeros_like(centre)
-        if not slopes:
-            return cls(None, None, None, error, low, high)
-        spread = np.zeros((centre.shape[1], *centre.shape))
-        for k in range(centre.shape[1]):
-            spread[k, :, k] = radius[:, k]
-        return cls(centre, spread, spread, error, low, high)
+    def box(cls, centre: np.ndarray, radius: np.ndarray, basis: np.ndarray | None) -> _Flow:
+        """The regions with half-widths ``[n, H]`` around points ``[n, H]``."""
+        error = np.zeros_like(centre)
+        if basis is None:
+            own = np.where(radius > 0, 2 * ROUNDING * (np.abs(centre) + radius), 0.0)
+            return cls(None, None, None, error, centre - radius - own, centre + radius + own, None)
+        # Bᵀ (h − p) = z gives h − p = B (I + E)⁻¹ z with E = Bᵀ B − I, which rounding leaves.
+        off = float(np.abs(basis.T @ basis - np.eye(len(basis))).sum(axis=1).max()) + ROUNDING * len(basis)
+        radius = radius * (1 + ROUNDING) + 2 * off * radius.max(axis=1, keepdims=True)
+        spread = np.moveaxis(basis[None] * radius[:, None, :], 2, 0)
+        reach = np.abs(spread).sum(axis=0) * (1 + 1e-9) + 2 * ROUNDING * np.abs(centre)
+        return cls(centre, spread, spread, error, centre - reach, centre + reach, basis)
 
     @classmethod
-    def after(cls, moved: Bound, at: Bound) -> _Flow:
+    def at(cls, points: np.ndarray, basis: np.ndarray | None) -> _Flow:
+        """Points ``[n, H]``."""
+        zero = None if basis is None else np.zeros((1, *points.shape))
+        return cls(None if basis is None else points, zero, zero, np.zeros_like(points), points, points, basis)
+
+    @classmethod
+    def after(cls, moved: Bound, at: Bound, basis: np.ndarray | None) -> _Flow:
         """What becomes of a set: its image bounded over the set, and the image of its centre."""
         if at.point:
             centre, off = at.low, np.zeros_like(at.low)
@@ -283,11 +302,12 @@ class _Flow:
             centre = (at.low + at.high) / 2
             off = np.maximum(at.high - centre, centre - at.low) * (1 + ROUNDING)
         slow, shigh = moved.slopes
-        return cls(centre, slow, shigh, moved.error + off, moved.low - off, moved.high + off)
+        return cls(centre, slow, shigh, moved.error + off, moved.low - off, moved.high + off, basis)
 
     def repeated(self, times: int) -> _Flow:
         parts = (getattr(self, name) for name in ("centre", "slow", "shigh", "error", "low", "high"))
-        return _Flow(*(None if part is None else np.repeat(part, times, axis=-2) for part in parts))  # type: ignore
+        wide: Any = (None if part is None else np.repeat(part, times, axis=-2) for part in parts)
+        return _Flow(*wide, self.basis)
 
     def hull(self) -> tuple[np.ndarray, np.ndarray]:
         """A box around ``c + Σ y g``."""
@@ -300,11 +320,28 @@ class _Flow:
         return np.minimum(np.fmax(low, self.low), self.centre), np.maximum(np.fmin(high, self.high), self.centre)
 
     def reach(self, around: np.ndarray) -> np.ndarray:
-        """Largest distance of the set from points ``[n, H]``, by coordinate."""
+        """Half-widths that regions around points ``[n, H]`` need to hold the set."""
         low, high = self.hull()
         reach = np.maximum(np.abs(low - around), np.abs(high - around)) + self.error
-        found: np.ndarray = np.where(reach > 0, reach * (1 + 4 * ROUNDING), 0.0)
-        return found
+        if self.basis is None or self.centre is None or self.slow is None or self.shigh is None:
+            found: np.ndarray = np.where(reach > 0, reach * (1 + 4 * ROUNDING), 0.0)
+            return found
+        turn = np.abs(self.basis)
+        middle, half = (self.slow + self.shigh) / 2, (self.shigh - self.slow) / 2
+        spread = (np.abs(middle @ self.basis) + half @ turn).sum(axis=0)
+        off = np.abs((self.centre - around) @ self.basis) + self.error @ turn + spread
+        own = 8 * ROUNDING * ((np.abs(self.centre) + np.abs(around) + np.abs(self.slow).sum(axis=0)) @ turn)
+        return np.fmin(off * (1 + 1e-9) + own, (reach @ turn) * (1 + 1e-9))
+
+
+def _axes(states: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+    """Principal axes of hidden states around the mean of their node, as columns."""
+    count = np.bincount(nodes)
+    mean = np.zeros((len(count), states.shape[1]))
+    np.add.at(mean, nodes, states)
+    apart = states - (mean / np.maximum(count, 1)[:, None])[nodes]
+    axes: np.ndarray = np.linalg.eigh(apart.T @ apart)[1]
+    return axes
 
 
 def _nodes(moves: np.ndarray, memory: int) -> tuple[np.ndarray, np.ndarray]:
