@@ -1,0 +1,38 @@
+"""Interval arithmetic over the equations of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jax.extend import core
+
+from allroads.pfmap.jaxpr.walk import bind
+from allroads.programs.mealy.arithmetic import RULES
+from allroads.programs.mealy.bounds import Bound, UnboundedError, constant
+from allroads.programs.mealy.structural import STRUCTURAL, split, structural
+
+def bound_equation(number: int, equation: core.JaxprEqn, operands: Sequence[Bound]) -> list[Bound]:
+    """Bounds of the outputs of one equation.
+
+    Raises:
+        UnboundedError: If there is no rule for its primitive.
+    """
+    del number
+    name = equation.primitive.name
+    if name in RULES:
+        return [RULES[name](equation.params, *operands)]
+    if name == "split":
+        return split(equation.params, operands[0])
+    if all(o.point for o in operands) and (name in EXACT or not _inexact(equation)):
+        return [constant(np.asarray(o)) for o in bind(equation, [o.low for o in operands])]
+    if name in STRUCTURAL:
+        return [structural(STRUCTURAL[name], equation.params, operands)]
+    raise UnboundedError(f"there is no bound for the operation {name!r}")
+
+
+EXACT = ("gather", "dynamic_slice", "iota", "convert_element_type", "pad")
+
+
+def _inexact(equation: core.JaxprEqn) -> bool:
+    return any(np.issubdtype(var.aval.dtype, np.floating) for var in equation.outvars)  # type: ignore[union-attr]
