@@ -166,8 +166,10 @@ def against_target(program: Program, subject: Subject) -> Equivalence:
     sides = [target.full] if target.full is not None else [target.train, target.held_out]
     labels = np.concatenate([side.labels for side in sides if side is not None])
     scope = "sampled" if target.full is None else "exhaustive"
-    for example, given, label in zip(decoded(inputs, target.alphabet)[0], inputs, labels, strict=True):
-        answer = program(example if target.interface.vocabulary is not None else given)
+    tokens = target.interface.vocabulary is not None
+    examples = decoded(inputs, target.alphabet if tokens else None)[0]
+    for example, label in zip(examples, labels, strict=True):
+        answer = program(example)
         if not _same(answer, label, target.output_alphabet):
             return Equivalence(False, scope, len(inputs), counterexample=example, answers=(answer, label.tolist()))
     return Equivalence(True, scope, len(inputs))

@@ -174,27 +174,41 @@ def _operation(equation: Any, operands: list[Any]) -> list[Any]:
         return _columns(apply, moving, [moving[0].size], roundings + count)
     if name in SEVERAL:
         parts = [_as_value(operand, width) for operand in operands]
-        together = _applied(equation, "add") if name == "sub" else apply
-        return _columns(apply, parts, [part.size for part in parts], roundings + (name != "concatenate"), together)
+        if name != "concatenate":
+            first, second = parts
+            sign = -1 if name == "sub" else 1
+            total = first.coefficients + sign * second.coefficients
+            return [_Value(total, first.size + second.size, roundings + 1)]
+        return _columns(apply, parts, [part.size for part in parts], roundings)
     if len(moving) == 1 and (name in PRODUCTS or (name == "div" and isinstance(operands[0], _Value))):
         place = next(i for i, operand in enumerate(operands) if isinstance(operand, _Value))
-        other = operands[1 - place]
-        count = 1
+        value, other = moving[0], operands[1 - place]
         if name == "dot_general":
-            contracted = options["dimension_numbers"][0][1 - place]
-            count = int(np.prod([np.shape(other)[axis] for axis in contracted])) + 1
-
-        def product(weights: Any) -> Callable[..., Any]:
-            return lambda column: apply(*((column, weights) if place == 0 else (weights, column)))
-
-        return _columns(product(other), moving, [moving[0].size], roundings + count, product(np.abs(other)))
+            return [_dot(value, other, options["dimension_numbers"], place)]
+        if name == "div":
+            return [_Value(value.coefficients / other[..., None], value.size / np.abs(other[..., None]), roundings + 1)]
+        return [_Value(value.coefficients * other[..., None], value.size * np.abs(other[..., None]), roundings + 1)]
     raise NotAffine(name)
 
 
-def _applied(equation: Any, other: str = "") -> Callable[..., list[Any]]:
+def _dot(value: _Value, other: np.ndarray, numbers: Any, place: int) -> _Value:
+    """A product with constant weights, without batch axes; the value is its operand ``place``."""
+    (contracted, batch) = numbers
+    if any(batch):
+        raise NotAffine("dot_general with batch axes")
+
+    def product(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        if place:
+            return np.tensordot(weights, rows, axes=contracted)
+        return np.moveaxis(np.tensordot(rows, weights, axes=contracted), rows.ndim - 1 - len(contracted[0]), -1)
+
+    count = int(np.prod([other.shape[axis] for axis in contracted[1 - place]])) + 1
+    sizes = product(value.size, np.abs(other))
+    return _Value(product(value.coefficients, other), sizes, value.roundings + count)
+
+
+def _applied(equation: Any) -> Callable[..., list[Any]]:
     def apply(*operands: Any) -> list[Any]:
-        if other == "add":
-            return [jax.lax.add(*operands)]
         found = equation.primitive.bind(*operands, **equation.params)
         return list(found) if equation.primitive.multiple_results else [found]
 
@@ -202,17 +216,12 @@ def _applied(equation: Any, other: str = "") -> Callable[..., list[Any]]:
 
 
 def _columns(
-    apply: Callable[..., Any],
-    values: Sequence[_Value],
-    sizes: Sequence[np.ndarray],
-    roundings: int,
-    apply_size: Callable[..., Any] | None = None,
+    apply: Callable[..., Any], values: Sequence[_Value], sizes: Sequence[np.ndarray], roundings: int
 ) -> list[Any]:
-    """An operation that is linear, done to every coefficient, and to the sizes with all weights made positive."""
+    """An operation that is linear, done to every coefficient and to the sizes."""
 
-    def each(operation: Callable[..., Any], parts: Sequence[np.ndarray]) -> list[np.ndarray]:
-        return [np.asarray(part) for part in jax.vmap(operation, in_axes=-1, out_axes=-1)(*parts)]
+    def each(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [np.asarray(part) for part in jax.vmap(apply, in_axes=-1, out_axes=-1)(*parts)]
 
-    moved = each(apply, [value.coefficients for value in values])
-    grown = each(apply_size or apply, sizes)
+    moved, grown = each([value.coefficients for value in values]), each(sizes)
     return [_Value(m, np.abs(g), roundings) for m, g in zip(moved, grown, strict=True)]

@@ -10,7 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.pfmap.precision import float64
-from allroads.programs.subject import BATCH, Subject
+from allroads.programs.subject import Subject
+
+CHUNK = 256
+"""Sequences that are run at once."""
 
 
 class Oracle:
@@ -33,28 +36,31 @@ class Oracle:
         return np.concatenate([np.asarray(leaf, dtype=float).ravel() for leaf in jax.tree.leaves(self.first)])
 
     @cached_property
-    def _folded(self) -> Any:
-        def fold(params: Any, state: Any, inputs: Any) -> Any:
-            def step(state: Any, x: Any) -> Any:
-                state, output = self.cell.step(params, state, x)
-                leaves = [leaf.reshape(len(x), -1) for leaf in jax.tree.leaves(state)]
-                return state, (output, jnp.concatenate(leaves, axis=1))
+    def _step(self) -> Any:
+        def step(params: Any, state: Any, x: Any) -> Any:
+            state, output = self.cell.step(params, state, x)
+            leaves = [leaf.reshape(len(x), -1) for leaf in jax.tree.leaves(state)]
+            return state, output, jnp.concatenate(leaves, axis=1)
 
-            return jax.lax.scan(step, state, jnp.swapaxes(inputs, 0, 1))[1]
-
-        return jax.jit(fold)
+        return jax.jit(step)
 
     def run(self, inputs: np.ndarray, start: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Outputs and states after every position, from states ``[N, n]`` or the first one."""
-        inputs = np.asarray(inputs, dtype=float).reshape(*np.shape(inputs)[:2], *self.shape)
-        states = np.broadcast_to(self.start, (len(inputs), self.start.size)) if start is None else start
+        count, positions = np.shape(inputs)[:2]
+        states = np.broadcast_to(self.start, (count, self.start.size)) if start is None else start
+        whole = -(-count // CHUNK) * CHUNK  # always as many at once, so that one step is compiled
+        rows = np.arange(whole) % count
+        inputs = np.asarray(inputs, dtype=float).reshape(count, positions, *self.shape)[rows]
         outputs, hidden = [], []
         with float64():
-            for i in range(0, len(inputs), BATCH):
-                found = self._folded(self.subject.params, self._packed(states[i : i + BATCH]), inputs[i : i + BATCH])
-                outputs.append(np.swapaxes(found[0], 0, 1))
-                hidden.append(np.swapaxes(found[1], 0, 1))
-        return np.concatenate(outputs), np.concatenate(hidden)
+            for i in range(0, whole, CHUNK):
+                state, said = self._packed(states[rows[i : i + CHUNK]]), []
+                for position in range(positions):
+                    state, *found = self._step(self.subject.params, state, inputs[i : i + CHUNK, position])
+                    said.append([np.asarray(part) for part in found])
+                outputs.append(np.stack([part[0] for part in said], axis=1))
+                hidden.append(np.stack([part[1] for part in said], axis=1))
+        return np.concatenate(outputs)[:count], np.concatenate(hidden)[:count]
 
     def _packed(self, states: np.ndarray) -> Any:
         leaves, structure = jax.tree.flatten(self.first)

@@ -16,6 +16,8 @@ LONGEST = 1000
 """Length at which the search for a longer one stops."""
 WORK = 2_000_000
 """Products of whole numbers that a bound may take."""
+STEPS = 2**20
+"""Steps in which the growth of errors is rounded up."""
 CARE = 1 + 1e-9
 """Factor on every bound, above what the rounding of its own positive sums can take away."""
 
@@ -82,7 +84,7 @@ def bound(cell: AffineCell, program: Recurrence, reach: np.ndarray, positions: i
     for position in range(longest):
         # |G_k − H_k| X at lag k = position, and |g_t − c_t|
         impulse = powers.difference(
-            powers.weights(cell.d, 0) if position == 0 else powers.passed, np.array(response[position], dtype=object)
+            powers.weights(cell.d, powers.scale + powers.fraction) if position == 0 else powers.passed, np.array(response[position], dtype=object)
         )
         straying = straying + impulse @ reach
         free_now = powers.shown(powers.start) + answered + powers.weights(cell.rest, powers.scale + powers.fraction)
@@ -158,23 +160,22 @@ class _Powers:
             default=0,
         )
         growth = float(np.abs(cell.a).sum(axis=0).max(initial=0.0)) * CARE
-        self.growth = growth
+        self.growth = math.ceil(growth * STEPS)
         self.scale = self.fraction + SPARE_BITS + math.ceil(longest * math.log2(max(1.0, growth)))
         self.states = cell.a.shape[0]
         self.a, self.b = self.weights(cell.a, self.fraction), self.weights(cell.b, self.fraction)
         self.shift, self.start = self.weights(cell.shift, self.fraction), self.weights(cell.start, self.fraction)
         first = np.concatenate([np.eye(self.states), cell.c])
         self.rows = self.weights(first, self.scale)
-        self.unsure = 0.0  # of every entry of rows, in units of its last place
+        self.unsure = 0  # of every entry of rows, in units of its last place
         self.passed = self.rows[self.states :] @ self.b
-        self.spread = float(max(np.abs(cell.b).sum(axis=0).max(initial=0.0), np.abs(cell.shift).sum(),
-                                np.abs(cell.start).sum(), 1.0))  # fmt: skip
-        self.slack = 0.0
+        weighed = (np.abs(cell.b).sum(axis=0).max(initial=0.0), np.abs(cell.shift).sum(), np.abs(cell.start).sum())
+        self.spread = math.ceil(max(map(float, weighed)) * CARE) + 1
+        self.slack = 0
         self.last_shown = self.sizes(slice(self.states, None))
 
     def weights(self, values: np.ndarray, scale: int) -> np.ndarray:
-        """Doubles as whole multiples of 2^−scale; without a scale, of that of products."""
-        scale = scale or self.scale + self.fraction
+        """Doubles as whole multiples of 2^−scale."""
         found = np.empty(values.shape, dtype=object)
         for place, value in np.ndenumerate(values):
             above, below = float(value).as_integer_ratio()
@@ -187,7 +188,7 @@ class _Powers:
         self.slack += self.unsure * self.spread
         self.passed = self.rows[self.states :] @ self.b
         self.rows = (self.rows @ self.a) >> self.fraction
-        self.unsure = (self.unsure * self.growth + 1.0) * CARE
+        self.unsure = self.unsure * self.growth // STEPS + 2
 
     def sizes(self, rows: slice) -> np.ndarray:
         """Upper bounds of the sizes of entries of A^j, or of C A^j."""
@@ -216,10 +217,10 @@ class _Powers:
             self.slack + self.unsure * self.spread, self.scale
         )
 
-    def difference(self, products: np.ndarray, whole: np.ndarray, slack: float = 0.0) -> np.ndarray:
+    def difference(self, products: np.ndarray, whole: np.ndarray, slack: int = 0) -> np.ndarray:
         """Upper bounds of the distances of products from whole numbers."""
         exact = products - whole * 2 ** (self.scale + self.fraction)
-        unsure = (slack + 2 * self.unsure * self.spread) * CARE
+        unsure = slack + 2 * self.unsure * self.spread
         return _floats(np.abs(exact), self.scale + self.fraction) + _float(unsure, self.scale)
 
 
@@ -229,5 +230,5 @@ def _floats(whole: np.ndarray, scale: int) -> np.ndarray:
     return found
 
 
-def _float(units: float, scale: int) -> float:
-    return math.ldexp(units, -scale) if math.isfinite(units) else math.inf
+def _float(units: int, scale: int) -> float:
+    return float(units / 2**scale) * CARE

@@ -48,29 +48,29 @@ def compile_recurrence(
         >>> network.apply(params, [[[1.0], [2.0], [3.0]]])[0, :, 0].tolist()
         [6.0, 8.0, 11.0]
     """
+    if not isinstance(program, Recurrence):
+        raise InputError(f"program: expected a Recurrence; got {program!r}.")
     least = program.states + program.outputs
     check_count("length", length)
     check_count("width", width, absent=True)
     check_count("mix", mix, 0, absent=True)
     check_number("noise", noise, 0)
     check_count("seed", seed, 0)
-    if not isinstance(program, Recurrence):
-        raise InputError(f"program: expected a Recurrence; got {program!r}.")
     if width is not None and width < least:
         raise InputError(f"width: expected {least} or more (states and outputs); got {width}.")
     size, n = width or least, program.states
     rng = np.random.default_rng(seed)
-    a, b = np.array(program.a, dtype=float).reshape(n, n), np.array(program.b, dtype=float).reshape(n, -1)
-    c, d = np.array(program.c, dtype=float).reshape(-1, n), np.array(program.d, dtype=float)
+    a, b = np.array(program.a, dtype=float).reshape(n, n), np.array(program.b, dtype=float).reshape(n, program.inputs)
+    c, d = np.array(program.c, dtype=float).reshape(program.outputs, n), np.array(program.d, dtype=float)
     start = np.array(program.start, dtype=float)
     hidden, inputs = np.zeros((size, size)), np.zeros((program.inputs, size))
     bias, weight = np.zeros(size), np.zeros((size, program.outputs))
     hidden[:n, :n], hidden[:n, n:least] = a.T, c.T
-    inputs[:, :n], inputs[:, n:least] = b.reshape(n, program.inputs).T, d.T
+    inputs[:, :n], inputs[:, n:least] = b.T, d.T
     bias[:n], bias[n:least] = a @ start - start, c @ start
     weight[n:least] = np.eye(program.outputs)
-    hidden[least:, least:] = np.diag(rng.uniform(-0.5, 0.5, size - least))
-    inputs[:, least:] = rng.normal(size=(program.inputs, size - least))
+    hidden[least:, least:] = np.diag(rng.integers(-4, 5, size - least) / 8)
+    inputs[:, least:] = rng.integers(-8, 9, size=(program.inputs, size - least)) / 8
     if mix is not None:
         change, back = _basis(size, np.random.default_rng(mix))
         hidden, inputs, bias, weight = back @ hidden @ change, inputs @ change, bias @ change, back @ weight

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from allroads.programs.linear.realise import realise
+from allroads.programs.linear.realise import Rows, realise
 from allroads.programs.linear.recurrence import Recurrence
 
 LEVEL, FEW = 64, 3
@@ -49,12 +49,13 @@ def shifted(recurrence: Recurrence) -> Recurrence:
     found = realise([zero, *response], [[0] * recurrence.outputs, *free])
     if found is None:
         raise AssertionError("a shifted response has a realisation")
-    a, b, c = _array(found.a), _array(found.b), _array(found.c)
+    n = len(found.start)
+    a, b, c = _array(found.a, n), _array(found.b, recurrence.inputs), _array(found.c, n)
     return Recurrence(found.a, found.b, (c @ a).tolist(), (c @ b).tolist(), found.start)
 
 
-def _array(rows: tuple[tuple[int, ...], ...]) -> np.ndarray:
-    return np.array(rows, dtype=object)
+def _array(rows: Rows, columns: int) -> np.ndarray:
+    return np.array(rows, dtype=object).reshape(len(rows), columns)
 
 
 def _length(recurrence: Recurrence) -> tuple[float, int]:
@@ -90,9 +91,9 @@ def _neighbours(recurrence: Recurrence) -> Iterator[Recurrence]:
                 change[i, j] += sign
                 back[i, j] += sign if i == j else -sign
                 yield Recurrence(
-                    (change @ _array(recurrence.a) @ back).tolist(),
-                    (change @ _array(recurrence.b)).tolist(),
-                    (_array(recurrence.c) @ back).tolist(),
+                    (change @ _array(recurrence.a, n) @ back).tolist(),
+                    (change @ _array(recurrence.b, recurrence.inputs)).tolist(),
+                    (_array(recurrence.c, n) @ back).tolist(),
                     recurrence.d,
                     (change @ np.array(recurrence.start, dtype=object)).tolist(),
                 )
