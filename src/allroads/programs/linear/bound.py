@@ -84,7 +84,8 @@ def bound(cell: AffineCell, program: Recurrence, reach: np.ndarray, positions: i
     for position in range(longest):
         # |G_k − H_k| X at lag k = position, and |g_t − c_t|
         impulse = powers.difference(
-            powers.weights(cell.d, powers.scale + powers.fraction) if position == 0 else powers.passed, np.array(response[position], dtype=object)
+            powers.weights(cell.d, powers.scale + powers.fraction) if position == 0 else powers.passed,
+            np.array(response[position], dtype=object),
         )
         straying = straying + impulse @ reach
         free_now = powers.shown(powers.start) + answered + powers.weights(cell.rest, powers.scale + powers.fraction)
