@@ -72,14 +72,17 @@ class FourierProgram(Program):
         """Stand-alone Python that defines ``program(x)``: it turns on the unit circle by powers of −1."""
         places = {"a": self._scaled("x[0]", self.a), "b": self._scaled("x[1]", self.b), "c": str(self.c)}
         terms = [text for name, text in places.items() if getattr(self, name)]
-        waves = ", ".join(map(str, self.frequencies)) + ("," if len(self.frequencies) == 1 else "")
+        first, last = self.frequencies[0], self.frequencies[-1]
+        waves = f"range({first}, {last + 1})"
+        if len(self.frequencies) < 4 or last - first >= len(self.frequencies):
+            waves = f"({', '.join(map(str, self.frequencies))}{',' if first == last else ''})"
         return "\n".join(
             [
                 "def program(x):",
                 f"    d = {' + '.join(terms).replace('+ -', '- ') or '0'}",
                 "",
                 "    def score(z):",
-                f"        return sum(((-1) ** (2 * (k * (d - z) % {self.p}) / {self.p})).real for k in ({waves}))",
+                f"        return sum(((-1) ** (2 * (k * (d - z) % {self.p}) / {self.p})).real for k in {waves})",
                 "",
                 f"    return max(range({self.p}), key=score)",
             ]

@@ -9,7 +9,7 @@ import numpy as np
 from allroads.programs.equivalence import Equivalence
 from allroads.programs.fourier.fourier_program import FourierProgram
 from allroads.programs.fourier.interchange import interchange
-from allroads.programs.fourier.spectrum import built, centred, cross_entropy, unit_frequencies, waves
+from allroads.programs.fourier.spectrum import built, centred, cross_entropy, explained_by_pair, unit_frequencies, waves
 from allroads.programs.fourier.units import last_hidden
 from allroads.programs.language import Reading
 from allroads.programs.subject import Subject
@@ -72,7 +72,9 @@ def read(subject: Subject, seed: int = 0) -> Reading:
     explained = float(found.shares[[k - 1 for k in key]].sum())
     said = f"{explained:.1%} of the variance of the logits is in cosines of {found.a}x + {found.b}y + {found.c} − z"
     if explained < EXPLAINED:
-        return Reading(None, table_bits=table_bits, why=f"{said}, and a program asks for {EXPLAINED:.0%}")
+        by_pair = explained_by_pair(logits, found)
+        why = f"{said} ({by_pair:.1%} with amplitudes of each pair's own), and a program asks for {EXPLAINED:.0%}"
+        return Reading(None, table_bits=table_bits, why=why)
     if math.gcd(p, *key) > 1:
         return Reading(None, table_bits=table_bits, why=f"{said}, whose frequencies {key} share a divisor with {p}")
     program = FourierProgram(p, key, found.a, found.b, found.c)
@@ -88,6 +90,7 @@ def read(subject: Subject, seed: int = 0) -> Reading:
     table = answers.reshape(p, p)
     stats = {
         "explained": explained,
+        "explained_by_pair": explained_by_pair(logits, found),
         "shares": {k: float(found.shares[k - 1]) for k in key},
         "loss": cross_entropy(logits, table),
         "restricted": cross_entropy(own, table),
@@ -101,6 +104,7 @@ def read(subject: Subject, seed: int = 0) -> Reading:
         tuned = frequency[share >= UNIT]
         stats["units"] = {int(k): int((tuned == k).sum()) for k in np.unique(tuned)}
         stats["untuned"] = int((share < UNIT).sum())
-        exchanged = interchange(hidden, outputs_from, residues, p, seed)
+        units = np.where(share >= UNIT, frequency, 0)
+        exchanged = interchange(hidden, outputs_from, units, key, residues, seed)
     equivalence = Equivalence(True, "exhaustive", p * p, margin=float(margins.min()), stats=stats)
     return Reading(program, equivalence, exchanged, table_bits, said)

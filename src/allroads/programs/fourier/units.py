@@ -26,7 +26,8 @@ def last_hidden(subject: Subject, inputs: np.ndarray) -> tuple[np.ndarray, Calla
     """
     apply, params = subject.network.apply, subject.params
     with float64():
-        found = _layer(intermediates(apply, params, inputs), len(inputs))
+        whole, fewer = (intermediates(apply, params, some) for some in (inputs, inputs[:-1]))
+        found = _layer(whole, fewer)
         if found is None:
             return None
         path, across, shape = found
@@ -49,14 +50,17 @@ def last_hidden(subject: Subject, inputs: np.ndarray) -> tuple[np.ndarray, Calla
     return (values.T if across else values.reshape(len(inputs), -1)), outputs_from
 
 
-def _layer(found: tuple[Intermediate, ...], count: int) -> tuple[str, bool, tuple[int, ...]] | None:
-    products = [i for i, intermediate in enumerate(found) if intermediate.primitive == "dot_general"]
-    for layer in reversed(found[: products[-1]] if products else ()):
-        shape = layer.shape
-        if layer.steps or len(shape) < 2 or layer.primitive == "broadcast_in_dim" or "float" not in layer.dtype:
+def _layer(
+    whole: tuple[Intermediate, ...], fewer: tuple[Intermediate, ...]
+) -> tuple[str, bool, tuple[int, ...]] | None:
+    """Path of the layer, whether examples run along its second axis, and its shape; one example fewer tells it."""
+    products = [i for i, intermediate in enumerate(whole) if intermediate.primitive == "dot_general"]
+    shapes = {other.path: other.shape for other in fewer}
+    for layer in reversed(whole[: products[-1]] if products else ()):
+        shape, less = layer.shape, shapes.get(layer.path, ())
+        if layer.steps or len(shape) != len(less) or len(shape) < 2 or "float" not in layer.dtype:
             continue
-        if shape[0] == count:
-            return layer.path, False, shape
-        if len(shape) == 2 and shape[1] == count:
-            return layer.path, True, shape
+        moving = [axis for axis, (size, other) in enumerate(zip(shape, less, strict=True)) if size != other]
+        if layer.primitive != "broadcast_in_dim" and (moving == [0] or (moving == [1] and len(shape) == 2)):
+            return layer.path, moving == [1], shape
     return None
