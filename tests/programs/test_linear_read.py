@@ -283,3 +283,17 @@ def test_options_of_the_compiler_are_checked(options, message):
         compile_recurrence(ADD, **options)
     with pytest.raises(InputError, match="expected a Recurrence"):
         compile_recurrence("sum")
+
+
+def test_answers_that_depend_on_no_input_are_a_program_only_where_they_are_sure():
+    """The phase 0, 1, 0, 1, … is a recurrence of two states; small weights round to 0 and are none."""
+    phase = sequence(task="Parity_Bits_Mod2", length=6, as_numbers=True)
+    turning = Recurrence(a=[[0, 1], [1, 0]], b=[[0], [0]], c=[[1, 0]], d=[[0]], start=[0, 1])
+    reading = read(subject_of(*compile_recurrence(turning, length=6, mix=0), phase), 0)
+    assert reading.program.equals(turning).proved
+    assert reading.equivalence.scope == "exhaustive"
+    network, params = compile_recurrence(ADD, length=6)
+    params["readout"]["weight"] = params["readout"]["weight"] * 0.02
+    small = read(subject_of(network, params, SUM), 0)
+    assert small.program is None
+    assert "do not depend on its inputs" in small.why

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from allroads.pfmap.jaxpr.walk import bind, interpret, trace
 from allroads.pfmap.precision import float64
 from allroads.programs.subject import Subject
 
@@ -19,7 +20,6 @@ ONE_ARGUMENT = ("neg", "reshape", "transpose", "broadcast_in_dim", "squeeze", "s
                 "expand_dims", "reduce_sum")  # fmt: skip
 SEVERAL = ("add", "sub", "add_any", "concatenate")
 PRODUCTS = ("mul", "dot_general")
-CALLS = ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call", "remat", "checkpoint")
 EXACT = ("neg", "reshape", "transpose", "broadcast_in_dim", "squeeze", "slice", "rev", "copy", "split", "expand_dims",
          "concatenate", "convert_element_type", "iota")  # fmt: skip
 """Operations that only move numbers, so that constants made by them are exact."""
@@ -98,14 +98,17 @@ def affine_cell(subject: Subject) -> AffineCell | str:
         sizes = [int(np.size(leaf)) for leaf in leaves]
         if any(np.asarray(leaf).dtype != np.float64 for leaf in leaves):
             return "states that are not in double precision"
-        closed = jax.make_jaxpr(cell.step)(subject.params, state, np.zeros(shape))
+        traced = trace(cell.step, subject.params, state, np.zeros(shape))
         n, inputs = sum(sizes), int(np.prod(shape))
         ends = np.cumsum([0, *sizes])
         given: list[Any] = [np.asarray(leaf) for leaf in jax.tree.leaves(subject.params)]
         given += [_variable(n + inputs + 1, int(i), np.shape(leaf)) for i, leaf in zip(ends, leaves, strict=False)]
         given.append(_variable(n + inputs + 1, n, shape))
         try:
-            found = _follow(closed.jaxpr, [np.asarray(c) for c in closed.consts], given)
+            consts = [np.asarray(c) for c in traced.consts]
+            found = interpret(
+                traced.jaxpr, consts, given, lambda _, equation, values: _operation(equation, values), np.asarray
+            )
         except NotAffine as error:
             return str(error)
     values = [_as_value(value, n + inputs + 1) for value in found]
@@ -141,26 +144,13 @@ def _as_value(value: Any, width: int) -> _Value:
     return _Value(rows, np.abs(rows), 0)
 
 
-def _follow(jaxpr: Any, constants: Sequence[Any], given: Sequence[Any]) -> list[Any]:
-    known: dict[Any, Any] = dict(zip(jaxpr.constvars, constants, strict=True))
-    known |= dict(zip(jaxpr.invars, given, strict=True))
-
-    def read(atom: Any) -> Any:
-        return np.asarray(atom.val) if hasattr(atom, "val") else known[atom]
-
-    for equation in jaxpr.eqns:
-        operands = [read(atom) for atom in equation.invars]
-        known |= dict(zip(equation.outvars, _operation(equation, operands), strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
-
-
 def _operation(equation: Any, operands: list[Any]) -> list[Any]:
     name, options = equation.primitive.name, equation.params
-    if name in CALLS:
-        inner = options.get("jaxpr") or options.get("call_jaxpr") or options.get("fun_jaxpr")
-        return _follow(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), operands)
     moving = [operand for operand in operands if isinstance(operand, _Value)]
-    apply = _applied(equation)
+
+    def apply(*parts: Any) -> list[Any]:
+        return bind(equation, list(parts))
+
     if not moving:
         if name not in EXACT:
             raise NotAffine(f"{name} of weights alone")
@@ -205,14 +195,6 @@ def _dot(value: _Value, other: np.ndarray, numbers: Any, place: int) -> _Value:
     count = int(np.prod([other.shape[axis] for axis in contracted[1 - place]])) + 1
     sizes = product(value.size, np.abs(other))
     return _Value(product(value.coefficients, other), sizes, value.roundings + count)
-
-
-def _applied(equation: Any) -> Callable[..., list[Any]]:
-    def apply(*operands: Any) -> list[Any]:
-        found = equation.primitive.bind(*operands, **equation.params)
-        return list(found) if equation.primitive.multiple_results else [found]
-
-    return apply
 
 
 def _columns(

@@ -21,6 +21,8 @@ from allroads.programs.subject import Subject
 
 WHOLE = 0.25
 """Distance from a whole number from which on a response per unit of input counts as no whole number."""
+SURE = 0.1
+"""Distance of outputs from whole numbers up to which answers that do not depend on the inputs count as a program."""
 FRESH = 256
 """Sequences that are drawn anew, of twice the length."""
 MOST_TERMS = 64
@@ -97,6 +99,10 @@ def read(subject: Subject, seed: int = 0) -> Reading:
         if first is not None:
             why = f"the recurrence of its impulse responses answers otherwise on {first[0]}: {first[1]}, not {first[2]}"
             continue
+        against = _unmoved(question, found)
+        if against is not None:
+            why = against
+            continue
         later = _first_difference(found, question.fresh, question.fresh_answers)
         if later is None:
             return _reading(question, found, None, seed)
@@ -171,6 +177,17 @@ def _not_additive(question: _Question, response: np.ndarray, free: np.ndarray, r
         f"not affine ({question.cell}): on {shown} it answers {_shown(outputs[example, position][None])[0]}, and its "
         f"responses add up to {_shown(sums[example, position][None])[0]}"
     )
+
+
+def _unmoved(question: _Question, program: Recurrence) -> str | None:
+    """Why a recurrence that reads no input is none: outputs that round to it by chance, as those of small weights."""
+    if any(name.split("/")[1].startswith("x") for name, _, _ in program.coefficients):
+        return None
+    outputs = question.subject.outputs(question.subject.known)
+    off = float(np.abs(outputs - np.rint(outputs)).max())
+    if off <= SURE:
+        return None
+    return f"its rounded answers do not depend on its inputs, and its outputs are up to {off:.2f} away from them"
 
 
 def _shown(rows: np.ndarray) -> list[Any]:
