@@ -24,8 +24,8 @@ def compile_fourier(
     Args:
         program: The program.
         phases: Points m of the grid of phases, 3 or more.
-        mix: Seed of an order of the units, of an offset of the grid of each frequency and of a rescaling of each unit
-            (λ in, λ⁻² out, λ from ½ to 2); ``None`` for none.
+        mix: Seed of an order of the units, an offset of the grid of each frequency, and a rescaling of each unit.
+            That is λ in and λ⁻² out, λ from ½ to 2. ``None`` for none.
         noise: Standard deviation of normal noise on every weight.
         seed: Decides the noise.
 

@@ -45,17 +45,18 @@ def fits(subject: Subject) -> str | None:
 def read(subject: Subject, seed: int = 0) -> Reading:
     """The Fourier program that a network of two residues computes.
 
-    From the logits of all p² pairs the factors a, b and c are found, then the frequencies. There is a program where
-    their cosines have 95 % of the variance of the logits and its answers are those of the network on all pairs.
+    From the logits of all p² pairs the factors a, b and c are found, then the frequencies. A program asks that their
+    cosines have 95 % of the variance of the logits. It must also answer all pairs as the network does.
 
     Args:
         subject: The network, its point and its target.
         seed: Decides the interventions.
 
     Returns:
-        The reading. The statistics of its equivalence hold the share ``explained`` and those of each frequency, the
-        loss (against the network's own answers) of the logits whole, ``restricted`` to the program's waves and with
-        these ``excluded``, and the number of hidden units of each frequency. Without a program ``why`` gives the share.
+        The reading. The statistics of its equivalence hold the share ``explained`` and those of each frequency. They
+        hold the loss, against the network's own answers, of the whole logits. They hold that of the program's waves
+        alone (``restricted``) and without these (``excluded``), and the number of hidden ``units`` of each frequency.
+        Without a program ``why`` gives the share.
 
     References: [nanda2023] [chughtai2023]
     """

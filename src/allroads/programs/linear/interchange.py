@@ -19,9 +19,9 @@ CUTOFF = 1e-6
 def interchange(oracle: Oracle, program: Recurrence, inputs: np.ndarray, seed: int) -> Measurement | None:
     """Share of interventions on one program state after which the network answers as the program then does.
 
-    Hidden states are fitted as an affine function of program states on prefixes (least squares). On other prefixes, of
-    a base and a source, the direction of one program state is moved in the base's hidden state from the base's value
-    to the source's. The program is run from its own state with that one number exchanged, and the rounded answers on
+    Hidden states are fitted as an affine function of program states on prefixes (least squares). Other prefixes are
+    bases and sources. In a base's hidden state the direction of one program state is moved, from the base's value to
+    the source's. The program is run from its own state with that one number exchanged, and the rounded answers on
     what follows are compared. Only interventions that change the program's answers count.
 
     Args:

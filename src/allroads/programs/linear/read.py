@@ -72,7 +72,7 @@ def read(subject: Subject, seed: int = 0) -> Reading:
 
     Responses to impulses inside the range of the inputs are rounded and realised over the whole numbers. The recurrence
     must then answer as the network does, rounded, on all known inputs. How far that holds is shown by a bound where
-    the step of the network is affine, operation by operation, and by comparison where it is not.
+    each operation of the network's step is affine. Where one is not, answers are compared.
 
     Args:
         subject: The network, its point and its target.

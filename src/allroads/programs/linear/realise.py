@@ -23,8 +23,8 @@ class StateSpace:
 def realise(response: Sequence[Sequence[Sequence[int]]], free: Sequence[Sequence[int]]) -> StateSpace | None:
     """Minimal integer realisation of an impulse response, in normal form.
 
-    The columns of the Hankel matrix of whole numbers H_1, H_2, … and of the free response span a lattice, which the
-    shift maps into itself. Its rank n is the least number of states. Its Hermite normal form is the only one of the
+    The columns of the Hankel matrix of H_1, H_2, … and of the free response span a lattice. The shift maps it into
+    itself. Its rank n is the least number of states. Its Hermite normal form is the only one of the
     lattice, so equal responses have equal realisations.
 
     Args:

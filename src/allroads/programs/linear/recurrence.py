@@ -240,8 +240,8 @@ class Recurrence(Program):
     def equals(self, other: Program) -> Equivalence:
         """Whether both compute the same function, for all lengths and all whole inputs.
 
-        By the theorem of Cayley and Hamilton two recurrences of n and m states are equal for all lengths where their
-        responses agree in the first n + m + 1 terms. The counterexample is a shortest one.
+        Two recurrences of n and m states are equal where the first n + m + 1 terms of their responses agree, by the
+        theorem of Cayley and Hamilton. The counterexample is a shortest one.
 
         Raises:
             InputError: If the other is no recurrence, or has other channels.

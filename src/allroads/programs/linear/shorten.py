@@ -16,8 +16,8 @@ LEVEL, FEW = 64, 3
 def shorten(recurrence: Recurrence) -> Recurrence:
     """The same function in a form of fewer bits, for reading.
 
-    From the normal form, and from the form whose answers read the new state, one state after another is negated, or
-    added to or taken from another, as long as the matrices become shorter. The end is a local minimum.
+    One state after another is negated, or added to or taken from another, as long as the matrices become shorter. That
+    is done from the normal form and from the form whose answers read the new state. The end is a local minimum.
 
     Example:
         >>> long = Recurrence(a=[[0, 1], [-1, 2]], b=[[2], [3]], c=[[1, 0]], d=[[1]], start=[0, 0])
