@@ -42,8 +42,8 @@ def bound(cell: AffineCell, program: Recurrence, reach: np.ndarray, positions: i
 
     Let G_k and g_t be the impulse and free response of the network, H_k and c_t those of the recurrence, and |x| ≤ X.
     An output at position t is off by at most ``Σ_k |G_k − H_k| X + |g_t − c_t|`` and the network's own rounding. That
-    rounding is bounded step by step from the sizes of its weights and of its states. Powers of A are enclosed in fixed-point
-    arithmetic. Below ½ the rounded answers are equal.
+    rounding is bounded step by step from the sizes of its weights and of its states. Powers of A are enclosed in
+    fixed-point arithmetic. Below ½ the rounded answers are equal.
 
     All lengths are shown where, at some power, ``‖A^L‖ < 10⁻⁶`` and the recurrence forgets its inputs: then all sums
     converge, and geometric series bound what is left.
