@@ -101,7 +101,7 @@ def extract(
         >>> from allroads import Target
         >>> from allroads.programs import compile_program
         >>> from allroads.programs.boolean import Formula
-        >>> xor = Target("xor", inputs=[[0, 0], [0, 1], [1, 0], [1, 1]], labels=[0, 1, 1, 0], complete=True)
+        >>> xor = Target("xor", inputs=[[0, 0], [0, 1], [1, 0], [1, 1]], labels=[0, 1, 1, 0], complete=True, loss="bce")
         >>> network, params = compile_program(Formula.parse("x0 ^ x1", 2), output="scores")
         >>> found = extract(network, params, xor)
         >>> found.status.value, str(found.equivalence)

@@ -72,7 +72,10 @@ def recurrent_cell(network: Network, params: Params, inputs: Any) -> Cell | None
 
 
 def _run(network: Network, params: Params, inputs: Any, state: Any) -> tuple[tuple[Any, ...], tuple[Any, ...], Any]:
-    """Carries before and after the loops over one position, and the outputs; with a state, the loops begin there."""
+    """Carries before and after the loops over one position, and the outputs; with a state, the loops begin there.
+
+    A loop over one position is replaced by its body.
+    """
     traced = trace(network.apply, params, inputs)
     before: list[Any] = []
     after: list[Any] = []
@@ -86,9 +89,11 @@ def _run(network: Network, params: Params, inputs: Any, state: Any) -> tuple[tup
             if state is not None:
                 operands[index] = state[len(before)]
             before.append(operands[index])
-        outputs = bind(equation, operands)
+        body, columns = equation.params["jaxpr"], operands[first + count :]
+        given = [*operands[: first + count], *(column[0] for column in columns)]
+        outputs = interpret(body.jaxpr, body.consts, given, lambda _, inner, values: bind(inner, values), lambda v: v)
         after.extend(outputs[:count])
-        return outputs
+        return [*outputs[:count], *(output[None] for output in outputs[count:])]
 
     args = [*jax.tree.leaves(params), *jax.tree.leaves(inputs)]
     outputs = interpret(traced.jaxpr, traced.consts, args, rule, lambda value: value)

@@ -19,7 +19,10 @@ from allroads.programs.mealy.quotient import Quotient
 
 SCHEDULE = (
     *((memory, 1, False) for memory in (0, 1, 2)),
-    *((memory, letters, True) for memory, letters in ((0, 1), (1, 1), (2, 1), (2, 2), (3, 3), (4, 4), (6, 4), (8, 3), (6, 6))),
+    *(
+        (memory, letters, True)
+        for memory, letters in ((0, 1), (1, 1), (2, 1), (2, 2), (3, 3), (4, 4), (6, 4), (8, 3), (6, 6))
+    ),
 )
 """Letters m that tell the boxes of one state apart, letters k after which they must be closed, and whether slopes are
 bounded: tried in turn."""

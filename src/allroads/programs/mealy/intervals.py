@@ -12,6 +12,7 @@ from allroads.programs.mealy.arithmetic import RULES
 from allroads.programs.mealy.bounds import Bound, UnboundedError, constant
 from allroads.programs.mealy.structural import STRUCTURAL, split, structural
 
+
 def bound_equation(number: int, equation: core.JaxprEqn, operands: Sequence[Bound]) -> list[Bound]:
     """Bounds of the outputs of one equation.
 
