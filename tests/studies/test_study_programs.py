@@ -1,0 +1,51 @@
+"""Programs of a study: their table, their finding, and that they appear along a run."""
+
+import numpy as np
+import polars as pl
+import pytest
+from made_up_units import a_run, unit_of
+
+from allroads import Target, compile_program, run_study
+from allroads.programs.boolean import Formula
+from allroads.studies.measures.measure import checked_table
+from allroads.studies.measures.programs import MEASURE
+
+BITS = (np.arange(8)[:, None] >> np.arange(3)) & 1
+TARGET = Target("xor and", inputs=BITS, labels=(BITS[:, 0] ^ (BITS[:, 1] & BITS[:, 2])), complete=True, loss="bce")
+
+
+def test_the_program_of_every_point_and_of_the_last_alone():
+    """Weights of the formula at the end of a run that begins at zero and passes a point that is not finite."""
+    import jax
+
+    network, end = compile_program(Formula.parse("x0 ^ (x1 & x2)", 3))
+    path = [jax.tree.map(lambda leaf, s=scale: s * leaf, end) for scale in (0.0, np.nan, 1.0)]
+    params = jax.tree.map(lambda *leaves: np.stack(leaves), *path)
+    unit = unit_of(a_run(TARGET, network, params, np.array([0, 5, 9])))
+    rows = checked_table(MEASURE.compute(unit, MEASURE.options(checkpoints=3)), MEASURE.stored)
+    assert rows["step"].to_list() == [0, 5, 9] and rows["status"][1] == "diverged"
+    assert rows["correct"].to_list() == [False, None, True] and rows["equal"].to_list() == [True, None, True]
+    assert rows["scope"][2] == "exhaustive" and rows["checked"][2] == 8 and rows["bits"][2] < rows["table_bits"][2] + 20
+    (last,) = MEASURE.compute(unit, MEASURE.options())
+    assert last["step"] == 9 and last["source"] == rows["source"][2]
+
+
+def test_a_study_finds_the_programs_of_its_runs(tmp_path):
+    study = {
+        "name": "programs",
+        "measures": {"programs": True, "pairs": False},
+        "grid": [{
+            "name": "bits", "seeds": 2, "steps": 300, "records": 8,
+            "target": [{"kind": "boolean", "bits": 3, "rule": "parity", "k": 2, "train_fraction": 1.0}],
+            "architecture": [{"kind": "mlp", "widths": [16]}],
+            "explorer": [{"kind": "adam", "learning_rate": 0.02}],
+        }],
+    }  # fmt: skip
+    done = run_study(study, tmp_path / "out", "process")
+    table = pl.read_parquet(tmp_path / "out/tables/programs.parquet")
+    assert len(table) == 2 and table["correct"].all() and table["equal"].all()
+    assert all("^" in source for source in table["source"])
+    (sentence,) = [finding["text"] for finding in done.summary["findings"] if "program" in finding["text"]]
+    assert sentence.startswith("All 2 runs end at a program that is proved to be the target, over all 8 inputs")
+    assert pytest.approx(table["bits"][0]) == table["bits"][1]
+    assert "proved to be the target" in (tmp_path / "out/report.html").read_text("utf-8")
