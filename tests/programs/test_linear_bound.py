@@ -1,5 +1,6 @@
 """The bound on an affine network's error: sound against exact worst cases, and near them."""
 
+import dataclasses
 from fractions import Fraction
 
 import jax
@@ -17,6 +18,8 @@ SUM = Target("sum", alphabet=range(-3, 4), length=6, step=lambda s, x: (s + x, s
              as_numbers=True, train_size=16, held_out_size=16)  # fmt: skip
 ADD = Recurrence(a=[[1]], b=[[1]], c=[[1]], d=[[1]], start=[0])
 KEEP = Recurrence(a=[[0, 1], [0, 0]], b=[[0], [1]], c=[[1, 0]], d=[[1]], start=[2, -1])
+FAR = dataclasses.replace(KEEP, start=(200, -100))  # a network whose state rests far from 0
+HIGH = dataclasses.replace(ADD, start=(2000,))
 
 
 def worst(cell, program, reach, positions):
@@ -108,3 +111,26 @@ def test_operations_that_are_not_affine_are_named(options, operation):
     network = recurrent((6, 1), 1, **({"per_position": True, "cell": "elman", "width": 3} | options))
     found = affine_cell(subject_of(network, network.init(jax.random.key(0)), SUM))
     assert found in (operation, "square" if operation == "integer_pow" else operation)
+
+
+@pytest.mark.parametrize("program", [ADD, KEEP, FAR, HIGH])
+def test_bound_holds_for_arithmetic_as_bad_as_it_allows(program, seed):
+    """Each step is moved by all that its rounding may, with signs that are held and add up: never beyond the bound."""
+    network, params = compile_recurrence(program, length=6, width=4, mix=seed)
+    cell = dataclasses.replace(affine_cell(subject_of(network, params, SUM)), rounding=1e-5)
+    found = bound(cell, program, np.array([3.0]), 6)
+    assert 3 < found.length < 1000
+    assert found.always == (program in (KEEP, FAR))
+    rng, largest = np.random.default_rng(seed), 0.0
+    for _ in range(200):
+        x = np.where(rng.random((found.length, 1)) < 0.5, 3.0, -3.0)
+        signs = rng.choice([-1, 1], size=(len(cell.a) + 1,))
+        h, said = cell.start, []
+        for now in x:
+            vector = np.concatenate([np.abs(h), np.abs(now), [1.0]])
+            off, local = cell.rounding * (cell.output_size @ vector), cell.rounding * (cell.state_size @ vector)
+            said.append((cell.c @ h + cell.d @ now + cell.rest + signs[-1] * off)[0])
+            h = cell.a @ h + cell.b @ now + cell.shift + signs[:-1] * local
+        largest = max(largest, float(np.abs(said - program.answer(x[None])[0, :, 0]).max()))
+    assert largest <= found.error
+    assert largest >= found.error / 100

@@ -139,7 +139,7 @@ def _tail(
     everything = grown + left
     seen_all = seen + later[:, None]
     state = everything @ (np.abs(cell.start) + np.abs(cell.shift) + drive)
-    held = state * (1 + 1e-6) + 1e-6
+    held = 2 * state + 1e-6
     vector = np.concatenate([held, reach, [1.0]])
     noise = cell.rounding * (cell.state_size @ vector) + 1e-300
     if not (state + everything @ noise <= held).all():
