@@ -78,7 +78,7 @@ def test_every_function_of_three_bits_compiles():
         assert outputs.tolist() == (4.0 * formula.table - 2.0).tolist()
 
 
-@pytest.mark.parametrize("table", [6, 27, 105, 128, 210, 232, 254])
+@pytest.mark.parametrize("table", [6, 105, 128, 210, 232])
 def test_compiled_functions_of_three_bits_are_extracted_with_their_size(table):
     formula = Formula.of_table([table >> row & 1 for row in range(8)], 3, encoding=("bits", "signs")[table % 2])
     found = extracted(*compile_formula(formula), target_of(formula))

@@ -25,8 +25,8 @@ Sum = tuple[dict[int, float], float]
 def compile_formula(formula: Formula, *, output: str = "logit", margin: float = 1.0) -> tuple[Network, Params]:
     """A ReLU network that computes a formula by construction, one hidden layer for each level of gates.
 
-    The first layer holds the inputs as bits. AND of k operands is the unit ``relu(Σ a − k + 1)``, OR is
-    ``1 − relu(1 − Σ a)``, and XOR is ``relu(s) − 2 relu(s − 1) + 2 relu(s − 2) − …`` of ``s = Σ a``, in k units. What a
+    The first layer holds the inputs as bits. AND of k operands is the unit ``relu(Σ a − k + 1)``. OR is
+    ``1 − relu(1 − Σ a)``. XOR is ``relu(s) − 2 relu(s − 1) + 2 relu(s − 2) − …`` of ``s = Σ a``, in k units. What a
     later level needs is carried by ``relu(a) = a``. Every unit is a whole number, so the outputs are exact.
 
     Args:

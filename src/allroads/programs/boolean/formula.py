@@ -32,17 +32,17 @@ MOST_INPUTS = 16
 class Formula(Program):
     """A Boolean formula of n inputs, in AND, OR and XOR of two or more operands, NOT, and constants.
 
-    Length: ``(1 + log₂ 3) g + (2 + log₂(n + 1)) l`` bits for a normal form with g two-input gates and ``l = g + 1``
-    leaves. It is that of a prefix code: in preorder, one bit for gate or leaf; ``log₂ 3`` for the kind of a gate; one
-    bit for the sign of a leaf and ``log₂(n + 1)`` for its variable (the constant counts as one). To it the reading of
-    inputs and answer is added, see :class:`~allroads.programs.boolean.encoding.Encoding`. :attr:`table_bits` is the
-    table by the same code.
+    Length: ``(1 + log₂ 3) g + (2 + log₂(n + 1)) l`` bits. The normal form has g two-input gates and l leaves,
+    ``l = g + 1``. It is the length of a prefix code, in preorder: one bit for gate or leaf, ``log₂ 3`` for the kind of
+    a gate, one bit for the sign of a leaf, and ``log₂(n + 1)`` for its variable. The constant counts as a variable. The
+    reading of inputs and answer is added, see :class:`~allroads.programs.boolean.encoding.Encoding`.
+    :attr:`table_bits` is the table by the same code.
 
     Args:
         root: The expression.
         inputs: Number n of inputs, up to 16; the expression need not use all of them.
-        encoding: How inputs are read as bits: ``"bits"`` (1 is 1), ``"signs"`` (a bit b stands for ``(−1)^b``, so −1
-            is 1), or the pair of values that stand for 0 and for 1.
+        encoding: How inputs are read as bits: ``"bits"`` (1 is 1), ``"signs"`` (−1 is 1), or a pair of values. The
+            pair stands for 0 and for 1; a sign is ``(−1)^b``.
         answers: The answers that stand for 0 and for 1.
 
     Raises:

@@ -94,8 +94,8 @@ def interchange(
         seed: Decides pairs and null.
 
     Returns:
-        The accuracy over all parts, with ``null``, ``changed`` (accuracy where the answer has to change), ``pairs`` and
-        ``units`` (part to path and numbers) in its stats; and one sentence. The accuracy is ``None`` where a part has
+        The accuracy over all parts, and one sentence. In its stats are ``null``, ``changed`` (accuracy where the answer
+        has to change), ``pairs``, and ``units`` (part to path and numbers). The accuracy is ``None`` where a part has
         no units that could hold it, or no exchange changed an output.
 
     References: [geiger2021]
