@@ -10,6 +10,7 @@ import numpy as np
 
 from allroads.programs.mealy.bounds import GRID, ROUNDING, SMALL, TERMS, TINY, Bound, UnboundedError, constant, none
 
+
 def _exact(*operands: Bound) -> bool:
     """Whether sums and products of the operands are computed without rounding."""
     return all(
@@ -109,7 +110,8 @@ def _near_far(low: np.ndarray, high: np.ndarray) -> Interval:
 
 def _logistic(x: np.ndarray) -> np.ndarray:
     small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
+    found: np.ndarray = np.where(x >= 0, 1 / (1 + small), small / (1 + small))
+    return found
 
 
 def _exp_slope(low: np.ndarray, high: np.ndarray) -> Interval:
@@ -256,9 +258,7 @@ def _select(params: Any, which: Bound, *cases: Bound) -> Bound:
             size = max(len(s[0]) for s in sides)
             wide = [[np.broadcast_to(s, (size, *index.shape)) for s in pair] for pair in sides]
             parts = [np.choose(index[None], [pair[i] for pair in wide]) for i in (0, 1)]
-        return Bound(
-            low, np.choose(index, [c.high for c in cases]), np.choose(index, [c.error for c in cases]), *parts
-        )
+        return Bound(low, np.choose(index, [c.high for c in cases]), np.choose(index, [c.error for c in cases]), *parts)
     a, b = cases
     low, high = np.minimum(a.low, b.low), np.maximum(a.high, b.high)
     decided_a, decided_b = ~which.high.astype(bool), which.low.astype(bool)

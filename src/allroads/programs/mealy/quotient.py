@@ -95,7 +95,9 @@ def quotient(
         ends = [tuple(word[i:]) for i in range(1, len(word))]
         new = [s for s in (_distinguishing(steps, found, word), *ends) if s is not None and s not in suffixes]
         if not new:
-            return Quotient(found.moves, found.answers, found.hidden, word, "no suffix of a counterexample splits a state")
+            return Quotient(
+                found.moves, found.answers, found.hidden, word, "no suffix of a counterexample splits a state"
+            )
         suffixes.append(new[0])
         if time.perf_counter() - began > seconds:
             return Quotient(found.moves, found.answers, found.hidden, word, f"it took more than {seconds:g} seconds")
@@ -120,7 +122,7 @@ def _explore(steps: Steps, suffixes: list[tuple[int, ...]], horizon: int | None,
         for k, row in enumerate(new):
             key = row.tobytes()
             if key not in index:
-                if horizon is not None and depth >= horizon or why:
+                if (horizon is not None and depth >= horizon) or why:
                     apart = [(row != other).sum() for other in rows]
                     moves.append([int(np.argmin(apart))])
                     continue

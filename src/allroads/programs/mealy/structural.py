@@ -9,6 +9,7 @@ import numpy as np
 
 from allroads.programs.mealy.bounds import Bound, UnboundedError, constant, none
 
+
 def structural(move: Callable[..., np.ndarray], params: Any, operands: Sequence[Bound]) -> Bound:
     """An operation that moves numbers and changes none."""
     if all(o.point for o in operands):
