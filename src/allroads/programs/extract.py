@@ -123,7 +123,8 @@ def extract(
     if not readings:
         stats["why"] = "; ".join(f"{name}: {why}" for name, why in said.items())
     correct = None if best.program is None else against_target(best.program, subject)
-    return Extraction(best.program, best.equivalence, correct, best.interchange, _status(best, readings), stats)
+    status = _status(best, readings, target)
+    return Extraction(best.program, best.equivalence, correct, best.interchange, status, stats)
 
 
 def _known(given: Sequence[Language] | None) -> Sequence[Language]:
@@ -141,7 +142,7 @@ def _rank(reading: Reading) -> tuple[int, float]:
     return int(not reading.equivalence.proved), reading.program.bits
 
 
-def _status(best: Reading, readings: Sequence[Any]) -> ExtractionStatus:
+def _status(best: Reading, readings: Sequence[Any], target: Target) -> ExtractionStatus:
     if not readings:
         return ExtractionStatus.NOT_APPLICABLE
     if best.program is None or best.equivalence is None:
@@ -150,11 +151,18 @@ def _status(best: Reading, readings: Sequence[Any]) -> ExtractionStatus:
         return ExtractionStatus.PARTIAL
     if best.table_bits is not None and best.program.bits >= best.table_bits:
         return ExtractionStatus.TABLE
-    if not best.equivalence.proved:
+    if not _covers(best.equivalence, target):
         return ExtractionStatus.NOT_PROVED
     if best.interchange is None or best.interchange.value < INTERCHANGE:
         return ExtractionStatus.BEHAVES_AS
     return ExtractionStatus.COMPUTES
+
+
+def _covers(equivalence: Equivalence, target: Target) -> bool:
+    """Whether an equality holds on all that the target asks: everywhere, or up to the length of its sequences."""
+    shape = target.interface.input_shape
+    reaches = equivalence.length is not None and len(shape) > 0 and equivalence.length >= shape[0]
+    return equivalence.proved or (equivalence.scope == "to length" and reaches)
 
 
 def against_target(program: Program, subject: Subject) -> Equivalence:

@@ -110,7 +110,8 @@ def _near_far(low: np.ndarray, high: np.ndarray) -> Interval:
 
 def _logistic(x: np.ndarray) -> np.ndarray:
     small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
+    found: np.ndarray = np.where(x >= 0, 1 / (1 + small), small / (1 + small))
+    return found
 
 
 def _exp_slope(low: np.ndarray, high: np.ndarray) -> Interval:

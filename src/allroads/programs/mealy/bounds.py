@@ -32,8 +32,8 @@ class Bound:
     """Bounds of an array over a box of hidden states.
 
     Let the hidden state be ``c + Σ_k y_k g_k`` with ``|y_k| ≤ 1``, computed exactly. Then the exact value lies in
-    ``[low, high]`` and its slopes along each g_k in ``[slow, shigh]``; the value that the network computes, from a hidden
-    state that is off by its own error, differs from the exact one by at most ``error``.
+    ``[low, high]`` and its slopes along each g_k in ``[slow, shigh]``; the value that the network computes, from a
+    hidden state that is off by its own error, differs from the exact one by at most ``error``.
 
     Args:
         low: Lower bound, with the shape of the array.

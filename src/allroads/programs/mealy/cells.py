@@ -153,4 +153,5 @@ class Steps:
 
     def padded(self, words: np.ndarray) -> np.ndarray:
         """Inputs of the network for words ``[n, T]`` of positions in the alphabet."""
-        return self.inputs[np.asarray(words, int)]
+        found: np.ndarray = self.inputs[np.asarray(words, int)]
+        return found

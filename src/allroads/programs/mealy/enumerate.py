@@ -32,9 +32,9 @@ def shortest_expressions(
 ) -> list[Expression | None]:
     """The shortest expressions that take given values, by bottom-up enumeration with observational equivalence.
 
-    Expressions grow by their number of leaves; of those with equal values at all points one is kept. The last number of
-    leaves is compared and not kept. Sums of several variables with coefficients −1, 1 and 2 under one last operation are
-    tried besides.
+    Expressions grow by their number of leaves; of those with equal values at all points one is kept. The last number
+    of leaves is compared and not kept. Sums of several variables with coefficients −1, 1 and 2 under one last
+    operation are tried besides.
 
     Args:
         points: Values ``[P]`` of each variable.
@@ -59,14 +59,15 @@ def shortest_expressions(
     wanted = np.array([np.asarray(t)[chosen] for t in targets], np.int64)
     found: list[Expression | None] = [None] * len(targets)
 
+    def fits(expression: Expression, target: np.ndarray) -> bool:
+        return np.array_equal(np.broadcast_to(expression.values(points), size), target)
+
     def offer(candidates: Iterator[tuple[int, Expression]]) -> None:
         best: dict[int, Expression] = {}
         for which, expression in candidates:
-            if found[which] is None and (
-                which not in best or expression.bits(len(names)) < best[which].bits(len(names))
-            ):
-                if np.array_equal(np.broadcast_to(expression.values(points), size), targets[which]):
-                    best[which] = expression
+            shorter = which not in best or expression.bits(len(names)) < best[which].bits(len(names))
+            if found[which] is None and shorter and fits(expression, targets[which]):
+                best[which] = expression
         for which, expression in best.items():
             found[which] = expression
 

@@ -18,12 +18,12 @@ OPERATIONS: dict[str, tuple[int, Callable[[Any, Any], Any]]] = {
     "%": (5, np.remainder),
     "min": (9, np.minimum),
     "max": (9, np.maximum),
-    "==": (9, np.equal),
-    "!=": (9, np.not_equal),
-    "<": (9, np.less),
     "^": (2, np.bitwise_xor),
     "&": (3, np.bitwise_and),
     "|": (1, np.bitwise_or),
+    "==": (9, np.equal),
+    "!=": (9, np.not_equal),
+    "<": (9, np.less),
 }
 """Each operation's rank, as Python binds it, and its values; a comparison is 0 or 1."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,8 @@ from allroads.programs.mealy.intervals import bound_equation
 from allroads.programs.mealy.modes import modes
 from allroads.programs.mealy.quotient import Quotient
 
-SCHEDULE = (
-    *((memory, 1, False) for memory in (0, 1, 2)),
-    *(
-        (memory, letters, True)
-        for memory, letters in ((0, 1), (1, 1), (2, 1), (2, 2), (3, 3), (4, 4), (6, 4), (8, 3), (6, 6))
-    ),
-)
+DEEPER = ((0, 1), (1, 1), (2, 1), (2, 2), (3, 3), (4, 4), (6, 4), (8, 5))
+SCHEDULE = (*((memory, 1, False) for memory in (0, 1, 2)), *((*pair, True) for pair in DEEPER))
 """Letters m that tell the boxes of one state apart, letters k after which they must be closed, and whether slopes are
 bounded: tried in turn."""
 
@@ -62,19 +57,19 @@ class Closure:
     letters: int = 0
     radius: float = float("nan")
     why: str = ""
-    stats: dict[str, Any] = field(default_factory=dict)
 
 
 def closure(steps: Steps, machine: Quotient, seed: int, *, seconds: float = 30.0) -> Closure:
     """Induction over hidden states, in double precision: boxes that the network's step maps into each other.
 
     There is one box of hidden states for each path of m letters through the machine, or from its start. The machine is
-    taken in its finer form too, see :func:`~allroads.programs.mealy.modes.modes`. Boxes begin around hidden states that were seen, and grow by their images. They are *closed* when every word of k letters
-    leads from each box into the box where the machine says. Then every hidden state at every length lies in a box or
-    within k letters of one, and the answers there are checked too.
+    taken in its finer form too, see :func:`~allroads.programs.mealy.modes.modes`. Boxes begin around hidden states
+    that were seen, and grow by their images. They are *closed* when every word of k letters leads from each box into
+    the box where the machine says. Then every hidden state at every length lies in a box or within k letters of one,
+    and the answers there are checked too.
 
-    Images are bounded by plain intervals, and then by the mean-value form ``f(x) ∈ f(c) + J (x − c)`` with intervals for
-    the slopes J. Rounding errors of the network's own arithmetic are bounded along with it, see
+    Images are bounded by plain intervals, and then by the mean-value form ``f(x) ∈ f(c) + J (x − c)`` with intervals
+    for the slopes J. Rounding errors of the network's own arithmetic are bounded along with it, see
     :class:`~allroads.programs.mealy.bounds.Bound`.
 
     Args:
@@ -148,7 +143,7 @@ class _Attempt:
         """Middle and half-width, along the basis, of the hidden states that were seen in each node."""
         rng = np.random.default_rng(self.seed)
         hidden, node = [], []
-        words = rng.integers(self.alphabet, size=(64, 24 + 2 * self.memory))
+        words = rng.integers(self.alphabet, size=(256, 24 + 2 * self.memory))
         now, at = np.repeat(self.steps.start(), len(words), axis=0), np.zeros(len(words), int)
         for letters in [*words.T, None]:
             hidden.append(now)
@@ -264,8 +259,9 @@ def _mean_gaps(over: Bound, at: Bound, rows: np.ndarray, own: np.ndarray) -> np.
 class _Flow:
     """Sets of hidden states ``c + Σ_k y_k g_k + e``: centres ``[n, H]``, slopes ``[K, n, H]`` and errors ``[n, H]``.
 
-    ``low`` and ``high`` are a box around ``c + Σ y g``. Without slopes the box is all there is. A region around a point p
-    is where ``|Bᵀ (h − p)|`` is at most its half-widths, with B the basis; ``None`` stands for the units' own axes.
+    ``low`` and ``high`` are a box around ``c + Σ y g``. Without slopes the box is all there is. A region around a
+    point p is where ``|Bᵀ (h − p)|`` is at most its half-widths, with B the basis; ``None`` stands for the units' own
+    axes.
     """
 
     centre: np.ndarray | None
@@ -308,9 +304,11 @@ class _Flow:
         return cls(centre, slow, shigh, moved.error + off, moved.low - off, moved.high + off, basis)
 
     def repeated(self, times: int) -> _Flow:
-        parts = (getattr(self, name) for name in ("centre", "slow", "shigh", "error", "low", "high"))
-        wide: Any = (None if part is None else np.repeat(part, times, axis=-2) for part in parts)
-        return _Flow(*wide, self.basis)
+        parts = {name: getattr(self, name) for name in ("centre", "slow", "shigh", "error", "low", "high")}
+        wide: dict[str, Any] = {
+            name: None if part is None else np.repeat(part, times, axis=-2) for name, part in parts.items()
+        }
+        return replace(self, **wide)
 
     def hull(self) -> tuple[np.ndarray, np.ndarray]:
         """A box around ``c + Σ y g``."""
@@ -334,7 +332,8 @@ class _Flow:
         spread = (np.abs(middle @ self.basis) + half @ turn).sum(axis=0)
         off = np.abs((self.centre - around) @ self.basis) + self.error @ turn + spread
         own = 8 * ROUNDING * ((np.abs(self.centre) + np.abs(around) + np.abs(self.slow).sum(axis=0)) @ turn)
-        return np.fmin(off * (1 + 1e-9) + own, (reach @ turn) * (1 + 1e-9))
+        both: np.ndarray = np.fmin(off * (1 + 1e-9) + own, (reach @ turn) * (1 + 1e-9))
+        return both
 
 
 def _axes(states: np.ndarray, nodes: np.ndarray) -> np.ndarray:

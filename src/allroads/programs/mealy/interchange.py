@@ -15,10 +15,10 @@ PAIRS = 512
 def interchange(steps: Steps, machine: Quotient, length: int, seed: int) -> Measurement:
     """Interchange accuracy: the share of exchanged hidden states after which the network answers as the machine does.
 
-    The network reads a base prefix. Its hidden state is exchanged for that of a source prefix, and it reads a suffix. All
-    answers to the suffix must be those of the machine from the source's state. Where both prefixes lead to one machine
-    state, they must also be the network's own after the base prefix. Prefixes and suffix together have at most the
-    given length.
+    The network reads a base prefix. Its hidden state is exchanged for that of a source prefix, and it reads a suffix.
+    All answers to the suffix must be those of the machine from the source's state. Where both prefixes lead to one
+    machine state, they must also be the network's own after the base prefix. Prefixes and suffix together have at most
+    the given length.
 
     Args:
         steps: The network.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from jax.extend import core
 
-from allroads.pfmap.jaxpr.walk import bind
+from allroads.pfmap.jaxpr.walk import bind, shaped
 from allroads.programs.mealy.arithmetic import RULES
 from allroads.programs.mealy.bounds import Bound, UnboundedError, constant
 from allroads.programs.mealy.structural import STRUCTURAL, split, structural
@@ -36,4 +36,4 @@ EXACT = ("gather", "dynamic_slice", "iota", "convert_element_type", "pad")
 
 
 def _inexact(equation: core.JaxprEqn) -> bool:
-    return any(np.issubdtype(var.aval.dtype, np.floating) for var in equation.outvars)  # type: ignore[union-attr]
+    return any(np.issubdtype(shaped(var).dtype, np.floating) for var in equation.outvars)

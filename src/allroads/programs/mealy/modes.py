@@ -18,8 +18,8 @@ def modes(steps: Steps, machine: Quotient, seed: int) -> Quotient:
     """The machine whose states are those of a machine, told apart by the levels of the units.
 
     A network may realise a machine with more states than it needs, such as two clouds of hidden states for one machine
-    state. A unit has two levels where a gap splits its values. The levels of all such units and the machine state make a
-    mode. Units whose levels do not follow from mode and letter are left out, one after the other.
+    state. A unit has two levels where a gap splits its values. The levels of all such units and the machine state make
+    a mode. Units whose levels do not follow from mode and letter are left out, one after the other.
 
     Args:
         steps: The network.

@@ -122,7 +122,7 @@ def _explore(steps: Steps, suffixes: list[tuple[int, ...]], horizon: int | None,
         for k, row in enumerate(new):
             key = row.tobytes()
             if key not in index:
-                if horizon is not None and depth >= horizon or why:
+                if (horizon is not None and depth >= horizon) or why:
                     apart = [(row != other).sum() for other in rows]
                     moves.append([int(np.argmin(apart))])
                     continue

@@ -28,8 +28,8 @@ DRAWN = 2048
 LONGER = 512
 """Words of two and of four times the length that are drawn."""
 
-SECONDS = 20.0
-"""Time that one search for states, or one proof, may take."""
+SECONDS = 12.0
+"""Time that one search for states, or one proof, may take, in seconds."""
 
 CLOSE = 1e-8
 """Relative difference up to which the cell's outputs are the network's."""
@@ -48,7 +48,7 @@ def fits(subject: Subject) -> str | None:
     return None
 
 
-def read(subject: Subject, seed: int) -> Reading:
+def read(subject: Subject, seed: int, *, seconds: float = SECONDS) -> Reading:
     """The machine that a recurrent network computes: states from its hidden states, checked, proved where that can be.
 
     Hidden states are classes by the answers that follow, with the network as its own oracle. The machine is compared
@@ -58,10 +58,11 @@ def read(subject: Subject, seed: int) -> Reading:
     Args:
         subject: The network at a point, with its target.
         seed: Decides the words that are drawn.
+        seconds: Time that each of at most three searches for states and two proofs may take.
 
     Returns:
-        A :class:`Reading`. The scope is *all lengths* only where the induction closed. Otherwise it is *to length* where
-        all words were compared, else *sampled*. Without a machine of at most 256 states ``program`` is ``None``.
+        A :class:`Reading`. The scope is *all lengths* only where the induction closed. Otherwise it is *to length*
+        where all words were compared, else *sampled*. Without a machine of at most 256 states ``program`` is ``None``.
 
     References: [angluin1987]
     """
@@ -70,21 +71,21 @@ def read(subject: Subject, seed: int) -> Reading:
     off = checks.cell_error()
     if off > CLOSE:
         return Reading(None, why=f"the cell's outputs differ from the network's by {off:.2g} of their size")
-    first = quotient(steps, checks.within, seconds=SECONDS)
+    first = quotient(steps, checks.within, seconds=seconds)
     if first.why:
-        first = quotient(steps, checks.within, horizon=checks.length, seconds=SECONDS)
+        first = quotient(steps, checks.within, horizon=checks.length, seconds=seconds)
     if first.why:
         return Reading(None, table_bits=checks.table_bits, why=f"no small machine was found: {first.why}")
     longer = checks.beyond(first)
     found, proof = first, Closure(False, why="")
     if longer is None:
         first = found = _minimal(steps, first)
-        proof = closure(steps, found, seed, seconds=SECONDS)
+        proof = closure(steps, found, seed, seconds=seconds)
     else:
-        second = quotient(steps, lambda m: checks.within(m) or checks.beyond(m), seconds=SECONDS)
+        second = quotient(steps, lambda m: checks.within(m) or checks.beyond(m), seconds=seconds)
         if not second.why:
             second = _minimal(steps, second)
-            proof = closure(steps, second, seed, seconds=SECONDS)
+            proof = closure(steps, second, seed, seconds=seconds)
             found = second if proof.closed else first
         if not proof.closed:
             found, proof = _minimal(steps, first), Closure(False, why=f"a word of {len(longer)} letters differs")
@@ -172,13 +173,13 @@ class _Checks:
 
     def cell_error(self) -> float:
         """Largest difference of the cell's outputs from the network's, relative to their size."""
-        words = self.words[:: max(1, len(self.words) // 64)]
-        hidden = np.repeat(self.steps.start(), len(words), axis=0)
+        rows = np.arange(0, len(self.words), max(1, len(self.words) // 64))
+        hidden = np.repeat(self.steps.start(), len(rows), axis=0)
         apart = 0.0
-        given = self.steps.subject.outputs(self.steps.padded(words))
         for position in range(self.length):
-            hidden, outputs = self.steps.move(hidden, words[:, position])
-            apart = max(apart, float((np.abs(outputs - given[:, position]) / (1 + np.abs(outputs))).max()))
+            hidden, outputs = self.steps.move(hidden, self.words[rows, position])
+            off = np.abs(outputs - self.outputs[rows, position]) / (1 + np.abs(outputs))
+            apart = max(apart, float(off.max()))
         return apart if math.isfinite(apart) else math.inf
 
     def within(self, machine: Quotient) -> list[int] | None:

@@ -33,10 +33,9 @@ def shortest_rule(machine: Machine) -> Rule | None:
 
     Example:
         >>> from allroads.programs.mealy import Machine
-        >>> seven = Machine.of({"alphabet": (0, 1), "transitions": [[(2 * s + x) % 7 for x in (0, 1)] for s in range(7)],
-        ...                     "outputs": [[(2 * s + x) // 7 for x in (0, 1)] for s in range(7)]})
-        >>> shortest_rule(seven.canonical()).formulas
-        ('next: (2 * s + x) % 7', 'output: (2 * s + x) // 7')
+        >>> moves = [[(s + x) % 5 for x in range(5)] for s in range(5)]
+        >>> shortest_rule(Machine((0, 1, 2, 3, 4), moves, moves).canonical()).formulas
+        ('next: (s + x) % 5', 'output: s')
     """
     values, own = letter_values(machine.alphabet)
     flat = [o for row in machine.outputs for o in row]
