@@ -102,7 +102,7 @@ def extract(
         >>> from allroads.programs import compile_program
         >>> from allroads.programs.boolean import Formula
         >>> xor = Target("xor", inputs=[[0, 0], [0, 1], [1, 0], [1, 1]], labels=[0, 1, 1, 0], complete=True, loss="bce")
-        >>> network, params = compile_program(Formula.parse("x0 ^ x1", 2), output="scores")
+        >>> network, params = compile_program(Formula.parse("x0 ^ x1", 2))
         >>> found = extract(network, params, xor)
         >>> found.status.value, str(found.equivalence)
         ('computes', 'equal on all 4 inputs')
