@@ -130,7 +130,7 @@ class _Attempt:
             images, margin, agree = self._images(centre, radius)
             if not agree:
                 return Closure(False, why="some box holds hidden states with another answer")
-            grown = images > radius
+            grown = ~(images <= radius)  # what is not a number is not held either
             if not grown.any():
                 count = len(self.state) * sum(self.alphabet**j for j in range(1, self.letters + 1))
                 return Closure(True, margin, count, self.memory, self.letters, float(radius.max()))
