@@ -156,7 +156,8 @@ def simulate_linearised_path(
             records.append(tuple(np.asarray(part) for part in measured))
             count += active
             *_, durations, speeds, end_losses, _ = records[-1]
-            elapsed = elapsed + np.nan_to_num(durations / np.sqrt(speeds))  # the mean speed is √q to second order
+            mean_speeds = np.sqrt(np.clip(speeds, *END_SPEED_BOUNDS))  # √q to second order
+            elapsed = elapsed + np.nan_to_num(durations / mean_speeds)
             active &= end_losses > np.asarray(goals)  # False where the loss is NaN
         padded = (_padded(np.stack(part, axis=1), max_segments) for part in zip(*records, strict=True))
         found.append((*padded, count))
