@@ -38,7 +38,7 @@ def test_unknown_multiplicity_is_not_made_up(name, seed):
     found = read(CUTOFFS, *replicas(log_masses, 0.02, seed), (1, 2, 3))
     assert found.multiplicity in (None, multiplicity)
     assert sum(found.weights.values()) == pytest.approx(1) and found.weights[multiplicity] > 0.1
-    assert abs(found.value - exponent) < found.error
+    assert abs(found.value - exponent) < 2 * found.error < 0.4
 
 
 def test_multiplicity_is_resolved_where_the_volumes_resolve_it(seed):
@@ -60,8 +60,8 @@ def test_largest_levels_that_do_not_follow_are_left_out(seed):
 def test_error_covers_what_is_not_unlikely(seed):
     log_masses, _, _ = VOLUMES["three"]
     found = read(CUTOFFS, *replicas(log_masses, 0.05, seed), (1, 2, 3))
-    for m, exponent in found.exponents.items():
-        if found.weights[m] >= 0.1:
+    for _, exponent, weight in found.hypotheses:
+        if weight >= 0.05:
             assert abs(exponent.value - found.value) <= found.error
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allroads.explorers.explorer import Explorer
+from allroads.paths.learnability.simulate.gradient_memory import decay_bound, gradient_memory
 from allroads.paths.learnability.simulate.loss_flow import identity_kernel_flow
 from allroads.paths.learnability.simulate.rate_tracker import compiled_rate_tracker, is_adaptive
 from allroads.paths.learnability.simulate.residual_spectrum import TARGET_BATCH, gauss_spectrum, kernel_krylov
@@ -48,6 +49,7 @@ class PathRecords(NamedTuple):
         durations: Steps in the linearised map.
         end_speeds: Norm of the true gradient at the end over that in the linearised map.
         end_losses: Loss at the end.
+        decay_bounds: Largest decay rate of a mode per step.
         count: Number of segments, ``[T]``.
     """
 
@@ -59,6 +61,7 @@ class PathRecords(NamedTuple):
     durations: Any
     end_speeds: Any
     end_losses: Any
+    decay_bounds: Any
     count: Any
 
 
@@ -90,9 +93,10 @@ def segments_of(records: PathRecords, goals: NDArray[Any], examples: int) -> lis
             level, curvature = _equivalent_quadratic(float(goal), found.losses[t, k], found.flow_times[t, k])
             spectrum = gauss_spectrum(found.diagonals[t, k], found.off_diagonals[t, k], found.squares[t, k])
             duration, speed, end_loss = found.durations[t, k], found.end_speeds[t, k], found.end_losses[t, k]
-            end = 0.0, 1.0, 0.0
+            end = 0.0, 1.0, 0.0, np.inf
             if np.isfinite([duration, speed, end_loss]).all():
-                end = float(duration), float(np.clip(speed, *END_SPEED_BOUNDS)), float(goal / end_loss)
+                speed, bound = np.clip(speed, *END_SPEED_BOUNDS), found.decay_bounds[t, k]
+                end = float(duration), float(speed), float(goal / end_loss), float(bound)
             segments.append(LinearisedSegment(spectrum.scaled(curvature / examples), level, curvature, *end))
         paths.append(tuple(segments))
     return paths
@@ -132,7 +136,8 @@ def simulate_linearised_path(
     Returns:
         :class:`PathRecords` of NumPy arrays.
     """
-    adaptive = is_adaptive(explorer, jax.tree.map(lambda leaf: leaf[0], start.points))
+    one = jax.tree.map(lambda leaf: leaf[0], start.points)
+    adaptive, memory = is_adaptive(explorer, one), gradient_memory(explorer, one)
     segment = compiled_segment(network, loss, krylov, MIN_RESIDUAL_SHARE if adaptive else 0.0)
     start_tracker, update_tracker = compiled_rate_tracker(explorer)
     found = []
@@ -142,14 +147,17 @@ def simulate_linearised_path(
         rates = jax.tree.map(_per_element, leaf_rates, gradients)
         tracker = start_tracker(points, gradients, leaf_rates, key) if adaptive else None
         records: list[tuple[NDArray[Any], ...]] = []
+        elapsed = np.zeros(TARGET_BATCH, goals.dtype)
         count, active = np.zeros(TARGET_BATCH, int), np.ones(TARGET_BATCH, bool)
         while active.any() and len(records) < max_segments:
-            points, gradients, measured = segment(points, inputs, labels, goals, rates)
+            points, gradients, measured = segment(points, inputs, labels, goals, rates, elapsed, memory)
             if adaptive:
                 tracker, rates = update_tracker(tracker, gradients)
             records.append(tuple(np.asarray(part) for part in measured))
             count += active
-            *_, end_losses = records[-1]
+            *_, durations, speeds, end_losses, _ = records[-1]
+            mean_speeds = np.sqrt(np.clip(speeds, *END_SPEED_BOUNDS))  # √q to second order
+            elapsed = elapsed + np.nan_to_num(durations / mean_speeds)
             active &= end_losses > np.asarray(goals)  # False where the loss is NaN
         padded = (_padded(np.stack(part, axis=1), max_segments) for part in zip(*records, strict=True))
         found.append((*padded, count))
@@ -168,19 +176,20 @@ def _padded(rows: NDArray[Any], length: int) -> NDArray[Any]:
 
 @lru_cache(maxsize=32)
 def compiled_segment(network: Network, loss: str | PerExampleLoss, krylov: int, min_residual_share: float) -> Any:
-    """The compiled ``(points, inputs, labels, goals, rates) -> (end points, gradients there, measurements)``.
+    """The compiled ``(points, inputs, labels, goals, rates, elapsed, memory) -> (end points, gradients, measured)``.
 
-    All but the inputs lead with the targets. The loss is replaced by the quadratic one that takes as long under the
-    identity kernel, see :mod:`.loss_flow`, and the map by its linearisation:
-    ``θ(t) = θ + ρ Jᵀ (1 − e^{−tμ}) / (h A) r`` with ``A = J diag(ρ) Jᵀ`` and its decay rates μ per step. The duration t
-    is the hitting time, or the time at which ``min_residual_share`` of the residual's square is left. It is halved
-    until the outputs end where the linearisation predicts.
+    All but the inputs and the memory lead with the targets. The loss is replaced by the quadratic one that takes as
+    long under the identity kernel, see :mod:`.loss_flow`, and the map by its linearisation:
+    ``θ(t) = θ + ρ Jᵀ (1 − e^{−tν}) / (h A) r`` with ``A = J diag(ρ) Jᵀ`` and its decay rates ν per step.
+    Momentum halfway through the segment bounds them, see :func:`.decay_bound`. The duration t is the hitting time, or
+    the time at which ``min_residual_share`` of the residual's square is left. It is halved until the outputs end where
+    the linearisation predicts.
     """
     per_example = resolve_loss(loss)
     flow = identity_kernel_flow(per_example)
 
     def one(
-        params: Params, inputs: Any, labels: Any, goal: Any, rates: Params
+        params: Params, inputs: Any, labels: Any, goal: Any, rates: Params, elapsed: Any, memory: Any
     ) -> tuple[Params, Params, tuple[Any, ...]]:
         def mean_loss(point: Params) -> Any:
             return per_example(network.apply(point, inputs), labels).mean()
@@ -195,12 +204,15 @@ def compiled_segment(network: Network, loss: str | PerExampleLoss, krylov: int, 
         nodes = jnp.maximum(nodes, 1e-7 * nodes[-1])
         shares = vectors[0]
         contractions = jnp.minimum(nodes * curvature / len(inputs), 1.5)
-        rate = -jnp.log(jnp.maximum(jnp.abs(1 - contractions), 1e-30))
+        free_decay = -jnp.log(jnp.maximum(jnp.abs(1 - contractions), 1e-30))
         square = found.length**2
+
+        def exponent(time: Any) -> Any:
+            return jnp.minimum(free_decay, decay_bound(memory, elapsed + time / 2)) * time
 
         def bisect(_: Any, ends: tuple[Any, Any]) -> tuple[Any, Any]:
             middle = jnp.sqrt(ends[0] * ends[1])
-            before = shares**2 @ jnp.exp(-2 * rate * middle) > jnp.maximum(level, min_residual_share)
+            before = shares**2 @ jnp.exp(-2 * exponent(middle)) > jnp.maximum(level, min_residual_share)
             return jnp.where(before, middle, ends[0]), jnp.where(before, ends[1], middle)
 
         bounds = jnp.asarray(SHORTEST_SEGMENT, nodes.dtype), jnp.asarray(LONGEST_SEGMENT, nodes.dtype)
@@ -208,7 +220,7 @@ def compiled_segment(network: Network, loss: str | PerExampleLoss, krylov: int, 
 
         def end_of(time: Any) -> tuple[Params, Any]:
             """Point of the linearised map after a time, and the relative distance of its outputs from the map's."""
-            gone = -jnp.expm1(-rate * time) * shares * found.length / curvature
+            gone = -jnp.expm1(-exponent(time)) * shares * found.length / curvature
             step = pull_back(vectors @ (gone / nodes) @ found.basis)
             moved = jax.tree.map(jnp.add, params, step)
             change = (network.apply(moved, inputs) - outputs).reshape(-1)
@@ -229,12 +241,13 @@ def compiled_segment(network: Network, loss: str | PerExampleLoss, krylov: int, 
         end_loss, gradient = jax.value_and_grad(mean_loss)(moved)
         pairs = zip(jax.tree.leaves(gradient), jax.tree.leaves(rates), strict=True)
         true_square = sum(jnp.vdot(rate * leaf, leaf) for leaf, rate in pairs) * len(inputs) ** 2
-        linear_square = square * (shares**2 * jnp.exp(-2 * rate * time)) @ nodes
+        linear_square = square * (shares**2 * jnp.exp(-2 * exponent(time))) @ nodes
         speed = jnp.sqrt(true_square / jnp.maximum(linear_square, 1e-30))
-        measured = found.diagonal, found.off_diagonal, square, value, flow_time, time, speed, end_loss
+        spectrum = found.diagonal, found.off_diagonal, square
+        measured = *spectrum, value, flow_time, time, speed, end_loss, decay_bound(memory, elapsed + time / 2)
         return moved, gradient, measured
 
-    return jax.jit(jax.vmap(one, in_axes=(0, None, 0, 0, 0)))
+    return jax.jit(jax.vmap(one, in_axes=(0, None, 0, 0, 0, 0, None)))
 
 
 def _residual(per_example: PerExampleLoss, labels: Any) -> Callable[[Any], Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allroads.explorers.explorer import Explorer
+from allroads.paths.learnability.simulate.gradient_memory import gradient_memory, momentum_at
 from allroads.paths.learnability.simulate.learning_rates import (
     constant_like,
     initial_state,
@@ -25,6 +26,8 @@ from allroads.pfmap.network import Params
 
 MAX_STEPS = 4096
 """Steps that are simulated; the rest of a path is taken at their mean speed."""
+WARRANTED_LAG = 1.1
+"""Ratio of the average of the gradients so far to the present one, up to which it counts as progress."""
 _GRID = np.concatenate([[0.0], np.geomspace(1e-4, 1.0, 127)])
 
 
@@ -37,6 +40,10 @@ def optimizer_steps(
     they shrink: Muon at once, Adam once it has forgotten the larger ones. So the explorer is run on a linear loss whose
     gradient shrinks as that of the path does up to the point that the explorer has reached. Each leaf is represented by
     one number, and weighted by its size.
+
+    Momentum averages the gradients so far, see :mod:`.gradient_memory`. Where the average is larger than the present
+    gradient, by a tenth at most, the excess counts as progress: slow modes do decay faster under momentum. A larger
+    excess is of modes that are gone, whose momentum does not move the others.
 
     Args:
         explorer: The explorer; learning-rate schedules count from its first step.
@@ -76,24 +83,29 @@ def compiled_optimizer_steps(explorer: Explorer, structure: Any, shapes: tuple[t
     sizes = [int(np.prod(shape)) for shape in shapes]
     start = jax.tree.unflatten(structure, [jnp.zeros((1,) * len(shape), jnp.float32) for shape in shapes])
     grid = jnp.asarray(_GRID, jnp.float32)
+    memory = gradient_memory(explorer, jax.tree.unflatten(structure, [np.broadcast_to(0.0, shape) for shape in shapes]))
 
     def one(duration: Any, shares: Any) -> Any:
         first = initial_state(explorer, start, constant_like(start, 1.0), jax.random.key(0))
         first_rate = mean_learning_rate(run_on_constant_gradient(explorer, first, constant_like(start, 1.0)), sizes)
 
         def before_end(carry: tuple[Any, ...]) -> Any:
-            _, index, covered, _ = carry
+            _, index, covered, *_ = carry
             return (covered < duration) & (index < MAX_STEPS)
 
         def step(carry: tuple[Any, ...]) -> tuple[Any, ...]:
-            state, index, covered, _ = carry
+            state, index, covered, _, mean = carry
             share = jnp.maximum(jnp.interp(covered / duration, grid, shares), 1e-12)
             gradient = constant_like(start, share)
             state, sums = run_on_linear_loss(explorer, state, (gradient, gradient), index, 1)
-            return state, index + 1, covered + mean_learning_rate(sums, sizes) / first_rate, covered
+            momentum = momentum_at(memory, index + 1.0)
+            mean = momentum * mean + (1 - momentum) * share
+            warranted = jnp.minimum(1.0, WARRANTED_LAG * share / mean)
+            progress = warranted * mean_learning_rate(sums, sizes) / first_rate
+            return state, index + 1, covered + progress, covered, mean
 
         zero = jnp.zeros_like(duration)
-        _, taken, covered, before = jax.lax.while_loop(before_end, step, (first, jnp.int32(0), zero, zero))
+        _, taken, covered, before, _ = jax.lax.while_loop(before_end, step, (first, jnp.int32(0), zero, zero, zero))
         within = taken - 1 + (duration - before) / jnp.maximum(covered - before, 1e-30)
         return jnp.where(covered >= duration, within, taken * duration / jnp.maximum(covered, 1e-30))
 

@@ -21,6 +21,7 @@ class LinearisedSegment(NamedTuple):
         duration: Steps in the linearised map.
         end_speed: Norm of the true gradient at the end over that in the linearised map.
         end_level: Level at the end: what is left to the goal there.
+        decay_bound: Largest decay rate of a mode per step, see :func:`.decay_bound`; infinite without momentum.
     """
 
     spectrum: ResidualSpectrum
@@ -29,6 +30,7 @@ class LinearisedSegment(NamedTuple):
     duration: float
     end_speed: float
     end_level: float
+    decay_bound: float = np.inf
 
     def corrected_time(self, linear_time: Any) -> Any:
         """Steps that the true map takes for a given number of steps of the linearised map.
@@ -56,7 +58,7 @@ class LinearisedSegment(NamedTuple):
         """Norm of the gradient after given true steps, up to a factor that all segments of a path share."""
         time = self.linear_time(corrected_times)
         speed = 1 + (self.end_speed - 1) * np.minimum(time / self.duration, 1.0) if self.duration > 0 else 1.0
-        return self.initial_gradient_norm * speed * gradient_share(self.spectrum, time)
+        return self.initial_gradient_norm * speed * gradient_share(self.spectrum, time, self.decay_bound)
 
     @property
     def initial_gradient_norm(self) -> float:
@@ -65,17 +67,17 @@ class LinearisedSegment(NamedTuple):
 
     def time_to_goal(self) -> float:
         """True steps from the start to the goal; past the segment's end at the speed there."""
-        time = hitting_time(self.spectrum, self.level)
+        time = hitting_time(self.spectrum, self.level, self.decay_bound)
         if self.level < 1 <= self.end_level and self.duration > 0:  # inside: interpolate in the logarithm of the loss
-            linear = residual_share(self.spectrum, self.duration)
+            linear = residual_share(self.spectrum, self.duration, self.decay_bound)
             share = np.log(self.level) / np.log(self.level / self.end_level)
-            time = min(self.duration, hitting_time(self.spectrum, float(linear**share)))
+            time = min(self.duration, hitting_time(self.spectrum, float(linear**share), self.decay_bound))
         return float(self.corrected_time(time))
 
 
 def without_relinearisation(segment: LinearisedSegment, spectrum: ResidualSpectrum) -> LinearisedSegment:
     """The whole path by the linearisation at a segment's start, with a finer spectrum of the residual there."""
-    return segment._replace(spectrum=spectrum, duration=0.0, end_speed=1.0, end_level=0.0)
+    return LinearisedSegment(spectrum, segment.level, segment.curvature, 0.0, 1.0, 0.0)
 
 
 def path_duration(segments: tuple[LinearisedSegment, ...]) -> float:
