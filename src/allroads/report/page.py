@@ -53,6 +53,7 @@ def render(stored: Stored) -> str:
     grids = read_grids(stored)
     sections = read_sections(stored)
     figures = {(section.name, grid.name): section.figures(stored, grid) for section in sections for grid in grids}
+    listings = {(section.name, grid.name): section.listings(stored, grid) for section in sections for grid in grids}
     runs = _runs(grids)
     payload = {
         "runs": runs,
@@ -70,6 +71,7 @@ def render(stored: Stored) -> str:
         findings=[_finding(finding, sections, grids) for finding in summary.get("findings", [])],
         shortfalls=shortfalls(stored, sections, grids),
         sections=sections,
+        listings=listings,
         grids=grids,
         figures=figures,
         runs=runs,

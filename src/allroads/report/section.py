@@ -32,6 +32,25 @@ class Column:
         return "–" if value is None else format(value, self.form) if self.form else str(value)
 
 
+@dataclass(frozen=True)
+class Listing:
+    """A text with a heading, such as the source of a program.
+
+    Attributes:
+        title: Its heading.
+        note: A line below the heading.
+        text: The text, shown as it is.
+    """
+
+    title: str
+    note: str
+    text: str
+
+
+def _no_listings(stored: Stored, grid: Grid) -> tuple[Listing, ...]:
+    return ()
+
+
 def _none(stored: Stored, grids: Sequence[Grid]) -> list[dict[str, Any]]:
     return []
 
@@ -47,6 +66,7 @@ class Section:
         link: How a finding that links to it calls it.
         lead: What a reader who has never heard of it needs to know.
         figures: ``figures(stored, grid)`` gives its charts.
+        listings: ``listings(stored, grid)`` gives the texts below its charts.
         columns: Columns of the table of runs.
         shortfalls: ``shortfalls(stored, grids)`` gives sentences about what did not work; see
             :mod:`allroads.report.words`.
@@ -61,6 +81,7 @@ class Section:
     link: str
     lead: str
     figures: Callable[[Stored, Grid], tuple[Figure, ...]]
+    listings: Callable[[Stored, Grid], tuple[Listing, ...]] = _no_listings
     columns: tuple[Column, ...] = ()
     shortfalls: Callable[[Stored, Sequence[Grid]], list[dict[str, Any]]] = _none
     switch: tuple[tuple[str, str], ...] = ()

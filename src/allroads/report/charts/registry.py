@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from allroads.report.charts import directness, forecasts, learning, llc, pairs, roads
+from allroads.report.charts import directness, forecasts, learning, llc, pairs, programs, roads
 from allroads.report.charts.generic import generic_section
 from allroads.report.section import Section
 from allroads.report.stored import Stored
@@ -11,6 +11,7 @@ CHARTS: dict[str, Section | None] = {
     "curves": learning.SECTION,
     "fit": learning.SECTION,
     "llc": llc.SECTION,
+    "programs": programs.SECTION,
     "embedding": roads.SECTION,
     "certified": roads.SECTION,
     "stages": roads.SECTION,

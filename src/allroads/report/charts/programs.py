@@ -1,0 +1,96 @@
+"""Programs of the runs: their length along training, and the source of those that the runs end with."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from allroads.report.charts.figure import CHOSEN, Drawing, Figure, Panel, Size, fade, step_axis
+from allroads.report.grids import Grid, Group
+from allroads.report.section import Listing, Section
+from allroads.report.stored import Stored
+
+MOST = 12
+"""Sources that one grid shows, the most frequent ones first."""
+
+
+def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
+    """Length of the program at each point where one was read, a panel per group; dots alone where it is the end."""
+    rows = _rows(stored, grid).drop_nulls("bits")
+    panels = []
+    for group in grid.groups:
+        own = rows.filter(pl.col("group") == group.label)
+        if own.is_empty():
+            continue
+        proved = int(own.filter(pl.col("step") == pl.col("step").max().over("run"))["correct"].sum())
+        draw = partial(draw_lengths, group=group, last=grid.last_step)
+        note = f"{proved} of {own['run'].n_unique()} end at their target's program"
+        panels.append(Panel(group.label, note, (group,), f"programs-{group.index}", own, draw, 200))
+    caption = "Length of the program in bits; filled where it is the target's, hollow where it is another function's."
+    absent = "" if panels else "No program was read in this grid."
+    return (Figure("programs", tuple(panels), caption if panels else "", absent=absent),)
+
+
+def _rows(stored: Stored, grid: Grid) -> pl.DataFrame:
+    shown = ("run", "step", "status", "language", "bits", "scope", "checked", "correct", "source")
+    return grid.runs.select("run", "name", "group").join(
+        stored.tables["programs"].select(shown), on="run", maintain_order="left_right"
+    )
+
+
+def draw_lengths(data: alt.Data, size: Size, *, group: Group, last: int) -> Drawing:
+    """Draw the length of the programs of one group against the step.
+
+    Args:
+        data: Rows with ``run``, ``name``, ``step``, ``bits``, ``status`` and ``correct``.
+        size: How large.
+        group: The group of runs in it.
+        last: The last step.
+    """
+    at = alt.Chart(data).encode(
+        x=alt.X("step:Q", **step_axis(0, last, last, "step")),
+        y=alt.Y("bits:Q", title="length in bits", scale=alt.Scale(zero=True)),
+        detail="run:N",
+        tooltip=["name:N", "status:N", "language:N", alt.Tooltip("bits:Q", format=".0f")],
+    )
+    dots: dict[str, Any] = {"shape": "circle", "size": 40, "strokeWidth": 1.2, "stroke": group.colour}
+    return alt.layer(
+        at.mark_line(strokeWidth=1.1, color=group.colour).encode(opacity=fade(0.5)),
+        at.transform_filter(CHOSEN).mark_line(strokeWidth=2.8, color=group.colour),
+        at.transform_filter("datum.correct").mark_point(fill=group.colour, **dots).encode(opacity=fade(1)),
+        at.transform_filter("!datum.correct").mark_point(fill="white", **dots).encode(opacity=fade(1)),
+    ).properties(width=size.width, height=size.height)
+
+
+def listings(stored: Stored, grid: Grid) -> tuple[Listing, ...]:
+    """The sources that runs of a grid end with, each once, with the runs that end there."""
+    rows = _rows(stored, grid)
+    ends = rows.filter(pl.col("step") == pl.col("step").max().over("run")).drop_nulls("source")
+    found = []
+    for (group, source), part in ends.group_by(["group", "source"], maintain_order=True):
+        first = part.row(0, named=True)
+        proof = (
+            "at all lengths" if first["scope"] == "all lengths" else f"{first['scope']}, {first['checked']:,} compared"
+        )
+        whose = "the target's function" if first["correct"] else "another function than the target"
+        note = f"{len(part)} runs; {first['status']}; {first['bits']:.0f} bits ({first['language']}); {proof}; {whose}."
+        found.append((len(part), Listing(str(group), note, str(source).rstrip())))
+    found.sort(key=lambda pair: -pair[0])
+    return tuple(listing for _, listing in found[:MOST])
+
+
+SECTION = Section(
+    name="programs",
+    nav="Programs",
+    title="What the networks compute",
+    link="programs",
+    lead="A program was read out of the weights and compared with the network. Computes asks for a proof over all "
+    "inputs, or all lengths, and for interventions on hidden states; behaves as asks for the proof alone. A program as "
+    "long as the table of its function is no explanation, and is called a table.",
+    figures=figures,
+    listings=listings,
+    trust=("programs", "What the programs are worth"),
+)
