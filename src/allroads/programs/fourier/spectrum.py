@@ -53,7 +53,7 @@ def waves(logits: np.ndarray) -> Waves:
     transform = np.fft.fftn(logits) / p**3
     a, b = np.indices((p, p))
     frequencies = np.arange(1, p // 2 + 1)
-    power = sum(np.abs(transform[k * a % p, k * b % p, -k % p]) ** 2 for k in frequencies)
+    power = np.sum([np.abs(transform[k * a % p, k * b % p, -k % p]) ** 2 for k in frequencies], axis=0)
     power[0, 0] = -1.0  # answers that never change are no arithmetic
     a0, b0 = (int(i) for i in np.unravel_index(int(np.argmax(power)), power.shape))
     lines = transform[frequencies * a0 % p, frequencies * b0 % p, -frequencies % p]
@@ -97,8 +97,8 @@ def built(found: Waves, frequencies: tuple[int, ...], p: int) -> np.ndarray:
     """The logits ``[p, p, p]`` of the cosines of some frequencies alone."""
     x, y, z = np.ogrid[:p, :p, :p]
     apart = (found.a * x + found.b * y + found.c - z) % p
-    wave = sum(found.amplitudes[k - 1] * np.cos(2 * np.pi * k * np.arange(p) / p) for k in frequencies)
-    logits: np.ndarray = (wave if frequencies else np.zeros(p))[apart]
+    waves = [found.amplitudes[k - 1] * np.cos(2 * np.pi * k * np.arange(p) / p) for k in frequencies]
+    logits: np.ndarray = np.sum([np.zeros(p), *waves], axis=0)[apart]
     return logits
 
 

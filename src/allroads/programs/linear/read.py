@@ -167,7 +167,7 @@ def _not_additive(question: _Question, response: np.ndarray, free: np.ndarray, r
     inputs = question.known[np.linspace(0, len(question.known) - 1, count).astype(int)]
     outputs = question.oracle.run(inputs)[0]
     sums = superposed(response, free, rest, inputs[:, : len(free)])
-    wrong = (~(np.abs(outputs[:, : sums.shape[1]] - sums) < 0.5)).any(axis=2)
+    wrong = np.any(~(np.abs(outputs[:, : sums.shape[1]] - sums) < 0.5), axis=2)
     if not wrong.any():
         return None
     position = int(np.argmax(wrong.any(axis=0)))

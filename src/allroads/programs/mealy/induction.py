@@ -351,8 +351,8 @@ def _nodes(moves: np.ndarray, memory: int) -> tuple[np.ndarray, np.ndarray]:
 
     A path is its first state and its letters, and whether it is from the start. The first path is empty.
     """
-    first: tuple[bool, int, tuple[int, ...]] = (memory > 0, 0, ())
-    index, order, ends, table = {first: 0}, [first], [0], []
+    index: dict[tuple[bool, int, tuple[int, ...]], int] = {(memory > 0, 0, ()): 0}
+    order, ends, table = [*index], [0], []
     for k, (short, begin, seen) in enumerate(order):  # grows while it is walked
         table.append([0] * moves.shape[1])
         for letter, state in enumerate(moves[ends[k]].tolist()):
