@@ -36,6 +36,10 @@ class Extraction(Result):
         interchange: Interchange-intervention accuracy, with its null; ``None`` where none was made.
         status: ``computes`` asks for a proof and for the causal check; ``behaves as`` for a proof alone.
         stats: ``seconds``, the length of the plain table in bits, and what each language said.
+
+    Example:
+        >>> Extraction(None, None, None, None, ExtractionStatus.NO_PROGRAM, {"why": "the network memorises"})
+        Extraction(no program: the network memorises)
     """
 
     program: Program | None
