@@ -76,7 +76,13 @@ class StoreError(AllroadsError):
 
 
 class WorkerError(AllroadsError):
-    """A task failed in a worker; what had finished before is kept."""
+    """A task failed in a worker; what had finished before is kept.
+
+    Attributes:
+        finished: What the study came to without the tasks that failed, a ``StudyRun``; ``None`` if it was broken off.
+    """
+
+    finished: Any = None
 
 
 class MeasurementError(AllroadsError):

@@ -205,3 +205,44 @@ def test_bad_input_is_named(change, message):
         Evolution(mutation=-1.0)
     with pytest.raises(InputError, match="records"):
         Recording(records=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Wrong(Explorer):
+    """Gradient descent whose step gives what it should not."""
+
+    fault: str = ""
+
+    def init(self, keys, population, problem):
+        return GD().init(keys, population, problem)
+
+    def step(self, state, problem):
+        new, info = GD().step(state, problem)
+        if self.fault == "no info":
+            return new
+        if self.fault == "losses":
+            return new, info._replace(loss=info.loss[:2])
+        if self.fault == "shape":
+            return new._replace(params={"w": new.params["w"][:, :2], "b": new.params["b"]}), info
+        return (new.params, new.params), info
+
+
+@pytest.mark.parametrize(
+    ("fault", "match"),
+    [
+        ("no info", r"Wrong.step: expected the pair \(state, Info"),
+        ("losses", r"one loss per member, shape \(\d+,\); got \(2,\)"),
+        ("shape", r"the state's params.w has shape \(\d+, 2, 2\); expected \(\d+, 3, 2\)"),
+        ("structure", "structure of the one given"),
+    ],
+)
+def test_an_explorer_that_gives_something_else_is_named(fault, match):
+    with pytest.raises(InputError, match=match):
+        explore(PROBLEM, Wrong(fault), MEMBERS, steps=3)
+
+
+def test_there_is_no_member_beyond_the_last():
+    run = explore(PROBLEM, GD(learning_rate=0.01), 2, steps=3)
+    for look in (run.end, run.member):
+        with pytest.raises(InputError, match="there are 2, counted from 0"):
+            look(2)

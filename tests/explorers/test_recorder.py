@@ -266,3 +266,26 @@ def test_pytorch_is_not_imported(tmp_path):
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("recorder: 1 checkpoint (")
+
+
+def test_a_recorder_that_is_closed_or_shown_nonsense_says_so(tmp_path, capsys):
+    with pytest.raises(InputError, match="probes: NaN or infinite"):
+        Recorder(tmp_path / "a", probes=np.array([[np.nan]]))
+    recorder = Recorder(tmp_path / "b", steps=8)
+    for step in range(5):
+        recorder.save({"w": np.full(2, float(step))}, step)
+    recorder.close()
+    with pytest.raises(InputError, match="this recorder is closed"):
+        recorder.save({"w": np.zeros(2)}, 6)
+    capsys.readouterr()
+    Recorder(tmp_path / "b", steps=8).save({"w": np.zeros(2)}, 3)
+    assert "is resumed at step 3; 2 later checkpoints are replaced" in capsys.readouterr().out
+
+
+def test_a_seed_of_pickles_beside_one_of_safetensors_is_not_passed_over(tmp_path):
+    Recorder(tmp_path / "seed1", steps=1).save({"w": np.zeros(2)}, 0)
+    (tmp_path / "seed0").mkdir()
+    (tmp_path / "seed0" / "step0.pt").write_bytes(b"PK\x03\x04")
+    network = Network(lambda key: {"w": jnp.zeros(2)}, lambda p, x: x * p["w"])
+    with pytest.raises(InputError, match="pickle"):
+        Trajectory.from_checkpoints(network, tmp_path)

@@ -16,9 +16,9 @@ def result(row=None, along=None, arrays=None):
 def a_run(target, network=None, params=None, steps=None, loss=None, name="a", seed=0, **needs):
     """One run; ``needs`` are results by the measure's name."""
     run = SimpleNamespace(
-        name=name, target=target, network=network, params=params, steps=steps, loss=loss or target.loss, seed=seed
+        name=name, target=target, network=network, params=params, steps=steps, loss=loss or target.loss, study_seed=seed
     )
-    run.need = needs.__getitem__
+    run.need, run.status = needs.__getitem__, "ok"
     if network is not None:
         run.problem = target.problem(network, run.loss)
         run.held_out_problem = target.held_out_problem(network, run.loss)

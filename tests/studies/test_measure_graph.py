@@ -247,6 +247,7 @@ def test_a_measure_that_fails_for_one_run_leaves_the_others_alone(study, trained
         run_study(study, directory, "process")
     for said in ("study 'small'", "letters of", "parity of 3", "seed 3", "ZeroDivisionError: the flux", "All else is"):
         assert said in str(error.value)
+    assert error.value.finished.directory == directory and error.value.finished.summary["failures"]
     runs = pl.read_parquet(directory / "tables/runs.parquet")
     assert runs["letters"].to_list() == [None if run == unlucky else 1 for run in runs["run"]]
     assert runs["doubled"].to_list() == [None if run == unlucky else 2 for run in runs["run"]]
@@ -268,6 +269,7 @@ def test_a_measure_that_fails_for_one_run_leaves_the_others_alone(study, trained
         ({"letters": "many"}, "the column 'letters' is Int64, and 'many' is not"),
         ({"letters": 1, "leters": 2}, "the column 'leters' is not among letters, share"),
         ([{"letters": 1}, {"letters": 2}], "it gave 2 rows; expected 1"),
+        ({"letters": 1, "share": float("nan")}, "its column 'share' holds NaN; give None"),
         (7, "it gave int; expected a row"),
     ],
 )

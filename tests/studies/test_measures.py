@@ -179,7 +179,18 @@ def test_ends_are_described_by_their_numbers_alone():
     row = {"grid": "g", "agreement": 0.731, "barrier_train": 0.02, "barrier_held_out": None}
     said = findings(runs | {"pairs": pl.DataFrame([row] * 3, schema_overrides={"barrier_held_out": pl.Float64})}, names)
     (text,) = [found["text"] for found in said if found["chart"] == "pairs"]
-    assert text == (
-        "The median pair of runs of one setting answers 73.1 % of training examples alike, and the loss rises by 0.02 "
-        "on the straight line between their weights (g)."
-    )
+    said = "The median pair of runs of one setting answers 73.1 % of {} examples alike. On the straight line between "
+    said += "their weights the training loss rises by 0.02{} (g)."
+    assert text == said.format("training", "")
+    both = findings(runs | {"pairs": pl.DataFrame([row | {"barrier_held_out": 0.0}] * 3)}, names)
+    assert said.format("held-out", " and the held-out loss by 0.00") in [found["text"] for found in both]
+
+
+@pytest.mark.parametrize(("status", "step"), [("ok", 1), ("diverged", None)])
+def test_a_run_that_diverged_has_fitted_nothing(status, step):
+    """Its last finite records say nothing of the rest of the run."""
+    target = Target("xor", inputs=[[0, 0], [0, 1], [1, 0], [1, 1]], labels=[0, 1, 1, 0], train_fraction=1)
+    along = {"train_loss": np.array([1.0, 0.0, 0.0]), "train_accuracy": np.array([0.5, 1.0, 1.0])}
+    run = a_run(target, steps=np.arange(3), curves=result(along=along))
+    run.status = status
+    assert fit.MEASURE.compute(unit_of(run), fit.MEASURE.options())["steps_to_fit"] == step

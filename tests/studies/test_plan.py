@@ -222,6 +222,17 @@ def test_an_explorer_that_mixes_members_is_refused():
         plan(study=study)
 
 
+def test_a_users_explorer_that_mixes_members_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "my_swarm.py").write_text(
+        "from allroads.explorers.evolution import Evolution\n\n\ndef make():\n    return Evolution()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    study = copy.deepcopy(STUDY)
+    study["grid"][0]["explorer"] = [{"kind": "factory", "path": "my_swarm:make"}]
+    with pytest.raises(ConfigError, match=r"explorer\.0: 'factory' mixes members; call explore instead"):
+        plan(study=study)
+
+
 def test_two_of_one_name_are_refused():
     study = copy.deepcopy(STUDY)
     study["grid"][0]["target"] *= 2

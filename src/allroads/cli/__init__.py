@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from allroads.errors import AllroadsError, InputError
+from allroads.errors import AllroadsError, InputError, WorkerError
 
 app = typer.Typer(
     help="Map the parameter–function map of neural networks.",
@@ -95,9 +95,14 @@ def _run_study(
     from allroads.studies.engines import computing
     from allroads.studies.run import run_study
 
+    failed = None
     try:
         with watching() as progress:
             done = run_study(study, out, engine, overrides=overrides, report=report, progress=progress)
+    except WorkerError as error:
+        if error.finished is None:
+            raise
+        done, failed = error.finished, error
     except KeyboardInterrupt:
         print(
             "\nInterrupted. Finished cells are kept: run the same command again to go on.",
@@ -108,8 +113,15 @@ def _run_study(
             sys.stdout.flush()
             os._exit(130)  # what XLA is at in another thread cannot be waited for
         raise typer.Exit(130) from None
+    _print_study(done, as_json)
+    if failed is not None:
+        raise failed
+
+
+def _print_study(done: Any, as_json: bool) -> None:
+    """What came of a study: findings, where the results are, and which tasks failed."""
     if as_json:
-        summary = {key: done.summary[key] for key in ("name", "findings", "status_counts", "cost")}
+        summary = {key: done.summary[key] for key in ("name", "findings", "failures", "status_counts", "cost")}
         _print_json(
             {
                 **summary,

@@ -175,6 +175,10 @@ def runs_of(path: Path) -> list[CheckpointRun]:
     if own:
         return [CheckpointRun(path.name, dict(own), read_probes(path))]
     if seeds:
+        for folder in _folders(path):
+            lost = [file for file in folder.rglob("*") if file.suffix in PICKLES]
+            if lost and folder not in steps and folder not in seeds:
+                raise pickle_error(min(lost))
         return [CheckpointRun(folder.name, dict(recorded_steps(folder)), read_probes(folder)) for folder in seeds]
     pickles = [file for file in path.rglob("*") if file.suffix in PICKLES]
     if pickles:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from allroads.errors import InputError
 from allroads.explorers.explorer import Explorer, Info, State, TracedProblem
 from allroads.explorers.observe import Observed, observer
 from allroads.pfmap.network import Params
@@ -60,6 +61,7 @@ def compiled_pack(
         population = jax.vmap(network.init)(derived(keys, 0)) if starts is None else starts
         state = explorer.init(derived(keys, 1), population, problem)
         members = len(keys)
+        _check_step(explorer, state, jax.eval_shape(lambda moving: explorer.step(moving, problem), state), members)
 
         def advance(_: Any, moving: _Moving) -> _Moving:
             moved, info = explorer.step(moving.state, problem)
@@ -94,6 +96,24 @@ def compiled_pack(
         return Record(curves, values, stored, moving.alive, *moving.tally)
 
     return jax.jit(run)
+
+
+def _check_step(explorer: Explorer, state: State, stepped: Any, members: int) -> None:
+    """Refuse what an explorer's ``step`` gives where it is not a state like the one before and the loss per member."""
+    what = f"{type(explorer).__name__}.step"
+    if not (isinstance(stepped, tuple) and len(stepped) == 2 and isinstance(stepped[1], Info)):
+        raise InputError(f"{what}: expected the pair (state, Info(loss, …)); got {type(stepped).__name__}.")
+    moved, info = stepped
+    if jnp.shape(info.loss) != (members,):
+        raise InputError(f"{what}: expected one loss per member, shape ({members},); got {jnp.shape(info.loss)}.")
+    expected: Any = jax.tree.structure(state)
+    if jax.tree.structure(moved) != expected:
+        raise InputError(f"{what}: expected a state with the structure of the one given; got another structure.")
+    before, after = (jax.tree_util.tree_flatten_with_path(part)[0] for part in (state, moved))
+    for (path, old), (_, new) in zip(before, after, strict=True):
+        if jnp.shape(old) != jnp.shape(new):
+            name = jax.tree_util.keystr(path, simple=True, separator=".")
+            raise InputError(f"{what}: the state's {name} has shape {jnp.shape(new)}; expected {jnp.shape(old)}.")
 
 
 class _Tally(NamedTuple):

@@ -41,7 +41,7 @@ class Recorder:
             steps themselves. Default: four per doubling of the step, without an end.
 
     Raises:
-        InputError: If the directory was recorded with other probes, or options are out of range.
+        InputError: If the directory was recorded with other probes, probes are not finite, or options are out of range.
 
     Example:
         >>> import tempfile
@@ -57,6 +57,8 @@ class Recorder:
         self.directory = Path(directory)
         self._schedule = _schedule(steps)
         self._probes = probes
+        if probes is not None and not all(np.isfinite(p).all() for p in _parts(probes) if p.dtype.kind == "f"):
+            raise InputError("probes: NaN or infinite; expected finite inputs. Drop or fix those examples.")
         self._fingerprint = _fingerprint(probes)
         self.directory.mkdir(parents=True, exist_ok=True)
         self._found = recorded_steps(self.directory)
@@ -73,7 +75,7 @@ class Recorder:
         self._names: dict[str, tuple[int, ...]] | None = None
         self._last: int | None = None
         self._offered: int | None = None
-        self._count, self._bytes = 0, 0
+        self._count, self._bytes, self._closed = 0, 0, False
         self._began, self._seconds = began, time.perf_counter() - began
 
     def due(self, step: int) -> bool:
@@ -104,6 +106,8 @@ class Recorder:
             InputError: If the directory holds another run, steps do not rise, or names, shapes or probes changed.
         """
         began = time.perf_counter()
+        if self._closed:
+            raise InputError(f"{self.directory}: this recorder is closed; make another to record more steps.")
         wanted = self.due(step) or always
         if self._offered is None:
             self._resume(step)
@@ -117,7 +121,7 @@ class Recorder:
 
     def close(self) -> None:
         """Print what was written and the time that it took, in seconds and as a share of the loop's."""
-        whole = time.perf_counter() - self._began
+        whole, self._closed = time.perf_counter() - self._began, True
         print(
             f"recorder: {self._count} checkpoint{'s' * (self._count != 1)} ({self._bytes / 2**20:,.1f} MiB) in "
             f"{self.directory}; {self._seconds:.2f} s, {self._seconds / max(whole, 1e-9):.1%} of {whole:.1f} s"
@@ -138,9 +142,11 @@ class Recorder:
                 f"{self.directory} already holds a run up to step {max(self._found)}; expected a directory without "
                 f"checkpoints to begin one at step {step}. Give another, or delete it."
             )
-        for recorded, path in self._found.items():
-            if recorded >= step:
-                path.unlink()
+        later = [path for recorded, path in self._found.items() if recorded >= step]
+        if self._found:
+            print(f"recorder: {self.directory} is resumed at step {step}; {len(later)} later checkpoints are replaced")
+        for path in later:
+            path.unlink()
         self._last = max((s for s in self._found if s < step), default=None)
         if self._last is not None:
             self._names = _shapes(read_safetensors(self._found[self._last]))

@@ -125,11 +125,25 @@ class Trajectory(Result):
         return jax.tree.map(lambda leaf: leaf[:, -1], self.params)
 
     def end(self, position: int) -> Params:
-        """The last point of one member by its position."""
+        """The last point of one member by its position.
+
+        Raises:
+            InputError: If there is no such member.
+        """
+        self._check_position(position)
         return jax.tree.map(lambda leaf: leaf[position, -1], self.params)
 
+    def _check_position(self, position: int) -> None:
+        if not -len(self.members) <= position < len(self.members):
+            raise InputError(f"member {position}: there are {len(self.members)}, counted from 0; give one of these.")
+
     def member(self, position: int) -> dict[str, Any]:
-        """One member by its position: ``params`` ``[K, …]``, ``values`` ``[T, N, …]``, ``curves``, ``status``."""
+        """One member by its position: ``params`` ``[K, …]``, ``values`` ``[T, N, …]``, ``curves``, ``status``.
+
+        Raises:
+            InputError: If there is no such member.
+        """
+        self._check_position(position)
         return {
             "params": jax.tree.map(lambda leaf: leaf[position], self.params),
             "values": self.values[position],

@@ -194,11 +194,11 @@ def _check_architectures(
 
 def _check_explorers(parts: Sequence[Part], where: str, problems: list[str]) -> None:
     for index, part in enumerate(parts):
-        if part.user_code is None:
-            try:
-                mixes = part.build().mixes
-            except InputError as error:
+        try:
+            mixes = part.build().mixes
+        except InputError as error:
+            if part.user_code is None:  # a user's own is named by the job that fails, and all others go on
                 problems.append(f"{where}.explorer.{index}: {error}")
-            else:
-                if mixes:  # what a cell holds would hang on which others run beside it
-                    problems.append(f"{where}.explorer.{index}: {part.kind!r} mixes members; call explore instead.")
+        else:
+            if mixes:  # what a cell holds would hang on which others run beside it
+                problems.append(f"{where}.explorer.{index}: {part.kind!r} mixes members; call explore instead.")

@@ -146,9 +146,12 @@ def _run(
             summary = make_summary(plan, graph, tables, failures, provenance, _seconds(store, provenance))
             write_tables(store, asked if not failures else "", tables, summary)
     page = _report(store, again=True) if report and len(tables["runs"]) else None
+    done = StudyRun(store.directory, summary, computed, page)
     if failures:
-        raise WorkerError(_several(failures, store, kept=len(tables["runs"]) > 0))
-    return StudyRun(store.directory, summary, computed, page)
+        error = WorkerError(_several(failures, store, kept=len(tables["runs"]) > 0))
+        error.finished = done
+        raise error
+    return done
 
 
 def _do(

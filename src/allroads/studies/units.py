@@ -170,7 +170,12 @@ class Run:
 
     @property
     def seed(self) -> int:
-        """The study's seed."""
+        """The member's index, as the column ``seed`` of the tables has it."""
+        return self.member
+
+    @property
+    def study_seed(self) -> int:
+        """The study's seed, for what a measure draws."""
         return self.recipe.seed
 
     @property

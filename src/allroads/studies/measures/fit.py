@@ -37,13 +37,13 @@ QUANTITY = Quantity(
 
 
 def steps_to_fit(unit: Unit, options: FitOptions) -> Row:
-    """Steps to fit and to generalise of one run; null where it does not, or nothing is held out."""
+    """Steps to fit and to generalise of one run; null where it does not, or diverged, or nothing is held out."""
     run = unit.run
     curves = run.need("curves").along
     row: dict[str, int | None] = {}
     for part, learned in (("train", "steps_to_fit"), ("held_out", "steps_to_generalise")):
         reached = None
-        if f"{part}_loss" in curves:
+        if f"{part}_loss" in curves and run.status == "ok":
             reached = first_lasting(run.steps, score(curves, part, run.target, run.loss) >= options.threshold)
         row[learned] = reached
     return row
@@ -118,13 +118,13 @@ def _learned_many(runs: pl.DataFrame) -> str:
     if runs["held_out_accuracy"].null_count() < runs.height:
         general = by_target.filter(pl.col("generalised") == pl.col("runs")).height
         lost = by_target.filter(pl.col("generalised") == 0)["target"].to_list()
-        text += f". {general} were generalised by all their runs" + (f", {listed(lost)} by none" if lost else "")
+        text += f". {general} generalised in all their runs" + (f", {listed(lost)} by none" if lost else "")
     return text + "."
 
 
 MEASURE = Measure(
     "fit",
-    1,
+    2,
     "run",
     steps_to_fit,
     {"steps_to_fit": pl.Int64, "steps_to_generalise": pl.Int64},

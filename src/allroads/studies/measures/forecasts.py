@@ -103,7 +103,7 @@ def predict(unit: Unit, options: ForecastOptions) -> Sequence[Row]:
             explorer,
             budget=run.recipe.steps,
             learn=options.learn,
-            seed=run.seed,
+            seed=run.study_seed,
             options=LearnabilityOptions(threshold=GOAL),
         ).table()
     except _REFUSALS as error:

@@ -58,7 +58,7 @@ def measure_llc(unit: Unit, options: LLCOptions) -> list[Row]:
     if not len(usable):
         return list(rows)
     finite = jax.tree.map(lambda leaf: leaf[usable], params)
-    curve = llc_curve(run.problem, finite, steps=steps[usable], seed=run.seed)
+    curve = llc_curve(run.problem, finite, steps=steps[usable], seed=run.study_seed)
     for place, index in enumerate(usable):
         number = {"value": curve.value[place], "error": curve.error[place]}
         rows[index] |= {

@@ -215,7 +215,7 @@ def checked_table(rows: Sequence[Row], schema: Schema) -> pl.DataFrame:
     """Rows as a table of a schema; what a row leaves out is null.
 
     Raises:
-        InputError: If a row has a column that the schema lacks, or a value of another type; names the column.
+        InputError: If a row has a column that the schema lacks, a value of another type, or a NaN; names the column.
 
     Example:
         >>> checked_table([{"a": 1}], {"a": pl.Int64, "b": pl.String}).rows()
@@ -236,6 +236,8 @@ def checked_table(rows: Sequence[Row], schema: Schema) -> pl.DataFrame:
                 f"its table does not fit its schema: the column {name!r} is {kind}, and {_misfit(values, kind)!r} is "
                 "not."
             ) from None
+        if kind == pl.Float64 and series[-1].is_nan().any():
+            raise InputError(f"its column {name!r} holds NaN; give None where there is no number, and a status.")
     return pl.DataFrame(series)
 
 

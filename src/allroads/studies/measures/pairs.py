@@ -65,17 +65,19 @@ def findings(tables: Tables, grids: Sequence[str]) -> list[Finding]:
         if table.is_empty():
             continue
         held_out = table["barrier_held_out"].drop_nulls()
-        barriers, examples = (held_out, "held-out") if len(held_out) else (table["barrier_train"], "training")
+        examples = "held-out" if len(held_out) else "training"
         alike = middle(table["agreement"].drop_nulls() * 100, "{} %", 1)
-        parts.append((f"{alike} of {examples} examples", middle(barriers.drop_nulls(), "{}", 2), grid))
+        rise = middle(table["barrier_train"].drop_nulls(), "the training loss rises by {}", 2)
+        rise += middle(held_out, " and the held-out loss by {}", 2) if len(held_out) else ""
+        parts.append((f"{alike} of {examples} examples", rise, grid))
     if not parts:
         return []
     alike, rise, first = parts[0]
     text = (
-        f"The median pair of runs of one setting answers {alike} alike, and the loss rises by {rise} on the straight "
-        f"line between their weights ({first})"
+        f"The median pair of runs of one setting answers {alike} alike. On the straight line between their weights "
+        f"{rise} ({first})"
     )
-    text += "".join(f"; {alike}, and {rise} ({grid})" for alike, rise, grid in parts[1:])
+    text += "".join(f"; {alike}, {rise} ({grid})" for alike, rise, grid in parts[1:])
     return [Finding(f"{text}.", "pairs", first)]
 
 
