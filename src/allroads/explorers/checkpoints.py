@@ -204,7 +204,8 @@ def _check_names(found: Mapping[tuple[str, int], Arrays], wanted: Mapping[str, t
         missing = sorted(set(wanted) - set(arrays))
         if missing:
             unknown = sorted(set(arrays) - set(wanted))
-            near = nearest_name(missing[0], unknown)
+            alike = [name for name in unknown if arrays[name].shape == wanted[missing[0]]]
+            near = nearest_name(missing[0], alike)
             raise InputError(
                 f"{where} holds the weights of another network. Missing: {listed(missing)}."
                 + (f" Unknown: {listed(unknown)}." if unknown else "")

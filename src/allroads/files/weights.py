@@ -111,7 +111,8 @@ def _check(arrays: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[int, ...
     ]
     if not (missing or unknown or wrong):
         return
-    near = nearest_name(missing[0], unknown) if missing else None
+    alike = [name for name in unknown if missing and tuple(arrays[name].shape) == wanted[missing[0]]]
+    near = nearest_name(missing[0], alike) if missing else None
     said = [
         f"Missing: {_listed(missing)}." if missing else "",
         f"Unknown: {_listed(unknown)}." if unknown else "",

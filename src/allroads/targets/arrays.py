@@ -99,8 +99,9 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
     except FileNotFoundError as error:
         raise InputError(f"{path}: there is no such file; give the path of an .npz file.") from error
     except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        why = "" if "pickle" in str(error) else f" ({error})"  # NumPy's advice is to unpickle
         raise InputError(
-            f"{path} cannot be read as an .npz file ({error}); write it with numpy.savez, numbers only."
+            f"{path} cannot be read as an .npz file{why}; write it with numpy.savez, numbers only."
         ) from error
     if set(found) not in (set(_WHOLE), set(_SPLIT)):
         raise InputError(
