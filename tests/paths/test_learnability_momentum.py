@@ -127,6 +127,7 @@ def steps_of_adam(start, inputs, labels, goal, steps=160, rate=1e-3):
     return (curves < goal).argmax(axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_steps_of_adam_within_the_memory_of_its_momentum(seed):
     """Targets that are learned in 15 to 70 steps: the stationary rate of momentum says a quarter to a third fewer."""

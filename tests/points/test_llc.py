@@ -112,6 +112,7 @@ def test_the_seed_decides_everything():
 # statuses on purpose
 
 
+@pytest.mark.slow
 def test_scale_dependent(seed):
     """``Σ w⁴ + w²/100`` over eight directions: of fourth order (λ = 2) when warm, of second (λ = 4) when cold."""
     valleys = on_weights(lambda w: jnp.sum(w**4 + w**2 / 100), [0.0] * 8)

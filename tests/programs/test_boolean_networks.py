@@ -320,6 +320,7 @@ def test_units_are_read_as_formulas():
     assert two_valued(np.zeros(4)) is None
 
 
+@pytest.mark.slow
 def test_robustness_falls_from_one_to_chance():
     formula = Formula.parse("x0 ^ x1 & x2", 3, encoding="signs")
     shares = robustness(*compile_formula(formula), formula, [0.0, 0.02, 0.2, 20.0], draws=64)

@@ -121,6 +121,7 @@ def train(target, width, activation, steps, decay, mse, seed=0):
     return network, run(params, rule.init(params))
 
 
+@pytest.mark.slow
 def test_grokked_network_computes_a_fourier_program(seed):
     target = modular(p=31, polynomial="a - b", seed=seed)
     found = extract(*train(target, 128, "square", 500, 1.0, mse=True, seed=seed), target, languages=[LANGUAGE])

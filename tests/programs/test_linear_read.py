@@ -127,6 +127,7 @@ def train(target, width, steps=1200, seed=0):
     return network, run(params, rule.init(params))
 
 
+@pytest.mark.slow
 def test_trained_network_computes_the_sum_of_the_last_two_at_all_lengths():
     network, params = train(LAST2, 3)
     found = extract(network, params, LAST2, languages=[LANGUAGE])

@@ -134,6 +134,7 @@ def trained(target, cell, width, steps, rate, seed):
     return subject_of(network, params, target)
 
 
+@pytest.mark.slow
 def test_trained_networks_are_read():
     """What is claimed of them holds on words of 200 letters where it is proved, and up to their length where not."""
     for task, cell, width, steps, seconds in (
