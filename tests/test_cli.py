@@ -210,6 +210,7 @@ def test_list(ran, folder):
     assert allroads("list", ran[1]["directory"], cwd=folder).stdout.splitlines()[-1] == "2 cells"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_output_that_cannot_show_every_sign_is_written_all_the_same(ran, folder, tmp_path, encoding):
     """The study's name has signs of neither encoding; JSON keeps them as escapes, and words replace them."""
@@ -225,6 +226,7 @@ def test_output_that_cannot_show_every_sign_is_written_all_the_same(ran, folder,
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_study_whose_name_makes_the_folder_of_another_is_refused(ran, folder, tmp_path):
     """Without --out, the second would take the place of the first; with it, each has its own."""
     (tmp_path / "first.toml").write_text(STUDY.replace("tiny <script>", "One!"))
@@ -250,6 +252,7 @@ def test_the_report_of_a_study_that_was_killed_says_how_to_go_on(ran, folder, tm
         assert "is unfinished" in done.stderr and "Run the same `allroads run` command again" in done.stderr
 
 
+@pytest.mark.slow
 def test_files_that_other_programs_leave_in_a_run_directory_do_no_harm(ran, folder, tmp_path):
     import shutil
 
@@ -279,6 +282,7 @@ def test_doctor(tmp_path):
     assert "!!  cache" in done.stdout and "Set ALLROADS_CACHE to a folder that can be written to." in done.stdout
 
 
+@pytest.mark.slow
 def test_progress_on_a_terminal_is_a_bar(folder, tmp_path):
     """Run under a pseudo-terminal, where the lines give way to bars with the remaining time."""
     import os

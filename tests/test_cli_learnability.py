@@ -53,6 +53,7 @@ def allroads(*words, cwd):
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300, check=False)
 
 
+@pytest.mark.slow
 def test_it_predicts_what_the_study_would_learn_first_and_trains_nothing(folder):
     done = allroads("tiny.toml", cwd=folder)
     assert done.returncode == 0, done.stderr

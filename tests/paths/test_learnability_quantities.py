@@ -217,6 +217,7 @@ def test_the_road_of_a_linear_map_is_the_shortest_solution(rate):
     assert [sight.solution_norm for sight in seen] == pytest.approx(shortest, rel=0.01)
 
 
+@pytest.mark.slow
 def test_lanczos_agrees_with_the_whole_kernel(seed):
     bits, network = cube(5), mlp((5,), 1, widths=(16, 16))
     rng = np.random.default_rng(2)

@@ -193,6 +193,7 @@ def test_values_that_stop_being_finite_end_it():
     assert short.status == RoadStatus.NOT_CONVERGED and 0 < short.reached < 1 and "most_steps" in short.reason
 
 
+@pytest.mark.slow
 def test_gradient_flow_is_horizontal_and_longer_than_the_road(bent):
     params, target, found = bent
     with float64():

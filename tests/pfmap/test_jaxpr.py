@@ -72,7 +72,7 @@ def test_captured_values_are_those_of_a_computation_by_hand():
     outputs, found = evaluate(layered, LAYERED, x, capture=["0", "1"])
     np.testing.assert_allclose(found["0"], x @ LAYERED["in"], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found["1"], np.maximum(x @ LAYERED["in"], 0), rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(outputs, layered(LAYERED, x))
+    np.testing.assert_allclose(outputs, layered(LAYERED, x), rtol=1e-6, atol=1e-6)
 
 
 def test_every_intermediate_replaced_by_itself_changes_nothing_to_the_bit():

@@ -22,6 +22,7 @@ COLD = 1e10
 """nβ at which 1/log nβ no longer shows."""
 
 
+@pytest.mark.slow
 def test_points_of_one_function_have_their_own_coefficients(seed):
     truths = [two_layer_linear((4, 2, 4), ranks, examples=4) for ranks in ((0, 0, 0), (0, 2, 0))]
     exact = np.array([t.learning_coefficient for t in truths])
@@ -41,6 +42,7 @@ def test_points_of_one_function_have_their_own_coefficients(seed):
     assert found.statuses == tuple(m.status for m in found.measurements)
 
 
+@pytest.mark.slow
 def test_a_member_of_a_trajectory_descends_to_its_minimum(seed):
     network = Network(lambda key: jax.random.normal(key, (2,)), lambda w, x: x @ w[:, None])
     inputs, labels = np.sqrt(2) * np.eye(2, dtype=np.float32), np.zeros(2, np.float32)  # L = ‖w‖²

@@ -81,6 +81,7 @@ def test_a_crossing_of_valleys_against_quadrature(seed):
     assert found.stats["population"] and len(found.stats["trace"]) == 64  # of 128 chains, the cooled ones
 
 
+@pytest.mark.slow
 def test_the_point_matters_and_not_only_the_function(seed):
     """One function, the zero map; λ is 14 at the origin and 16 where the second layer has full rank."""
     for ranks, exact in (((0, 0, 0), 14.0), ((0, 4, 0), 16.0)):

@@ -26,6 +26,7 @@ NBETA, GAMMA = 50.0, 3.0
 DECAYED = Problem(LINEAR, "mse", ROWS, LABELS, weight_decay=DECAY)
 
 
+@pytest.mark.slow
 def test_at_a_minimum_of_loss_and_weight_decay_the_coefficient_is_that_of_a_quadratic():
     """½ tr[H (H + γ/nβ)⁻¹] of H plus the penalty's own Hessian; within 5 %, some five standard errors."""
     exact = localised_learning_coefficient(np.linalg.eigvalsh(HESSIAN) + DECAY, 5.0, GAMMA)
@@ -39,6 +40,7 @@ def test_at_a_minimum_of_loss_and_weight_decay_the_coefficient_is_that_of_a_quad
     assert found.stats["loss"] == pytest.approx(((ROWS @ RIDGE - LABELS) ** 2).mean() + penalty, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_it_converges_to_half_the_dimension_and_without_the_decay_it_is_no_minimum():
     found = llc(DECAYED, RIDGE)
     assert found.status == LLCStatus.CONVERGED
@@ -62,6 +64,7 @@ def test_batches_see_the_penalty():
     assert found.value == pytest.approx(localised_learning_coefficient(hessian, 5.0, 1.0), rel=0.1)
 
 
+@pytest.mark.slow
 def test_influences_are_of_the_examples_and_not_of_the_penalty():
     """``Cov(ℓ_i, ℓ_j)`` under the posterior of loss and penalty, by the closed form for squares of Gaussians.
 
@@ -78,6 +81,7 @@ def test_influences_are_of_the_examples_and_not_of_the_penalty():
     assert np.abs(found.value - exact).max() < 0.05 * exact.diagonal().max()
 
 
+@pytest.mark.slow
 def test_susceptibilities_are_of_the_loss_without_the_penalty():
     """The default observable is the excess of the mean loss over that at the point."""
     least = ((ROWS @ RIDGE - LABELS) ** 2).mean()
@@ -90,6 +94,7 @@ def test_susceptibilities_are_of_the_loss_without_the_penalty():
     np.testing.assert_allclose(found.value, observed.value, rtol=1e-6, atol=1e-9 * np.abs(found.value).max())
 
 
+@pytest.mark.slow
 def test_weights_are_as_examples_given_again():
     """Weights 1, 2, …: the same posterior as of data in which example i stands as often."""
     times = np.arange(1, 13) % 3
@@ -106,6 +111,7 @@ def test_weights_are_as_examples_given_again():
     assert part.stats["loss"] == pytest.approx(losses.sum() / times[[1, 3]].sum(), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_ignored_labels_do_not_count_and_tensors_are_taken():
     network = Network(lambda key: {"w": jax.random.normal(key, (2, 3))}, lambda params, x: x @ params["w"])
     inputs = GENERATOR.normal(size=(6, 2))

@@ -77,6 +77,7 @@ def test_batches_of_all_but_a_few_draws_have_the_bias_of_the_step():
     assert found.stats["acceptance"] is None
 
 
+@pytest.mark.slow
 def test_an_observable_is_seen_in_place_of_positions_and_held_parameters_stay():
     observe = lambda w: {"first": w[0], "pair": w[:2]}  # noqa: E731
     options = {"nbeta": NBETA, "localisation": GAMMA, "chains": Chains(count=4, draws=40, burn_in=20), "seed": 3}
@@ -96,6 +97,7 @@ def test_a_flat_loss_leaves_the_prior():
     assert (found.energy == 0).all() and found.status == LLCStatus.OK
 
 
+@pytest.mark.slow
 def test_chains_that_do_not_move_or_leave_say_so():
     options = {"nbeta": 1e4, "localisation": 1.0, "chains": Chains(count=4, draws=40, ladder=False)}
     found = sample(TRUTH.problem, TRUTH.params, SGLD(step_size=1e-5), **options)
@@ -163,6 +165,7 @@ MEASURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEASURES)
 def test_results_keep_the_protocol(name):
     found = MEASURES[name]()

@@ -100,6 +100,7 @@ def test_a_narrow_key_breaks_into_rows_and_keeps_within_its_width():
     assert min(starts) == 1 and len(starts) == 5
 
 
+@pytest.mark.slow
 def test_labels_that_every_object_of_javascript_has_are_drawn(tmp_path):
     names = ("constructor", "toString", "hasOwnProperty", "__proto__")
     for count in (1, 4):  # alone, and beside others, each has been drawn in its own way

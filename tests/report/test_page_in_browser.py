@@ -329,6 +329,7 @@ def test_names_are_words_and_never_code(open_page, tmp_path):
     assert page.complaints == []
 
 
+@pytest.mark.slow
 def test_names_that_every_object_of_javascript_has_are_labels_like_others(open_page, tmp_path):
     names = ("constructor", "toString", "__proto__", "hasOwnProperty")
     tasks = [Task("valueOf", name, seeds=3, architectures=("constructor", "__proto__")) for name in names]

@@ -26,6 +26,7 @@ def test_products_rounded_to_few_bits_are_a_problem_with_a_remedy(monkeypatch, b
     assert ("JAX_DEFAULT_MATMUL_PRECISION" in products().remedy) == wrong
 
 
+@pytest.mark.slow
 def test_a_product_that_cannot_be_made_ends_no_examination(monkeypatch):
     def broken(left, right):
         raise RuntimeError("no device")

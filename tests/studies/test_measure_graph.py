@@ -194,6 +194,7 @@ def own(study, module):
     return add
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["process", "pool:2"])
 def test_a_users_measure_by_import_path(own, tmp_path, engine):
     own("norms", power=1)

@@ -275,6 +275,7 @@ def test_labels_and_a_pattern_change_no_cell(run):
         assert runs.select("target", "architecture", "explorer").row(0) == ("signs", "a line", "my SGD")
 
 
+@pytest.mark.slow
 def test_own_runs_and_a_grid_stand_side_by_side(run, folder, study, monkeypatch):
     grid = {
         "name": "trained",
@@ -317,6 +318,7 @@ def test_a_run_that_diverged_is_read_up_to_its_last_finite_step(run, folder):
     assert runs.select("status", "last_step").rows() == [("ok", 50), ("diverged", 10)]
 
 
+@pytest.mark.slow
 def test_forecasts_where_the_loop_is_said_to_be_like_an_explorer(run, study):
     like = {"kind": "adam", "learning_rate": 0.05}
     rows = tables(run(overrides=["measures.forecasts=true"], like=like).directory)["forecasts"]
@@ -551,6 +553,7 @@ def test_checkpoints_that_change_while_the_study_runs(run, folder, monkeypatch):
         run()
 
 
+@pytest.mark.slow
 def test_the_command_line_refuses_with_its_exit_code_and_writes_beside_the_checkpoints(folder, study):
     own = study["runs"][0]
     words = [ALLROADS, "report-runs", "mine", "--network", own["network"], "--data", "data.npz", "--engine", "process"]

@@ -131,6 +131,7 @@ def test_the_summary_says_what_was_asked_and_what_it_took(finished, shared_study
     assert finished.summary["findings"]
 
 
+@pytest.mark.slow
 def test_engines_agree_bit_for_bit(finished, shared_study, tmp_path):
     pooled = run(shared_study, tmp_path / "pool", engine="pool:2")
     assert content(pooled.directory) == content(finished.directory)
@@ -239,6 +240,7 @@ def test_a_diverging_run_is_stored_with_its_status(study, module, tmp_path):
     assert runs["held_out_loss"].null_count() == runs["held_out_accuracy"].null_count() == 2
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_directory(finished, shared_study, tmp_path):
     """Both end well, no pack is run twice, and the tables are those of one process."""
     command = command_line(shared_study, tmp_path / "run", "--engine", "process", "--json")
@@ -256,6 +258,7 @@ def command_line(study, directory, *more):
     return [sys.executable, "-c", main, "run", str(study), "--out", str(directory), "--no-report", *more]
 
 
+@pytest.mark.slow
 def test_five_kills_lose_and_double_nothing(finished, shared_study, tmp_path):
     """``kill -9`` of the whole process group at random moments; each time the study goes on."""
     directory, chance, kills = tmp_path / "run", random.Random(0), 0

@@ -54,6 +54,7 @@ def content(directory):
     return {str(path.relative_to(directory)): path.read_bytes() for path in kept}
 
 
+@pytest.mark.slow
 def test_a_bit_comes_before_a_parity_of_2_before_one_of_4():
     gd = {"kind": "gd", "learning_rate": 0.5}
     found = predict_study(a_study(bits(5), {"kind": "mlp", "widths": [32]}, gd))

@@ -23,8 +23,9 @@ def is_tensor(value: Any) -> bool:
 def as_array(value: Any) -> np.ndarray:
     """The numbers of a NumPy, JAX or PyTorch array, or of nested lists, as a NumPy array.
 
-    A PyTorch tensor may need a gradient or lie on another device. A tensor of a type that NumPy lacks (``bfloat16``)
-    is read as ``float32``, which holds it exactly.
+    A PyTorch tensor may need a gradient or lie on another device. A tensor of 16 bits (``bfloat16``, ``float16``)
+    is read as ``float32``, which holds it exactly; NumPy lacks the one, and XLA converts the other only where the
+    processor does.
 
     Example:
         >>> as_array([[1, 2]]).shape
@@ -32,7 +33,7 @@ def as_array(value: Any) -> np.ndarray:
     """
     if is_tensor(value):
         tensor = value.detach().cpu()
-        tensor = tensor.float() if "bfloat16" in str(tensor.dtype) else tensor
+        tensor = tensor.float() if "float16" in str(tensor.dtype) else tensor
         return np.array(tensor.resolve_conj().resolve_neg().numpy())
     return np.asarray(value)
 
