@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SOURCE = sorted((ROOT / "src").rglob("*.py"))
 ROLES = ("target", "architecture", "explorer")
+LONG = {"llc.md"}
 MADE_LATER = {"report.png"}  # a photograph of a page, not written by hand
 
 blocks_of = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -40,7 +41,7 @@ def prose(page: Path) -> str:
 
 
 def named(paths: list[Path]) -> list[pytest.param]:
-    return [pytest.param(path, id=path.name) for path in paths]
+    return [pytest.param(path, id=path.name, marks=[pytest.mark.slow] * (path.name in LONG)) for path in paths]
 
 
 @pytest.mark.stored

@@ -59,7 +59,11 @@ def weighted_sum(outputs, asarray):
     return (outputs * asarray(weights)).sum()
 
 
-@pytest.mark.parametrize("name", TABLE)
+EVERY = [pytest.param(name, marks=[pytest.mark.slow] * name.startswith("grid sample")) for name in TABLE]
+"""Those of a grid take the longest to export."""
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_answers_and_gradients_are_those_of_pytorch(name):
     module, inputs = make(name, TABLE)
     own = dict(module.named_parameters())
@@ -83,7 +87,7 @@ def test_answers_and_gradients_are_those_of_pytorch(name):
         assert max(errors) <= 1e-8
 
 
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", EVERY)
 def test_a_population_in_single_precision_and_its_weights_given_back(name):
     module, inputs = make(name, TABLE)
     module = module.float()
