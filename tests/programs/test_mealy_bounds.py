@@ -16,7 +16,6 @@ from allroads.programs.mealy.bounds import Bound, UnboundedError, constant, none
 from allroads.programs.mealy.cells import Steps
 from allroads.programs.mealy.induction import _Attempt, _Flow, closure
 from allroads.programs.mealy.intervals import bound_equation
-from allroads.programs.mealy.modes import modes
 from allroads.programs.mealy.quotient import Quotient
 from allroads.programs.subject import Subject
 from allroads.targets.build import build_target
@@ -160,18 +159,9 @@ def test_what_is_proved_holds_on_long_words(seed):
     for noise in (0.0, 0.02, 0.1, 0.3):
         moved = jax.tree.map(lambda leaf, n=noise: leaf * (1 + n * rng.normal(size=leaf.shape)), params)
         steps = Steps(Subject(network, moved, target))
-        found = closure(steps, truth, seed, seconds=1.5)
+        found = closure(steps, truth, seed, seconds=30.0 if noise < 0.05 else 1.5)  # little noise closes at once
         words = rng.integers(2, size=(32, 400))
         same = (steps.run(np.repeat(steps.start(), 32, axis=0), words)[1] == truth.run(words)).all()
         assert same or not found.closed
         proved += found.closed
     assert proved >= 2
-
-
-def test_modes_are_a_machine_of_the_same_function():
-    target = parity()
-    machine = Machine.of(target.truth["machine"])
-    steps = Steps(Subject(*compile_machine(machine), target))
-    finer = modes(steps, PARITY, 0)
-    words = np.random.default_rng(0).integers(2, size=(50, 30))
-    assert len(finer.moves) > 2 and np.array_equal(finer.run(words), PARITY.run(words))

@@ -10,7 +10,6 @@ import pytest
 from allroads.programs.mealy import Machine
 from allroads.programs.mealy.enumerate import shortest_expressions
 from allroads.programs.mealy.expression import Expression, combine
-from allroads.programs.mealy.modes import _levels
 from allroads.programs.mealy.numberings import numberings, windows
 from allroads.programs.mealy.rule import Rule, letter_values, named
 from allroads.programs.mealy.rules import shortest_rule
@@ -103,9 +102,3 @@ def test_windows_and_numberings():
     assert (0, 1, 2, 3, 4) in set(numberings(residues, residues * 0, [np.arange(2)]))
     assert named("s", 2) == ["s0", "s1"]
     assert shortest_rule(Machine((0, 1), [[0, 0]], [[1, 0]])).formulas == ("output: 1 - x",)
-
-
-def test_levels_are_split_at_gaps():
-    values = np.array([[-1.0, 0.1], [-0.9, 0.2], [0.9, 0.3], [1.0, 0.4]])
-    units, cuts = _levels(np.repeat(values, 3, axis=0) + 0)
-    assert units.tolist()[0] == 0 and cuts[0] == 0.0

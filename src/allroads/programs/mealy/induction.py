@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +13,6 @@ from allroads.pfmap.precision import float64
 from allroads.programs.mealy.bounds import ROUNDING, Bound, UnboundedError, constant
 from allroads.programs.mealy.cells import Steps
 from allroads.programs.mealy.intervals import bound_equation
-from allroads.programs.mealy.modes import modes
 from allroads.programs.mealy.quotient import Quotient
 
 DEEPER = ((0, 1), (1, 1), (2, 1), (2, 2), (3, 3), (4, 4), (6, 4), (8, 5))
@@ -62,11 +60,10 @@ class Closure:
 def closure(steps: Steps, machine: Quotient, seed: int, *, seconds: float = 30.0) -> Closure:
     """Induction over hidden states, in double precision: boxes that the network's step maps into each other.
 
-    There is one box of hidden states for each path of m letters through the machine, or from its start. The machine is
-    taken in its finer form too, see :func:`~allroads.programs.mealy.modes.modes`. Boxes begin around hidden states
-    that were seen, and grow by their images. They are *closed* when every word of k letters leads from each box into
-    the box where the machine says. Then every hidden state at every length lies in a box or within k letters of one,
-    and the answers there are checked too.
+    There is one box of hidden states for each path of m letters through the machine, or from its start. Boxes begin
+    around hidden states that were seen, and grow by their images. They are *closed* when every word of k letters leads
+    from each box into the box where the machine says. Then every hidden state at every length lies in a box or within
+    k letters of one, and the answers there are checked too.
 
     Images are bounded by plain intervals, and then by the mean-value form ``f(x) ∈ f(c) + J (x − c)`` with intervals
     for the slopes J. Rounding errors of the network's own arithmetic are bounded along with it, see
@@ -85,13 +82,11 @@ def closure(steps: Steps, machine: Quotient, seed: int, *, seconds: float = 30.0
     """
     began = time.perf_counter()
     why = "there was no time"
-    finer = modes(steps, machine, seed)
-    both = [machine] if len(finer.moves) == len(machine.moves) else [finer, machine]
-    for (memory, letters, slopes), form in itertools.product(SCHEDULE, both):
+    for memory, letters, slopes in SCHEDULE:
         if time.perf_counter() - began > seconds:
             break
         try:
-            attempt = _Attempt(steps, form, memory, letters, slopes, seed, began + seconds)
+            attempt = _Attempt(steps, machine, memory, letters, slopes, seed, began + seconds)
             if attempt.work > WORK:
                 continue
             found = attempt.run()
