@@ -81,7 +81,7 @@ def test_state_dicts_are_a_population():
 def test_tensors_of_every_kind_become_arrays(dtype):
     tensor = torch.tensor([0.0, 1.0, 2.5]).to(getattr(torch, dtype))
     array = as_array(tensor.requires_grad_() if tensor.is_floating_point() else tensor)
-    assert as_array(tensor).dtype == jnp.dtype("float32" if dtype == "bfloat16" else dtype)
+    assert as_array(tensor).dtype == jnp.dtype("float32" if "float16" in dtype else dtype)
     np.testing.assert_array_equal(np.asarray(array, complex), tensor.detach().to(torch.complex128))
     if "float" in dtype:
         assert as_point([tensor])[0].dtype == jnp.float32
