@@ -80,6 +80,7 @@ _HOME = {
     # programs
     "extract": "allroads.programs",
     "compile_program": "allroads.programs",
+    "interchange": "allroads.programs",
     "run_source": "allroads.programs",
     "Extraction": "allroads.programs",
     "Equivalence": "allroads.programs",
@@ -205,7 +206,7 @@ if TYPE_CHECKING:
     from allroads.points.sampling import Chains, Samples, sample
     from allroads.points.spectrum import SpectrumOptions, kernel_spectrum, spectrum, top_eigenvalue
     from allroads.points.volume import RayCasting, Splitting, function_log_probability, local_volume, volume_scaling
-    from allroads.programs import Equivalence, Extraction, compile_program, extract, run_source
+    from allroads.programs import Equivalence, Extraction, compile_program, extract, interchange, run_source
     from allroads.results import Measurement
     from allroads.status import (
         DescriptionStatus,

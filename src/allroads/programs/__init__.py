@@ -3,6 +3,7 @@
 from allroads.programs.compile import compile_program
 from allroads.programs.equivalence import Equivalence
 from allroads.programs.extract import Extraction, extract
+from allroads.programs.interchange import interchange
 from allroads.programs.language import Language, Reading
 from allroads.programs.program import Program, shared_parts
 from allroads.programs.sandbox import run_source
@@ -15,6 +16,7 @@ __all__ = [
     "Reading",
     "compile_program",
     "extract",
+    "interchange",
     "run_source",
     "shared_parts",
 ]

@@ -15,7 +15,8 @@ from allroads.programs.boolean.normal_form import normal_form, sub_formulas, uns
 from allroads.programs.boolean.sums import as_rows
 from allroads.programs.boolean.tree import OPERATORS, Node, full_table, table_of
 from allroads.programs.boolean.tree import nodes as nodes_of
-from allroads.programs.boolean.units import Site, exchange, sites, two_valued
+from allroads.programs.boolean.units import Site, sites, two_valued
+from allroads.programs.interchange import exchange
 from allroads.results import Measurement
 
 PAIRS = 48

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,37 +116,6 @@ def sites(network: Network, params: Params, inputs: np.ndarray) -> tuple[Site, .
         return tuple(
             Site(found.path, found.primitive, np.asarray(seen[found.path]).reshape(len(inputs), -1)) for found in kept
         )
-
-
-def exchange(
-    network: Network, params: Params, path: str, bases: np.ndarray, values: np.ndarray, masks: np.ndarray
-) -> np.ndarray:
-    """Outputs on base examples with some units of one intermediate set to given values.
-
-    Args:
-        network: The network.
-        params: The point.
-        path: The intermediate.
-        bases: Examples ``[P, ...]``.
-        values: The units of other examples ``[P, U]``.
-        masks: Which units are set ``[P, U]``.
-
-    Returns:
-        Outputs ``[P, C]``, in double precision.
-    """
-    with float64():
-        point = as_point(params, network=network)
-
-        def one(base: Any, value: Any, mask: Any) -> Any:
-            def swap(old: Any) -> Any:
-                return jnp.where(mask.reshape(old.shape), value.reshape(old.shape), old)
-
-            return evaluate(network.apply, point, base[None], replace={path: swap})[0][0]
-
-        fill = (1 << (len(bases) - 1).bit_length()) - len(bases)  # few shapes, so that little is compiled
-        filled = (jnp.asarray(np.concatenate([rows, rows[:1].repeat(fill, axis=0)])) for rows in (bases, values, masks))
-        run: Callable[..., Any] = jax.vmap(one)
-        return np.asarray(run(*filled))[: len(bases)]
 
 
 def two_valued(values: np.ndarray) -> np.ndarray | None:
