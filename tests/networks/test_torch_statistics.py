@@ -102,6 +102,7 @@ def test_repaired_statistics_are_those_that_pytorch_recomputes(pair):
         np.testing.assert_allclose(module.eval()(torch.tensor(IMAGES)).numpy(), answer, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_channels_move_and_the_barrier_is_repaired(pair):
     modules, network, (a, b) = pair
     labels = np.asarray(network.apply(a, IMAGES)).argmax(1)

@@ -23,6 +23,7 @@ def localised(curvatures):
     return 0.5 * (NBETA * curvatures / (NBETA * curvatures + GAMMA)).sum()
 
 
+@pytest.mark.slow
 def test_a_group_of_a_quadratic_and_a_subset_that_sees_one_direction(seed):
     options = {"nbeta": NBETA, "localisation": GAMMA, "precision": 0.005, "seed": seed}
     point = PROBLEM, np.zeros(3)

@@ -153,6 +153,7 @@ def well():
     return network, np.ones(1), "mse", ONE, np.zeros((1, 1))
 
 
+@pytest.mark.slow
 def test_one_basin_is_half_of_two(seed):
     width = math.sqrt(1.5) - math.sqrt(0.5)
     for scope, wells in (("basin", 1), ("everywhere", 2)):

@@ -99,6 +99,7 @@ def test_axes_hold_the_intervals_but_not_what_is_absurd(study):
     assert first == 0 and end == pytest.approx(forecasts.ROOM * forecasts.FARTHEST * BUDGET)
 
 
+@pytest.mark.slow
 def test_the_page_and_the_figures_have_the_chart(study):
     page = write_report(study).read_text(encoding="utf-8")
     assert 'id="forecasts-g"' in page and 'href="#forecasts"' in page

@@ -166,6 +166,7 @@ def backwards_net(interface) -> Network:
 """
 
 
+@pytest.mark.slow
 def test_what_cannot_be_predicted_gets_a_status_and_ends_no_study(study, module, tmp_path):
     module.write_text(module.read_text() + FACTORIES)
     name = module.stem

@@ -32,6 +32,7 @@ def measure_points(params, steps, seed):
     return MEASURE.compute(unit_of(a_run(DATA, LINE, params, steps, seed=seed)), MEASURE.options())
 
 
+@pytest.mark.slow
 def test_a_line_has_half_a_parameter_at_its_minimum_and_a_status_elsewhere(seed):
     """λ = ½ · nβh/(nβh + γ) at w = 3; at w = 0 lower loss is near; at infinity there is no loss."""
     params = np.array([[0.0], [3.0], [np.inf]], np.float32)

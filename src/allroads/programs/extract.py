@@ -15,6 +15,7 @@ from allroads.programs.equivalence import Equivalence
 from allroads.programs.language import Language, Reading, languages
 from allroads.programs.program import Program
 from allroads.programs.subject import Subject, subject_of
+from allroads.progress import progress as watched
 from allroads.results import Measurement, Result
 from allroads.status import ExtractionStatus
 from allroads.targets.symbols import decoded
@@ -76,6 +77,7 @@ def extract(
     *,
     languages: Sequence[Language] | None = None,
     seed: int = 0,
+    progress: bool = True,
 ) -> Extraction:
     """The program that a network computes, read out of its weights and hidden states.
 
@@ -90,6 +92,7 @@ def extract(
             ``correct`` and nothing else.
         languages: Languages to try; default all that are built in.
         seed: Decides everything random.
+        progress: Whether a call that takes long says on the standard error what it does.
 
     Returns:
         An :class:`Extraction`. ``program.source`` is stand-alone Python that defines ``program(x)``.
@@ -115,12 +118,14 @@ def extract(
     subject = subject_of(network, params, target)
     said: dict[str, str] = {}
     readings: list[tuple[str, Reading]] = []
-    for language in _known(languages):
-        unfit = language.fits(subject)
-        reading = None if unfit else language.read(subject, seed)
-        said[language.name] = unfit or (reading.why if reading is not None else "")
-        if reading is not None:
-            readings.append((language.name, reading))
+    with watched("extract", progress) as say:
+        for language in _known(languages):
+            say(f"reading as {language.name}")
+            unfit = language.fits(subject)
+            reading = None if unfit else language.read(subject, seed)
+            said[language.name] = unfit or (reading.why if reading is not None else "")
+            if reading is not None:
+                readings.append((language.name, reading))
     readings.sort(key=lambda pair: _rank(pair[1]))
     best = readings[0][1] if readings else Reading(None, why="no language fits the network and its target")
     stats = {"seconds": time.perf_counter() - began, "table_bits": best.table_bits, "languages": said, "why": best.why}

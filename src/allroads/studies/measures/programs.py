@@ -56,7 +56,7 @@ def measure_programs(unit: Unit, options: ProgramOptions) -> list[Row]:
         rows.append(row)
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
             continue
-        found = extract(run.network, params, run.target, seed=run.study_seed)
+        found = extract(run.network, params, run.target, seed=run.study_seed, progress=False)
         row |= {"status": found.status.value, "why": str(found.stats["why"]), "table_bits": found.stats["table_bits"]}
         if found.program is None or found.equivalence is None:
             continue

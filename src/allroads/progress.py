@@ -1,0 +1,91 @@
+"""Progress of one call on the standard error: a bar on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+SECONDS_BEFORE = 2.0
+"""Seconds after which a bar appears on a terminal."""
+
+SECONDS_BETWEEN_LINES = 10.0
+"""Seconds between two plain lines."""
+
+Say = Callable[[str], None]
+"""``say(text)`` tells what is being done now."""
+
+
+@contextmanager
+def progress(title: str, shown: bool = True, stream: TextIO | None = None) -> Iterator[Say]:
+    """A function that tells what is being done, while the block runs.
+
+    On a terminal a bar appears after two seconds and disappears at the end. Elsewhere a plain line is written every ten
+    seconds. Short calls write nothing.
+
+    Args:
+        title: What runs, such as ``"extract"``.
+        shown: Whether anything is written.
+        stream: Where to; default the standard error.
+
+    Example:
+        >>> with progress("extract", shown=False) as say:
+        ...     say("as a machine")
+    """
+    stream = stream or sys.stderr
+    if not shown:
+        yield lambda text: None
+        return
+    watch = _Bar(title, stream) if stream.isatty() else _Lines(title, stream)
+    try:
+        yield watch.say
+    finally:
+        watch.stop()
+
+
+class _Lines:
+    """A thread that writes what was said last, every ten seconds."""
+
+    def __init__(self, title: str, stream: TextIO):
+        self.title, self.stream, self.text = title, stream, ""
+        self.began, self.ended = time.monotonic(), threading.Event()
+        threading.Thread(target=self._run, name="allroads-progress", daemon=True).start()
+
+    def say(self, text: str) -> None:
+        self.text = text
+
+    def stop(self) -> None:
+        self.ended.set()
+
+    def _run(self) -> None:
+        while not self.ended.wait(SECONDS_BETWEEN_LINES):
+            what = f"{self.title}: {self.text}" if self.text else self.title
+            self.stream.write(f"{what} ({time.monotonic() - self.began:.0f} s)\n")
+            self.stream.flush()
+
+
+class _Bar:
+    """A bar without a known end, shown once the call has taken two seconds."""
+
+    def __init__(self, title: str, stream: TextIO):
+        from rich.console import Console
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+        self.title = title
+        self.bar = Progress(*columns, console=Console(file=stream), transient=True)
+        self.task = self.bar.add_task(title)
+        self.timer = threading.Timer(SECONDS_BEFORE, self.bar.start)
+        self.timer.daemon = True
+        self.timer.start()
+
+    def say(self, text: str) -> None:
+        self.bar.update(self.task, description=f"{self.title}: {text}")
+
+    def stop(self) -> None:
+        self.timer.cancel()
+        self.timer.join()
+        self.bar.stop()
