@@ -1,11 +1,14 @@
 """Programs of a study: their table, their finding, and that they appear along a run."""
 
+import dataclasses
+
 import numpy as np
 import polars as pl
 import pytest
 from made_up_units import a_run, unit_of
 
-from allroads import Target, compile_program, run_study
+import allroads
+from allroads import InputError, Target, compile_program, run_study
 from allroads.programs.boolean import Formula
 from allroads.studies.measures.measure import checked_table
 from allroads.studies.measures.programs import MEASURE
@@ -33,7 +36,7 @@ def test_the_program_of_every_point_and_of_the_last_alone():
 def test_a_study_finds_the_programs_of_its_runs(tmp_path):
     study = {
         "name": "programs",
-        "measures": {"programs": True, "pairs": False},
+        "measures": {"programs": {"checkpoints": 4}, "pairs": False},
         "grid": [{
             "name": "bits", "seeds": 2, "steps": 300, "records": 8,
             "target": [{"kind": "boolean", "bits": 3, "rule": "parity", "k": 2, "train_fraction": 1.0}],
@@ -43,9 +46,25 @@ def test_a_study_finds_the_programs_of_its_runs(tmp_path):
     }  # fmt: skip
     done = run_study(study, tmp_path / "out", "process")
     table = pl.read_parquet(tmp_path / "out/tables/programs.parquet")
-    assert len(table) == 2 and table["correct"].all() and table["equal"].all()
-    assert all("^" in source for source in table["source"])
+    assert len(table) == 8
+    ends = table.filter(pl.col("step") == 300)
+    assert len(ends) == 2 and ends["correct"].all() and ends["equal"].all()
+    assert all("^" in source for source in ends["source"])
     (sentence,) = [finding["text"] for finding in done.summary["findings"] if "program" in finding["text"]]
     assert sentence.startswith("All 2 runs end at a program that is proved to be the target, over all 8 inputs")
-    assert pytest.approx(table["bits"][0]) == table["bits"][1]
-    assert "proved to be the target" in (tmp_path / "out/report.html").read_text("utf-8")
+    steps = [part.filter(pl.col("source") == part["source"][-1])["step"].min() for part in table.partition_by("run")]
+    assert (
+        f"Their last program is there from step {np.median(steps):,.0f} on (median of 2); the reading before it: "
+        in sentence
+    )
+    assert pytest.approx(ends["bits"][0]) == ends["bits"][1]
+    page = (tmp_path / "out/report.html").read_text("utf-8")
+    assert "proved to be the target" in page and "circuit; 2 runs" in page
+
+
+def test_an_extraction_is_drawn():
+    found = allroads.extract(*compile_program(Formula.parse("x0 ^ (x1 & x2)", 3)), TARGET)
+    texts = {row.get("text") for row in found.plot().to_dict()["data"]["values"]}
+    assert {"x0", "x1", "x2", "AND", "XOR"} <= texts
+    with pytest.raises(InputError, match="no program was read"):
+        dataclasses.replace(found, program=None).plot()

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from allroads.programs.diagram import Diagram
 from allroads.programs.equivalence import Equivalence
 
 
@@ -54,6 +55,11 @@ class Program(ABC):
     @abstractmethod
     def equals(self, other: Program) -> Equivalence:
         """Whether both compute the same function, decided over the whole domain or for all lengths."""
+
+    @property
+    def diagram(self) -> Diagram | None:
+        """The program as nodes and edges; ``None`` where its language has no drawing, or it would be too large."""
+        return None
 
     def run(self, examples: Sequence[Any]) -> list[Any]:
         """The answers to many examples."""

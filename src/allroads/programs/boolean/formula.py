@@ -13,6 +13,7 @@ import numpy as np
 
 from allroads.checks import check_count
 from allroads.errors import InputError
+from allroads.programs.boolean.diagram import circuit
 from allroads.programs.boolean.edit_distance import edit_distance
 from allroads.programs.boolean.encoding import Encoding, as_encoding
 from allroads.programs.boolean.minimise import minimise
@@ -21,6 +22,7 @@ from allroads.programs.boolean.parse import parse as parse_expression
 from allroads.programs.boolean.source import source_of
 from allroads.programs.boolean.sums import as_rows
 from allroads.programs.boolean.tree import Node, nodes, table_of
+from allroads.programs.diagram import Diagram
 from allroads.programs.equivalence import Equivalence
 from allroads.programs.program import Program
 
@@ -175,6 +177,11 @@ class Formula(Program):
     def parts(self) -> frozenset[str]:
         """The gates in normal form, each as the formula below it, up to negation; without gates the leaf itself."""
         return frozenset(map(str, sub_formulas(self.root)))
+
+    @property
+    def diagram(self) -> Diagram | None:
+        """Its circuit; ``None`` above 48 nodes."""
+        return circuit(self.root)
 
     def __call__(self, example: Any) -> Any:
         """The answer to one example of n values."""

@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 
 from allroads.checks import check_count
 from allroads.errors import InputError
+from allroads.programs.diagram import Diagram
 from allroads.programs.equivalence import Equivalence
+from allroads.programs.fourier.diagram import frequency_wheel
 from allroads.programs.program import Program
 
 
@@ -110,6 +112,11 @@ class FourierProgram(Program):
     def parts(self) -> frozenset[str]:
         """The frequencies, each with the function that it serves."""
         return frozenset(f"cos {k} ({self.a}x + {self.b}y + {self.c} mod {self.p})" for k in self.frequencies)
+
+    @property
+    def diagram(self) -> Diagram | None:
+        """The frequencies that it uses, on a ring of all."""
+        return frequency_wheel(self.p, self.frequencies)
 
     def __call__(self, example: Any) -> Any:
         """The answer to two numbers; it is ``a x + b y + c`` modulo p."""

@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from allroads.errors import InputError
+from allroads.programs.diagram import Diagram
 from allroads.programs.equivalence import Equivalence
+from allroads.programs.linear.diagram import signal_flow
 from allroads.programs.linear.realise import Rows, StateSpace, markov, realise, times
 from allroads.programs.linear.source import write
 from allroads.programs.linear.transfer import transfer
@@ -146,6 +148,11 @@ class Recurrence(Program):
     def parts(self) -> frozenset[str]:
         """Names of the coefficients of its transfer functions, such as ``"y0/x0 above z^1: 2"``."""
         return frozenset(f"{pair} {place} z^{k}: {value}" for (pair, place, k), value in self.coefficients.items())
+
+    @property
+    def diagram(self) -> Diagram | None:
+        """Its signal-flow graph; ``None`` above 16 nodes."""
+        return signal_flow(self)
 
     def __call__(self, example: Any) -> Any:
         """The answers at all positions."""

@@ -11,8 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from allroads.errors import InputError
+from allroads.programs.diagram import Diagram
 from allroads.programs.equivalence import Equivalence
 from allroads.programs.mealy.code import table_bits
+from allroads.programs.mealy.diagram import state_graph
 from allroads.programs.mealy.rule import Rule
 from allroads.programs.mealy.rules import shortest_rule
 from allroads.programs.program import Program
@@ -98,6 +100,11 @@ class Machine(Program):
     def states(self) -> int:
         """Number S of states."""
         return len(self.transitions)
+
+    @property
+    def diagram(self) -> Diagram | None:
+        """Its state graph; ``None`` above 16 states."""
+        return state_graph(self)
 
     @cached_property
     def _index(self) -> dict[Any, int]:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import Any
 
 import altair as alt
 import polars as pl
 
+from allroads.plots.programs import diagram_layers
+from allroads.programs.diagram import Diagram
 from allroads.report.charts.figure import CHOSEN, Drawing, Figure, Panel, Size, fade, step_axis
 from allroads.report.grids import Grid, Group
 from allroads.report.section import Listing, Section
 from allroads.report.stored import Stored
+
+MOST_DIAGRAMS = 6
+"""Drawings that one grid shows, the most frequent ones first."""
+
+DIAGRAMS = (
+    "The programs that runs end with. A state graph begins at s0, and its edges say letter/answer. In a recurrence, "
+    "edges into a state say what it becomes. A frequency wheel has a spoke for each frequency and its negative."
+)
 
 MOST = 12
 """Sources that one grid shows, the most frequent ones first."""
@@ -31,11 +42,32 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
         panels.append(Panel(group.label, note, (group,), f"programs-{group.index}", own, draw, 200))
     caption = "Length of the program in bits; filled where it is the target's, hollow where it is another function's."
     absent = "" if panels else "No program was read in this grid."
-    return (Figure("programs", tuple(panels), caption if panels else "", absent=absent),)
+    lengths = Figure("programs", tuple(panels), caption if panels else "", absent=absent)
+    drawn = _diagrams(stored, grid)
+    return (lengths, Figure("program-diagrams", drawn, DIAGRAMS)) if drawn else (lengths,)
+
+
+def _diagrams(stored: Stored, grid: Grid) -> tuple[Panel, ...]:
+    """A panel per drawing that runs of a group end with, the most frequent ones first."""
+    ends = _ends(_rows(stored, grid)).drop_nulls("diagram")
+    found = []
+    for number, ((label, text), part) in enumerate(ends.group_by(["group", "diagram"], maintain_order=True)):
+        group = next(group for group in grid.groups if group.label == label)
+        diagram = Diagram.of_dict(json.loads(str(text)))
+        rows = pl.DataFrame(diagram.marks())
+        note = f"{diagram.kind}; {len(part)} runs"
+        key = f"diagram-{group.index}-{number}"
+        found.append((len(part), Panel(group.label, note, (group,), key, rows, draw_diagram, 300, square=True)))
+    found.sort(key=lambda pair: -pair[0])
+    return tuple(panel for _, panel in found[:MOST_DIAGRAMS])
+
+
+def _ends(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.filter(pl.col("step") == pl.col("step").max().over("run"))
 
 
 def _rows(stored: Stored, grid: Grid) -> pl.DataFrame:
-    shown = ("run", "step", "status", "language", "bits", "scope", "checked", "correct", "source")
+    shown = ("run", "step", "status", "language", "bits", "scope", "checked", "correct", "source", "diagram")
     return grid.runs.select("run", "name", "group").join(
         stored.tables["programs"].select(shown), on="run", maintain_order="left_right"
     )
@@ -65,10 +97,21 @@ def draw_lengths(data: alt.Data, size: Size, *, group: Group, last: int) -> Draw
     ).properties(width=size.width, height=size.height)
 
 
+def draw_diagram(data: alt.Data, size: Size) -> Drawing:
+    """Draw a program as nodes and edges.
+
+    Args:
+        data: Rows of :meth:`allroads.programs.diagram.Diagram.marks`.
+        size: How large.
+    """
+    drawn: Drawing = diagram_layers(data).properties(width=size.width, height=size.height)
+    return drawn
+
+
 def listings(stored: Stored, grid: Grid) -> tuple[Listing, ...]:
     """The sources that runs of a grid end with, each once, with the runs that end there."""
     rows = _rows(stored, grid)
-    ends = rows.filter(pl.col("step") == pl.col("step").max().over("run")).drop_nulls("source")
+    ends = _ends(rows).drop_nulls("source")
     found = []
     for (group, source), part in ends.group_by(["group", "source"], maintain_order=True):
         first = part.row(0, named=True)

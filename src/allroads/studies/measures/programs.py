@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
+from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
 
 import jax
@@ -69,14 +71,44 @@ def measure_programs(unit: Unit, options: ProgramOptions) -> list[Row]:
             "correct": None if found.correct is None else found.correct.equal,
             "interchange": None if found.interchange is None else found.interchange.value,
             "source": found.program.source,
+            "diagram": None if found.program.diagram is None else json.dumps(found.program.diagram.to_dict()),
         }
     return list(rows)
 
 
 def findings(tables: Tables, grids: Sequence[str]) -> list[Finding]:
-    """Which programs the runs end with, how many, and what was proved."""
-    runs = tables["runs"]
-    return [Finding(_ends(runs.filter(pl.col("grid") == grid), tables["programs"]), "programs", grid) for grid in grids]
+    """Which programs the runs end with, how many, what was proved, and when each appears."""
+    found = []
+    for grid in grids:
+        runs = tables["runs"].filter(pl.col("grid") == grid)
+        texts = _ends(runs, tables["programs"]), _appear(runs, tables["programs"])
+        found.append(Finding(" ".join(text for text in texts if text), "programs", grid))
+    return found
+
+
+def _appear(runs: pl.DataFrame, programs: pl.DataFrame) -> str:
+    """From which step on a run holds the program that it ends with, and what was read before."""
+    mine = programs.join(runs.select("run"), on="run", maintain_order="left").sort("run", "step")
+    steps, before = [], Counter[str]()
+    for run in mine.partition_by("run", maintain_order=True):
+        rows = run.to_dicts()
+        last = rows[-1]["source"]
+        first = next((i for i in range(len(rows), 0, -1) if rows[i - 1]["source"] != last), 0)
+        if last is not None and 0 < first < len(rows):
+            steps.append(rows[first]["step"])
+            before[_what(rows[first - 1])] += 1
+    if not steps:
+        return ""
+    counts = ", ".join(f"{what} ({count})" for what, count in before.most_common())
+    since = f"{median(steps):,.0f} on (median of {len(steps)})"
+    return f"Their last program is there from step {since}; the reading before it: {counts}."
+
+
+def _what(row: dict[str, Any]) -> str:
+    """What a point held: a program of another function, another program of the target, or a status without one."""
+    if row["status"] in ("computes", "behaves as"):
+        return "another program of the target" if row["correct"] else "a program of another function"
+    return str(row["status"])
 
 
 def _ends(runs: pl.DataFrame, programs: pl.DataFrame) -> str:
@@ -90,11 +122,18 @@ def _ends(runs: pl.DataFrame, programs: pl.DataFrame) -> str:
         return f"No run ends at a program that is proved to be its target: {counts}."
     languages = ", ".join(f"{count} {name}" for name, count in sorted(Counter(proved["language"]).items()))
     scopes = sorted({_scope(row) for row in proved.iter_rows(named=True)})
-    distinct = proved.select("target", "source").n_unique()
+    distinct, targets = proved.select("target", "source").n_unique(), proved["target"].n_unique()
+    kinds = ", ".join(f"{count} {_verb(status, count)}" for status, count in sorted(Counter(proved["status"]).items()))
     return (
         f"{share(len(proved), len(ends))} end at a program that is proved to be the target, {' and '.join(scopes)} "
-        f"({languages}): {distinct} different programs for {proved['target'].n_unique()} targets."
+        f"({languages}; {kinds} it): {distinct} different program{'s' * (distinct > 1)} for {targets} "
+        f"target{'s' * (targets > 1)}."
     )
+
+
+def _verb(status: str, count: int) -> str:
+    words = {"computes": ("computes", "compute"), "behaves as": ("behaves as", "behave as")}
+    return words[status][count > 1]
 
 
 def _scope(row: Row) -> str:
@@ -103,7 +142,7 @@ def _scope(row: Row) -> str:
 
 MEASURE = Measure(
     "programs",
-    1,
+    2,
     "checkpoint",
     measure_programs,
     {
@@ -117,6 +156,7 @@ MEASURE = Measure(
         "correct": pl.Boolean,
         "interchange": pl.Float64,
         "source": pl.String,
+        "diagram": pl.String,
         "why": pl.String,
     },
     options=ProgramOptions,
