@@ -34,7 +34,7 @@ def fits(subject: Subject) -> str | None:
     n, shape = target.interface.vocabulary, target.interface.input_shape
     if n is None or shape != (2,) or target.interface.per_position:
         return "the inputs are not two tokens with one answer"
-    if target.loss != "cross_entropy" or target.interface.outputs != n:
+    if not subject.scores or target.interface.outputs != n:
         return f"the outputs are not scores of {n} elements"
     if target.alphabet != tuple(range(n)) or target.output_alphabet not in (None, tuple(range(n))):
         return "the symbols are not the elements 0, 1, …"
