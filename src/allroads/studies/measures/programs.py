@@ -90,11 +90,23 @@ def _ends(runs: pl.DataFrame, programs: pl.DataFrame) -> str:
         return f"No run ends at a program that is proved to be its target: {counts}."
     languages = ", ".join(f"{count} {name}" for name, count in sorted(Counter(proved["language"]).items()))
     scopes = sorted({_scope(row) for row in proved.iter_rows(named=True)})
+    computing = proved.filter(pl.col("status") == "computes").height
     distinct = proved.select("target", "source").n_unique()
     return (
         f"{share(len(proved), len(ends))} end at a program that is proved to be the target, {' and '.join(scopes)} "
-        f"({languages}): {distinct} different programs for {proved['target'].n_unique()} targets."
+        f"({languages}): {_counted(distinct, 'program')} for {_counted(proved['target'].n_unique(), 'target')}. "
+        f"In {computing} of them exchanged hidden states act as those of the program."
     )
+
+
+def _counted(number: int, what: str) -> str:
+    """A number of things.
+
+    Example:
+        >>> _counted(1, "program"), _counted(3, "target")
+        ('1 program', '3 targets')
+    """
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _scope(row: Row) -> str:
