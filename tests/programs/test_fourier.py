@@ -17,6 +17,7 @@ from allroads.programs import run_source, shared_parts
 from allroads.programs.extract import extract
 from allroads.programs.fourier import LANGUAGE, FourierProgram, compile_fourier
 from allroads.programs.fourier.interchange import interchange
+from allroads.programs.fourier.progress import restricted_and_excluded
 from allroads.programs.fourier.read import fits, read
 from allroads.programs.fourier.spectrum import (
     built,
@@ -285,3 +286,34 @@ def test_examples_rivals_and_options_that_do_not_fit_are_named():
         compile_fourier(program, phases=2)
     with pytest.raises(InputError, match="expected a FourierProgram"):
         compile_fourier("sum")
+
+
+def test_scores_learned_by_squared_error_to_one_hot_rows_are_read(seed):
+    """Labels are rows; the answer is the largest output, and the target's answer the place of the 1."""
+    target = modular(p=11, polynomial="2*a + b", one_hot=True, seed=seed)
+    program = FourierProgram(11, (1, 2, 4), 2, 1)
+    found = extract(*compile_fourier(program, noise=0.02, seed=seed), target, languages=[LANGUAGE])
+    assert (found.program, found.status, found.correct.equal) == (program, "computes", True)
+    wrong = extract(*compile_fourier(FourierProgram(11, (1, 2, 4))), target, languages=[LANGUAGE])
+    assert (wrong.correct.equal, wrong.correct.counterexample) == (False, [1, 0])
+    assert wrong.correct.answers == (1, 2)
+
+
+def test_restricted_and_excluded_loss_of_planted_waves_and_of_a_table():
+    """Waves alone: restricted is the loss, excluded is chance. A table without waves: restricted is near chance."""
+    p = 11
+    x, y, z = np.indices((p, p, p))
+    sums = (x + y)[:, :, 0] % p
+    logits = 6 * np.cos(2 * np.pi * 2 * (x + y - z) / p) + 6 * np.cos(2 * np.pi * 5 * (x + y - z) / p)
+    train = np.random.default_rng(0).random((p, p)) < 0.5
+    restricted, excluded = restricted_and_excluded(logits, sums, (2, 5), train)
+    assert restricted == pytest.approx(cross_entropy(logits, sums))
+    assert excluded == pytest.approx(math.log(p))
+    only_one, without_one = restricted_and_excluded(logits, sums, (2,), train)
+    assert cross_entropy(logits, sums) < only_one < math.log(p)
+    assert cross_entropy(logits, sums) < without_one < math.log(p)
+    labels = np.random.default_rng(1).integers(0, p, (p, p))
+    memorised = 20.0 * np.eye(p)[labels]
+    restricted, excluded = restricted_and_excluded(memorised, labels, (2, 5), train)
+    assert restricted > 0.5 * math.log(p)
+    assert excluded < 0.1

@@ -173,3 +173,14 @@ def test_a_failing_triple_is_one():
     table = (np.arange(5)[:, None] - np.arange(5)) % 5
     x, g, y = associativity_failure(table)
     assert table[table[x, g], y] != table[x, table[g, y]]
+
+
+def test_one_hot_labels_are_rows_of_the_same_answers():
+    plain, rows = modular(p=5, polynomial="a*b + 1"), modular(p=5, polynomial="a*b + 1", one_hot=True)
+    assert (rows.loss, rows.interface.outputs, rows.interface.per_position) == ("mse", 5, False)
+    np.testing.assert_array_equal(rows.full.labels.argmax(axis=1), plain.full.labels)
+    np.testing.assert_array_equal(rows.full.labels.sum(axis=1), 1)
+    np.testing.assert_array_equal(rows.train.inputs, plain.train.inputs)
+    assert modular(p=2, one_hot=True).train.labels.ndim == 2
+    with pytest.raises(InputError, match="one_hot"):
+        modular(p=5, one_hot="yes")

@@ -182,6 +182,7 @@ def against_target(program: Program, subject: Subject) -> Equivalence:
     target, inputs = subject.target, subject.known
     sides = [target.full] if target.full is not None else [target.train, target.held_out]
     labels = np.concatenate([side.labels for side in sides if side is not None])
+    labels = labels.argmax(axis=1) if subject.one_hot else labels
     scope = "sampled" if target.full is None else "exhaustive"
     tokens = target.interface.vocabulary is not None
     examples = decoded(inputs, target.alphabet if tokens else None)[0]

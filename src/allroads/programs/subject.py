@@ -26,8 +26,8 @@ BATCH = 4096
 class Subject:
     """A network at a point that is to be read as a program.
 
-    Outputs are read as the target's loss says: the largest score (``cross_entropy``), the sign of a logit (``bce``), or
-    the nearest whole number (``mse``).
+    Outputs are read as the target's loss says: the largest score (``cross_entropy``, and ``mse`` to one-hot labels over
+    the tokens), the sign of a logit (``bce``), or the nearest whole number (``mse``).
 
     Args:
         network: The network.
@@ -62,6 +62,21 @@ class Subject:
         return list(alphabet) if channels == 1 else list(itertools.product(alphabet, repeat=channels))
 
     @cached_property
+    def one_hot(self) -> bool:
+        """Whether labels are one-hot rows over the tokens, learned by squared error: outputs then are scores."""
+        interface = self.target.interface
+        if self.target.loss != "mse" or interface.per_position or interface.vocabulary != interface.outputs:
+            return False
+        labels = (self.target.train if self.target.full is None else self.target.full).labels
+        ones = (labels == 1).sum(axis=-1) == 1
+        return labels.ndim == 2 and bool(ones.all()) and bool(((labels == 0) | (labels == 1)).all())
+
+    @property
+    def scores(self) -> bool:
+        """Whether an output is a score for each of several answers."""
+        return self.target.loss == "cross_entropy" or self.one_hot
+
+    @cached_property
     def _compiled(self) -> Callable[[Params, Any], Any]:
         return jax.jit(self.network.apply)
 
@@ -76,7 +91,7 @@ class Subject:
     def decide(self, outputs: np.ndarray) -> np.ndarray:
         """Answers as labels: classes, bits or whole numbers; without the last axis where there is one output."""
         kind = self.target.loss
-        if kind == "cross_entropy":
+        if self.scores:
             said: np.ndarray = outputs.argmax(axis=-1)
             return said
         said = (outputs > 0).astype(int) if kind == "bce" else np.rint(outputs).astype(int)
@@ -89,7 +104,7 @@ class Subject:
         nearest half.
         """
         kind = self.target.loss
-        if kind == "cross_entropy":
+        if self.scores:
             top = np.sort(outputs, axis=-1)[..., -2:]
             gaps: np.ndarray = (top[..., 1] - top[..., 0]) / 2
             return gaps

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from allroads.errors import InputError
-from allroads.targets.checks import integer
+from allroads.targets.checks import boolean, integer
 from allroads.targets.magma import properties
 from allroads.targets.polynomial import evaluate_polynomial
 from allroads.targets.target import Target
@@ -17,6 +17,7 @@ def modular(
     *,
     p: int,
     polynomial: str = "a + b",
+    one_hot: bool = False,
     name: str | None = None,
     train_fraction: float | None = None,
     train_size: int | None = None,
@@ -25,11 +26,12 @@ def modular(
 ) -> Target:
     """All pairs (a, b) of numbers modulo p, and the value of a polynomial in them.
 
-    Inputs are tokens ``[p², 2]`` in the order (0, 0), (0, 1), …; labels are classes ``0 … p−1``.
+    Inputs are tokens ``[p², 2]`` in the order (0, 0), (0, 1), …; labels are classes ``0 … p−1``, or one-hot rows.
 
     Args:
         p: The modulus, 2 … 1024; it need not be prime.
         polynomial: In ``a``, ``b``, whole numbers, ``+ - * **`` and brackets.
+        one_hot: Labels are rows ``[p², p]`` with a 1 at the answer, to be learned by squared error.
         name: Display name, default ``"<polynomial> mod <p>"``.
         train_fraction: Share of the pairs that trains, default 0.5.
         train_size: How many pairs train, in place of the share.
@@ -49,6 +51,7 @@ def modular(
         ((24, 2), 7, True)
     """
     p = integer("p", p, 2, LARGEST_ORDER)
+    boolean("one_hot", one_hot)
     a, b = np.indices((p, p))
     table = evaluate_polynomial(polynomial, a, b, p)
     return from_table(
@@ -59,6 +62,7 @@ def modular(
         train_size,
         held_out_size,
         seed,
+        one_hot,
     )
 
 
@@ -70,10 +74,12 @@ def from_table(
     train_size: int | None,
     held_out_size: int | None,
     seed: int,
+    one_hot: bool = False,
 ) -> Target:
     """The target of a binary operation ``table[a, b]`` on ``0 … n−1``.
 
-    It trains on half of the pairs where nothing else is said.
+    It trains on half of the pairs where nothing else is said. With ``one_hot`` labels are rows of numbers, and the loss
+    is squared error.
 
     Raises:
         InputError: If the table is constant, or a size cannot be used.
@@ -87,13 +93,17 @@ def from_table(
         raise InputError(f"{name}: every answer is {table.flat[0]}: one class only, nothing to learn; choose another.")
     if train_fraction is None and train_size is None:
         train_fraction = 0.5
+    rows = np.eye(n)
     return Target(
         name,
         inputs=np.indices((n, n)).reshape(2, -1).T,
         alphabet=n,
-        function=lambda pair: int(table[pair[0], pair[1]]),
+        function=lambda pair: rows[table[pair[0], pair[1]]] if one_hot else int(table[pair[0], pair[1]]),
         complete=True,
-        classes=n,
+        classes=None if one_hot else n,
+        loss="mse" if one_hot else None,
+        per_position=False if one_hot else None,
+        vectorised=False,
         train_fraction=train_fraction,
         train_size=train_size,
         held_out_size=held_out_size,

@@ -33,7 +33,7 @@ def fits(subject: Subject) -> str | None:
     p, shape = target.interface.vocabulary, target.interface.input_shape
     if p is None or shape != (2,) or target.interface.per_position:
         return "the inputs are not two tokens with one answer"
-    if target.loss != "cross_entropy" or target.interface.outputs != p:
+    if not subject.scores or target.interface.outputs != p:
         return f"the outputs are not scores of {p} residues"
     if target.alphabet != tuple(range(p)) or target.output_alphabet not in (None, tuple(range(p))):
         return "the symbols are not the residues 0, 1, …"

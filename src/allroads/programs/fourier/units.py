@@ -40,12 +40,13 @@ def last_hidden(subject: Subject, inputs: np.ndarray) -> tuple[np.ndarray, Calla
     def placed(new: np.ndarray) -> np.ndarray:
         return new.T if across else new.reshape(shape)
 
-    def outputs_from(new: np.ndarray) -> np.ndarray:
-        def run(params: object, inputs: object, value: object) -> object:
-            return evaluate(apply, params, inputs, replace={path: value})[0]
+    @jax.jit
+    def run(params: object, inputs: object, value: object) -> object:
+        return evaluate(apply, params, inputs, replace={path: value})[0]
 
+    def outputs_from(new: np.ndarray) -> np.ndarray:
         with float64():
-            return np.asarray(jax.jit(run)(params, inputs, placed(new)))
+            return np.asarray(run(params, inputs, placed(new)))
 
     return (values.T if across else values.reshape(len(inputs), -1)), outputs_from
 

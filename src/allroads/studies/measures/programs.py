@@ -122,18 +122,23 @@ def _ends(runs: pl.DataFrame, programs: pl.DataFrame) -> str:
         return f"No run ends at a program that is proved to be its target: {counts}."
     languages = ", ".join(f"{count} {name}" for name, count in sorted(Counter(proved["language"]).items()))
     scopes = sorted({_scope(row) for row in proved.iter_rows(named=True)})
-    distinct, targets = proved.select("target", "source").n_unique(), proved["target"].n_unique()
-    kinds = ", ".join(f"{count} {_verb(status, count)}" for status, count in sorted(Counter(proved["status"]).items()))
+    computing = proved.filter(pl.col("status") == "computes").height
+    distinct = proved.select("target", "source").n_unique()
     return (
         f"{share(len(proved), len(ends))} end at a program that is proved to be the target, {' and '.join(scopes)} "
-        f"({languages}; {kinds} it): {distinct} different program{'s' * (distinct > 1)} for {targets} "
-        f"target{'s' * (targets > 1)}."
+        f"({languages}): {_counted(distinct, 'program')} for {_counted(proved['target'].n_unique(), 'target')}. "
+        f"In {computing} of them exchanged hidden states act as those of the program."
     )
 
 
-def _verb(status: str, count: int) -> str:
-    words = {"computes": ("computes", "compute"), "behaves as": ("behaves as", "behave as")}
-    return words[status][count > 1]
+def _counted(number: int, what: str) -> str:
+    """A number of things.
+
+    Example:
+        >>> _counted(1, "program"), _counted(3, "target")
+        ('1 program', '3 targets')
+    """
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _scope(row: Row) -> str:

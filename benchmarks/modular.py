@@ -1,0 +1,210 @@
+"""Fourier programs of networks that learned sums modulo p, that memorised, and that were written.
+
+    python benchmarks/modular.py    # about half an hour of one thread; resumes from its results
+
+Grokked: x² with squared error to one-hot answers, and ReLU with cross-entropy, six moduli, five seeds each, all by full
+batch AdamW at rate 0.01 with betas (.9, .98). Width: the share of the variance of ReLU networks against their width.
+Memorising: random labels, and too few pairs without weight decay. Planted: programs written into weights.
+
+Columns: the steps at which all training pairs were known, and 99 % of the others; the share of the variance of the
+centred logits that cosines of x + y − z have, with one amplitude a frequency, and with one a pair and frequency; the
+number of frequencies; the share of hidden units with half of their variance at one frequency; the status; interchange
+accuracy with its null; cross-entropy of the network, and its restricted and excluded loss [nanda2023]; bits beside the
+table's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+
+import numpy as np
+from grokking import Setting, train
+
+from allroads import Target
+from allroads.programs.extract import extract
+from allroads.programs.fourier import LANGUAGE, FourierProgram, compile_fourier
+from allroads.programs.fourier.progress import restricted_and_excluded
+from allroads.programs.fourier.read import EXPLAINED, KEY, UNIT
+from allroads.programs.fourier.spectrum import centred, cross_entropy, explained_by_pair, unit_frequencies, waves
+from allroads.programs.fourier.units import last_hidden
+from allroads.programs.subject import subject_of
+from allroads.targets.modular import modular
+
+RESULT = Path(__file__).parent / "results" / "modular.json"
+MODULI = (23, 31, 53, 59, 97, 113)
+SEEDS = 5
+SQUARES = {23: (128, 800, 1.0), 31: (128, 800, 1.0), 53: (256, 300, 1.0), 59: (256, 300, 1.0),
+           97: (500, 200, 3.0), 113: (512, 160, 3.0)}  # fmt: skip
+"""Modulus: width, steps and weight decay of the networks of squares."""
+RELU = {23: (128, 1500, 1.0), 31: (128, 1500, 1.0), 53: (256, 600, 2.0), 59: (256, 500, 2.0),
+        97: (256, 360, 2.0), 113: (256, 360, 2.0)}  # fmt: skip
+
+
+def main() -> None:
+    """Train or write, extract, print and store."""
+    rows: dict[str, dict] = json.loads(RESULT.read_text("utf-8"))["rows"] if RESULT.exists() else {}
+
+    def stored(name: str, make: Callable[[], dict]) -> None:
+        if name in rows:
+            return
+        rows[name] = make()
+        print(name, {key: value for key, value in rows[name].items() if key != "source"}, flush=True)
+        write(rows)
+
+    for kind, options in (("squares", SQUARES), ("relu", RELU)):
+        for p in MODULI:
+            width, steps, decay = options[p]
+            square = kind == "squares"
+            fraction = (0.6 if p == 23 else 0.5) if square else 0.7
+            target = modular(p=p, train_fraction=fraction)
+            setting = Setting(width, "square" if square else "relu", "mse" if square else "ce", steps, decay)
+            trained_rows(f"{kind} p={p}", target, setting, rows, stored)
+    for width in (128, 512, 2048, 4096):
+        setting = Setting(width, "relu", "ce", 300 if width > 1000 else 900, 1.0)
+        trained_rows(f"width {width} p=23", modular(p=23, train_fraction=0.8), setting, rows, stored, seeds=1)
+    p = 23
+    pairs = np.indices((p, p)).reshape(2, -1).T
+    for seed in range(20):
+        labels = np.random.default_rng(seed).integers(0, p, p * p)
+        noise = Target(
+            "random labels", inputs=pairs, labels=labels, alphabet=p, classes=p, complete=True, train_fraction=1
+        )
+        few = modular(p=p, train_fraction=0.25, seed=seed)
+        for name, target, setting in (
+            ("random labels, relu", noise, Setting(256, "relu", "ce", 300, 0.0)),
+            ("random labels, squares", noise, Setting(512, "square", "mse", 400, 0.0)),
+            ("few pairs, relu", few, Setting(256, "relu", "ce", 300, 0.0)),
+            ("few pairs, squares", few, Setting(256, "square", "mse", 300, 0.0)),
+        ):
+            trained_rows(f"memorising: {name} {seed}", target, setting, rows, stored, seeds=1)
+    for p in MODULI:
+        for seed in range(SEEDS):
+            stored(f"planted p={p} seed={seed}", lambda p=p, seed=seed: planted(p, seed))
+    report(rows)
+
+
+def trained_rows(name: str, target: Target, setting: Setting, rows: dict, stored: Callable, seeds: int = SEEDS) -> None:
+    """Rows of the seeds of one setting that are not known yet."""
+    missing = [seed for seed in range(seeds) if f"{name} seed={seed}" not in rows]
+    for seed, trained in train(target, setting, iter(missing)):
+        stored(f"{name} seed={seed}", lambda seed=seed, trained=trained: measured(target, setting, trained, seed))
+
+
+def measured(target: Target, setting: Setting, trained: object, seed: int) -> dict:
+    """What is read of one trained network."""
+    p = target.interface.outputs
+    subject = subject_of(trained.network, trained.params, target)
+    pairs = np.indices((p, p)).reshape(2, -1).T
+    logits = centred(subject.outputs(pairs).reshape(p, p, p))
+    found = waves(logits)
+    key = [int(k) + 1 for k in np.flatnonzero(found.shares > KEY * found.shares.max())]
+    labels = target.full.labels.reshape(p, p)
+    chosen = np.zeros((p, p), bool)
+    chosen[tuple(np.asarray(target.train.inputs).T)] = True
+    restricted, excluded = restricted_and_excluded(logits, labels, key, chosen)
+    began = time.perf_counter()
+    extraction = extract(trained.network, trained.params, target, languages=[LANGUAGE], seed=seed)
+    extracting = time.perf_counter() - began
+    hidden = last_hidden(subject, pairs)[0].reshape(p, p, -1)
+    change = extraction.interchange
+    return {
+        "p": p,
+        **{("objective" if name == "loss" else name): value for name, value in vars(setting).items()},
+        "fitted": trained.fitted,
+        "generalised": trained.generalised,
+        "train_accuracy": trained.train_accuracy,
+        "held_out_accuracy": trained.held_out_accuracy,
+        "factors": [found.a, found.b, found.c],
+        "explained": float(found.shares[[k - 1 for k in key]].sum()),
+        "explained_by_pair": explained_by_pair(logits, found),
+        "frequencies": key,
+        "units_tuned": float((unit_frequencies(hidden, found.a, found.b)[1] >= UNIT).mean()),
+        "status": extraction.status.value,
+        "proved": extraction.equivalence is not None and extraction.equivalence.proved,
+        "correct": extraction.correct is not None and extraction.correct.equal,
+        "interchange": None if change is None else change.value,
+        "null": None if change is None else change.stats["null"],
+        "loss": cross_entropy(logits, labels),
+        "restricted": restricted,
+        "excluded": excluded,
+        "bits": None if extraction.program is None else extraction.program.bits,
+        "table_bits": p * p * float(np.log2(p)),
+        "seconds": round(trained.seconds, 2),
+        "extraction_seconds": round(extracting, 2),
+        "source": None if extraction.program is None else extraction.program.source,
+    }
+
+
+def planted(p: int, seed: int) -> dict:
+    """A random program written into weights, mixed, and read again."""
+    draw = np.random.default_rng([p, seed])
+    frequencies = draw.choice(np.arange(1, p // 2 + 1), int(draw.integers(3, 7)), replace=False)
+    a, b, c = (int(value) for value in draw.integers([1, 1, 0], p))
+    program = FourierProgram(p, tuple(int(k) for k in frequencies), a, b, c)
+    target = modular(p=p, polynomial=f"{a}*a + {b}*b + {c}")
+    extraction = extract(*compile_fourier(program, mix=seed), target, languages=[LANGUAGE], seed=seed)
+    return {
+        "p": p,
+        "frequencies": list(program.frequencies),
+        "factors": [a, b, c],
+        "identified": extraction.program == program,
+        "status": extraction.status.value,
+        "interchange": extraction.interchange.value,
+        "bits": program.bits,
+        "table_bits": p * p * float(np.log2(p)),
+    }
+
+
+def write(rows: dict[str, dict]) -> dict:
+    """Store rows with their counts."""
+    trained = {name: row for name, row in rows.items() if "fitted" in row}
+    memorising = [row for name, row in trained.items() if name.startswith("memorising")]
+    planted_rows = [row for row in rows.values() if "identified" in row]
+    summary: dict[str, object] = {
+        kind: {
+            "networks": len(own := [row for name, row in trained.items() if name.startswith(f"{kind} p=")]),
+            "grokked": sum(row["held_out_accuracy"] > 0.99 for row in own),
+            "explained at least": min((row["explained"] for row in own), default=None),
+            "computes": sum(row["status"] == "computes" and row["correct"] for row in own),
+        }
+        for kind in ("squares", "relu")
+    }
+    summary["memorising"] = {
+        "networks": len(memorising),
+        "programs": sum(row["bits"] is not None for row in memorising),
+    }
+    summary["planted"] = {"networks": len(planted_rows), "identified": sum(row["identified"] for row in planted_rows)}
+    text = {"command": "python benchmarks/modular.py", "asked": EXPLAINED, "summary": summary, "rows": rows}
+    RESULT.write_text(json.dumps(text, indent=1) + "\n", "utf-8")
+    return summary
+
+
+def report(rows: dict[str, dict]) -> None:
+    """Print medians of each setting, and the counts."""
+    groups: dict[str, list[dict]] = {}
+    for name, row in rows.items():
+        if "fitted" in row:
+            groups.setdefault(name.rsplit(" seed=", 1)[0].rstrip("0123456789 ") if "memor" in name else
+                              name.rsplit(" seed=", 1)[0], []).append(row)  # fmt: skip
+    head = ("fitted", "generalised", "explained", "explained_by_pair", "units_tuned", "interchange", "null", "loss",
+            "restricted", "excluded", "bits", "table_bits", "seconds")  # fmt: skip
+    print(f"{'setting':36} {'n':>3} {'freq':>5} " + " ".join(f"{name[:9]:>9}" for name in head) + "  statuses")
+    for name, own in groups.items():
+        cells = []
+        for column in head:
+            values = [row[column] for row in own if row[column] is not None]
+            cells.append(f"{median(values):9.4g}" if values else f"{'–':>9}")
+        statuses = {status: sum(row["status"] == status for row in own) for status in {row["status"] for row in own}}
+        print(f"{name:36} {len(own):3} {median(len(r['frequencies']) for r in own):5} {' '.join(cells)}  {statuses}")
+    print(json.dumps(write(rows), indent=1))
+
+
+if __name__ == "__main__":
+    main()
