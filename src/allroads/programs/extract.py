@@ -81,7 +81,7 @@ def extract(
 
     The languages are tried by what the network and the target are: a recurrent network over an alphabet as a machine,
     over numbers as a recurrence, a network of bits as a formula, a network of pairs of residues by its frequencies.
-    No task is known by its name. The shortest program that is proved equal wins; one that is shown in part comes next.
+    No task is known by its name. The shortest program that is proved equal wins; next come those shown up to a length, and those shown on samples.
 
     Args:
         network: The network.
@@ -142,8 +142,9 @@ def _known(given: Sequence[Language] | None) -> Sequence[Language]:
 
 def _rank(reading: Reading) -> tuple[int, float]:
     if reading.program is None or reading.equivalence is None or not reading.equivalence.equal:
-        return 2, 0.0
-    return int(not reading.equivalence.proved), reading.program.bits
+        return 3, 0.0
+    proved = 0 if reading.equivalence.proved else 1 + (reading.equivalence.scope == "sampled")
+    return proved, reading.program.bits
 
 
 def _status(best: Reading, readings: Sequence[Any], target: Target) -> ExtractionStatus:
