@@ -81,7 +81,8 @@ def extract(
 
     The languages are tried by what the network and the target are: a recurrent network over an alphabet as a machine,
     over numbers as a recurrence, a network of bits as a formula, a network of pairs of residues by its frequencies.
-    No task is known by its name. The shortest program that is proved equal wins; next come those shown up to a length, and those shown on samples.
+    No task is known by its name. The shortest program that is proved equal wins. Next come those that are shown up to a
+    length, and then those that are shown on samples.
 
     Args:
         network: The network.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -84,36 +84,45 @@ def matches(levels: Sequence[Known], target: np.ndarray, leaves: int, heads: Seq
                             yield Term("abs", (made,)) if wrap else made
 
 
-def _steps_of_one(atoms: Known, heads: Sequence[str]) -> Iterator[Known]:
-    yield atoms
+def _steps_of_one(atoms: Known, heads: Sequence[str]) -> Iterator[_Part]:
+    yield atoms[0].__getitem__, atoms[1]
     if "abs" in heads:
         yield _absolute(atoms)
 
 
-def _absolute(level: Known) -> Known:
-    return [Term("abs", (term,)) for term in level[0]], np.abs(level[1])
+_Part = tuple[Callable[[int], Term], np.ndarray]
+"""Values ``[count, P]``, and the term of each row, made when it is asked for."""
 
 
-def _pairs(left: Known, right: Known, heads: Sequence[str]) -> Iterator[Known]:
+def _absolute(level: Known) -> _Part:
+    return lambda k: Term("abs", (level[0][k],)), np.abs(level[1])
+
+
+def _pairs(left: Known, right: Known, heads: Sequence[str]) -> Iterator[_Part]:
     for head in heads:
-        if head == "abs":
-            continue
-        values = VALUES[head](left[1][:, None], right[1][None]).astype(np.int64).reshape(-1, left[1].shape[1])
-        yield [Term(head, (a, b)) for a in left[0] for b in right[0]], values
+        if head != "abs":
+            values = VALUES[head](left[1][:, None], right[1][None]).astype(np.int64).reshape(-1, left[1].shape[1])
+            yield _maker(head, left[0], right[0]), values
 
 
-def _kept(parts: Sequence[Known], seen: set[bytes], most: int) -> Known:
+def _maker(head: str, left: Sequence[Term], right: Sequence[Term]) -> Callable[[int], Term]:
+    return lambda k: Term(head, (left[k // len(right)], right[k % len(right)]))
+
+
+def _kept(parts: Sequence[_Part], seen: set[bytes], most: int) -> Known:
     """Terms whose values are new and not large."""
     terms: list[Term] = []
     rows: list[np.ndarray] = []
     width = parts[0][1].shape[1] if parts else 0
-    for some, values in parts:
-        for term, row, large in zip(some, values, np.abs(values).max(axis=1, initial=0), strict=True):
-            key = row.tobytes()
-            if key not in seen and large < LARGEST and len(terms) < most:
+    for make, values in parts:
+        for k in np.flatnonzero(np.abs(values).max(axis=1, initial=0) < LARGEST):
+            key = values[k].tobytes()
+            if key not in seen:
+                if len(terms) == most:
+                    break
                 seen.add(key)
-                terms.append(term)
-                rows.append(row)
+                terms.append(make(int(k)))
+                rows.append(values[k])
     return terms, np.array(rows, np.int64).reshape(len(rows), width)
 
 

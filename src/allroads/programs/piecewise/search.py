@@ -97,7 +97,8 @@ def _found(examples: Examples, sets: Sequence[tuple[Feature, ...]]) -> Iterator[
         if not _decides(np.concatenate([flat.T, held]), answers):
             continue
         tried += 1
-        if tried > SURVIVORS:
+        least = min((program.bits for program in made), default=np.inf)
+        if tried > SURVIVORS or sum(f.bits for f in chosen) > least:
             break
         for fresh in itertools.product((False, True), repeat=len(chosen)) if len(chosen) < 3 else [(False,) * 3]:
             made += _answered(examples, chosen, fresh[: len(chosen)], made)
