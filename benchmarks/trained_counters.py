@@ -53,7 +53,10 @@ def trained_numbers(target, width, steps, seeds=SEEDS):
         target.interface.input_shape, 1, per_position=True, cell="elman", width=width, activation="relu"
     )
     scale = float(np.abs(target.train.inputs).max())
-    inputs, labels = np.asarray(target.train.inputs) / scale, np.asarray(target.train.labels, float) / scale
+    inputs, labels = (
+        np.asarray(target.train.inputs) / scale,
+        np.asarray(target.train.labels, float).reshape(len(target.train.labels), -1, 1) / scale,
+    )
     with float64():
         rate = optax.warmup_cosine_decay_schedule(0.0, 1e-2, 200, steps, 1e-6)
         optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate))
@@ -81,12 +84,22 @@ def trained_numbers(target, width, steps, seeds=SEEDS):
     return network, best, float(np.sqrt(final.min()) * scale)
 
 
+def drawn(target, count=8192):
+    """Words with letters of different shares, and their answers, so that rare counts occur."""
+    rng = np.random.default_rng(7)
+    size, length = len(target.alphabet), target.interface.input_shape[0]
+    shares = rng.dirichlet(np.full(size, 0.4), size=count).cumsum(axis=1)
+    words = (rng.random((count, length))[..., None] > shares[:, None, :-1]).sum(axis=-1)
+    answers = [target.function([target.alphabet[i] for i in word]) for word in words]
+    return words, np.array(answers)
+
+
 def trained_letters(target, width, steps):
     """One network of letters."""
     interface = target.interface
     network = recurrent(interface.input_shape, interface.outputs, vocabulary=interface.vocabulary, per_position=True,
                         cell="gru", width=width)  # fmt: skip
-    inputs, labels = np.asarray(target.train.inputs), np.asarray(target.train.labels)
+    inputs, labels = drawn(target)
     rate = optax.cosine_decay_schedule(1e-2, steps, 1e-2)
     optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(rate, weight_decay=1e-4))
 
@@ -140,7 +153,9 @@ def row_of(task):
     if found.program is not None and found.equivalence.equal:
         rng = np.random.default_rng(123)
         length = target.interface.input_shape[0]
-        words = [rng.choice(np.array(target.alphabet), size=n).tolist() for n in (length, 2 * length) for _ in range(200)]
+        words = [
+            rng.choice(np.array(target.alphabet), size=n).tolist() for n in (length, 2 * length) for _ in range(200)
+        ]
         wanted = [target.function(word) for word in words]
         said = run_source(found.program.source, words)
         row["equal_definition"] = [list(map(int, w)) for w in wanted] == [list(map(int, s)) for s in said]

@@ -41,7 +41,7 @@ def compare(a: Counter, b: Counter) -> Equivalence:
                     scope = "to length" if window is None else "all lengths"
                     return Equivalence(False, scope, len(words), len(word), None, shown, (a(shown), b(shown)))
                 # Counters that no longer matter are forgotten: those of a program whose latch is set.
-                pair = tuple(((0,) * len(s[0]), True) if s[1] else s for s in (left, right))
+                pair = _alive(left), _alive(right)
                 if window is not None and max((abs(v) for s in pair for v in s[0]), default=0) > window:
                     continue
                 if pair not in words:
@@ -52,6 +52,13 @@ def compare(a: Counter, b: Counter) -> Equivalence:
     if whole and (window is not None or not frontier):
         return Equivalence(True, "all lengths", len(words))
     return Equivalence(True, "to length", len(words), length)
+
+
+State = tuple[tuple[int, ...], bool]
+
+
+def _alive(state: State) -> State:
+    return ((0,) * len(state[0]), True) if state[1] else state
 
 
 def _window(a: Counter, b: Counter) -> int | None:

@@ -276,7 +276,7 @@ class Counter(Program):
         return Counter(tuple(alphabet), steps, self.answer, self.latch, self.dead, self.symbols)
 
     def distance(self, other: Program) -> float:
-        """Edit distance of normal forms: steps that differ, with counters matched as well as can be, and nodes of terms.
+        """Edit distance of normal forms: steps that differ, counters matched as well as can be, and nodes of terms.
 
         Example:
             >>> zero, c = Term(0), Term("c")
@@ -295,7 +295,5 @@ class Counter(Program):
             [(0,) * len(p.alphabet)] * size for p in (a, b)
         )  # fmt: skip
         orders = itertools.permutations(range(size)) if size <= 5 else iter([tuple(range(size))])
-        apart = (
-            sum(x != y for i, j in enumerate(o) for x, y in zip(mine[i], theirs[j], strict=True)) for o in orders
-        )
-        return found + min(apart)
+        apart = (sum(x != y for i, j in enumerate(o) for x, y in zip(mine[i], theirs[j], strict=True)) for o in orders)
+        return found + float(min(apart))

@@ -86,7 +86,7 @@ def fits(tree: Tree) -> Iterator[Fit]:
 
 
 def _table(tree: Tree, latch: Latch | None, deepest: int | None = None) -> tuple[np.ndarray, np.ndarray] | None:
-    """Counts ``[n, r]`` of words that are not latched, and the answers that go with them; ``None`` where words differ."""
+    """Counts ``[n, r]`` of words that are not latched, and their answers; ``None`` where words of one count differ."""
     r, dead = len(tree.letters), np.zeros(1, bool)
     base = (tree.length + 1) ** np.arange(r)
     known: dict[str, list[np.ndarray]] = {"counts": [], "answers": []}

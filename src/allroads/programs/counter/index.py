@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from allroads.programs.piecewise.term import Term, node_bits
-
 from allroads.programs.mealy.rule import named
+from allroads.programs.piecewise.term import Term, node_bits
 
 
 def counters(count: int) -> list[str]:

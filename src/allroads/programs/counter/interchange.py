@@ -81,8 +81,8 @@ def _words(rng: np.random.Generator, letters: int, count: int, length: int) -> n
 def _held(program: Counter, machine: Quotient, words: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Counters and latch after so many letters of each word, ``[n, k]`` or ``[n, k + 1]``."""
     rows = np.arange(len(words))
-    moved = np.array(program.steps, np.int64)[words].cumsum(axis=1)
-    held = moved[rows, at - 1]
+    moves = np.array(program.steps, np.int64).reshape(len(program.alphabet), program.size)
+    held: np.ndarray = moves[words].cumsum(axis=1)[rows, at - 1]
     if program.latch is None:
         return held
     dead = program.latched(words)[rows, at - 1]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from allroads.programs.counter.counter import Counter
-from allroads.programs.counter.fit import Fit, fits as fitting
+from allroads.programs.counter.fit import Fit
+from allroads.programs.counter.fit import fits as fitting
 from allroads.programs.counter.index import counters
 from allroads.programs.counter.interchange import interchange
 from allroads.programs.counter.states import horizon
@@ -85,7 +86,7 @@ def read(subject: Subject, seed: int) -> Reading:
     steps = Steps(subject)
     length = int(subject.target.interface.input_shape[0])
     words = _drawn(len(steps.letters), length, seed)
-    hidden, answers = steps.run(np.repeat(steps.start(), len(words), axis=0), words)
+    _, answers = steps.run(np.repeat(steps.start(), len(words), axis=0), words)
     off = _cell_error(steps, words)
     if off > CLOSE:
         return Reading(None, why=f"the cell's outputs differ from the network's by {off:.2g} of their size")

@@ -133,7 +133,7 @@ def _walks(steps: Steps, machine: Quotient, length: int, seed: int) -> tuple[np.
 
 
 def _centres(states: np.ndarray, hidden: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Middle of the hidden states that were seen in each machine state ``[len(wanted), H]``; not a number for others."""
+    """Middle of the hidden states seen in each machine state, ``[len(wanted), H]``; not a number where none was."""
     found = np.full((len(wanted), hidden.shape[1]), np.nan)
     for row, q in enumerate(wanted):
         own = hidden[states == q]

@@ -200,13 +200,11 @@ def rectified(
             outputs.append(output)
         return jnp.stack(outputs, axis=1)
 
-    params = {"start": start, "layers": [{"weight": w, "bias": b} for w, b in made]}
-    small = {
-        "start": start.astype(np.float32),
-        "layers": [{k: v.astype(np.float32) for k, v in layer.items()} for layer in params["layers"]],
+    kind: Any = np.float32 if noise == 0 and mix is None else np.float64
+    chosen = {
+        "start": start.astype(kind),
+        "layers": [{"weight": w.astype(kind), "bias": b.astype(kind)} for w, b in made],
     }
-    exact = noise == 0 and mix is None
-    chosen = small if exact else params
     return Network(lambda key: chosen, apply, Cell(initial_state, step), "rectified"), chosen
 
 

@@ -62,5 +62,6 @@ def compile_piecewise(
     after = [circuit.term(register.update, here) for register in program.registers]
     fresh = {n: v for n, v, r in zip(program.names, after, program.registers, strict=True) if r.fresh}
     outputs = [*after, *[{}] * (held - k), circuit.term(program.output, here | fresh)]
-    return rectified(circuit.layers(outputs), np.array([*program.start, *[0] * (held - k)], float), length=length, channels=program.channels,
-                     vocabulary=None, mix=mix, noise=noise, seed=seed)  # fmt: skip
+    layers, start = circuit.layers(outputs), np.array([*program.start, *[0] * (held - k)], float)
+    return rectified(layers, start, length=length, channels=program.channels, vocabulary=None, mix=mix, noise=noise,
+                     seed=seed)  # fmt: skip

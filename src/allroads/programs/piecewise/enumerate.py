@@ -56,7 +56,7 @@ def matches(levels: Sequence[Known], target: np.ndarray, leaves: int, heads: Seq
 
     Example:
         >>> x, s = np.array([3, -1, 0]), np.array([1, 5, -2])
-        >>> levels = grown(([Term("x"), Term("s")], np.array([x, s])), 1)
+        >>> levels = grown(([Term("x"), Term("s")], np.array([x, s])), 1, ("-",))
         >>> [str(term) for term in matches(levels, np.abs(x - s), 2, ("-", "abs"))]
         ['abs(x - s)', 'abs(s - x)']
     """

@@ -83,7 +83,7 @@ class Term:
 
         Example:
             >>> round(Term("abs", (Term("x"),)).bits(1), 3)
-            5.802
+            5.908
         """
         return node_bits(self.head, variables) + sum(part.bits(variables) for part in self.args)
 
@@ -164,29 +164,37 @@ def tidy(term: Term) -> Term:
     """
     if not term.args:
         return term
-    args = tuple(map(tidy, term.args))
-    if all(not a.args and isinstance(a.head, int) for a in args):
-        return Term(Term(term.head, args).at({}))
-    if term.head in COMPARISONS and any(_negated(a) is not None for a in args):
-        turned = [_turned(a) for a in args]
-        if all(t is not None for t in turned):
-            args = tuple(t for t in turned if t is not None)
-            args = args[::-1] if term.head == "<" else args
-    if term.head == "abs" and (inner := _negated(args[0])) is not None:
-        args = (inner,)
-    if term.head == "abs" and args[0].head == "-":  # |a − b| in one order
-        args = (Term("-", tuple(sorted(args[0].args, key=_order))),)
-    if term.head == "-" and args[1] == Term(0):
-        return args[0]
-    if term.head == "-" and (inner := _negated(args[1])) is not None:
-        return tidy(Term("+", (args[0], inner)))
-    if term.head == "+" and Term(0) in args:
-        return args[0] if args[1] == Term(0) else args[1]
-    if term.head == "+" and (inner := _negated(args[1])) is not None:
-        return Term("-", (args[0], inner))
-    if term.head == "+" and (inner := _negated(args[0])) is not None:
-        return Term("-", (args[1], inner))
-    return Term(term.head, tuple(sorted(args, key=_order)) if term.head in SYMMETRIC else args)
+    a, *rest = map(tidy, term.args)
+    if not rest:  # an absolute value
+        inner = _negated(a)
+        a = a if inner is None else inner
+        if a.head == "-":  # |a − b| in one order
+            a = Term("-", tuple(sorted(a.args, key=_order)))
+        return Term(abs(a.head)) if isinstance(a.head, int) else Term(term.head, (a,))
+    b = rest[0]
+    if isinstance(a.head, int) and isinstance(b.head, int):
+        return Term(Term(term.head, (a, b)).at({}))
+    if term.head in COMPARISONS and (_negated(a) is not None or _negated(b) is not None):
+        left, right = _turned(a), _turned(b)
+        if left is not None and right is not None:
+            a, b = (right, left) if term.head == "<" else (left, right)
+    if term.head in ("+", "-"):
+        return _sum(term.head, a, b)
+    return Term(term.head, tuple(sorted((a, b), key=_order)) if term.head in SYMMETRIC else (a, b))
+
+
+def _sum(head: str, a: Term, b: Term) -> Term:
+    if b == Term(0):
+        return a
+    if head == "+" and a == Term(0):
+        return b
+    inner = _negated(b)
+    if inner is not None:
+        return _sum("-" if head == "+" else "+", a, inner)
+    inner = _negated(a) if head == "+" else None
+    if inner is not None:
+        return _sum("-", b, inner)
+    return Term(head, tuple(sorted((a, b), key=_order)) if head == "+" else (a, b))
 
 
 def _order(term: Term) -> tuple[bool, int, str]:
@@ -195,7 +203,7 @@ def _order(term: Term) -> tuple[bool, int, str]:
 
 
 def _negated(term: Term) -> Term | None:
-    """a of ``0 - a``."""
+    """The operand of a negation ``0 - a``."""
     return term.args[1] if term.head == "-" and term.args[0] == Term(0) else None
 
 
