@@ -1,55 +1,70 @@
-"""Boxes of hidden states position by position: a network computes a machine up to a length."""
+"""Sets of hidden states with axes of their own for each machine state: a network computes a machine up to a length."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from allroads.programs.mealy.bounds import UnboundedError
+from allroads.programs.mealy.bounds import ROUNDING, UnboundedError
 from allroads.programs.mealy.cells import Steps
-from allroads.programs.mealy.induction import NUMBERS, WORK, _Attempt, _axes, _Flow
+from allroads.programs.mealy.induction import NUMBERS, _Attempt, _Flow
 from allroads.programs.mealy.quotient import Quotient
 
-WALKS = 512
-"""Words whose hidden states the boxes are put around."""
+WALKS = 4096
+"""Words whose hidden states the sets are put around."""
+
+GROWN = 12
+"""Times that sets grow before an induction is given up."""
+
+ENTRIES = 100_000
+"""Most pairs of a state and a letter."""
 
 
 @dataclass(frozen=True)
 class Within:
-    """What was shown position by position.
+    """What was shown of a network and a machine.
 
     Args:
         length: Length L up to which all words are answered as the machine does.
+        always: Whether they are at every length.
         margin: Smallest distance of an output from where its answer changes, a lower bound.
-        transitions: Pairs of a box and a letter that were checked.
+        transitions: Pairs of a set and a letter that were checked.
         why: What stood in the way of a greater length.
     """
 
     length: int
+    always: bool = False
     margin: float = float("nan")
     transitions: int = 0
     why: str = ""
 
 
-def within(steps: Steps, machine: Quotient, length: int, seed: int, *, seconds: float = 12.0) -> Within:
-    """Length up to which a network computes a machine, by boxes of hidden states in double precision.
+def within(
+    steps: Steps, machine: Quotient, length: int, seed: int, *, seconds: float = 12.0, always: bool = False
+) -> Within:
+    """Length up to which a network computes a machine, by sets of hidden states in double precision.
 
-    At each position there is one box for each machine state that words of that length reach. The step maps the boxes
-    of one position into those of the next, with rounding errors bounded as in
-    :func:`~allroads.programs.mealy.induction.closure`. No box has to be mapped into itself, so hidden states may drift.
+    There is one set of hidden states for each machine state: a box along the principal axes of those that were seen in
+    it. A state that holds more than its machine state, such as the last letter, may vary along one axis and be tight
+    along the others. Images are bounded by the mean-value form, with rounding errors, as in
+    :func:`~allroads.programs.mealy.induction.closure`. Position by position, the sets of one are mapped into those of
+    the next. No set has to be mapped into itself, so hidden states may drift.
 
     Args:
         steps: The network.
-        machine: The machine; what it does beyond the length is of no matter.
+        machine: The machine; what it does beyond the length is of no matter unless ``always``.
         length: Length of the longest words.
-        seed: Decides the words whose hidden states the boxes are put around.
-        seconds: Time that each of two attempts, by plain intervals and with slopes, may take.
+        seed: Decides the words whose hidden states the sets are put around.
+        seconds: Time that it may take.
+        always: Whether an induction is tried: sets grow until they are mapped into each other, which shows all lengths.
 
     Returns:
-        A :class:`Within`; its length is less than the one asked for where some box holds hidden states with another
+        A :class:`Within`; its length is less than the one asked for where some set holds hidden states with another
         answer, or time ran out.
+
+    References: [moore1966]
 
     Example:
         >>> from allroads.programs.mealy import Machine, compile_machine
@@ -59,84 +74,146 @@ def within(steps: Steps, machine: Quotient, length: int, seed: int, *, seconds: 
         >>> parity = Machine.of(target.truth["machine"])
         >>> steps = Steps(subject_of(*compile_machine(parity, cell="relu", length=5), target))
         >>> moves, answers = np.array(parity.transitions), np.array(parity.outputs)[..., None]
-        >>> within(steps, Quotient(moves, answers, steps.start()), 5, 0).length
-        5
+        >>> found = within(steps, Quotient(moves, answers, steps.start()), 5, 0, always=True)
+        >>> found.length, found.always
+        (5, True)
     """
-    best = Within(0, why="no operation of the step was bounded")
-    for slopes in (False, True):
-        try:
-            found = _attempt(steps, machine, length, slopes, seed, time.perf_counter() + seconds)
-        except UnboundedError as error:
-            return Within(0, why=str(error))
-        best = max(best, found, key=lambda one: one.length)
-        if best.length == length:
-            break
-    return best
+    until = time.perf_counter() + seconds
+    if machine.moves.size > ENTRIES:
+        return Within(0, why="there are too many transitions")
+    try:
+        engine = _Engine(steps, machine, length, seed, until)
+        if always:
+            found = engine.induction()
+            if found.always:
+                return replace(found, length=length)
+        return engine.positions(length)
+    except UnboundedError as error:
+        return Within(0, why=str(error))
 
 
-def _attempt(steps: Steps, machine: Quotient, length: int, slopes: bool, seed: int, until: float) -> Within:
-    letters = len(steps.letters)
-    engine = _Attempt(steps, machine, 0, 1, slopes, seed, until)
-    if engine.work * length > WORK:
-        return Within(0, why="there would be too many boxes")
-    states, hidden = _walks(steps, machine, length, seed)
-    if slopes:
-        engine.basis = _axes(hidden.reshape(-1, hidden.shape[2]), states.ravel() * (length + 1))
-    engine.slopes = slopes
-    at, start = np.zeros(1, int), steps.start()
-    flow = _Flow.at(start, engine.basis)
-    centre, radius = start, flow.reach(start)
-    margin, checked = np.inf, 0
-    most = max(1, NUMBERS // (steps.width ** (1 + slopes) * letters))
-    for position in range(length):
-        after = np.unique(machine.moves[at])
-        place = {int(q): i for i, q in enumerate(after)}
-        middle = _centres(states[:, position + 1], hidden[:, position + 1], after)
-        needed = np.zeros((len(after), radius.shape[1]))
-        seen = np.zeros(len(after), bool)
+class _Engine:
+    """Centres ``[S, H]`` and axes ``[S, H, H]`` of the sets, and images of sets of given half-widths ``[S, H]``."""
+
+    def __init__(self, steps: Steps, machine: Quotient, length: int, seed: int, until: float):
+        self.steps, self.machine, self.until = steps, machine, until
+        self.letters = machine.moves.shape[1]
+        self.moves = _Attempt(steps, machine, 0, 1, True, seed, until)
+        states, hidden = _walks(steps, machine, length, seed)
+        self.centre, self.axes, self.seen = _sets(states, hidden, len(machine.moves))
+        # Bᵀ (h − c) = z gives h − c = B (I + E)⁻¹ z with E = Bᵀ B − I, which rounding leaves.
+        product = np.einsum("nhk,nhl->nkl", self.axes, self.axes) - np.eye(steps.width)
+        self.skew = np.abs(product).sum(axis=2).max(axis=1) + ROUNDING * steps.width
+
+    def positions(self, length: int) -> Within:
+        """Sets of one position mapped into those of the next."""
+        start = _Flow.at(self.steps.start(), self.axes[0])
+        at, radius = np.zeros(1, int), np.zeros_like(self.centre)
+        radius[0] = self.reach(start, np.zeros(1, int))[0]
+        margin, checked = np.inf, 0
+        for position in range(length):
+            needed, least, why = self.images(at, radius)
+            if why:
+                return Within(position, False, margin, checked, why)
+            margin, checked = min(margin, least), checked + len(at) * self.letters
+            if not np.isfinite(needed).all():
+                return Within(position + 1, False, margin, checked, "the sets grow without end")
+            at, radius = np.unique(self.machine.moves[at]), needed
+        return Within(length, False, margin, checked)
+
+    def induction(self) -> Within:
+        """Sets that grow until they are mapped into each other."""
+        every = np.arange(len(self.machine.moves))
+        radius = 1.05 * self.seen + 1e-12
+        start = np.zeros(1, int)
+        radius[0] = np.maximum(radius[0], self.reach(_Flow.at(self.steps.start(), self.axes[0]), start)[0])
+        for _ in range(GROWN):
+            needed, least, why = self.images(every, radius)
+            if why:
+                return Within(0, why=why)
+            grown = ~(needed <= radius)
+            if not grown.any():
+                return Within(0, True, least, len(every) * self.letters)
+            if not np.isfinite(needed).all():
+                break
+            radius = np.where(grown, 1.1 * needed + 1e-12, radius)
+        return Within(0, why="the sets still grow")
+
+    def images(self, at: np.ndarray, radius: np.ndarray) -> tuple[np.ndarray, float, str]:
+        """Half-widths that hold all images of the sets of some states, the margin, and what went wrong."""
+        needed, margin = np.zeros_like(radius), np.inf
+        most = max(1, NUMBERS // (8 * self.steps.width**2 * self.letters))
         for first in range(0, len(at), most):
-            if time.perf_counter() > until:
-                return Within(position, margin, checked, "there was no time for longer words")
-            some = slice(first, min(first + most, len(at)))
-            own = np.repeat(at[some], letters)
-            read = np.tile(np.arange(letters), len(at[some]))
-            boxes = _Flow.box(centre[some], radius[some], engine.basis)
-            images, outputs = engine._move(boxes.repeated(letters), read)
-            least, same = engine._answered(outputs, own, read)
+            if time.perf_counter() > self.until:
+                return needed, margin, "there was no time"
+            some = at[first : first + most]
+            own, read = np.repeat(some, self.letters), np.tile(np.arange(self.letters), len(some))
+            flow, outputs = self.moves._move(self.box(some, radius[some]).repeated(self.letters), read)
+            least, same = self.moves._answered(outputs, own, read)
             if not same:
-                return Within(position, margin, checked, "some box holds hidden states with another answer")
-            margin, checked = min(margin, least), checked + len(own)
-            into = np.array([place[q] for q in machine.moves[own, read].tolist()])
-            new = ~seen[into]
-            if new.any():  # the centre of a state that no walk came by is where a box leads
-                low, high = images.hull()
-                for k in np.flatnonzero(new & np.isnan(middle[into]).any(axis=1)):
-                    if np.isnan(middle[into[k]]).any():
-                        middle[into[k]] = (low[k] + high[k]) / 2
-                seen[into] = True
-            np.maximum.at(needed, into, images.reach(middle[into]))
-        if not np.isfinite(needed).all():
-            return Within(position + 1, margin, checked, "the boxes grow without end")
-        at, centre, radius = after, middle, needed
-    return Within(length, margin, checked)
+                return needed, margin, "some set holds hidden states with another answer"
+            into = self.machine.moves[own, read]
+            np.maximum.at(needed, into, self.reach(flow, into))
+            margin = min(margin, least)
+        return needed, margin, ""
+
+    def box(self, states: np.ndarray, radius: np.ndarray) -> _Flow:
+        """The sets of some states, ``|Bᵀ (h − c)| ≤ radius``."""
+        centre, axes = self.centre[states], self.axes[states]
+        radius = radius * (1 + ROUNDING) + 2 * self.skew[states][:, None] * radius.max(axis=1, keepdims=True)
+        spread = np.moveaxis(axes * radius[:, None, :], 2, 0)
+        reach = np.abs(spread).sum(axis=0) * (1 + 1e-9) + 2 * ROUNDING * np.abs(centre)
+        return _Flow(centre, spread, spread, np.zeros_like(centre), centre - reach, centre + reach, axes[0])
+
+    def reach(self, flow: _Flow, states: np.ndarray) -> np.ndarray:
+        """Half-widths that the sets of some states need to hold sets, row by row."""
+        assert flow.centre is not None and flow.slow is not None and flow.shigh is not None
+        around, axes = self.centre[states], self.axes[states]
+        turn = np.abs(axes)
+        middle, half = (flow.slow + flow.shigh) / 2, (flow.shigh - flow.slow) / 2
+        along = np.abs(np.matmul(middle[:, :, None, :], axes)[:, :, 0]).sum(axis=0)
+        sizes = (
+            half.sum(axis=0)
+            + flow.error
+            + 8 * ROUNDING * (np.abs(flow.centre) + np.abs(around) + np.abs(middle).sum(axis=0))
+        )
+        off = np.abs(np.matmul((flow.centre - around)[:, None, :], axes)[:, 0])
+        found: np.ndarray = (off + along + np.matmul(sizes[:, None, :], turn)[:, 0]) * (1 + 1e-9)
+        low, high = flow.hull()
+        plain = np.maximum(np.abs(low - around), np.abs(high - around)) + flow.error
+        return np.fmin(found, np.matmul(plain[:, None, :], turn)[:, 0] * (1 + 1e-9))
 
 
 def _walks(steps: Steps, machine: Quotient, length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Machine states ``[n, T + 1]`` and hidden states ``[n, T + 1, H]`` along words that are drawn."""
+    """Machine states and hidden states ``[n, H]`` along words of letters in a row, alike, or with shares of their own."""
     rng = np.random.default_rng(seed)
     letters = machine.moves.shape[1]
-    shares = rng.dirichlet(np.full(letters, 0.5), size=WALKS).cumsum(axis=1)
-    shares[: WALKS // 2] = np.arange(1, letters + 1) / letters
-    words = (rng.random((WALKS, length))[..., None] > shares[:, None, :-1]).sum(axis=-1)
+    ends = np.sort(rng.integers(letters, size=(2, WALKS)), axis=0)
+    words = rng.integers(ends[0][:, None], ends[1][:, None] + 1, size=(WALKS, length))
+    words[: WALKS // 4] = rng.integers(letters, size=(WALKS // 4, length))
     hidden = steps.run(np.repeat(steps.start(), WALKS, axis=0), words)[0]
-    return machine.states(words), hidden
+    return machine.states(words).ravel(), hidden.reshape(-1, hidden.shape[2])
 
 
-def _centres(states: np.ndarray, hidden: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Middle of the hidden states seen in each machine state, ``[len(wanted), H]``; not a number where none was."""
-    found = np.full((len(wanted), hidden.shape[1]), np.nan)
-    for row, q in enumerate(wanted):
-        own = hidden[states == q]
-        if len(own):
-            found[row] = (own.min(axis=0) + own.max(axis=0)) / 2
-    return found
+def _sets(states: np.ndarray, hidden: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Centres, principal axes as columns, and half-widths along them, of the hidden states of each machine state."""
+    width = hidden.shape[1]
+    many = np.bincount(states, minlength=count)
+    mean = np.zeros((count, width))
+    np.add.at(mean, states, hidden)
+    mean = mean / np.maximum(many, 1)[:, None]
+    apart = hidden - mean[states]
+    spread = np.zeros((count, width, width))
+    np.add.at(spread, states, apart[:, :, None] * apart[:, None, :])
+    # The axes of all states together decide where those of one are left open.
+    spread = spread / np.maximum(many, 1)[:, None, None] + 1e-6 * spread.sum(axis=0) / len(hidden)
+    axes: np.ndarray = np.linalg.eigh(spread)[1]
+    along = np.matmul(apart[:, None, :], axes[states])[:, 0]
+    low, high = np.full((count, width), np.inf), np.full((count, width), -np.inf)
+    np.minimum.at(low, states, along)
+    np.maximum.at(high, states, along)
+    seen = many > 0
+    low[~seen], high[~seen] = 0.0, 0.0
+    centre = mean + np.matmul(axes, ((low + high) / 2)[:, :, None])[:, :, 0]
+    centre[~seen] = hidden.mean(axis=0)
+    return centre, axes, (high - low) / 2

@@ -37,8 +37,8 @@ SAME = 1e-6
 FAR = 0.2
 """Mean distance of outputs from whole numbers above which the network does not answer in them."""
 
-PROOF_SECONDS = 5.0
-"""Time that each attempt at a proof by boxes may take, in seconds."""
+QUICK, PROOF_SECONDS = 2.0, 10.0
+"""Time that a proof by boxes, and one by sets with axes of their own, may take, in seconds."""
 
 
 def fits(subject: Subject) -> str | None:
@@ -231,14 +231,18 @@ class _Question:
             return None, "its registers take many values, and sequences were compared"
         steps, positions = Steps(self.subject), self.known.shape[1]
         if not longer:
-            closed = closure(steps, finite, self.seed, seconds=PROOF_SECONDS)
+            closed = closure(steps, finite, self.seed, seconds=QUICK)
             if closed.closed:
                 why = f"boxes of hidden states are closed ({closed.transitions:,} transitions)"
                 least = min(margin, closed.margin)
                 return Equivalence(True, "all lengths", closed.transitions, None, least, stats=stats), why
-        shown = within(steps, finite, positions, self.seed, seconds=PROOF_SECONDS)
+        shown = within(steps, finite, positions, self.seed, seconds=PROOF_SECONDS, always=not longer)
+        if shown.always:
+            why = f"sets of hidden states are closed ({shown.transitions:,} transitions)"
+            least = min(margin, shown.margin)
+            return Equivalence(True, "all lengths", shown.transitions, None, least, stats=stats), why
         if shown.length >= positions:
-            why = f"boxes of hidden states are mapped into each other for {positions} positions"
+            why = f"sets of hidden states are mapped into each other for {positions} positions"
             least = min(margin, shown.margin)
             return Equivalence(True, "to length", shown.transitions, positions, least, stats=stats), why
         return None, f"sequences were compared; no proof beyond length {shown.length}: {shown.why}"
