@@ -47,16 +47,27 @@ LETTERS = {
 SEEDS = 6
 
 
+def mixed(target, count=16384):
+    """Sequences of all numbers, of narrow ranges, and of the ends, with their answers; so that ties and ends occur."""
+    rng = np.random.default_rng(7)
+    symbols, length = np.array(sorted(target.alphabet)), target.interface.input_shape[0]
+    ends = np.sort(rng.integers(len(symbols), size=(2, count)), axis=0)
+    words = symbols[rng.integers(ends[0][:, None], ends[1][:, None] + 1, size=(count, length))]
+    words[: count // 2] = rng.choice(symbols, size=(count // 2, length))
+    corner = np.concatenate([symbols[:2], symbols[-2:], [0, 1]])
+    words[::8] = rng.choice(corner, size=words[::8].shape)
+    answers = np.array([target.function(word.tolist()) for word in words], float)
+    return words[..., None].astype(float), answers[..., None]
+
+
 def trained_numbers(target, width, steps, seeds=SEEDS):
     """The best of several ReLU networks, polished in double precision."""
     network = recurrent(
         target.interface.input_shape, 1, per_position=True, cell="elman", width=width, activation="relu"
     )
-    scale = float(np.abs(target.train.inputs).max())
-    inputs, labels = (
-        np.asarray(target.train.inputs) / scale,
-        np.asarray(target.train.labels, float).reshape(len(target.train.labels), -1, 1) / scale,
-    )
+    numbers, labels = mixed(target)
+    scale = float(np.abs(numbers).max())
+    inputs, labels = numbers / scale, labels / scale
     with float64():
         rate = optax.warmup_cosine_decay_schedule(0.0, 1e-2, 200, steps, 1e-6)
         optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate))

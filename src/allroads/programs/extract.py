@@ -142,7 +142,9 @@ def _known(given: Sequence[Language] | None) -> Sequence[Language]:
 
 
 def _rank(reading: Reading) -> tuple[int, float]:
-    if reading.program is None or reading.equivalence is None or not reading.equivalence.equal:
+    if reading.program is None or reading.equivalence is None:
+        return 4, 0.0
+    if not reading.equivalence.equal:
         return 3, 0.0
     proved = 0 if reading.equivalence.proved else 1 + (reading.equivalence.scope == "sampled")
     return proved, reading.program.bits
