@@ -96,20 +96,22 @@ class _Engine:
     """Centres ``[S, H]`` and axes ``[S, H, H]`` of the sets, and images of sets of given half-widths ``[S, H]``."""
 
     def __init__(self, steps: Steps, machine: Quotient, length: int, seed: int, until: float):
-        self.steps, self.machine, self.until = steps, machine, until
-        self.letters = machine.moves.shape[1]
+        # The start is a state of its own: its hidden state may be unlike those that come back to the first state.
+        moves = np.concatenate([machine.moves, machine.moves[:1]])
+        machine = Quotient(moves, np.concatenate([machine.answers, machine.answers[:1]]), machine.hidden)
+        self.steps, self.machine, self.until, self.first = steps, machine, until, len(moves) - 1
+        self.letters = moves.shape[1]
         self.moves = _Attempt(steps, machine, 0, 1, True, seed, until)
-        states, hidden = _walks(steps, machine, length, seed)
-        self.centre, self.axes, self.seen = _sets(states, hidden, len(machine.moves))
+        states, hidden = _walks(steps, machine, self.first, length, seed)
+        self.centre, self.axes, self.seen = _sets(states, hidden, len(moves))
+        self.centre[self.first] = steps.start()[0]
         # Bᵀ (h − c) = z gives h − c = B (I + E)⁻¹ z with E = Bᵀ B − I, which rounding leaves.
         product = np.einsum("nhk,nhl->nkl", self.axes, self.axes) - np.eye(steps.width)
         self.skew = np.abs(product).sum(axis=2).max(axis=1) + ROUNDING * steps.width
 
     def positions(self, length: int) -> Within:
         """Sets of one position mapped into those of the next."""
-        start = _Flow.at(self.steps.start(), self.axes[0])
-        at, radius = np.zeros(1, int), np.zeros_like(self.centre)
-        radius[0] = self.reach(start, np.zeros(1, int))[0]
+        at, radius = np.array([self.first]), np.zeros_like(self.centre)
         margin, checked = np.inf, 0
         for position in range(length):
             needed, least, why = self.images(at, radius)
@@ -125,8 +127,7 @@ class _Engine:
         """Sets that grow until they are mapped into each other."""
         every = np.arange(len(self.machine.moves))
         radius = 1.05 * self.seen + 1e-12
-        start = np.zeros(1, int)
-        radius[0] = np.maximum(radius[0], self.reach(_Flow.at(self.steps.start(), self.axes[0]), start)[0])
+        radius[self.first] = 0.0
         for _ in range(GROWN):
             needed, least, why = self.images(every, radius)
             if why:
@@ -184,15 +185,17 @@ class _Engine:
         return np.fmin(found, np.matmul(plain[:, None, :], turn)[:, 0] * (1 + 1e-9))
 
 
-def _walks(steps: Steps, machine: Quotient, length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Machine states and hidden states ``[n, H]`` along words of letters in a row, alike, or with shares of their own."""
+def _walks(steps: Steps, machine: Quotient, first: int, length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Machine states and hidden states ``[n, H]`` along words: of letters in a row, alike, or with shares of their own."""
     rng = np.random.default_rng(seed)
     letters = machine.moves.shape[1]
     ends = np.sort(rng.integers(letters, size=(2, WALKS)), axis=0)
     words = rng.integers(ends[0][:, None], ends[1][:, None] + 1, size=(WALKS, length))
     words[: WALKS // 4] = rng.integers(letters, size=(WALKS // 4, length))
     hidden = steps.run(np.repeat(steps.start(), WALKS, axis=0), words)[0]
-    return machine.states(words).ravel(), hidden.reshape(-1, hidden.shape[2])
+    states = machine.states(words)
+    states[:, 0] = first
+    return states.ravel(), hidden.reshape(-1, hidden.shape[2])
 
 
 def _sets(states: np.ndarray, hidden: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from allroads.programs.equivalence import Equivalence
 if TYPE_CHECKING:
     from allroads.programs.piecewise.recurrence import Piecewise
 
-PAIRS = 4_000_000
+PAIRS = 400_000
 """Most pairs of a state and an input that are compared."""
 
 

@@ -40,7 +40,7 @@ FAR = 0.2
 NEAR = 0.99
 """Share of the answers from which a program that is not the network's is shown, with a counterexample."""
 
-QUICK, PROOF_SECONDS = 2.0, 10.0
+QUICK, PROOF_SECONDS = 3.0, 12.0
 """Time that a proof by boxes, and one by sets with axes of their own, may take, in seconds."""
 
 
