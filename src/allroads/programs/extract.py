@@ -83,7 +83,8 @@ def extract(
 
     The languages are tried by what the network and the target are: a recurrent network over an alphabet as a machine,
     over numbers as a recurrence, a network of bits as a formula, a network of pairs of residues by its frequencies.
-    No task is known by its name. The shortest program that is proved equal wins; one that is shown in part comes next.
+    No task is known by its name. The shortest program that is proved equal wins. Next come those that are shown up to a
+    length, and then those that are shown on samples.
 
     Args:
         network: The network.
@@ -146,9 +147,12 @@ def _known(given: Sequence[Language] | None) -> Sequence[Language]:
 
 
 def _rank(reading: Reading) -> tuple[int, float]:
-    if reading.program is None or reading.equivalence is None or not reading.equivalence.equal:
-        return 2, 0.0
-    return int(not reading.equivalence.proved), reading.program.bits
+    if reading.program is None or reading.equivalence is None:
+        return 4, 0.0
+    if not reading.equivalence.equal:
+        return 3, 0.0
+    proved = 0 if reading.equivalence.proved else 1 + (reading.equivalence.scope == "sampled")
+    return proved, reading.program.bits
 
 
 def _status(best: Reading, readings: Sequence[Any], target: Target) -> ExtractionStatus:
