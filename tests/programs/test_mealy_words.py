@@ -129,6 +129,7 @@ def transformer_for(target, **options):
     return build("transformer", target.interface, **({"d_model": 16, "heads": 2, "d_mlp": 32, "layers": 1} | options))
 
 
+@pytest.mark.slow
 def test_a_transformer_is_read_as_what_it_computes():
     """Untrained, with large weights: the program answers every word as the network does."""
     network = transformer_for(PARITY, scale=3.0)
