@@ -28,7 +28,7 @@ def interchange_of_positions(steps: Steps, machine: Quotient, length: int, seed:
 
     A causal network keeps what it has read in its intermediates at the positions so far, such as keys and values. After
     a prefix of t letters all of these are exchanged for their means over the prefixes of t letters that lead to the
-    machine state of another word. The network then reads its own suffix, and every answer there must be the machine's
+    some machine state, each state as often as the others. The network then reads its own suffix, and every answer there must be the machine's
     from that state. Positions keep their places, so that states are aligned at each t for itself, from half the length
     on. A state that one prefix alone leads to says nothing, and is not counted.
 
@@ -56,7 +56,7 @@ def interchange_of_positions(steps: Steps, machine: Quotient, length: int, seed:
     if held is None:
         return None
     states = machine.states(words)
-    source = rng.permutation(PAIRS)
+    other_word = rng.permutation(PAIRS)
     follows, null, traces = [], [], []
     first = length // 2
     for t in range(first, length):
@@ -64,10 +64,9 @@ def interchange_of_positions(steps: Steps, machine: Quotient, length: int, seed:
         here = states[:, t]
         seen = np.unique(here)
         several = [q for q in seen if len(np.unique(words[here == q, :t], axis=0)) > 1]
-        rows = rows[np.isin(here[source[rows]], several)]
-        if not len(rows):
+        if not several:
             continue
-        wanted_state = here[source[rows]]
+        wanted_state = rng.choice(several, size=len(rows))
         wanted = machine.run(words[rows, t:], wanted_state)
         order = rng.permutation(seen)
         moved = dict(zip(order.tolist(), np.roll(order, 1).tolist(), strict=True))
@@ -76,7 +75,7 @@ def interchange_of_positions(steps: Steps, machine: Quotient, length: int, seed:
         other = np.array([moved[q] for q in wanted_state.tolist()])
         null.append(_alike(steps, held.exchanged(rows, t, here, other), wanted, t))
         # Another base with the same suffix must give the same outputs, or the base left a trace.
-        again = held.exchanged(rows, t, here, wanted_state, prefixes=words[source[::-1][rows], :t])
+        again = held.exchanged(rows, t, here, wanted_state, prefixes=words[other_word[rows], :t])
         traces.append(float((np.abs(again - outputs)[:, t:] / (1 + np.abs(outputs[:, t:]))).max()))
     if not traces or not max(traces) <= TRACE:
         return None
