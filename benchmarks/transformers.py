@@ -5,7 +5,7 @@
 D-RASP (arXiv 2602.08857) decompiles GPT-2-style transformers into programs of its RASP dialect. Parity, addition,
 repeat_copy, Tomita 3, 5, 6 and D3 are named among its failures. Here transformers of two blocks learn these tasks with
 one answer per position, from 80 % of the words of one length. `extract` reads each; what it claims, it compares on all
-words up to that length. A seed that does not learn all words is reported, and the next is tried, up to three.
+words up to that length. A seed that does not learn all words is reported, and the next is tried, up to five.
 
 The setting differs from the published one. Answers are asked at every position, and lengths are at most 10. Weights
 are kept in `--weights`, so that a run that was stopped goes on.
@@ -33,7 +33,7 @@ from allroads.targets import build_target
 RESULT = Path(__file__).parent / "results" / "transformers.json"
 STEPS, BATCH, RATE, DECAY = 3000, 128, 3e-3, 0.3
 SHAPE = {"layers": 2, "d_model": 32, "heads": 2, "d_mlp": 64, "layer_norm": True}
-SEEDS = 3
+SEEDS = 5
 HALF = 4
 
 

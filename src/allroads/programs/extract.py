@@ -81,7 +81,8 @@ def extract(
 
     The languages are tried by what the network and the target are: a recurrent network over an alphabet as a machine,
     over numbers as a recurrence, a network of bits as a formula, a network of pairs of residues by its frequencies.
-    No task is known by its name. The shortest program that is proved equal wins; one that is shown in part comes next.
+    No task is known by its name. Of the programs that are proved equal those that pass the causal check come first, and
+    of these the shortest wins; one that is shown in part comes next.
 
     Args:
         network: The network.
@@ -140,10 +141,12 @@ def _known(given: Sequence[Language] | None) -> Sequence[Language]:
     return given
 
 
-def _rank(reading: Reading) -> tuple[int, float]:
+def _rank(reading: Reading) -> tuple[int, bool, float]:
+    """Programs that are proved come first, of these such as pass the causal check, of these the shortest."""
     if reading.program is None or reading.equivalence is None or not reading.equivalence.equal:
-        return 2, 0.0
-    return int(not reading.equivalence.proved), reading.program.bits
+        return 2, True, 0.0
+    passes = reading.interchange is not None and reading.interchange.value >= INTERCHANGE
+    return int(not reading.equivalence.proved), not passes, reading.program.bits
 
 
 def _status(best: Reading, readings: Sequence[Any], target: Target) -> ExtractionStatus:

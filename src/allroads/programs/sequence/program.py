@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -79,15 +79,47 @@ class SequenceProgram(Program):
         whole = all(isinstance(a, int) and not isinstance(a, bool) for a in self.alphabet)
         return self.alphabet if whole else tuple(range(len(self.alphabet)))
 
-    def values(self, words: np.ndarray) -> dict[str, np.ndarray]:
-        """The values of all variables on words ``[N, T]`` of positions in the alphabet."""
+    def values(
+        self, words: np.ndarray, held: Mapping[str, Callable[[np.ndarray], np.ndarray]] | None = None
+    ) -> dict[str, np.ndarray]:
+        """The values of all variables on words ``[N, T]`` of positions in the alphabet.
+
+        Args:
+            words: The words.
+            held: For the name of a line, a function of its values that gives those that later lines read.
+        """
         words = np.asarray(words, int)
         at = np.arange(words.shape[1])
         known = {"x": np.array(self.letters)[words], "i": np.broadcast_to(at, words.shape)}
         known["n"] = np.full(words.shape, words.shape[1])
         for name, line in self.lines:
             known[name] = line.values(known)
+            if held is not None and name in held:
+                known[name] = held[name](known[name])
         return known
+
+    def exchanged(
+        self, words: np.ndarray, position: np.ndarray, held: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """The values of all variables where some lines are set at one position of each word.
+
+        Args:
+            words: ``[N, T]``.
+            position: Position that is set in each word, ``[N]``.
+            held: Value of each line there, ``[N]``.
+
+        Example:
+            >>> from allroads.programs.sequence.library import sequence_program
+            >>> parity = sequence_program("parity")
+            >>> parity.exchanged(np.array([[1, 0, 0]]), np.array([1]), {"ones": np.array([4])})["y"].tolist()
+            [[1, 0, 1]]
+        """
+
+        def setter(values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+            at = np.arange(words.shape[1])[None] == position[:, None]
+            return lambda own: np.where(at, values[:, None], own)
+
+        return self.values(words, {name: setter(v) for name, v in held.items()})
 
     def table(self, words: np.ndarray) -> np.ndarray:
         """The values of the last line, ``[N, T]``."""
