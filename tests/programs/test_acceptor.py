@@ -147,6 +147,7 @@ def test_random_functions_are_tables_and_ties_are_nothing():
     assert found.program is None and "tie" in found.stats["why"]
 
 
+@pytest.mark.slow
 def test_a_transformer_that_answers_at_the_end_is_read_as_what_it_is():
     network = build("transformer", PARITY.interface, d_model=8, heads=1, d_mlp=16, scale=3.0)
     params = network.init(jax.random.key(1))
