@@ -249,7 +249,6 @@ def test_what_does_not_fit_is_said():
     target = build_target("sequence", task="Parity_All", length=4)
     machine, subject = compiled(target)
     assert fits(subject) is None
-    assert "no cell" in fits(dataclasses.replace(subject, network=dataclasses.replace(subject.network, cell=None)))
     rows = Target("rows", inputs=np.eye(4), labels=[0, 1, 0, 1], train_fraction=1)
     assert "no alphabet" in fits(dataclasses.replace(subject, target=rows))
     last = Target("last", alphabet=2, length=4, function=lambda x: x[-1])

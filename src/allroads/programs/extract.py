@@ -81,10 +81,11 @@ def extract(
 ) -> Extraction:
     """The program that a network computes, read out of its weights and hidden states.
 
-    The languages are tried by what the network and the target are: a recurrent network over an alphabet as a machine,
-    over numbers as a recurrence, a network of bits as a formula, a network of pairs of residues by its frequencies.
-    No task is known by its name. The shortest program that is proved equal wins. Next come those that are shown up to a
-    length, and then those that are shown on samples.
+    The languages are tried by what the network and the target are: a sequence network over an alphabet as a machine, as
+    counters or as sums over positions, a recurrent one over numbers as a recurrence. A network of bits is tried as a
+    formula, one of two residues or elements by its frequencies or characters. No task is known by its name. Programs
+    that are proved come first, then those shown up to a length, then those shown on samples. Of these, such as pass the
+    causal check come first, and of these the shortest wins.
 
     Args:
         network: The network.
@@ -146,13 +147,15 @@ def _known(given: Sequence[Language] | None) -> Sequence[Language]:
     return given
 
 
-def _rank(reading: Reading) -> tuple[int, float]:
+def _rank(reading: Reading) -> tuple[int, bool, float]:
+    """What was shown, whether the causal check was passed, and the length in bits: the smallest wins."""
     if reading.program is None or reading.equivalence is None:
-        return 4, 0.0
+        return 4, True, 0.0
     if not reading.equivalence.equal:
-        return 3, 0.0
-    proved = 0 if reading.equivalence.proved else 1 + (reading.equivalence.scope == "sampled")
-    return proved, reading.program.bits
+        return 3, True, 0.0
+    shown = 0 if reading.equivalence.proved else 1 + (reading.equivalence.scope == "sampled")
+    passes = reading.interchange is not None and reading.interchange.value >= INTERCHANGE
+    return shown, not passes, reading.program.bits
 
 
 def _status(best: Reading, readings: Sequence[Any], target: Target) -> ExtractionStatus:

@@ -63,7 +63,7 @@ def languages() -> tuple[Language, ...]:
     return tuple(import_module(f"allroads.programs.{name}").LANGUAGE for name in BUILT_IN)
 
 
-BUILT_IN = ("boolean", "linear", "piecewise", "mealy", "counter", "fourier", "groups")
+BUILT_IN = ("boolean", "linear", "piecewise", "mealy", "counter", "acceptor", "sequence", "fourier", "groups")
 """Folders of the languages that are built in."""
 
 

@@ -1,4 +1,4 @@
-"""Mealy machines: tables and formulas, read out of recurrent networks, proved for all lengths, written into weights."""
+"""Mealy machines: tables and formulas, read out of sequence networks, proved for all lengths, written into weights."""
 
 from allroads.programs.language import Language
 from allroads.programs.mealy.compile import compile_machine

@@ -1,4 +1,4 @@
-"""Reading of a recurrent network as a Mealy machine, with its proof and its causal check."""
+"""Reading of a sequence network as a Mealy machine, with its proof and its causal check."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from allroads.programs.language import Reading
 from allroads.programs.mealy.cells import Steps
 from allroads.programs.mealy.induction import Closure, closure
 from allroads.programs.mealy.interchange import interchange
+from allroads.programs.mealy.least import least_machine, prefix_answers
 from allroads.programs.mealy.machine import Machine
-from allroads.programs.mealy.quotient import Quotient, quotient
+from allroads.programs.mealy.quotient import STATES, Quotient, quotient
+from allroads.programs.mealy.streams import interchange_of_positions
 from allroads.programs.subject import Subject
 
 LETTERS = 1024
@@ -31,14 +33,15 @@ LONGER = 512
 SECONDS = 12.0
 """Time that one search for states, or one proof, may take, in seconds."""
 
+TIE = 1e-9
+"""Margin, relative to the outputs, below which an answer hangs on rounding."""
+
 CLOSE = 1e-8
 """Relative difference up to which the cell's outputs are the network's."""
 
 
 def fits(subject: Subject) -> str | None:
     """Why a network and its target cannot be read as a Mealy machine; ``None`` where they can."""
-    if subject.network.cell is None:
-        return "the network has no cell; a machine is read from a recurrent network, one position at a time"
     if subject.letters is None:
         return "the target has no alphabet; give it one, or the letters cannot be enumerated"
     if not subject.target.interface.per_position:
@@ -49,11 +52,15 @@ def fits(subject: Subject) -> str | None:
 
 
 def read(subject: Subject, seed: int, *, seconds: float = SECONDS) -> Reading:
-    """The machine that a recurrent network computes: states from its hidden states, checked, proved where that can be.
+    """The machine that a sequence network computes: states from what it answers, checked, proved where that can be.
 
-    Hidden states are classes by the answers that follow, with the network as its own oracle. The machine is compared
-    with the network on all words of the target's length, or on many where these are too many, and on longer ones. An
-    induction over boxes of hidden states, in double precision, then proves it at all lengths, or does not.
+    In a recurrent network hidden states are classes by the answers that follow, with the network as its own oracle.
+    The machine is compared with the network on all words of the target's length, or on many where these are too many,
+    and on longer ones. An induction over boxes of hidden states, in double precision, then proves it at all lengths,
+    or does not.
+
+    A network without a cell, such as a causal transformer, is asked whole words. From its answers to all of them comes
+    the machine with the fewest states; the proof reaches as far as these words.
 
     Args:
         subject: The network at a point, with its target.
@@ -68,6 +75,8 @@ def read(subject: Subject, seed: int, *, seconds: float = SECONDS) -> Reading:
     """
     steps = Steps(subject)
     checks = _Checks(steps, seed)
+    if subject.network.cell is None:
+        return _of_words(steps, checks)
     off = checks.cell_error()
     if off > CLOSE:
         return Reading(None, why=f"the cell's outputs differ from the network's by {off:.2g} of their size")
@@ -96,6 +105,35 @@ def read(subject: Subject, seed: int, *, seconds: float = SECONDS) -> Reading:
         interchange(steps, found, checks.length, seed),
         None if proof.closed else checks.table_bits,
         _said(proof, longer),
+    )
+
+
+def _of_words(steps: Steps, checks: _Checks) -> Reading:
+    """The smallest machine of a network without a cell, from its answers to whole words."""
+    letters = len(steps.letters)
+    reach = min(checks.length, int(math.log2(WORDS) / math.log2(max(2, letters))))
+    if reach < 1:
+        return Reading(None, why=f"{letters:,} letters are too many to ask all words")
+    margin = float(steps.subject.margins(checks.outputs).min())
+    if not margin > TIE * (1 + float(np.abs(checks.outputs).max())):
+        return Reading(None, table_bits=checks.table_bits, why="scores tie on some word, so that rounding decides")
+    answers = [checks.answers] if checks.complete else checks.padded_twice(reach)
+    levels = prefix_answers(answers[0], letters)
+    if levels is None or any((a != answers[0]).any() for a in answers):
+        return Reading(None, table_bits=checks.table_bits, why="the answer at a position depends on later letters")
+    tried = [least_machine(levels, last=last) for last in (False, True)]
+    least = [_minimal(steps, one) for one in tried if one is not None]
+    if not least:
+        return Reading(None, table_bits=checks.table_bits, why=f"no machine of at most {STATES} states was found")
+    found = min(least, key=lambda one: _machine(steps, one).bits)
+    machine = _machine(steps, found)
+    table = machine.bits >= checks.table_bits
+    return Reading(
+        machine,
+        checks.equivalence(found, Closure(False, why="the network reads no longer words"), None),
+        None if table else interchange_of_positions(steps, found, checks.length, checks.seed),
+        checks.table_bits,
+        f"the machine with the fewest states among all that answer alike on all words up to {reach} letters",
     )
 
 
@@ -133,6 +171,16 @@ class _Checks:
             grid = np.indices((letters,) * self.length).reshape(self.length, -1)
             return grid.T
         return np.concatenate([self._known(), self._drawn(DRAWN, self.length, 0)])
+
+    def padded_twice(self, reach: int) -> list[np.ndarray]:
+        """Answers ``[A^reach, reach, K]`` to all words of some letters, with two continuations that are drawn."""
+        letters, found = len(self.steps.letters), []
+        grid = np.indices((letters,) * reach).reshape(reach, -1).T
+        for salt in (8, 9):
+            words = np.concatenate([grid, self._drawn(len(grid), self.length - reach, salt)], axis=1)
+            said = self.steps.subject.answers(self.steps.padded(words))
+            found.append(said.reshape(*said.shape[:2], -1)[:, :reach])
+        return found
 
     def _known(self) -> np.ndarray:
         """The target's own examples, as words."""
