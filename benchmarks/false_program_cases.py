@@ -24,10 +24,10 @@ from allroads.targets import build_target
 from allroads.targets.tomita import TOMITA
 
 FAMILIES = {
-    "boolean": {"untrained": 300, "random": 350, "half trained": 400, "random labels": 350, "near miss": 400},
-    "fourier": {"untrained": 250, "random": 250, "half trained": 300, "random labels": 300, "near miss": 300},
+    "boolean": {"untrained": 300, "random": 350, "half trained": 450, "random labels": 400, "near miss": 450},
+    "fourier": {"untrained": 250, "random": 250, "half trained": 400, "random labels": 300, "near miss": 350},
     "linear": {"untrained": 150, "random": 150, "half trained": 200, "random labels": 150, "near miss": 250},
-    "mealy": {"untrained": 150, "random": 150, "half trained": 200, "random labels": 100, "near miss": 300},
+    "mealy": {"untrained": 100, "random": 100, "half trained": 100, "random labels": 100, "near miss": 200},
 }
 """Networks of each family and kind: 5,000."""
 
