@@ -25,8 +25,8 @@ from allroads.targets.tomita import TOMITA
 
 FAMILIES = {
     "boolean": {"untrained": 300, "random": 350, "half trained": 450, "random labels": 400, "near miss": 450},
-    "fourier": {"untrained": 250, "random": 250, "half trained": 400, "random labels": 300, "near miss": 350},
-    "linear": {"untrained": 150, "random": 150, "half trained": 200, "random labels": 150, "near miss": 250},
+    "fourier": {"untrained": 250, "random": 250, "half trained": 550, "random labels": 350, "near miss": 500},
+    "linear": {"untrained": 100, "random": 100, "half trained": 100, "random labels": 100, "near miss": 150},
     "mealy": {"untrained": 100, "random": 100, "half trained": 100, "random labels": 100, "near miss": 200},
 }
 """Networks of each family and kind: 5,000."""
@@ -83,7 +83,7 @@ def boolean_cases(kind: str, number: int, count: int, rng: np.random.Generator) 
     """Functions of three to five bits; near misses are compiled formulas with one row flipped."""
     bits, activation = (3, 4, 5)[number % 3], ("relu", "tanh")[number // 3 % 2]
     rows = np.array(cube((1, -1), bits), np.float32)
-    rules = [_formula(bits, rng) for _ in range(count)]
+    rules = [a_formula(bits, rng) for _ in range(count)]
 
     def target(table: np.ndarray) -> Target:
         return Target("rule", inputs=rows, labels=table.astype(float), loss="bce", complete=True, train_fraction=1)
@@ -116,7 +116,7 @@ def _random_bits(count: int, rng: np.random.Generator) -> np.ndarray:
     return rng.permutation(found)
 
 
-def _formula(bits: int, rng: np.random.Generator) -> Formula:
+def a_formula(bits: int, rng: np.random.Generator) -> Formula:
     """A random formula of up to five gates."""
     parts = [("" if rng.random() < 0.5 else "~") + f"x{i}" for i in rng.integers(bits, size=rng.integers(2, 7))]
     while len(parts) > 1:
@@ -126,7 +126,7 @@ def _formula(bits: int, rng: np.random.Generator) -> Formula:
     return Formula.parse(parts[0], bits, encoding="signs")
 
 
-def _machines() -> list[Machine]:
+def machines() -> list[Machine]:
     asked = [build_target("tomita", grammar=grammar, length=6) for grammar in TOMITA]
     asked += [
         build_target("sequence", task=task, length=6) for task in ("Parity_All", "Parity_Last3", "Div_3", "Div_5")
@@ -136,7 +136,7 @@ def _machines() -> list[Machine]:
 
 def mealy_cases(kind: str, number: int, count: int, rng: np.random.Generator) -> Iterator[Case]:
     """Machines over bits, compared up to length 6; near misses have one transition or output changed."""
-    length, known = 6, _machines()
+    length, known = 6, machines()
     words = np.indices((2,) * length).reshape(length, -1).T
 
     def target(labels: np.ndarray) -> Target:
@@ -149,7 +149,7 @@ def mealy_cases(kind: str, number: int, count: int, rng: np.random.Generator) ->
     if kind == "near miss":
         for index in range(count):
             rule = known[(number * count + index) % len(known)]
-            near = _near_machine(rule, rng)
+            near = near_machine(rule, rng)
             cell = ("elman", "relu")[index % 2]
             network, params = compile_program(near, cell=cell, length=length, gain=6.0 if cell == "elman" else None)
             activation = "tanh" if cell == "elman" else "relu"
@@ -169,7 +169,7 @@ def mealy_cases(kind: str, number: int, count: int, rng: np.random.Generator) ->
         yield Case(network, params, target(table), form, _seed(rng))
 
 
-def _near_machine(rule: Machine, rng: np.random.Generator) -> Machine:
+def near_machine(rule: Machine, rng: np.random.Generator) -> Machine:
     """Another function, by one transition or output changed."""
     while True:
         moves, said = [list(row) for row in rule.transitions], [list(row) for row in rule.outputs]
@@ -218,7 +218,7 @@ def linear_cases(kind: str, number: int, count: int, rng: np.random.Generator) -
                 params = disturbed(params, rng, 0.0, "relu")
                 yield Case(network, params, target(told(RECURRENCES[0])), form, _seed(rng), None, without)
                 continue
-            near = _near_recurrence(rule, rng)
+            near = near_recurrence(rule, rng)
             noise, mix = (0.0, 1e-5, 1e-3)[index % 3], None if index % 2 else _seed(rng)
             network, params = compile_program(near, length=length, width=8, mix=mix, noise=noise, seed=_seed(rng))
             form = {"cell": "elman", "activation": "identity", "vocabulary": None}
@@ -238,7 +238,7 @@ def linear_cases(kind: str, number: int, count: int, rng: np.random.Generator) -
         yield Case(network, params, target(table), form, _seed(rng), None, without)
 
 
-def _near_recurrence(rule: Recurrence, rng: np.random.Generator) -> Recurrence:
+def near_recurrence(rule: Recurrence, rng: np.random.Generator) -> Recurrence:
     """Another recurrence, by one coefficient changed by 1."""
     while True:
         parts = {name: [list(row) for row in getattr(rule, name)] for name in "abcd"}
