@@ -263,6 +263,25 @@ def extract(
 
 
 @app.command()
+def zoo(
+    name: Annotated[str | None, typer.Argument(help="A model. Default: list them.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A new folder for weights, source and what the network reads.")
+    ] = None,
+    bits: Annotated[bool, typer.Option("--bits", help="List the length of each program too; takes a minute.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Networks whose programs are known, written into the weights: ground truth for reading networks."""
+    from allroads.cli.zoo_request import ask_zoo
+
+    told, lines = ask_zoo(name, out, bits)
+    if as_json:
+        _print_json(told)
+    else:
+        print("\n".join(lines))
+
+
+@app.command()
 def learnability(
     study: Annotated[str, typer.Argument(help="A TOML file, or the name of a built-in study.")],
     set: Annotated[list[str] | None, typer.Option(help="Override a key, for example grid.0.steps=4000.")] = None,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from allroads.checks import check_count
 from allroads.errors import InputError
 from allroads.pfmap.network import Network
 from allroads.programs.equivalence import Equivalence
@@ -117,13 +118,14 @@ def extract(
         ('computes', 'equal on all 4 inputs')
     """
     began = time.perf_counter()
+    check_count("seed", seed, 0)
     subject = subject_of(network, params, target)
     said: dict[str, str] = {}
     readings: list[tuple[str, Reading]] = []
     with watched("extract", progress) as say:
         for language in _known(languages):
             say(f"reading as {language.name}")
-            unfit = language.fits(subject)
+            unfit = subject.unreadable or language.fits(subject)
             reading = None if unfit else language.read(subject, seed)
             said[language.name] = unfit or (reading.why if reading is not None else "")
             if reading is not None:
@@ -131,10 +133,12 @@ def extract(
     readings.sort(key=lambda pair: _rank(pair[1]))
     best = readings[0][1] if readings else Reading(None, why="no language fits the network and its target")
     stats = {"seconds": time.perf_counter() - began, "table_bits": best.table_bits, "languages": said, "why": best.why}
-    if not readings:
+    if subject.unreadable is not None:
+        stats["why"] = subject.unreadable
+    elif not readings:
         stats["why"] = "; ".join(f"{name}: {why}" for name, why in said.items())
     correct = None if best.program is None else against_target(best.program, subject)
-    status = _status(best, readings, target)
+    status = _status(best, readings, subject)
     return Extraction(best.program, best.equivalence, correct, best.interchange, status, stats)
 
 
@@ -158,7 +162,9 @@ def _rank(reading: Reading) -> tuple[int, bool, float]:
     return shown, not passes, reading.program.bits
 
 
-def _status(best: Reading, readings: Sequence[Any], target: Target) -> ExtractionStatus:
+def _status(best: Reading, readings: Sequence[Any], subject: Subject) -> ExtractionStatus:
+    if subject.unreadable is not None:
+        return ExtractionStatus.NO_PROGRAM
     if not readings:
         return ExtractionStatus.NOT_APPLICABLE
     if best.program is None or best.equivalence is None:
@@ -167,7 +173,7 @@ def _status(best: Reading, readings: Sequence[Any], target: Target) -> Extractio
         return ExtractionStatus.PARTIAL
     if best.table_bits is not None and best.program.bits >= best.table_bits:
         return ExtractionStatus.TABLE
-    if not _covers(best.equivalence, target):
+    if not _covers(best.equivalence, subject.target):
         return ExtractionStatus.NOT_PROVED
     if best.interchange is None or best.interchange.value < INTERCHANGE:
         return ExtractionStatus.BEHAVES_AS

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from allroads.errors import InputError
+from allroads.imported import reason
 from allroads.pfmap.arrays import as_point
 from allroads.pfmap.jaxpr import recurrent_cell
 from allroads.pfmap.network import Network, Params
@@ -20,6 +21,9 @@ from allroads.targets.target import Target
 
 BATCH = 4096
 """Examples that a network answers at once."""
+
+WHOLE = 2.0**53
+"""Numbers below it are told from their neighbours in double precision."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +81,32 @@ class Subject:
         return self.target.loss == "cross_entropy" or self.one_hot
 
     @cached_property
+    def unreadable(self) -> str | None:
+        """Why outputs stand for no answers: they are not finite, or too large to be whole; ``None`` where they do."""
+        outputs = self.outputs(self.known[:BATCH])
+        if not np.isfinite(outputs).all():
+            return "the network's outputs are not finite"
+        largest = float(np.abs(outputs).max(initial=0.0))
+        if self.target.loss == "mse" and largest >= WHOLE:
+            return (
+                f"the network answers {largest:.3g}; from 2^53 on, double precision does not tell whole numbers apart"
+            )
+        return None
+
+    @property
+    def asks_fractions(self) -> str | None:
+        """Why numbers are no answers to this target: it asks for numbers that are not whole; ``None`` else."""
+        sides = [self.target.train, self.target.held_out]
+        asked = [side.labels for side in sides if side is not None and self.target.loss == "mse"]
+        fractions = [value for labels in asked for value in labels[labels != np.rint(labels)].ravel()[:1]]
+        if not fractions:
+            return None
+        return (
+            f"the target asks for {float(fractions[0]):g}, and outputs are read as the nearest whole number; multiply "
+            "its answers until they are whole"
+        )
+
+    @cached_property
     def _compiled(self) -> Callable[[Params, Any], Any]:
         return jax.jit(self.network.apply)
 
@@ -128,6 +158,11 @@ def subject_of(network: Network, params: Any, target: Target) -> Subject:
             f"target: expected an allroads.Target, which says what the network reads and answers; got {target!r}. Make "
             "one of a Python function: Target('mine', alphabet=2, length=10, function=f)."
         )
+    if not isinstance(network, Network):
+        raise InputError(
+            f"network: expected an allroads.Network; got {network!r}. PyTorch, Flax and Equinox modules come in by "
+            "from_torch, from_flax and from_equinox, a function by Network(init, apply)."
+        )
     with float64():
         point = as_point(params, network=network)
     subject = Subject(network, point, target)
@@ -138,7 +173,7 @@ def subject_of(network: Network, params: Any, target: Target) -> Subject:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"the network cannot read the inputs of target {target.name!r}: {error}") from error
+        raise InputError(f"the network cannot read the inputs of target {target.name!r}: {reason(error)}") from error
     interface = target.interface
     if network.cell is None and interface.per_position:
         with float64():

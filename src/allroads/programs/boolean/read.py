@@ -24,7 +24,9 @@ def fits(subject: Subject) -> str | None:
     if interface.per_position or len(interface.input_shape) != 1:
         return "the target has more than one answer, or inputs that are no row of values"
     if interface.input_shape[0] > MOST_BITS:
-        return f"there are {interface.input_shape[0]} inputs; formulas are read up to {MOST_BITS}"
+        return (
+            f"there are {interface.input_shape[0]} inputs; formulas are read of all 2^n rows, up to {MOST_BITS} inputs"
+        )
     if _values(subject) is None:
         return "the inputs do not have two values"
     if _answers(subject) is None:

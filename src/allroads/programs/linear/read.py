@@ -45,7 +45,7 @@ def fits(subject: Subject) -> str | None:
         return "the target does not ask an answer at each position"
     if not np.array_equal(subject.known, np.rint(subject.known)):
         return "the inputs are not whole numbers"
-    return None
+    return subject.asks_fractions
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,9 @@ class Steps:
 
     def function(self, hidden: Any, inputs: Any) -> tuple[Any, Any]:
         """The step as a JAX function: ``[n, H]`` and inputs ``[n, ...]`` to ``[n, H]`` and outputs ``[n, C]``."""
+        return self._function(self._point, hidden, inputs)
+
+    def _function(self, point: Any, hidden: Any, inputs: Any) -> tuple[Any, Any]:
         leaves, structure = jax.tree.flatten(self._state)
         cuts = np.cumsum([leaf[0].size for leaf in leaves])[:-1].tolist()
         parts = jnp.split(hidden, cuts, axis=1) if cuts else [hidden]
@@ -93,13 +96,13 @@ class Steps:
         ]
         cell = self.subject.network.cell
         assert cell is not None  # or there is no state
-        state, outputs = cell.step(self._point, jax.tree.unflatten(structure, shaped), inputs)
+        state, outputs = cell.step(point, jax.tree.unflatten(structure, shaped), inputs)
         moved = [leaf.reshape(len(hidden), -1).astype(float) for leaf in jax.tree.leaves(state)]
         return moved[0] if len(moved) == 1 else jnp.concatenate(moved, axis=1), outputs
 
     @cached_property
     def _compiled(self) -> Any:
-        return jax.jit(self.function)
+        return jax.jit(self._function)  # the point is an argument, so that one compilation serves all points
 
     def traced(self, count: int) -> Traced:
         """The equations of the step for a batch of ``count``."""
@@ -122,7 +125,7 @@ class Steps:
             padded = np.concatenate([some, np.zeros((size - len(some), some.shape[1]))])
             given = self.inputs[np.concatenate([own, np.zeros(size - len(own), int)])]
             with float64():
-                moved, outputs = self._compiled(padded, given)
+                moved, outputs = self._compiled(self._point, padded, given)
             found.append((np.asarray(moved)[: len(some)], np.asarray(outputs)[: len(some)]))
         return np.concatenate([m for m, _ in found]), np.concatenate([o for _, o in found])
 

@@ -47,8 +47,11 @@ def fits(subject: Subject) -> str | None:
     if not subject.target.interface.per_position:
         return "the target asks one answer for a whole sequence; a Mealy machine answers at every position"
     if len(subject.letters) > LETTERS:
-        return f"there are {len(subject.letters):,} letters, more than {LETTERS:,}"
-    return None
+        return (
+            f"there are {len(subject.letters):,} letters, and transitions are enumerated up to {LETTERS:,}; whole "
+            "numbers are read as a recurrence where the target has as_numbers=True"
+        )
+    return subject.asks_fractions
 
 
 def read(subject: Subject, seed: int, *, seconds: float = SECONDS) -> Reading:
@@ -80,6 +83,8 @@ def read(subject: Subject, seed: int, *, seconds: float = SECONDS) -> Reading:
     off = checks.cell_error()
     if off > CLOSE:
         return Reading(None, why=f"the cell's outputs differ from the network's by {off:.2g} of their size")
+    if not float(subject.margins(checks.outputs).min()) > 0:
+        return Reading(None, why="an answer is at the border to another on some word, so that rounding decides")
     first = quotient(steps, checks.within, seconds=seconds)
     if first.why:
         first = quotient(steps, checks.within, horizon=checks.length, seconds=seconds)
