@@ -60,11 +60,11 @@ def product(m: int, n: int) -> np.ndarray:
 
 
 SETTINGS: dict[str, tuple[np.ndarray, float, int, Setting]] = {
+    "S5": (symmetric(5), 0.5, 5, Setting(1024, "square", "mse", 400, 5.0)),
     "Z4×Z6": (product(4, 6), 0.6, 3, Setting(256, "square", "mse", 600, 2.0)),
     "D12": (dihedral(12), 0.6, 3, Setting(256, "square", "mse", 600, 2.0)),
     "S4": (symmetric(4), 0.7, 3, Setting(768, "square", "mse", 800, 3.0)),
     "A5": (alternating(5), 0.6, 3, Setting(1536, "square", "mse", 400, 3.0)),
-    "S5": (symmetric(5), 0.5, 5, Setting(1024, "square", "mse", 400, 5.0)),
 }
 """Group: table, share that trains, seeds, training."""
 
