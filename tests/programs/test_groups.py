@@ -123,7 +123,9 @@ def test_matrices_multiply_as_the_group_and_have_the_character(name):
         np.testing.assert_allclose(rho[:, None] @ rho[None], rho[found.table], atol=1e-7)
 
 
-@pytest.mark.parametrize(("name", "count"), [("S3", 6), ("S4", 30), ("A5", 59), ("Q8", 6), ("D6", 16), ("Z7", 2)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("S3", 6), ("S4", 30), ("S5", 156), ("A5", 59), ("Q8", 6), ("D6", 16), ("Z7", 2)]
+)
 def test_number_of_subgroups_is_the_known_one(name, count):
     found = subgroups(as_rows(TABLES[name]))
     assert len(found) == count
