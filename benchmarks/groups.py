@@ -35,6 +35,7 @@ from allroads.programs.fourier.spectrum import centred, cross_entropy
 from allroads.programs.fourier.units import last_hidden
 from allroads.programs.groups import LANGUAGE, irreps, unit_cosets
 from allroads.programs.groups.finite_group import as_rows, finite_group
+from allroads.programs.groups.matrices import matrices
 from allroads.programs.groups.read import KEY, UNIT
 from allroads.programs.groups.spectrum import built, characters, unit_irreps
 from allroads.programs.subject import subject_of
@@ -60,11 +61,11 @@ def product(m: int, n: int) -> np.ndarray:
 
 
 SETTINGS: dict[str, tuple[np.ndarray, float, int, Setting]] = {
+    "S5": (symmetric(5), 0.5, 5, Setting(1024, "square", "mse", 400, 5.0)),
     "Z4×Z6": (product(4, 6), 0.6, 3, Setting(256, "square", "mse", 600, 2.0)),
     "D12": (dihedral(12), 0.6, 3, Setting(256, "square", "mse", 600, 2.0)),
     "S4": (symmetric(4), 0.7, 3, Setting(768, "square", "mse", 800, 3.0)),
     "A5": (alternating(5), 0.6, 3, Setting(1536, "square", "mse", 400, 3.0)),
-    "S5": (symmetric(5), 0.5, 5, Setting(1024, "square", "mse", 400, 5.0)),
 }
 """Group: table, share that trains, seeds, training."""
 
@@ -140,7 +141,18 @@ def measured(target: Target, table: np.ndarray, setting: Setting, trained: Train
     }
 
 
-def write(rows: dict[str, dict]) -> None:
+def generic_units_on_cosets(table: np.ndarray, units: int = 64) -> dict[str, float]:
+    """The null of that share: squares of random mixtures of the matrix entries of each representation."""
+    rows, draw = as_rows(table), np.random.default_rng(0)
+    found, shares = finite_group(rows), {}
+    for irrep in irreps(rows)[1:]:
+        rho, size = matrices(found, irrep), (units, irrep.dimension, irrep.dimension)
+        left, right = (np.einsum("gij,uij->gu", rho, draw.normal(size=size)) for _ in range(2))
+        shares[irrep.name] = float((unit_cosets((left[:, None] + right[None]) ** 2, found, rows) >= 3).mean())
+    return shares
+
+
+def write(rows: dict[str, dict], generic: dict[str, float] | None = None) -> None:
     """Store rows with what is counted over them."""
     trained = [row for name, row in rows.items() if not name.startswith("random")]
     noise = [row for name, row in rows.items() if name.startswith("random")]
@@ -152,6 +164,7 @@ def write(rows: dict[str, dict]) -> None:
         "computes": sum(row["status"] == "computes" for row in trained),
         "random labels": len(noise),
         "programs of random labels": sum(row["bits"] is not None for row in noise),
+        "generic units of S5 on cosets": generic,
     }
     text = {"command": "python benchmarks/groups.py", "summary": summary, "rows": rows}
     RESULT.write_text(json.dumps(text, indent=1, ensure_ascii=False) + "\n", "utf-8")
@@ -171,7 +184,7 @@ def report(rows: dict[str, dict]) -> None:
         cells = [cell([row[column] for row in own if row[column] is not None]) for column in head]
         statuses = {status: sum(row["status"] == status for row in own) for status in {row["status"] for row in own}}
         print(f"{name:14} {len(own):3} {' '.join(cells)}  {statuses}")
-    write(rows)
+    write(rows, generic_units_on_cosets(symmetric(5)))
     print(json.dumps(json.loads(RESULT.read_text("utf-8"))["summary"], indent=1, ensure_ascii=False))
 
 

@@ -67,7 +67,7 @@ def main() -> None:
             setting = Setting(width, "square" if square else "relu", "mse" if square else "ce", steps, decay)
             trained_rows(f"{kind} p={p}", target, setting, rows, stored)
     for width in (128, 512, 2048, 4096):
-        setting = Setting(width, "relu", "ce", 300 if width > 1000 else 900, 1.0)
+        setting = Setting(width, "relu", "ce", 900, 1.0)
         trained_rows(f"width {width} p=23", modular(p=23, train_fraction=0.8), setting, rows, stored, seeds=1)
     p = 23
     pairs = np.indices((p, p)).reshape(2, -1).T

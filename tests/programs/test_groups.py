@@ -6,6 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from group_tables import alternating, product, quaternions
 
@@ -122,7 +123,9 @@ def test_matrices_multiply_as_the_group_and_have_the_character(name):
         np.testing.assert_allclose(rho[:, None] @ rho[None], rho[found.table], atol=1e-7)
 
 
-@pytest.mark.parametrize(("name", "count"), [("S3", 6), ("S4", 30), ("A5", 59), ("Q8", 6), ("D6", 16), ("Z7", 2)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("S3", 6), ("S4", 30), ("S5", 156), ("A5", 59), ("Q8", 6), ("D6", 16), ("Z7", 2)]
+)
 def test_number_of_subgroups_is_the_known_one(name, count):
     found = subgroups(as_rows(TABLES[name]))
     assert len(found) == count
@@ -350,3 +353,31 @@ def test_examples_rivals_and_options_that_do_not_fit_are_named():
         compile_group(program, subgroup=[0, 3, 4])
     with pytest.raises(InputError, match="expected a GroupProgram"):
         compile_group("S3")
+
+
+@pytest.mark.slow
+def test_grokked_network_computes_a_group_program(seed):
+    """Squares, squared error to one-hot answers, 70 % of the table of the symmetries of the 7-gon."""
+    n = 14
+    target = group(family="dihedral", n=7, train_fraction=0.7, seed=seed)
+    network = embedding_sum((2,), n, vocabulary=n, width=256, activation="square")
+    rule = optax.adamw(0.01, b1=0.9, b2=0.98, weight_decay=1.0)
+    x, y = jnp.asarray(target.train.inputs), jax.nn.one_hot(target.train.labels, n)
+
+    @jax.jit
+    def run(params, state):
+        def step(carry, _):
+            params, state = carry
+            grads = jax.grad(lambda params: jnp.mean((network.apply(params, x) - y) ** 2))(params)
+            change, state = rule.update(grads, state, params)
+            return (optax.apply_updates(params, change), state), None
+
+        return jax.lax.scan(step, (params, state), None, length=1000)[0][0]
+
+    params = network.init(jax.random.key(seed))
+    found = extract(network, run(params, rule.init(params)), target, languages=[LANGUAGE])
+    assert (found.status, found.correct.equal) == ("computes", True)
+    assert found.equivalence.stats["explained"] >= 0.95
+    assert found.interchange.stats["null"] <= 0.8
+    assert found.program.table == as_rows(dihedral(7))
+    assert found.program.bits < found.stats["table_bits"] / 4

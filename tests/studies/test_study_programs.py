@@ -31,6 +31,7 @@ def test_the_program_of_every_point_and_of_the_last_alone():
     assert rows["scope"][2] == "exhaustive" and rows["checked"][2] == 8 and rows["bits"][2] < rows["table_bits"][2] + 20
     (last,) = MEASURE.compute(unit, MEASURE.options())
     assert last["step"] == 9 and last["source"] == rows["source"][2]
+    assert MEASURE.compute(unit, MEASURE.options(checkpoints=0)) == []
 
 
 def test_a_study_finds_the_programs_of_its_runs(tmp_path):

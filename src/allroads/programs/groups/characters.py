@@ -69,7 +69,7 @@ def complex_characters(group: FiniteGroup) -> np.ndarray:
     ratios = ratios / ratios[:, :1]
     dimensions = np.rint(np.sqrt(n / (np.abs(ratios) ** 2 @ sizes)))
     found = _tidy(ratios * dimensions[:, None])
-    keys = [(row[0].real, *(-part for value in row for part in (value.real, value.imag))) for row in found]
+    keys = [(row[0].real, *(-part for value in row.round(6) for part in (value.real, value.imag))) for row in found]
     order = sorted(range(count), key=keys.__getitem__)
     table: np.ndarray = found[order]
     return table
@@ -111,7 +111,7 @@ def irreps(rows: Rows) -> tuple[Irrep, ...]:
         indicator = int(np.rint(row[squares].mean().real))
         character = row.real if indicator == 1 else 2 * row.real
         found.append((int(np.rint(character[0])), character, (4, 2, 1)[indicator + 1]))
-    found.sort(key=lambda one: (one[0], *(-one[1])))
+    found.sort(key=lambda one: (one[0], *(-one[1].round(6))))
     named, count = [], dict.fromkeys((dimension for dimension, _, _ in found), 0)
     for dimension, character, norm in found:
         named.append(Irrep(f"{dimension}{_letter(count[dimension])}", dimension, character[group.classes], norm))

@@ -27,11 +27,11 @@ class ProgramOptions(Options):
     Args:
         enabled: Off by default: it asks every network for its whole domain, and recurrent ones for their states.
         checkpoints: Recorded points, at most, at which a program is read; 1 reads the last alone, more are spread
-            evenly over the records, both ends among them.
+            evenly over the records, both ends among them. 0 leaves the runs of a grid out.
     """
 
     enabled: bool = False
-    checkpoints: Annotated[int, Field(ge=1)] = 1
+    checkpoints: Annotated[int, Field(ge=0)] = 1
 
 
 QUANTITY = Quantity(
@@ -49,6 +49,8 @@ def measure_programs(unit: Unit, options: ProgramOptions) -> list[Row]:
     from allroads.programs import extract
 
     run = unit.run
+    if options.checkpoints == 0:
+        return []
     last = len(run.steps) - 1
     chosen = spread(len(run.steps), options.checkpoints) if options.checkpoints > 1 else np.array([last])
     rows: list[dict[str, Any]] = []
