@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jax.extend import core
 
-from allroads.programs.mealy.bounds import ROUNDING, UnboundedError
+from allroads.pfmap.jaxpr.walk import Traced, interpret
+from allroads.pfmap.precision import float64
+from allroads.programs.mealy.bounds import ROUNDING, Bound, UnboundedError, constant
 from allroads.programs.mealy.cells import Steps
 from allroads.programs.mealy.induction import NUMBERS, _Attempt, _Flow
+from allroads.programs.mealy.intervals import bound_equation
 from allroads.programs.mealy.quotient import Quotient
 
 WALKS = 4096
@@ -101,7 +106,8 @@ class _Engine:
         machine = Quotient(moves, np.concatenate([machine.answers, machine.answers[:1]]), machine.hidden)
         self.steps, self.machine, self.until, self.first = steps, machine, until, len(moves) - 1
         self.letters = moves.shape[1]
-        self.moves = _Attempt(steps, machine, 0, 1, True, seed, until)
+        self.answered = _Attempt(steps, machine, 0, 1, True, seed, until)._answered
+        self.traced: dict[int, Traced] = {}
         states, hidden = _walks(steps, machine, self.first, length, seed)
         self.centre, self.axes, self.seen = _sets(states, hidden, len(moves))
         self.centre[self.first] = steps.start()[0]
@@ -149,14 +155,31 @@ class _Engine:
                 return needed, margin, "there was no time"
             some = at[first : first + most]
             own, read = np.repeat(some, self.letters), np.tile(np.arange(self.letters), len(some))
-            flow, outputs = self.moves._move(self.box(some, radius[some]).repeated(self.letters), read)
-            least, same = self.moves._answered(outputs, own, read)
+            flow, outputs = self.move(self.box(some, radius[some]).repeated(self.letters), read)
+            least, same = self.answered(outputs, own, read)
             if not same:
                 return needed, margin, "some set holds hidden states with another answer"
             into = self.machine.moves[own, read]
             np.maximum.at(needed, into, self.reach(flow, into))
             margin = min(margin, least)
         return needed, margin, ""
+
+    def move(self, flow: _Flow, letters: np.ndarray) -> tuple[_Flow, tuple[Bound, Bound | None]]:
+        """Images of sets, and bounds of the outputs over them and at their centres.
+
+        Every intermediate array is bounded by the mean-value form too, so that what cancels along an axis, cancels in
+        front of a kink.
+        """
+        assert flow.centre is not None
+        if len(letters) not in self.traced:
+            self.traced[len(letters)] = self.steps.traced(len(letters))
+        traced, (low, high) = self.traced[len(letters)], flow.hull()
+        inputs = constant(self.steps.inputs[letters])
+        given = [(Bound(low, high, flow.error, flow.slow, flow.shigh), constant(flow.centre)), (inputs, inputs)]
+        consts = [(constant(np.asarray(c)), constant(np.asarray(c))) for c in traced.consts]
+        with float64(), np.errstate(over="ignore", invalid="ignore"):
+            moved, outputs = interpret(traced.jaxpr, consts, given, _both, lambda value: (constant(value),) * 2)
+        return _Flow.after(*moved, flow.basis), outputs
 
     def box(self, states: np.ndarray, radius: np.ndarray) -> _Flow:
         """The sets of some states, ``|Bᵀ (h − c)| ≤ radius``."""
@@ -183,6 +206,26 @@ class _Engine:
         low, high = flow.hull()
         plain = np.maximum(np.abs(low - around), np.abs(high - around)) + flow.error
         return np.fmin(found, np.matmul(plain[:, None, :], turn)[:, 0] * (1 + 1e-9))
+
+
+_Pair = tuple[Bound, Bound]
+
+
+def _both(number: int, equation: core.JaxprEqn, operands: Sequence[_Pair]) -> list[_Pair]:
+    """An operation over sets and at their centres; values lie within their slopes' reach of the centre's."""
+    over = bound_equation(number, equation, [pair[0] for pair in operands])
+    at = bound_equation(number, equation, [pair[1] for pair in operands])
+    return [(_refined(o, c), c) for o, c in zip(over, at, strict=True)]
+
+
+def _refined(over: Bound, at: Bound) -> Bound:
+    if over.slow is None or over.shigh is None or not np.issubdtype(over.low.dtype, np.floating):
+        return over
+    middle = (at.low + at.high) / 2
+    slack = (at.high - at.low) * (0.5 + ROUNDING) + 8 * ROUNDING * np.abs(middle)
+    reach = np.maximum(np.abs(over.slow), np.abs(over.shigh)).sum(axis=0) * (1 + 1e-9) + slack
+    low, high = np.fmax(over.low, middle - reach), np.fmin(over.high, middle + reach)
+    return replace(over, low=low, high=high)
 
 
 def _walks(steps: Steps, machine: Quotient, first: int, length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
