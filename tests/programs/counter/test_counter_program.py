@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from planted_counters import AS_MANY, BRACKETS, C, PLANTED, ZERO
+from planted_counters import AS_MANY, BRACKETS, PLANTED, ZERO, C
 
 from allroads import InputError, run_source
 from allroads.programs.counter import Counter, compile_counter

@@ -5,7 +5,7 @@ import itertools
 import jax
 import numpy as np
 import pytest
-from planted_counters import AS_MANY, BRACKETS, C, PLANTED, ZERO
+from planted_counters import AS_MANY, BRACKETS, PLANTED, ZERO, C
 
 from allroads import Target, extract
 from allroads.networks.recurrent import recurrent

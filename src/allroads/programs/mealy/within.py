@@ -116,17 +116,20 @@ class _Engine:
         self.skew = np.abs(product).sum(axis=2).max(axis=1) + ROUNDING * steps.width
 
     def positions(self, length: int) -> Within:
-        """Sets of one position mapped into those of the next."""
-        at, radius = np.array([self.first]), np.zeros_like(self.centre)
+        """Sets of one position mapped into those of the next, each around a centre of its own."""
+        at, middle, half = np.array([self.first]), np.zeros_like(self.centre), np.zeros_like(self.centre)
         margin, checked = np.inf, 0
         for position in range(length):
-            needed, least, why = self.images(at, radius)
+            low, high, least, why = self.images(at, middle, half)
             if why:
                 return Within(position, False, margin, checked, why)
             margin, checked = min(margin, least), checked + len(at) * self.letters
-            if not np.isfinite(needed).all():
+            at = np.unique(self.machine.moves[at])
+            if not (np.isfinite(low[at]).all() and np.isfinite(high[at]).all()):
                 return Within(position + 1, False, margin, checked, "the sets grow without end")
-            at, radius = np.unique(self.machine.moves[at]), needed
+            middle, half = np.zeros_like(middle), np.zeros_like(half)
+            middle[at] = (low[at] + high[at]) / 2
+            half[at] = np.maximum(high[at] - middle[at], middle[at] - low[at]) * (1 + ROUNDING)
         return Within(length, False, margin, checked)
 
     def induction(self) -> Within:
@@ -135,9 +138,10 @@ class _Engine:
         radius = 1.05 * self.seen + 1e-12
         radius[self.first] = 0.0
         for _ in range(GROWN):
-            needed, least, why = self.images(every, radius)
+            low, high, least, why = self.images(every, np.zeros_like(radius), radius)
             if why:
                 return Within(0, why=why)
+            needed = np.maximum(np.maximum(-low, high), 0.0)
             grown = ~(needed <= radius)
             if not grown.any():
                 return Within(0, True, least, len(every) * self.letters)
@@ -146,23 +150,25 @@ class _Engine:
             radius = np.where(grown, 1.1 * needed + 1e-12, radius)
         return Within(0, why="the sets still grow")
 
-    def images(self, at: np.ndarray, radius: np.ndarray) -> tuple[np.ndarray, float, str]:
-        """Half-widths that hold all images of the sets of some states, the margin, and what went wrong."""
-        needed, margin = np.zeros_like(radius), np.inf
+    def images(self, at: np.ndarray, middle: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, str]:
+        """Ends along the axes of all images of the sets of some states, the margin, and what went wrong."""
+        low, high, margin = np.full_like(half, np.inf), np.full_like(half, -np.inf), np.inf
         most = max(1, NUMBERS // (8 * self.steps.width**2 * self.letters))
         for first in range(0, len(at), most):
             if time.perf_counter() > self.until:
-                return needed, margin, "there was no time"
+                return low, high, margin, "there was no time"
             some = at[first : first + most]
             own, read = np.repeat(some, self.letters), np.tile(np.arange(self.letters), len(some))
-            flow, outputs = self.move(self.box(some, radius[some]).repeated(self.letters), read)
+            flow, outputs = self.move(self.box(some, middle[some], half[some]).repeated(self.letters), read)
             least, same = self.answered(outputs, own, read)
             if not same:
-                return needed, margin, "some set holds hidden states with another answer"
+                return low, high, margin, "some set holds hidden states with another answer"
             into = self.machine.moves[own, read]
-            np.maximum.at(needed, into, self.reach(flow, into))
+            lower, upper = self.ends(flow, into)
+            np.minimum.at(low, into, lower)
+            np.maximum.at(high, into, upper)
             margin = min(margin, least)
-        return needed, margin, ""
+        return low, high, margin, ""
 
     def move(self, flow: _Flow, letters: np.ndarray) -> tuple[_Flow, tuple[Bound, Bound | None]]:
         """Images of sets, and bounds of the outputs over them and at their centres.
@@ -181,31 +187,31 @@ class _Engine:
             moved, outputs = interpret(traced.jaxpr, consts, given, _both, lambda value: (constant(value),) * 2)
         return _Flow.after(*moved, flow.basis), outputs
 
-    def box(self, states: np.ndarray, radius: np.ndarray) -> _Flow:
-        """The sets of some states, ``|Bᵀ (h − c)| ≤ radius``."""
-        centre, axes = self.centre[states], self.axes[states]
-        radius = radius * (1 + ROUNDING) + 2 * self.skew[states][:, None] * radius.max(axis=1, keepdims=True)
-        spread = np.moveaxis(axes * radius[:, None, :], 2, 0)
-        reach = np.abs(spread).sum(axis=0) * (1 + 1e-9) + 2 * ROUNDING * np.abs(centre)
+    def box(self, states: np.ndarray, middle: np.ndarray, half: np.ndarray) -> _Flow:
+        """The sets of some states, ``|Bᵀ (h − c) − middle| ≤ half``."""
+        axes, skew = self.axes[states], self.skew[states][:, None]
+        moved = np.matmul(axes, middle[:, :, None])[:, :, 0]
+        centre = self.centre[states] + moved
+        most = np.abs(middle).max(axis=1, keepdims=True)
+        sizes = np.abs(self.centre[states]).max(axis=1, keepdims=True) + self.steps.width * most
+        off = np.where(most > 0, 2 * skew * most + 4 * ROUNDING * self.steps.width * sizes, 0.0)
+        half = half * (1 + ROUNDING) + off + 2 * skew * (half.max(axis=1, keepdims=True) + off)
+        spread = np.moveaxis(axes * half[:, None, :], 2, 0)
+        reach = np.abs(spread).sum(axis=0) * (1 + 1e-9)
+        reach = np.where(reach > 0, reach + 2 * ROUNDING * np.abs(centre), 0.0)
         return _Flow(centre, spread, spread, np.zeros_like(centre), centre - reach, centre + reach, axes[0])
 
-    def reach(self, flow: _Flow, states: np.ndarray) -> np.ndarray:
-        """Half-widths that the sets of some states need to hold sets, row by row."""
+    def ends(self, flow: _Flow, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Ends along the axes of the sets of some states, from their centres, that hold sets, row by row."""
         assert flow.centre is not None and flow.slow is not None and flow.shigh is not None
         around, axes = self.centre[states], self.axes[states]
-        turn = np.abs(axes)
         middle, half = (flow.slow + flow.shigh) / 2, (flow.shigh - flow.slow) / 2
         along = np.abs(np.matmul(middle[:, :, None, :], axes)[:, :, 0]).sum(axis=0)
-        sizes = (
-            half.sum(axis=0)
-            + flow.error
-            + 8 * ROUNDING * (np.abs(flow.centre) + np.abs(around) + np.abs(middle).sum(axis=0))
-        )
-        off = np.abs(np.matmul((flow.centre - around)[:, None, :], axes)[:, 0])
-        found: np.ndarray = (off + along + np.matmul(sizes[:, None, :], turn)[:, 0]) * (1 + 1e-9)
-        low, high = flow.hull()
-        plain = np.maximum(np.abs(low - around), np.abs(high - around)) + flow.error
-        return np.fmin(found, np.matmul(plain[:, None, :], turn)[:, 0] * (1 + 1e-9))
+        sizes = half.sum(axis=0) + flow.error
+        sizes = sizes + 8 * ROUNDING * (np.abs(flow.centre) + np.abs(around) + np.abs(middle).sum(axis=0))
+        reach = (along + np.matmul(sizes[:, None, :], np.abs(axes))[:, 0]) * (1 + 1e-9)
+        off = np.matmul((flow.centre - around)[:, None, :], axes)[:, 0]
+        return off - reach, off + reach
 
 
 _Pair = tuple[Bound, Bound]

@@ -40,7 +40,7 @@ FAR = 0.2
 NEAR = 0.95
 """Share of the answers from which a program that is not the network's is shown, with a counterexample."""
 
-QUICK, PROOF_SECONDS = 3.0, 12.0
+QUICK, PROOF_SECONDS = 3.0, 20.0
 """Time that a proof by boxes, and one by sets with axes of their own, may take, in seconds."""
 
 
@@ -256,7 +256,9 @@ class _Question:
         return Reading(program, equal, causal, self.table_bits, why)
 
     def _used(self) -> np.ndarray:
-        return self.known[:512] if len(self.known) >= 256 else self.fresh[0][0][:512]
+        if len(self.known) < 256:
+            return self.fresh[0][0][:512]
+        return self.known[np.random.default_rng(self.seed).permutation(len(self.known))[:512]]
 
     def _proved(
         self, program: Piecewise, finite: Quotient | None, margin: float, stats: dict[str, object], longer: bool
