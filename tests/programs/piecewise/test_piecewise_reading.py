@@ -130,7 +130,7 @@ def test_a_network_that_is_nearly_right_comes_with_a_counterexample():
 
 @pytest.mark.parametrize("count", [2, pytest.param(40, marks=pytest.mark.slow)])
 def test_untrained_networks_give_no_program_that_they_do_not_compute(count, seed):
-    """ReLU networks with outputs near whole numbers or far from them; what is read as equal is equal on fresh inputs."""
+    """Networks with outputs near whole numbers or far from them; what is read as equal is so on fresh inputs."""
     target = target_of(SMALL["the gap"][0], length=4, train_size=100, held_out_size=20)
     rng = np.random.default_rng(seed)
     words = rng.integers(-4, 5, size=(400, 4, 1)).astype(float)

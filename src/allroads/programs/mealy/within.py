@@ -184,7 +184,9 @@ class _Engine:
         given = [(Bound(low, high, flow.error, flow.slow, flow.shigh), constant(flow.centre)), (inputs, inputs)]
         consts = [(constant(np.asarray(c)), constant(np.asarray(c))) for c in traced.consts]
         with float64(), np.errstate(over="ignore", invalid="ignore"):
-            moved, outputs = interpret(traced.jaxpr, consts, given, _both, lambda value: (constant(value),) * 2)
+            moved, outputs = interpret(
+                traced.jaxpr, consts, given, _both, lambda value: (constant(value), constant(value))
+            )
         return _Flow.after(*moved, flow.basis), outputs
 
     def box(self, states: np.ndarray, middle: np.ndarray, half: np.ndarray) -> _Flow:
@@ -235,7 +237,7 @@ def _refined(over: Bound, at: Bound) -> Bound:
 
 
 def _walks(steps: Steps, machine: Quotient, first: int, length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Machine states and hidden states ``[n, H]`` along words: of letters in a row, alike, or with shares of their own."""
+    """Machine states and hidden states ``[n, H]`` along words, some of all letters and some of a few in a row."""
     rng = np.random.default_rng(seed)
     letters = machine.moves.shape[1]
     ends = np.sort(rng.integers(letters, size=(2, WALKS)), axis=0)

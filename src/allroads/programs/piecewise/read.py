@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -210,7 +211,7 @@ class _Question:
 
     def partly(self, program: Piecewise, share: float) -> Reading:
         """A program that gives most answers, with the shortest counterexample that was seen."""
-        best: tuple[list[object], int, int] | None = None
+        best: tuple[list[Any], int, int] | None = None
         for inputs, answers in ((self.known, self.answers), self.fresh[0]):
             said = program.follow(inputs)[0]
             wrong = said != answers
@@ -218,7 +219,7 @@ class _Question:
                 at = int(wrong[row].argmax())
                 if best is None or at + 1 < len(best[0]):
                     shown = inputs[row, : at + 1].astype(int).tolist()
-                    word = [v[0] for v in shown] if program.channels == 1 else [tuple(v) for v in shown]
+                    word: list[Any] = [v[0] for v in shown] if program.channels == 1 else [tuple(v) for v in shown]
                     best = word, int(answers[row, at]), int(said[row, at])
         assert best is not None
         word, own, other = best
