@@ -115,17 +115,17 @@ def test_no_length_is_proved_at_which_a_leaking_maximum_errs():
 
 
 def test_a_network_that_is_nearly_right_comes_with_a_counterexample():
-    """Only where 4 and −4 meet, which are two of 81 pairs, the answer is 9 and not 8."""
+    """Only where 20 and −20 meet, which are two of 1681 pairs, the answer is 41 and not 40."""
     gap = absolute(Term("-", (S, X)))
-    odd = Term("max", (gap, Term("-", (Term("+", (gap, gap)), Term(7)))))
-    program = Piecewise((Register(0, X),), odd, -4, 4)
-    target = target_of(SMALL["the gap"][0])
+    odd = Term("max", (gap, Term("-", (Term("+", (gap, gap)), Term(39)))))
+    program = Piecewise((Register(0, X),), odd, -20, 20)
+    target = target_of(Piecewise((Register(0, X),), gap, -20, 20))
     found = extract(*compile_piecewise(program, length=5), target, languages=[LANGUAGE])
     assert found.status == ExtractionStatus.PARTIAL
     assert not found.equivalence.equal
     own, other = found.equivalence.answers
     assert program(found.equivalence.counterexample)[-1] == own != other
-    assert abs(found.equivalence.counterexample[-1] - found.equivalence.counterexample[-2]) == 8
+    assert abs(found.equivalence.counterexample[-1] - found.equivalence.counterexample[-2]) == 40
 
 
 @pytest.mark.parametrize("count", [2, pytest.param(40, marks=pytest.mark.slow)])

@@ -62,7 +62,7 @@ def within(
         machine: The machine; what it does beyond the length is of no matter unless ``always``.
         length: Length of the longest words.
         seed: Decides the words whose hidden states the sets are put around.
-        seconds: Time that it may take.
+        seconds: Processor time that it may take.
         always: Whether an induction is tried: sets grow until they are mapped into each other, which shows all lengths.
 
     Returns:
@@ -83,7 +83,7 @@ def within(
         >>> found.length, found.always
         (5, True)
     """
-    until = time.perf_counter() + seconds
+    until = time.process_time() + seconds
     if machine.moves.size > ENTRIES:
         return Within(0, why="there are too many transitions")
     try:
@@ -155,7 +155,7 @@ class _Engine:
         low, high, margin = np.full_like(half, np.inf), np.full_like(half, -np.inf), np.inf
         most = max(1, NUMBERS // (8 * self.steps.width**2 * self.letters))
         for first in range(0, len(at), most):
-            if time.perf_counter() > self.until:
+            if time.process_time() > self.until:
                 return low, high, margin, "there was no time"
             some = at[first : first + most]
             own, read = np.repeat(some, self.letters), np.tile(np.arange(self.letters), len(some))
