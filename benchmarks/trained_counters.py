@@ -29,11 +29,11 @@ from allroads.targets import build_target
 
 RESULT = Path(__file__).parent / "results" / "trained_counters.json"
 NUMBERS = {
-    "Abs_Current": (8, 6000),
-    "Abs_Diff": (8, 12000),
-    "Diff_Abs_Values": (8, 12000),
-    "Max_Seen": (8, 12000),
-    "Min_Seen": (8, 12000),
+    "Abs_Current": (2, 3000),
+    "Abs_Diff": (4, 8000),
+    "Diff_Abs_Values": (5, 8000),
+    "Max_Seen": (3, 8000),
+    "Min_Seen": (3, 8000),
 }
 """Tasks of numbers: width, steps."""
 LETTERS = {
@@ -44,7 +44,7 @@ LETTERS = {
     "Majority_0_3": (32, 6000),
 }
 """Tasks of letters: width, steps."""
-SEEDS = 6
+SEEDS = 16
 
 
 def mixed(target, count=16384):

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jax.extend import core
 
-from allroads.programs.mealy.bounds import ROUNDING, UnboundedError
+from allroads.pfmap.jaxpr.walk import Traced, interpret
+from allroads.pfmap.precision import float64
+from allroads.programs.mealy.bounds import ROUNDING, Bound, UnboundedError, constant
 from allroads.programs.mealy.cells import Steps
 from allroads.programs.mealy.induction import NUMBERS, _Attempt, _Flow
+from allroads.programs.mealy.intervals import bound_equation
 from allroads.programs.mealy.quotient import Quotient
 
 WALKS = 4096
@@ -57,7 +62,7 @@ def within(
         machine: The machine; what it does beyond the length is of no matter unless ``always``.
         length: Length of the longest words.
         seed: Decides the words whose hidden states the sets are put around.
-        seconds: Time that it may take.
+        seconds: Processor time that it may take.
         always: Whether an induction is tried: sets grow until they are mapped into each other, which shows all lengths.
 
     Returns:
@@ -78,7 +83,7 @@ def within(
         >>> found.length, found.always
         (5, True)
     """
-    until = time.perf_counter() + seconds
+    until = time.process_time() + seconds
     if machine.moves.size > ENTRIES:
         return Within(0, why="there are too many transitions")
     try:
@@ -101,7 +106,8 @@ class _Engine:
         machine = Quotient(moves, np.concatenate([machine.answers, machine.answers[:1]]), machine.hidden)
         self.steps, self.machine, self.until, self.first = steps, machine, until, len(moves) - 1
         self.letters = moves.shape[1]
-        self.moves = _Attempt(steps, machine, 0, 1, True, seed, until)
+        self.answered = _Attempt(steps, machine, 0, 1, True, seed, until)._answered
+        self.traced: dict[int, Traced] = {}
         states, hidden = _walks(steps, machine, self.first, length, seed)
         self.centre, self.axes, self.seen = _sets(states, hidden, len(moves))
         self.centre[self.first] = steps.start()[0]
@@ -110,17 +116,20 @@ class _Engine:
         self.skew = np.abs(product).sum(axis=2).max(axis=1) + ROUNDING * steps.width
 
     def positions(self, length: int) -> Within:
-        """Sets of one position mapped into those of the next."""
-        at, radius = np.array([self.first]), np.zeros_like(self.centre)
+        """Sets of one position mapped into those of the next, each around a centre of its own."""
+        at, middle, half = np.array([self.first]), np.zeros_like(self.centre), np.zeros_like(self.centre)
         margin, checked = np.inf, 0
         for position in range(length):
-            needed, least, why = self.images(at, radius)
+            low, high, least, why = self.images(at, middle, half)
             if why:
                 return Within(position, False, margin, checked, why)
             margin, checked = min(margin, least), checked + len(at) * self.letters
-            if not np.isfinite(needed).all():
+            at = np.unique(self.machine.moves[at])
+            if not (np.isfinite(low[at]).all() and np.isfinite(high[at]).all()):
                 return Within(position + 1, False, margin, checked, "the sets grow without end")
-            at, radius = np.unique(self.machine.moves[at]), needed
+            middle, half = np.zeros_like(middle), np.zeros_like(half)
+            middle[at] = (low[at] + high[at]) / 2
+            half[at] = np.maximum(high[at] - middle[at], middle[at] - low[at]) * (1 + ROUNDING)
         return Within(length, False, margin, checked)
 
     def induction(self) -> Within:
@@ -129,9 +138,10 @@ class _Engine:
         radius = 1.05 * self.seen + 1e-12
         radius[self.first] = 0.0
         for _ in range(GROWN):
-            needed, least, why = self.images(every, radius)
+            low, high, least, why = self.images(every, np.zeros_like(radius), radius)
             if why:
                 return Within(0, why=why)
+            needed = np.maximum(np.maximum(-low, high), 0.0)
             grown = ~(needed <= radius)
             if not grown.any():
                 return Within(0, True, least, len(every) * self.letters)
@@ -140,53 +150,94 @@ class _Engine:
             radius = np.where(grown, 1.1 * needed + 1e-12, radius)
         return Within(0, why="the sets still grow")
 
-    def images(self, at: np.ndarray, radius: np.ndarray) -> tuple[np.ndarray, float, str]:
-        """Half-widths that hold all images of the sets of some states, the margin, and what went wrong."""
-        needed, margin = np.zeros_like(radius), np.inf
+    def images(self, at: np.ndarray, middle: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, str]:
+        """Ends along the axes of all images of the sets of some states, the margin, and what went wrong."""
+        low, high, margin = np.full_like(half, np.inf), np.full_like(half, -np.inf), np.inf
         most = max(1, NUMBERS // (8 * self.steps.width**2 * self.letters))
         for first in range(0, len(at), most):
-            if time.perf_counter() > self.until:
-                return needed, margin, "there was no time"
+            if time.process_time() > self.until:
+                return low, high, margin, "there was no time"
             some = at[first : first + most]
             own, read = np.repeat(some, self.letters), np.tile(np.arange(self.letters), len(some))
-            flow, outputs = self.moves._move(self.box(some, radius[some]).repeated(self.letters), read)
-            least, same = self.moves._answered(outputs, own, read)
+            flow, outputs = self.move(self.box(some, middle[some], half[some]).repeated(self.letters), read)
+            least, same = self.answered(outputs, own, read)
             if not same:
-                return needed, margin, "some set holds hidden states with another answer"
+                return low, high, margin, "some set holds hidden states with another answer"
             into = self.machine.moves[own, read]
-            np.maximum.at(needed, into, self.reach(flow, into))
+            lower, upper = self.ends(flow, into)
+            np.minimum.at(low, into, lower)
+            np.maximum.at(high, into, upper)
             margin = min(margin, least)
-        return needed, margin, ""
+        return low, high, margin, ""
 
-    def box(self, states: np.ndarray, radius: np.ndarray) -> _Flow:
-        """The sets of some states, ``|Bᵀ (h − c)| ≤ radius``."""
-        centre, axes = self.centre[states], self.axes[states]
-        radius = radius * (1 + ROUNDING) + 2 * self.skew[states][:, None] * radius.max(axis=1, keepdims=True)
-        spread = np.moveaxis(axes * radius[:, None, :], 2, 0)
-        reach = np.abs(spread).sum(axis=0) * (1 + 1e-9) + 2 * ROUNDING * np.abs(centre)
+    def move(self, flow: _Flow, letters: np.ndarray) -> tuple[_Flow, tuple[Bound, Bound | None]]:
+        """Images of sets, and bounds of the outputs over them and at their centres.
+
+        Every intermediate array is bounded by the mean-value form too, so that what cancels along an axis, cancels in
+        front of a kink.
+        """
+        assert flow.centre is not None
+        if len(letters) not in self.traced:
+            self.traced[len(letters)] = self.steps.traced(len(letters))
+        traced, (low, high) = self.traced[len(letters)], flow.hull()
+        inputs = constant(self.steps.inputs[letters])
+        given = [(Bound(low, high, flow.error, flow.slow, flow.shigh), constant(flow.centre)), (inputs, inputs)]
+        consts = [(constant(np.asarray(c)), constant(np.asarray(c))) for c in traced.consts]
+        with float64(), np.errstate(over="ignore", invalid="ignore"):
+            moved, outputs = interpret(
+                traced.jaxpr, consts, given, _both, lambda value: (constant(value), constant(value))
+            )
+        return _Flow.after(*moved, flow.basis), outputs
+
+    def box(self, states: np.ndarray, middle: np.ndarray, half: np.ndarray) -> _Flow:
+        """The sets of some states, ``|Bᵀ (h − c) − middle| ≤ half``."""
+        axes, skew = self.axes[states], self.skew[states][:, None]
+        moved = np.matmul(axes, middle[:, :, None])[:, :, 0]
+        centre = self.centre[states] + moved
+        most = np.abs(middle).max(axis=1, keepdims=True)
+        sizes = np.abs(self.centre[states]).max(axis=1, keepdims=True) + self.steps.width * most
+        off = np.where(most > 0, 2 * skew * most + 4 * ROUNDING * self.steps.width * sizes, 0.0)
+        half = half * (1 + ROUNDING) + off + 2 * skew * (half.max(axis=1, keepdims=True) + off)
+        spread = np.moveaxis(axes * half[:, None, :], 2, 0)
+        reach = np.abs(spread).sum(axis=0) * (1 + 1e-9)
+        reach = np.where(reach > 0, reach + 2 * ROUNDING * np.abs(centre), 0.0)
         return _Flow(centre, spread, spread, np.zeros_like(centre), centre - reach, centre + reach, axes[0])
 
-    def reach(self, flow: _Flow, states: np.ndarray) -> np.ndarray:
-        """Half-widths that the sets of some states need to hold sets, row by row."""
+    def ends(self, flow: _Flow, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Ends along the axes of the sets of some states, from their centres, that hold sets, row by row."""
         assert flow.centre is not None and flow.slow is not None and flow.shigh is not None
         around, axes = self.centre[states], self.axes[states]
-        turn = np.abs(axes)
         middle, half = (flow.slow + flow.shigh) / 2, (flow.shigh - flow.slow) / 2
         along = np.abs(np.matmul(middle[:, :, None, :], axes)[:, :, 0]).sum(axis=0)
-        sizes = (
-            half.sum(axis=0)
-            + flow.error
-            + 8 * ROUNDING * (np.abs(flow.centre) + np.abs(around) + np.abs(middle).sum(axis=0))
-        )
-        off = np.abs(np.matmul((flow.centre - around)[:, None, :], axes)[:, 0])
-        found: np.ndarray = (off + along + np.matmul(sizes[:, None, :], turn)[:, 0]) * (1 + 1e-9)
-        low, high = flow.hull()
-        plain = np.maximum(np.abs(low - around), np.abs(high - around)) + flow.error
-        return np.fmin(found, np.matmul(plain[:, None, :], turn)[:, 0] * (1 + 1e-9))
+        sizes = half.sum(axis=0) + flow.error
+        sizes = sizes + 8 * ROUNDING * (np.abs(flow.centre) + np.abs(around) + np.abs(middle).sum(axis=0))
+        reach = (along + np.matmul(sizes[:, None, :], np.abs(axes))[:, 0]) * (1 + 1e-9)
+        off = np.matmul((flow.centre - around)[:, None, :], axes)[:, 0]
+        return off - reach, off + reach
+
+
+_Pair = tuple[Bound, Bound]
+
+
+def _both(number: int, equation: core.JaxprEqn, operands: Sequence[_Pair]) -> list[_Pair]:
+    """An operation over sets and at their centres; values lie within their slopes' reach of the centre's."""
+    over = bound_equation(number, equation, [pair[0] for pair in operands])
+    at = bound_equation(number, equation, [pair[1] for pair in operands])
+    return [(_refined(o, c), c) for o, c in zip(over, at, strict=True)]
+
+
+def _refined(over: Bound, at: Bound) -> Bound:
+    if over.slow is None or over.shigh is None or not np.issubdtype(over.low.dtype, np.floating):
+        return over
+    middle = (at.low + at.high) / 2
+    slack = (at.high - at.low) * (0.5 + ROUNDING) + 8 * ROUNDING * np.abs(middle)
+    reach = np.maximum(np.abs(over.slow), np.abs(over.shigh)).sum(axis=0) * (1 + 1e-9) + slack
+    low, high = np.fmax(over.low, middle - reach), np.fmin(over.high, middle + reach)
+    return replace(over, low=low, high=high)
 
 
 def _walks(steps: Steps, machine: Quotient, first: int, length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Machine states and hidden states ``[n, H]`` along words: of letters in a row, alike, or with shares of their own."""
+    """Machine states and hidden states ``[n, H]`` along words, some of all letters and some of a few in a row."""
     rng = np.random.default_rng(seed)
     letters = machine.moves.shape[1]
     ends = np.sort(rng.integers(letters, size=(2, WALKS)), axis=0)
