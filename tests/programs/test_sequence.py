@@ -181,6 +181,7 @@ def test_bad_programs_are_refused():
     for bad in (
         lambda: SequenceProgram((0, 1), (), 4),
         lambda: SequenceProgram((0, 1), (("x", look),), 4),
+        lambda: SequenceProgram((0, 1), (("sum", look),), 4),
         lambda: SequenceProgram((0, 1), (("y", Count(Selector("z", "==", "x"))),), 4),
         lambda: Selector("x", "~", "x"),
         lambda: Selector("x", "==", "x", "behind"),

@@ -80,9 +80,10 @@ def extract(
     """The program that a network computes, read out of its weights and hidden states.
 
     The languages are tried by what the network and the target are: a sequence network over an alphabet as a machine or
-    as counts and fetches over positions, a recurrent one over numbers as a recurrence, a network of bits as a formula, a network of pairs of residues by its frequencies.
-    No task is known by its name. Of the programs that are proved equal those that pass the causal check come first, and
-    of these the shortest wins; one that is shown in part comes next.
+    as counts and fetches over positions, a recurrent one over numbers as a recurrence, a network of bits as a formula,
+    a network of pairs of residues by its frequencies. No task is known by its name. Of the programs that are proved
+    equal those that pass the causal check come first, and of these the shortest wins; one that is shown in part comes
+    next.
 
     Args:
         network: The network.

@@ -149,10 +149,11 @@ def streaming(subject: Subject) -> Subject | None:
     cell = network.cell
 
     def folded(params: Any, inputs: Any) -> Any:
-        assert cell is not None
+        assert cell is not None  # or each prefix is fed
+        step = cell.step
         columns = jnp.swapaxes(jnp.asarray(inputs), 0, 1)
         start = cell.initial_state(params, len(inputs))
-        outputs = jax.lax.scan(lambda state, x: cell.step(params, state, x), start, columns)[1]
+        outputs = jax.lax.scan(lambda state, x: step(params, state, x), start, columns)[1]
         return jnp.swapaxes(outputs, 0, 1)
 
     def fed(params: Any, inputs: Any) -> Any:

@@ -12,7 +12,7 @@ from allroads.pfmap.arrays import as_point
 from allroads.pfmap.jaxpr import evaluate, intermediates
 from allroads.pfmap.precision import float64
 from allroads.programs.mealy.cells import Steps
-from allroads.programs.sequence.lines import Count, Fetch
+from allroads.programs.sequence.lines import GIVEN, Count, Fetch
 from allroads.programs.sequence.program import SequenceProgram
 from allroads.programs.subject import Subject
 from allroads.results import Measurement
@@ -89,7 +89,7 @@ def interchange(subject: Subject, program: SequenceProgram, words: np.ndarray, s
 
 def _depths(program: SequenceProgram) -> list[list[str]]:
     """Names of counts and fetches by how many of them lie under each other, the answer left out."""
-    depth = dict.fromkeys(("x", "i", "n"), 0)
+    depth: dict[str, int] = dict.fromkeys(GIVEN, 0)
     found: dict[int, list[str]] = {}
     for name, line in program.lines:
         looks = isinstance(line, Count | Fetch)
