@@ -131,6 +131,21 @@ def test_a_cell_whose_last_output_is_another_is_not_asked():
     assert found.program.run(words) == [w[0] for w in words] and found.equivalence.scope == "exhaustive"
 
 
+def test_what_does_not_fit_is_said():
+    network = Network(lambda key: jnp.ones(()), wave)
+    pair = Target("pair", alphabet=2, length=2, function=lambda word: sum(word) % 2)
+    assert "too short" in extract(network, jnp.ones(()), pair, languages=[LANGUAGE]).stats["why"]
+    bits = Target("bits", inputs=all_words(2, 3), labels=all_words(2, 3).sum(1) % 2, complete=True)
+    assert "no alphabet" in extract(network, jnp.ones(()), bits, languages=[LANGUAGE]).stats["why"]
+    long = Target("long", alphabet=4, length=12, function=lambda word: sum(word) % 2, train_size=50, held_out_size=50)
+
+    def of_twelve(params, tokens):
+        return wave(params, tokens.reshape(-1, 12))
+
+    found = extract(Network(lambda key: jnp.ones(()), of_twelve), jnp.ones(()), long, languages=[LANGUAGE])
+    assert found.program is None and "4^12 words" in found.stats["why"]
+
+
 def test_random_functions_are_tables_and_ties_are_nothing():
     labels = np.random.default_rng(0).integers(2, size=64)
     place = 2 ** np.arange(6)[::-1]

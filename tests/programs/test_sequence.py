@@ -101,10 +101,11 @@ def disturbed(params, rng, noise):
     return jax.tree.map(lambda leaf: leaf * (1 + noise * rng.normal(size=leaf.shape)), moved)
 
 
+@pytest.mark.slow
 def test_noise_permutation_and_scale_leave_the_program(seed):
     rng = np.random.default_rng(seed)
     program, network, params, target = planted("parity")
-    found = extract(network, disturbed(params, rng, 0.003), target, languages=[LANGUAGE])
+    found = extract(network, disturbed(params, rng, 1e-3), target, languages=[LANGUAGE])
     assert found.status == ExtractionStatus.COMPUTES and found.correct.equal
     assert found.program.canonical() == program.canonical()
     assert found.equivalence.scope == "to length" and 0.3 < found.equivalence.margin < 0.6
@@ -113,11 +114,11 @@ def test_noise_permutation_and_scale_leave_the_program(seed):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_compiled_programs_are_read_back(name):
-    """Fetched letters that are the answer themselves leave no intermediate to exchange."""
+    """Counts and letters that are the answer, or one to one with it, cannot be told from it in the network."""
     program, network, params, target = planted(name)
     answers_all_words(network, params, target)
     found = extract(network, params, target, languages=[LANGUAGE])
-    alone = name in ("previous", "first", "reverse", "repeat_copy")
+    alone = name in ("most_frequent", "histogram", "dyck1_depth", "previous", "first", "reverse", "repeat_copy")
     assert found.status == (ExtractionStatus.BEHAVES_AS if alone else ExtractionStatus.COMPUTES), found
     assert found.correct.equal and found.program.bits <= program.bits
     assert found.program.equals(program).equal
@@ -153,6 +154,21 @@ def test_a_count_that_the_network_does_not_hold_is_not_computed():
     assert found.correct.equal and found.status == ExtractionStatus.BEHAVES_AS
 
 
+def test_an_intermediate_that_holds_the_answer_alone_is_not_taken_for_a_count():
+    """Parity of a table of words, then a layer norm: the stream before it holds the answer and nothing of a count."""
+    table = jnp.asarray([list(itertools.accumulate(w, lambda a, b: a ^ b)) for w in all_words(2, 6).tolist()])
+    place = 2 ** np.arange(6)[::-1]
+
+    def apply(params, tokens):
+        held = (2.0 * table[tokens @ place] - 1)[..., None] * jnp.array([-1.0, 1.0]) * params
+        stream = held + jnp.ones(2)
+        return stream / jnp.sqrt((stream**2).mean(axis=-1, keepdims=True) + 1e-5)
+
+    target = Target("parity", alphabet=2, length=6, step=lambda s, x: (s ^ x, s ^ x), initial_state=0)
+    found = extract(Network(lambda key: jnp.ones(()), apply), jnp.ones(()), target, languages=[LANGUAGE])
+    assert found.correct.equal and found.status == ExtractionStatus.BEHAVES_AS and found.interchange is None
+
+
 def test_normal_forms_parts_and_distance():
     count, x = Count(Selector("x", "==", 1, "upto")), Expression("a")
     plain = SequenceProgram((0, 1), (("a", count), ("y", Formula(Expression("%", x, Expression(2))))), 4)
@@ -181,6 +197,7 @@ def test_bad_programs_are_refused():
     for bad in (
         lambda: SequenceProgram((0, 1), (), 4),
         lambda: SequenceProgram((0, 1), (("x", look),), 4),
+        lambda: SequenceProgram((0, 1), (("sum", look),), 4),
         lambda: SequenceProgram((0, 1), (("y", Count(Selector("z", "==", "x"))),), 4),
         lambda: Selector("x", "~", "x"),
         lambda: Selector("x", "==", "x", "behind"),

@@ -25,6 +25,9 @@ from allroads.programs.subject import Subject
 WORDS = 2**16
 """Most words that are asked."""
 
+SHORTEST = 3
+"""Fewest letters of a word."""
+
 STATES = 256
 """Nodes of a diagram above which it is no program."""
 
@@ -44,6 +47,8 @@ def fits(subject: Subject) -> str | None:
         return "the target asks one answer for each position"
     if interface.outputs != 1 and subject.target.loss != "cross_entropy":
         return "the target asks several numbers for a sequence"
+    if interface.input_shape[0] < SHORTEST:
+        return f"words of {interface.input_shape[0]} letters are too short for a machine; they are pairs or less"
     if len(subject.letters) < 2:
         return "there is one letter, so there is one word of each length"
     return None
@@ -149,10 +154,11 @@ def streaming(subject: Subject) -> Subject | None:
     cell = network.cell
 
     def folded(params: Any, inputs: Any) -> Any:
-        assert cell is not None
+        assert cell is not None  # or each prefix is fed
+        step = cell.step
         columns = jnp.swapaxes(jnp.asarray(inputs), 0, 1)
         start = cell.initial_state(params, len(inputs))
-        outputs = jax.lax.scan(lambda state, x: cell.step(params, state, x), start, columns)[1]
+        outputs = jax.lax.scan(lambda state, x: step(params, state, x), start, columns)[1]
         return jnp.swapaxes(outputs, 0, 1)
 
     def fed(params: Any, inputs: Any) -> Any:

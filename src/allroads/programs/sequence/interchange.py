@@ -12,7 +12,7 @@ from allroads.pfmap.arrays import as_point
 from allroads.pfmap.jaxpr import evaluate, intermediates
 from allroads.pfmap.precision import float64
 from allroads.programs.mealy.cells import Steps
-from allroads.programs.sequence.lines import Count, Fetch
+from allroads.programs.sequence.lines import GIVEN, Count, Fetch
 from allroads.programs.sequence.program import SequenceProgram
 from allroads.programs.subject import Subject
 from allroads.results import Measurement
@@ -26,8 +26,8 @@ WORDS = 1024
 PLACES = ("dot_general", "add")
 """Primitives whose outputs are tried: maps of a stream, and sums."""
 
-FLAT = 1e-9
-"""Relative deviation from a straight line below which outputs are affine in an intermediate."""
+TELLING = 0.9
+"""Share of exchanges by answers alone that an intermediate must stay below."""
 
 
 def interchange(subject: Subject, program: SequenceProgram, words: np.ndarray, seed: int) -> Measurement | None:
@@ -39,8 +39,9 @@ def interchange(subject: Subject, program: SequenceProgram, words: np.ndarray, s
     The network must then answer every position as the program does with these lines set to the other word's values.
 
     Half of the exchanges change an answer; those that would give a line a value that no word gives are left out where
-    others exist. An intermediate in which the outputs are affine says nothing about mechanism and is not used. The
-    intermediate is chosen by other exchanges than those that are counted.
+    others exist. An intermediate that may be exchanged for the mean over words with the same answer holds the answer
+    and tells nothing of the lines, so it is not used. The intermediate is chosen by other exchanges than those that are
+    counted.
 
     Args:
         subject: The network.
@@ -51,7 +52,10 @@ def interchange(subject: Subject, program: SequenceProgram, words: np.ndarray, s
     Returns:
         The least share over the depths with ``stats``: ``null``, the same where the means are those of other values;
         ``sites``, the path and the share of each depth; ``pairs``. ``None`` where the program has no such lines, or
-        there is no intermediate with a vector per position.
+        there is no intermediate with a vector per position that tells lines from answers.
+
+    When it fails: lines of which the answer is a one-to-one function, at a position and a letter, cannot be told from
+    the answer. Such a program is never more than *behaves as*.
 
     References: [geiger2021]
     """
@@ -72,15 +76,15 @@ def interchange(subject: Subject, program: SequenceProgram, words: np.ndarray, s
         choosing, counting = tests
         best, path = -1.0, None
         for place in network.paths:
-            share = network.follows(place, choosing, choosing.wanted_class)
-            if share > best and not network.affine(place, rng):
+            share = network.follows(place, choosing, choosing.by_lines, choosing.wanted)
+            if share > best and network.follows(place, choosing, choosing.by_answer, choosing.same_answer) < TELLING:
                 best, path = share, place
             if best == 1.0:
                 break
         if path is None:
             return None
-        shares.append(network.follows(path, counting, counting.wanted_class))
-        nulls.append(network.follows(path, counting, counting.other_class))
+        shares.append(network.follows(path, counting, counting.by_lines, counting.wanted))
+        nulls.append(network.follows(path, counting, counting.by_lines, counting.other))
         chosen[str(depth)] = (path, shares[-1])
     if not shares:
         return None
@@ -89,7 +93,7 @@ def interchange(subject: Subject, program: SequenceProgram, words: np.ndarray, s
 
 def _depths(program: SequenceProgram) -> list[list[str]]:
     """Names of counts and fetches by how many of them lie under each other, the answer left out."""
-    depth = dict.fromkeys(("x", "i", "n"), 0)
+    depth: dict[str, int] = dict.fromkeys(GIVEN, 0)
     found: dict[int, list[str]] = {}
     for name, line in program.lines:
         looks = isinstance(line, Count | Fetch)
@@ -97,7 +101,7 @@ def _depths(program: SequenceProgram) -> list[list[str]]:
         if looks:
             found.setdefault(depth[name], []).append(name)
     depths = [found[d] for d in sorted(found)]
-    return depths[:-1] if len(depths) > 1 and depths[-1] == [program.lines[-1][0]] else depths
+    return depths[:-1] if depths and depths[-1] == [program.lines[-1][0]] else depths
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,17 +111,21 @@ class _Exchanges:
     Args:
         base: Rows of the words.
         position: The position of each exchange.
-        classes: Of every word and position: letter and lines, as a number ``[N, T]``, different at each position.
-        wanted_class: The class whose mean is put there.
-        other_class: Another one of the same position, for the null.
+        by_lines: Classes of every word at every position, by letter and lines ``[N, T]``; positions share none.
+        by_answer: The same by letter and answer.
+        wanted: The class by lines whose mean is put there.
+        other: Another one of the same position and letter, for the null.
+        same_answer: The class by answer of the word that the lines are taken from.
         answers: The program's values with the lines exchanged ``[P, T]``.
     """
 
     base: np.ndarray
     position: np.ndarray
-    classes: np.ndarray
-    wanted_class: np.ndarray
-    other_class: np.ndarray
+    by_lines: np.ndarray
+    by_answer: np.ndarray
+    wanted: np.ndarray
+    other: np.ndarray
+    same_answer: np.ndarray
     answers: np.ndarray
 
 
@@ -127,8 +135,8 @@ def _exchanges(
 ) -> Any:  # fmt: skip
     """Exchanges half of which change an answer; ``None`` where none does."""
     count, length = words.shape
-    keys = np.stack([np.broadcast_to(np.arange(length), words.shape), words, *(values[n] for n in names)], axis=-1)
-    classes = np.unique(keys.reshape(-1, keys.shape[-1]), axis=0, return_inverse=True)[1].reshape(count, length)
+    classes = _classes(words, [values[name] for name in names])
+    by_answer = _classes(words, [values[program.lines[-1][0]]])
     many = 24 * PAIRS
     base, position = rng.integers(count, size=many), rng.integers(length, size=many)
     source = rng.integers(count, size=many)
@@ -153,7 +161,14 @@ def _exchanges(
         there = np.unique(classes[words[:, q] == words[base[k], q], q])
         there = there[there != own]
         other[k] = rng.choice(there) if len(there) else own
-    return _Exchanges(base, position, classes, wanted, other, answers[picked])
+    return _Exchanges(base, position, classes, by_answer, wanted, other, by_answer[source, position], answers[picked])
+
+
+def _classes(words: np.ndarray, values: list[np.ndarray]) -> np.ndarray:
+    """Position, letter and some values, as one number ``[N, T]``."""
+    keys = np.stack([np.broadcast_to(np.arange(words.shape[1]), words.shape), words, *values], axis=-1)
+    numbers = np.unique(keys.reshape(-1, keys.shape[-1]), axis=0, return_inverse=True)[1]
+    return numbers.reshape(words.shape)
 
 
 class _Network:
@@ -189,22 +204,11 @@ class _Network:
             inputs = self.steps.padded(self.words[base])
             return np.asarray(evaluate(self.subject.network.apply, self.point, inputs, replace=swapped)[0])
 
-    def affine(self, path: str, rng: np.random.Generator) -> bool:
-        """Whether the outputs are affine in an intermediate at one position, by midpoints of other words' values."""
-        count, length = self.words.shape
-        base, a, b = rng.integers(count, size=(3, PAIRS))
-        position = rng.integers(length, size=PAIRS)
-        values = self.values[path]
-        first, second = values[a, position], values[b, position]
-        ends = (self.run(path, base, position, first) + self.run(path, base, position, second)) / 2
-        middle = self.run(path, base, position, (first + second) / 2)
-        return bool(np.abs(middle - ends).max() <= FLAT * (1 + np.abs(ends).max()))
-
-    def follows(self, path: str, tests: _Exchanges, which: np.ndarray) -> float:
-        """Share of exchanges after which all answers are the program's."""
+    def follows(self, path: str, tests: _Exchanges, classes: np.ndarray, which: np.ndarray) -> float:
+        """Share of exchanges for the means of classes after which all answers are the program's."""
         values = self.values[path]
         means = np.stack(
-            [values[:, q][tests.classes[:, q] == c].mean(axis=0) for q, c in zip(tests.position, which, strict=True)]
+            [values[:, q][classes[:, q] == c].mean(axis=0) for q, c in zip(tests.position, which, strict=True)]
         )
         outputs = self.run(path, tests.base, tests.position, means)
         said = self.subject.decide(outputs)

@@ -17,7 +17,7 @@ SCOPES = ("all", "upto", "before")
 TESTS = {"==": np.equal, "<": np.less, ">": np.greater, "!=": np.not_equal}
 """Comparisons of a value at k with one at q."""
 
-GIVEN = ("x", "i", "n")
+GIVEN: tuple[str, ...] = ("x", "i", "n")
 """Variables that every program has: the letter, its position from 0 on, and the length of the word."""
 
 Operand = str | int

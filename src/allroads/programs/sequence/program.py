@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from keyword import iskeyword
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +17,9 @@ from allroads.programs.equivalence import Equivalence
 from allroads.programs.mealy.code import natural_bits
 from allroads.programs.program import Program
 from allroads.programs.sequence.lines import GIVEN, Line
+
+TAKEN = ("xs", "k", "q", "sum", "range", "len", "list", "int", "min", "max")
+"""Names that the source uses itself."""
 
 WORDS = 2**18
 """Most words on which two programs are compared."""
@@ -64,9 +68,9 @@ class SequenceProgram(Program):
         object.__setattr__(self, "symbols", tuple(self.symbols))
         if not self.lines:
             raise InputError("lines: expected at least one line, which is the answer.")
-        known = list(GIVEN)
+        known: list[str] = list(GIVEN)
         for name, line in self.lines:
-            if name in known or name in ("xs", "k", "q") or not name.isidentifier():
+            if name in known or name in TAKEN or iskeyword(name) or not name.isidentifier():
                 raise InputError(f"lines: {name!r} is taken or is no name; choose another.")
             missing = [read for read in line.reads if read not in known]
             if missing:

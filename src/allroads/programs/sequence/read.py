@@ -34,8 +34,8 @@ TRIED = 24
 FOUND = 4
 """Programs after which the search stops."""
 
-SECONDS = 12.0
-"""Time that the search may take, in seconds."""
+SECONDS = 60.0
+"""Time that the search may take, in seconds: a guard, as the counts above end it before."""
 
 TIE = 1e-9
 """Margin, relative to the outputs, below which an answer hangs on rounding."""
