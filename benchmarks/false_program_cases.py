@@ -24,10 +24,10 @@ from allroads.targets import build_target
 from allroads.targets.tomita import TOMITA
 
 FAMILIES = {
-    "boolean": {"untrained": 300, "random": 350, "half trained": 450, "random labels": 400, "near miss": 450},
-    "fourier": {"untrained": 250, "random": 250, "half trained": 550, "random labels": 350, "near miss": 500},
+    "boolean": {"untrained": 300, "random": 400, "half trained": 450, "random labels": 450, "near miss": 200},
+    "fourier": {"untrained": 250, "random": 300, "half trained": 550, "random labels": 400, "near miss": 600},
     "linear": {"untrained": 100, "random": 100, "half trained": 100, "random labels": 100, "near miss": 150},
-    "mealy": {"untrained": 100, "random": 100, "half trained": 100, "random labels": 100, "near miss": 200},
+    "mealy": {"untrained": 100, "random": 100, "half trained": 100, "random labels": 100, "near miss": 150},
 }
 """Networks of each family and kind: 5,000."""
 

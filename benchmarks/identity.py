@@ -31,7 +31,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_
 import jax
 import numpy as np
 from false_program_cases import RECURRENCES, a_formula, machines, near_machine, near_recurrence
-from false_programs import COMPILED
+from false_programs import COMPILED, quick
 from program_networks import disturbed
 
 from allroads import Network, Target, compile_program, extract
@@ -52,7 +52,8 @@ Pair = tuple[Side, Side, Target]
 
 def label(network: Network, params: Any, target: Target) -> Any:
     """The label of the program that a network computes; ``None`` where none is read."""
-    found = extract(network, params, target)
+    known = [one for one in quick() if one.name != "mealy" or target.loss != "mse"]
+    found = extract(network, params, target, languages=known)
     if found.program is None or not found.equivalence.equal:
         return None
     if not isinstance(found.program, Formula):
@@ -197,15 +198,15 @@ def fourier_pairs(kind: str, rng: np.random.Generator) -> Iterator[Pair]:
 
 
 PAIRS: tuple[tuple[str, str, int, Callable[[str, np.random.Generator], Iterator[Pair]]], ...] = (
-    ("boolean", "same program", 60, boolean_pairs),
-    ("boolean", "another circuit", 60, boolean_pairs),
-    ("boolean", "table", 40, boolean_pairs),
-    ("mealy", "same program", 60, mealy_pairs),
-    ("mealy", "near miss", 40, mealy_pairs),
-    ("mealy", "table", 30, mealy_pairs),
-    ("mealy", "brackets", 30, mealy_pairs),
-    ("linear", "same program", 50, linear_pairs),
-    ("linear", "near miss", 30, linear_pairs),
+    ("boolean", "same program", 70, boolean_pairs),
+    ("boolean", "another circuit", 70, boolean_pairs),
+    ("boolean", "table", 50, boolean_pairs),
+    ("mealy", "same program", 40, mealy_pairs),
+    ("mealy", "near miss", 30, mealy_pairs),
+    ("mealy", "table", 20, mealy_pairs),
+    ("mealy", "brackets", 20, mealy_pairs),
+    ("linear", "same program", 60, linear_pairs),
+    ("linear", "near miss", 40, linear_pairs),
     ("fourier", "same program", 50, fourier_pairs),
     ("fourier", "other frequencies", 50, fourier_pairs),
 )

@@ -20,7 +20,7 @@ from allroads.programs.language import languages
 from allroads.programs.mealy import Machine
 from allroads.targets.symbols import decoded
 
-FEW = ("pairs-less", "tomita-5", "div-3", "newton-spring", "sum-last3", "subtract-mod-13-waves")
+FEW = ("pairs-less", "div-3", "sum-last3", "subtract-mod-13-waves")
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in entries() if name not in FEW]
 
 
