@@ -17,9 +17,9 @@ from allroads.targets.target import Target
 
 
 def lettered(interface: Interface, width: int, shared: bool = False) -> Network:
-    """A recurrent network of letters, ``h ← tanh(W_a h + b_a)``: of second order, or Elman's with one W for all letters.
+    """A recurrent network of letters, ``h ← tanh(W_a h + b_a)``: of second order, or with one W for all letters.
 
-    A letter is one token, or one tuple of tokens where a position has several channels. Answers are affine in h. 
+    A letter is one token, or one tuple of tokens where a position has several channels. Answers are affine in h.
     """
     channels = math.prod(interface.input_shape[1:])
     vocabulary = interface.vocabulary or 0
@@ -49,10 +49,7 @@ def lettered(interface: Interface, width: int, shared: bool = False) -> Network:
 
     def step(params: Params, state: Any, x: Any) -> tuple[Any, Any]:
         place = letter(x)
-        if shared:
-            turned = state @ params["turn"][0].T
-        else:
-            turned = jnp.einsum("bij,bj->bi", params["turn"][place], state)
+        turned = state @ params["turn"][0].T if shared else jnp.einsum("bij,bj->bi", params["turn"][place], state)
         moved = jnp.tanh(turned + params["bias"][place])
         return moved, affine(params["readout"], moved)
 
@@ -62,7 +59,9 @@ def lettered(interface: Interface, width: int, shared: bool = False) -> Network:
         _, said = jax.lax.scan(lambda h, x: step(params, h, x), start, jnp.swapaxes(inputs, 0, 1))
         return jnp.swapaxes(said, 0, 1)
 
-    return Network(init, apply, Cell(initial_state, step), f"{'Elman' if shared else 'second-order'} {width}-{interface.outputs}")
+    return Network(
+        init, apply, Cell(initial_state, step), f"{'Elman' if shared else 'second-order'} {width}-{interface.outputs}"
+    )
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Plan:
     """One way to train a network for a target.
 
     Args:
-        cell: ``second order``, ``affine`` or ``relu``; the last two are Elman networks.
+        cell: ``second order``, ``elman``, ``gru``, or an Elman network of ``affine`` or ``relu`` units.
         width: Units H.
         steps: Steps of Adam.
         rate: Largest learning rate.
@@ -95,11 +94,13 @@ class Plan:
         """The network of the plan."""
         if self.cell in ("second order", "elman"):
             return lettered(interface, self.width, shared=self.cell == "elman")
+        if self.cell == "gru":
+            return build("recurrent", interface, cell="gru", width=self.width)
         activation = {"affine": "identity", "relu": "relu"}[self.cell]
         return build("recurrent", interface, cell="elman", width=self.width, activation=activation)
 
 
-MANY_LETTERS = 16
+MANY_LETTERS = 64
 """Letters above which all share one matrix."""
 
 
@@ -107,20 +108,23 @@ def plans(target: Target) -> tuple[Plan, ...]:
     """Ways to train a network for a target, tried in turn until one answers all held-out examples.
 
     Numbers are read by affine networks, and by ReLU networks where no affine one learns the target. Tokens are read by
-    networks of saturating units where finitely many states are enough. Where they are not, affine units count.
+    networks of saturating units where finitely many states are enough. Where they are not, affine units count, and then
+    gated ones.
     """
     interface = target.interface
     if interface.vocabulary is None:
-        affine_plan = Plan("affine", 16, 4000, 5e-3, decay=1e-3, double=True)
-        return affine_plan, replace(affine_plan, cell="relu", width=24, steps=6000)
+        affine_plan = Plan("affine", 10, 1600, 1e-2, decay=0.1, double=True)
+        return affine_plan, replace(affine_plan, cell="relu", width=24, steps=4000)
     states = target.truth["minimal_states"]
     if isinstance(states, int):
         letters = interface.vocabulary ** math.prod(interface.input_shape[1:])
         plan = Plan("second order", 16, 600 if states <= 2 else 1600, noise=0.5, gain=4.0, decay=1.0, batch=64)
         if states > 8:
-            plan = replace(plan, width=24, steps=2400)
+            plan = replace(plan, width=32, steps=4000, noise=0.3, decay=0.3, batch=128)
         if letters > MANY_LETTERS:
             plan = replace(plan, cell="elman", width=32, steps=2000)
+        elif letters > 16:
+            plan = replace(plan, batch=128, steps=2400)
         return plan, replace(plan, width=2 * plan.width, steps=2 * plan.steps, noise=0.3)
-    counting = Plan("affine", 8, 2000)
-    return counting, replace(counting, cell="relu", width=32, steps=4000), Plan("second order", 48, 4000)
+    counting = Plan("affine", 8, 1600)
+    return counting, Plan("gru", 24, 4000, decay=1e-2)

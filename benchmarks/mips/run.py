@@ -18,6 +18,8 @@ from pathlib import Path
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import jax
+
 from allroads.targets.mips import MIPS_TASKS
 from mips.solve import solve
 from mips.table import line, summary, table
@@ -36,6 +38,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--result", type=Path, default=RESULT)
     arguments = parser.parse_args(argv)
     arguments.work.mkdir(parents=True, exist_ok=True)
+    jax.config.update("jax_compilation_cache_dir", str(arguments.work / "compiled"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     for task in [] if arguments.collect else arguments.only or list(MIPS_TASKS):
         if arguments.again or not (arguments.work / f"{task}.json").exists():
             print(line(solve(task, arguments.seed, arguments.work)), flush=True)
