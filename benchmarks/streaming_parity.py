@@ -22,12 +22,16 @@ from mips.networks import Plan
 from mips.train import train
 
 from allroads import extract
-from allroads.programs.mealy import LANGUAGE, Machine
+from allroads.programs.mealy import Machine
+from allroads.programs.mealy.read import read
+from allroads.programs.subject import subject_of
 from allroads.targets import build_target
 
 RESULT = Path(__file__).parent / "results" / "streaming_parity.json"
 PLAN = Plan("second order", 8, 1200, noise=0.5, gain=4.0, decay=1.0, batch=64)
 CHECKPOINTS = 24
+SECONDS = 3.0
+"""Time that a search for states, or a proof, may take at one checkpoint."""
 
 
 def main() -> None:
@@ -38,23 +42,24 @@ def main() -> None:
     trained = train(target, PLAN, 0, every=every, stop=False)
     network = PLAN.network(target.interface)
     rows = []
-    print(f"{'step':>5} {'accuracy':>8} {'states':>6} {'status':12} {'scope':12} parity")
+    print(f"{'step':>5} {'accuracy':>8} {'states':>6} {'scope':12} parity")
     for step, point, accuracy in trained.kept:
-        found = extract(network, point, target, languages=[LANGUAGE])
+        found = read(subject_of(network, point, target), 0, seconds=SECONDS)
         machine = found.program if isinstance(found.program, Machine) else None
+        equal = found.equivalence is not None and found.equivalence.equal
         row = {
             "step": step,
             "held_out_accuracy": accuracy,
             "states": None if machine is None else machine.states,
-            "status": found.status.value,
-            "scope": None if found.equivalence is None or not found.equivalence.equal else found.equivalence.scope,
+            "scope": found.equivalence.scope if found.equivalence is not None and equal else None,
             "parity": machine is not None and machine.equals(truth).equal,
-            "why": found.stats["why"],
+            "interchange": None if found.interchange is None else found.interchange.value,
+            "why": found.why,
         }
         rows.append(row)
         states = "–" if machine is None else str(machine.states)
         print(
-            f"{step:5} {accuracy:8.4f} {states:>6} {row['status']:12} {row['scope'] or '–':12} {row['parity']}",
+            f"{step:5} {accuracy:8.4f} {states:>6} {row['scope'] or '–':12} {row['parity']}",
             flush=True,
         )
     wrong = [i for i, row in enumerate(rows) if not (row["parity"] and row["states"] == 2)]

@@ -120,11 +120,11 @@ def plans(target: Target) -> tuple[Plan, ...]:
         letters = interface.vocabulary ** math.prod(interface.input_shape[1:])
         plan = Plan("second order", 16, 600 if states <= 2 else 1600, noise=0.5, gain=4.0, decay=1.0, batch=64)
         if states > 8:
-            plan = replace(plan, width=32, steps=4000, noise=0.3, decay=0.3, batch=128)
+            plan = replace(plan, width=24, steps=3000, noise=0.2, gain=3.0, decay=0.3)
         if letters > MANY_LETTERS:
             plan = replace(plan, cell="elman", width=32, steps=2000)
         elif letters > 16:
             plan = replace(plan, batch=128, steps=2400)
-        return plan, replace(plan, width=2 * plan.width, steps=2 * plan.steps, noise=0.3)
+        return plan, replace(plan, width=2 * plan.width, noise=plan.noise / 2, batch=128)
     counting = Plan("affine", 8, 1600)
     return counting, Plan("gru", 24, 4000, decay=1e-2)

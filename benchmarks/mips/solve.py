@@ -125,7 +125,13 @@ def _row(task: str, target: Target, plan: Plan, trained: Trained, place: int) ->
 
 
 def _rank(row: dict[str, Any]) -> tuple[Any, ...]:
-    return row["exact"], row["scope"] == "all lengths", row["formula"], row["scope"] == "to length"
+    return (
+        row["exact"],
+        row["scope"] == "all lengths",
+        row["formula"],
+        row["scope"] == "to length",
+        row["held_out_accuracy"],
+    )
 
 
 def _cause(row: dict[str, Any]) -> str:
