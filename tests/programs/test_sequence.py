@@ -124,7 +124,7 @@ def test_compiled_programs_are_read_back(name):
     assert found.program.equals(program).equal
     assert found.equivalence.scope == ("to length" if name in (*BINARY, "previous", "first") else "exhaustive")
     assert alone or found.interchange.stats["null"] < 0.7
-    noisy = disturbed(params, np.random.default_rng(0), 1e-3)
+    noisy = disturbed(params, np.random.default_rng(0), 1e-4)
     assert extract(network, noisy, target, languages=[LANGUAGE]).program == found.program
 
 
