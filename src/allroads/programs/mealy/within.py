@@ -77,7 +77,7 @@ def within(
         >>> from allroads.targets import build_target
         >>> target = build_target("sequence", task="Parity_All", length=5)
         >>> parity = Machine.of(target.truth["machine"])
-        >>> steps = Steps(subject_of(*compile_machine(parity, cell="relu", length=5), target))
+        >>> steps = Steps(subject_of(*compile_machine(parity, length=5), target))
         >>> moves, answers = np.array(parity.transitions), np.array(parity.outputs)[..., None]
         >>> found = within(steps, Quotient(moves, answers, steps.start()), 5, 0, always=True)
         >>> found.length, found.always
