@@ -2,8 +2,9 @@
 
     python benchmarks/streaming_parity.py     # a few minutes; writes benchmarks/results/streaming_parity.json
 
-One network is trained on the parities of all prefixes of words of 10 bits. Its machine is extracted before training and at 24 checkpoints.
-The states *merge* at the first checkpoint from which on every machine has two states and is the parity machine.
+One network is trained on the parities of all prefixes of words of 10 bits. Its machine is extracted before training and
+at 24 checkpoints. The states *merge* at the first checkpoint from which on every machine has two states and is the
+parity machine.
 """
 
 from __future__ import annotations
