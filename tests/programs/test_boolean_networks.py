@@ -27,7 +27,8 @@ from allroads.programs.boolean import (
 from allroads.programs.boolean.alignment import candidate_sets
 from allroads.programs.boolean.encoding import cube
 from allroads.programs.boolean.interchange import states
-from allroads.programs.boolean.units import exchange, sites, two_valued
+from allroads.programs.boolean.units import sites, two_valued
+from allroads.programs.interchange import exchange
 from allroads.targets.boolean import boolean
 
 

@@ -239,3 +239,8 @@ def test_no_false_program_comes_of_transformers_that_learnt_nothing():
                 said = np.asarray(network.apply(params, words)).argmax(-1)
                 assert np.array_equal(found.program.table(words), said)
                 assert found.program.bits < found.stats["table_bits"] or found.status == ExtractionStatus.TABLE
+
+
+def test_rows_of_one_number_are_letters():
+    parity = sequence_program("parity")
+    assert parity([[1.0], [1.0], [0.0]]) == parity(np.array([[1], [1], [0]])) == parity([1, 1, 0]) == [1, 0, 0]

@@ -133,6 +133,7 @@ class SequenceProgram(Program):
         """The answers to one word."""
         index = {letter: k for k, letter in enumerate(self.alphabet)}
         word = example.tolist() if hasattr(example, "tolist") else list(example)
+        word = [letter[0] if isinstance(letter, list) and len(letter) == 1 else letter for letter in word]
         try:
             row = np.array([[index[letter] for letter in word]], int)
         except KeyError as error:
