@@ -31,9 +31,6 @@ SHORTEST = 3
 STATES = 256
 """Nodes of a diagram above which it is no program."""
 
-TIE = 1e-9
-"""Margin, relative to the outputs, below which an answer hangs on rounding."""
-
 CLOSE = 1e-8
 """Relative difference up to which the last outputs of the folded cell are the network's."""
 
@@ -97,8 +94,9 @@ def _whole(subject: Subject) -> Reading:
     labels = subject.decide(outputs)
     bits = table_bits(labels)
     margin = float(subject.margins(outputs).min())
-    if not margin > TIE * (1 + float(np.abs(outputs).max())):
-        return Reading(None, table_bits=bits, why="scores tie on some word, so that rounding decides")
+    tie = subject.tie(outputs)
+    if tie is not None:
+        return Reading(None, table_bits=bits, why=tie)
     levels = diagram(labels, letters, length)
     tables = foldings(levels)
     folded = bool(tables)
@@ -131,6 +129,13 @@ def _by_prefixes(subject: Subject, seed: int) -> Reading | None:
     found = read_machine(streamed, seed)
     if not isinstance(found.program, Machine):
         return None
+    known, own = subject.known, subject.answers(subject.known)
+    index = {np.asarray(row, float).tobytes(): i for i, row in enumerate(Steps(subject).inputs)}
+    words = np.array([[index.get(np.asarray(p, float).tobytes(), -1) for p in example] for example in known], int)
+    symbols = [Steps(subject).symbol([int(label)]) for label in own]
+    said = [found.program([found.program.alphabet[i] for i in word])[-1] for word in words]
+    if said != symbols:
+        return None  # the network itself answers otherwise than its cell
     reaches_all = found.equivalence is not None and found.equivalence.scope == "all lengths"
     length, letters = int(subject.target.interface.input_shape[0]), float(len(subject.letters or []))
     # The table of a machine has an answer for each prefix; that of an acceptor one for each word.

@@ -124,6 +124,9 @@ def _question(subject: Subject, seed: int) -> _Question | str:
     outputs, folded = subject.outputs(subject.known), oracle.run(known)[0]
     if not np.isfinite(outputs).all():
         return "the network's outputs are not finite"
+    tie = subject.tie(outputs)
+    if tie is not None:
+        return tie
     apart = float(np.abs(outputs - folded).max())
     if apart > SAME * max(1.0, float(np.abs(outputs).max())):
         return f"the network's cell does not give its outputs: they differ by {apart:.3g}"
