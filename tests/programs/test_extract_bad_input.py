@@ -125,8 +125,9 @@ def test_a_network_that_does_not_fit_its_task_is_refused():
 def test_a_network_without_a_recurrent_cell_is_told_that_one_is_needed():
     flat = mlp((4,), 2, vocabulary=2, per_position=True, widths=(4,))
     found = extract(flat, flat.init(jax.random.key(0)), PARITY)
-    assert found.status == ExtractionStatus.NOT_APPLICABLE
-    assert "the network has no cell; a machine is read from a recurrent network" in found.stats["why"]
+    assert found.status == ExtractionStatus.NO_PROGRAM  # it is asked whole words, and knows no more than one letter
+    assert "the network has no recurrent cell" in found.stats["languages"]["linear"]
+    assert "the network has no cell" in found.stats["languages"]["counter"]
 
 
 def test_functions_of_a_user_that_fail_are_named():

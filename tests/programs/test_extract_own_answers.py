@@ -132,3 +132,13 @@ def test_outputs_that_are_not_finite_on_few_words_are_said_to_be_so():
 
     found = extract(network(apply), ONE, target, languages=[mealy.LANGUAGE])
     assert found.program is None and "not finite" in found.stats["why"]
+
+
+def test_the_counterexample_to_a_target_is_shown_in_its_own_numbers():
+    """A network that sums, and a target that starts at 1."""
+    target = Target("sum", alphabet=3, as_numbers=True, length=3, step=lambda s, x: (s + x, s + x), initial_state=1)
+    own = network(lambda p, x: jax.lax.scan(lambda s, c: (s + c * p,) * 2, x[:, 0] * 0.0, jnp.swapaxes(x, 0, 1))[1])
+    summed = Network(own.init, lambda p, x: jnp.swapaxes(own.apply(p, jnp.asarray(x)), 0, 1))
+    found = extract(summed, ONE, target, languages=[linear.LANGUAGE])
+    assert found.program is not None and not found.correct.equal
+    assert str(found.correct) == "different: [0, 0, 0] gives [0, 0, 0] and [1, 1, 1]"

@@ -202,8 +202,19 @@ def against_target(program: Program, subject: Subject) -> Equivalence:
     for example, label in zip(examples, labels, strict=True):
         answer = program(example)
         if not _same(answer, label, target.output_alphabet):
-            return Equivalence(False, scope, len(inputs), counterexample=example, answers=(answer, label.tolist()))
+            shown = (answer, _plain(label.astype(float)))
+            return Equivalence(False, scope, len(inputs), counterexample=_plain(example), answers=shown)
     return Equivalence(True, scope, len(inputs))
+
+
+def _plain(example: Any) -> Any:
+    """An example or an answer as lists of symbols or numbers, whole ones as integers, and one channel as none."""
+    if not isinstance(example, np.ndarray):
+        return example
+    rows = example[:, 0] if example.ndim == 2 and example.shape[1] == 1 else example
+    if np.array_equal(rows, np.rint(rows)):
+        rows = rows.astype(int)
+    return rows.tolist()
 
 
 def _same(answer: Any, label: np.ndarray, symbols: tuple[Any, ...] | None) -> bool:

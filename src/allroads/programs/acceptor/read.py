@@ -48,7 +48,7 @@ def fits(subject: Subject) -> str | None:
         return f"words of {interface.input_shape[0]} letters are too short for a machine; they are pairs or less"
     if len(subject.letters) < 2:
         return "there is one letter, so there is one word of each length"
-    return None
+    return subject.asks_fractions
 
 
 def read(subject: Subject, seed: int) -> Reading:

@@ -59,7 +59,7 @@ def fits(subject: Subject) -> str | None:
         return f"there are {len(subject.letters):,} letters, more than {LETTERS}"
     if subject.target.loss != "cross_entropy" and subject.target.interface.outputs > 1:
         return "the target asks several numbers at a position; counters answer one"
-    return None
+    return subject.asks_fractions
 
 
 def read(subject: Subject, seed: int) -> Reading:

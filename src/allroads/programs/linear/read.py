@@ -99,7 +99,7 @@ def read(subject: Subject, seed: int = 0) -> Reading:
         if first is not None:
             why = f"the recurrence of its impulse responses answers otherwise on {first[0]}: {first[1]}, not {first[2]}"
             continue
-        against = _unmoved(question, found)
+        against = subject.tie(subject.outputs(subject.known)) or _unmoved(question, found)
         if against is not None:
             why = against
             continue
@@ -124,9 +124,6 @@ def _question(subject: Subject, seed: int) -> _Question | str:
     outputs, folded = subject.outputs(subject.known), oracle.run(known)[0]
     if not np.isfinite(outputs).all():
         return "the network's outputs are not finite"
-    tie = subject.tie(outputs)
-    if tie is not None:
-        return tie
     apart = float(np.abs(outputs - folded).max())
     if apart > SAME * max(1.0, float(np.abs(outputs).max())):
         return f"the network's cell does not give its outputs: they differ by {apart:.3g}"

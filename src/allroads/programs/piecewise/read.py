@@ -56,7 +56,7 @@ def fits(subject: Subject) -> str | None:
         return "the target does not ask one number at each position"
     if not np.array_equal(subject.known, np.rint(subject.known)):
         return "the inputs are not whole numbers"
-    return None
+    return subject.asks_fractions
 
 
 def read(subject: Subject, seed: int = 0) -> Reading:

@@ -51,7 +51,7 @@ def fits(subject: Subject) -> str | None:
         return "the network is recurrent; it has no positions to look at"
     if len(subject.letters) > LETTERS:
         return f"there are {len(subject.letters):,} letters, more than {LETTERS:,}"
-    return None
+    return subject.asks_fractions
 
 
 def read(subject: Subject, seed: int) -> Reading:
