@@ -142,3 +142,19 @@ def test_the_counterexample_to_a_target_is_shown_in_its_own_numbers():
     found = extract(summed, ONE, target, languages=[linear.LANGUAGE])
     assert found.program is not None and not found.correct.equal
     assert str(found.correct) == "different: [0, 0, 0] gives [0, 0, 0] and [1, 1, 1]"
+
+
+def test_an_acceptor_is_no_longer_than_what_is_asked_of_it():
+    """A network of one length answers shorter words by chance; the two states of parity are all that is asked."""
+    own = network(lambda p, x: scores(p, (x.sum(axis=1) + (0 if x.shape[1] == 6 else x[:, 0] * x.shape[1] // 2)) % 2))
+    found = extract(own, ONE, ODD)
+    assert found.program.language == "acceptor" and found.program.machine.states == 2
+    assert found.status == ExtractionStatus.BEHAVES_AS and found.correct.equal
+
+
+def test_each_language_says_why_it_has_no_program():
+    target = Target("pairs", alphabet=5, length=2, function=lambda w: (w[0] * w[0] + w[1]) % 5, classes=5)
+    table = np.random.default_rng(0).normal(size=(5, 5, 5))
+    found = extract(network(lambda p, x: jnp.asarray(table)[x[:, 0], x[:, 1]] * p), ONE, target)
+    assert found.program is None
+    assert "fourier: " in found.stats["why"] and "groups: the network composes in no group" in found.stats["why"]

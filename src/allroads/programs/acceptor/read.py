@@ -31,6 +31,9 @@ SHORTEST = 3
 STATES = 256
 """Nodes of a diagram above which it is no program."""
 
+PASSES = 0.99
+"""Interchange accuracy from which the machine of all prefixes is taken as it is."""
+
 CLOSE = 1e-8
 """Relative difference up to which the last outputs of the folded cell are the network's."""
 
@@ -55,8 +58,9 @@ def read(subject: Subject, seed: int) -> Reading:
     """The machine whose last output is the answer of a network to a whole sequence.
 
     A network that reads shorter words too, or has a cell, is asked after each prefix and read as a machine of all
-    these answers. Otherwise, or where that machine is long, its answers to all words of the one length are taken: they
-    are a decision diagram, which is folded into a machine with few states.
+    these answers. Where that machine does not pass the causal check, its answers to all words of the one length are
+    taken too: they are a decision diagram, which is folded into a machine with few states. The shorter machine is
+    returned, as a network may answer shorter words by chance.
 
     Args:
         subject: The network at a point, with its target.
@@ -68,10 +72,13 @@ def read(subject: Subject, seed: int) -> Reading:
     References: [bryant1986] [angluin1987]
     """
     by_prefix = _by_prefixes(subject, seed)
-    if by_prefix is not None and _short(by_prefix):
+    short = by_prefix is not None and _short(by_prefix)
+    if by_prefix is not None and short and by_prefix.interchange is not None and by_prefix.interchange.value >= PASSES:
         return by_prefix
     whole = _whole(subject)
-    if whole.program is None and by_prefix is not None and by_prefix.program is not None:
+    if by_prefix is None or by_prefix.program is None:
+        return whole
+    if whole.program is None or (short and by_prefix.program.bits <= whole.program.bits):
         return by_prefix
     return whole
 
