@@ -13,6 +13,7 @@ from allroads import Network, Target, extract
 from allroads.pfmap.network import Cell
 from allroads.programs import acceptor, counter, linear, mealy
 from allroads.programs.boolean import LANGUAGE as BOOLEAN
+from allroads.programs.mealy import Machine, compile_machine
 from allroads.status import ExtractionStatus
 
 ONE = jnp.ones(())
@@ -121,6 +122,19 @@ def test_numbers_half_way_between_whole_ones_give_no_recurrence():
 
     found = extract(network(folded), ONE, target, languages=[linear.LANGUAGE])
     assert found.program is None and "tie" in found.stats["why"]
+
+
+def test_a_step_that_is_not_what_the_network_does_with_longer_words_proves_no_length():
+    plain, params = compile_machine(Machine.of(PARITY.truth["machine"]), length=6)
+
+    def folded(p, x):
+        start, columns = plain.cell.initial_state(p, len(x)), jnp.asarray(x).T
+        return jax.lax.scan(lambda s, c: plain.cell.step(p, s, c), start, columns)[1].swapaxes(0, 1)
+
+    assert extract(network(folded, plain.cell), params, PARITY).equivalence.scope == "all lengths"
+    turned = network(lambda p, x: folded(p, x) * (1.0 if x.shape[1] < 9 else -1.0), plain.cell)
+    found = extract(turned, params, PARITY)
+    assert found.equivalence.scope == "to length" and "longer words otherwise" in found.stats["why"]
 
 
 def test_outputs_that_are_not_finite_on_few_words_are_said_to_be_so():

@@ -92,12 +92,12 @@ def read(subject: Subject, seed: int, *, seconds: float = SECONDS) -> Reading:
     found, proof = first, Closure(False, why="")
     if longer is None:
         first = found = _minimal(steps, first)
-        proof = closure(steps, found, seed, seconds=seconds)
+        proof = _proof(checks, found, seconds)
     else:
         second = quotient(steps, lambda m: checks.within(m) or checks.beyond(m), seconds=seconds)
         if not second.why:
             second = _minimal(steps, second)
-            proof = closure(steps, second, seed, seconds=seconds)
+            proof = _proof(checks, second, seconds)
             found = second if proof.closed else first
         if not proof.closed:
             found, proof = _minimal(steps, first), Closure(False, why=f"a word of {len(longer)} letters differs")
@@ -109,6 +109,14 @@ def read(subject: Subject, seed: int, *, seconds: float = SECONDS) -> Reading:
         None if proof.closed else checks.table_bits,
         _said(proof, longer),
     )
+
+
+def _proof(checks: _Checks, machine: Quotient, seconds: float) -> Closure:
+    """An induction over the step, unless the network itself answers longer words otherwise than its step does."""
+    proof = closure(checks.steps, machine, checks.seed, seconds=seconds)
+    if proof.closed and not checks.folds_longer:
+        return Closure(False, why="the network answers longer words otherwise than its step does")
+    return proof
 
 
 def _of_words(steps: Steps, checks: _Checks) -> Reading:
@@ -232,6 +240,16 @@ class _Checks:
             off = np.abs(outputs - self.outputs[rows, position]) / (1 + np.abs(outputs))
             apart = max(apart, float(off.max()))
         return apart if math.isfinite(apart) else math.inf
+
+    @property
+    def folds_longer(self) -> bool:
+        """Whether the network answers words of twice the length as its step does; true where it reads none."""
+        words, answers = self._long[0]
+        try:
+            said = self.steps.subject.answers(self.steps.padded(words[:64]))
+        except Exception:  # a network that is fixed to one length, which may raise anything
+            return True
+        return np.array_equal(said.reshape(answers[:64].shape), answers[:64])
 
     def within(self, machine: Quotient) -> list[int] | None:
         """The shortest word up to the target's length on which a machine differs."""
