@@ -156,6 +156,8 @@ def test_the_counterexample_to_a_target_is_shown_in_its_own_numbers():
     found = extract(summed, ONE, target, languages=[linear.LANGUAGE])
     assert found.program is not None and not found.correct.equal
     assert str(found.correct) == "different: [0, 0, 0] gives [0, 0, 0] and [1, 1, 1]"
+    always = extract(network(lambda p, x: 0 * x[:, :1] - p), ONE, MAJORITY, languages=[BOOLEAN])
+    assert str(always.correct) == "different: [0, 1, 1] gives 0 and 1"
 
 
 def test_an_acceptor_is_no_longer_than_what_is_asked_of_it():

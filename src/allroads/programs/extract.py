@@ -209,7 +209,7 @@ def against_target(program: Program, subject: Subject) -> Equivalence:
     for example, label in zip(examples, labels, strict=True):
         answer = program(example)
         if not _same(answer, label, target.output_alphabet):
-            shown = (answer, _plain(label.astype(float)))
+            shown = (answer, _plain(np.asarray(label)))
             return Equivalence(False, scope, len(inputs), counterexample=_plain(example), answers=shown)
     return Equivalence(True, scope, len(inputs))
 
