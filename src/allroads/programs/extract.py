@@ -130,9 +130,12 @@ def extract(
             said[language.name] = unfit or (reading.why if reading is not None else "")
             if reading is not None:
                 readings.append((language.name, reading))
-    readings.sort(key=lambda pair: _rank(pair[1]))
+    readings.sort(key=lambda pair: _rank(pair[1], subject.target))
     best = readings[0][1] if readings else Reading(None, why="no language fits the network and its target")
-    stats = {"seconds": time.perf_counter() - began, "table_bits": best.table_bits, "languages": said, "why": best.why}
+    why = best.why
+    if best.program is None and len(readings) > 1:
+        why = "; ".join(f"{name}: {reading.why}" for name, reading in readings)
+    stats = {"seconds": time.perf_counter() - began, "table_bits": best.table_bits, "languages": said, "why": why}
     if subject.unreadable is not None:
         stats["why"] = subject.unreadable
     elif not readings:
@@ -151,13 +154,17 @@ def _known(given: Sequence[Language] | None) -> Sequence[Language]:
     return given
 
 
-def _rank(reading: Reading) -> tuple[int, bool, float]:
-    """What was shown, whether the causal check was passed, and the length in bits: the smallest wins."""
+def _rank(reading: Reading, target: Target) -> tuple[int, bool, float]:
+    """What was shown, whether the causal check was passed, and the length in bits: the smallest wins.
+
+    A target of one answer per sequence asks words of one length alone, so that all words up to it are its domain.
+    """
     if reading.program is None or reading.equivalence is None:
         return 4, True, 0.0
     if not reading.equivalence.equal:
         return 3, True, 0.0
-    shown = 0 if reading.equivalence.proved else 1 + (reading.equivalence.scope == "sampled")
+    whole = reading.equivalence.proved or (not target.interface.per_position and _covers(reading.equivalence, target))
+    shown = 0 if whole else 1 + (reading.equivalence.scope == "sampled")
     passes = reading.interchange is not None and reading.interchange.value >= INTERCHANGE
     return shown, not passes, reading.program.bits
 
@@ -202,8 +209,19 @@ def against_target(program: Program, subject: Subject) -> Equivalence:
     for example, label in zip(examples, labels, strict=True):
         answer = program(example)
         if not _same(answer, label, target.output_alphabet):
-            return Equivalence(False, scope, len(inputs), counterexample=example, answers=(answer, label.tolist()))
+            shown = (answer, _plain(np.asarray(label)))
+            return Equivalence(False, scope, len(inputs), counterexample=_plain(example), answers=shown)
     return Equivalence(True, scope, len(inputs))
+
+
+def _plain(example: Any) -> Any:
+    """An example or an answer as lists of symbols or numbers, whole ones as integers, and one channel as none."""
+    if not isinstance(example, np.ndarray):
+        return example
+    rows = example[:, 0] if example.ndim == 2 and example.shape[1] == 1 else example
+    if np.array_equal(rows, np.rint(rows)):
+        rows = rows.astype(int)
+    return rows.tolist()
 
 
 def _same(answer: Any, label: np.ndarray, symbols: tuple[Any, ...] | None) -> bool:

@@ -22,6 +22,12 @@ from allroads.targets.target import Target
 BATCH = 4096
 """Examples that a network answers at once."""
 
+TIE = 1e-9
+"""Margin up to which an answer hangs on rounding; of scores, relative to the largest one."""
+
+ALONE = 1e-9
+"""Relative difference up to which an answer does not depend on the examples beside it."""
+
 WHOLE = 2.0**53
 """Numbers below it are told from their neighbours in double precision."""
 
@@ -82,10 +88,20 @@ class Subject:
 
     @cached_property
     def unreadable(self) -> str | None:
-        """Why outputs stand for no answers: they are not finite, or too large to be whole; ``None`` where they do."""
-        outputs = self.outputs(self.known[:BATCH])
+        """Why outputs stand for no answers; ``None`` where they do.
+
+        They are not finite, too large to be whole, or depend on the examples beside one, as with batch statistics.
+        """
+        some = self.known[:BATCH]
+        outputs = self.outputs(some)
         if not np.isfinite(outputs).all():
             return "the network's outputs are not finite"
+        alone = self.outputs(np.repeat(some[:1], len(some), axis=0))[0]
+        if not (np.abs(alone - outputs[0]) <= ALONE * (1 + np.abs(alone))).all():
+            return (
+                "the network's output to an example depends on the examples beside it in a batch; take batch "
+                "statistics from training (module.eval())"
+            )
         largest = float(np.abs(outputs).max(initial=0.0))
         if self.target.loss == "mse" and largest >= WHOLE:
             return (
@@ -141,6 +157,39 @@ class Subject:
         apart = np.abs(outputs) if kind == "bce" else 0.5 - np.abs(outputs - np.rint(outputs))
         least: np.ndarray = apart.min(axis=-1)
         return least
+
+    def tie(self, outputs: np.ndarray) -> str | None:
+        """Why outputs ``[N, C]`` or ``[N, T, C]`` decide no answer on some input; ``None`` where all do.
+
+        The margin must be above :data:`TIE`, for scores relative to the largest. Below it, the order of a sum decides.
+
+        Example:
+            >>> import numpy as np
+            >>> from allroads import Network, Target
+            >>> target = Target("mine", inputs=[[0.0], [1.0]], labels=[0, 1], complete=True, loss="bce")
+            >>> subject = Subject(Network(lambda key: 1.0, lambda w, x: x), 1.0, target)
+            >>> subject.tie(np.array([[0.1 + 0.2 - 0.3]])), subject.tie(np.array([[0.1]]))
+            ('two answers tie on some input, so that rounding decides', None)
+        """
+        margins = self.margins(outputs)
+        if np.isnan(margins).any():
+            return "the network's outputs are not finite on some input"
+        size = 1.0 + (np.abs(outputs.max(axis=-1)) if self.scores else 0.0)
+        return None if (margins > TIE * size).all() else "two answers tie on some input, so that rounding decides"
+
+    @cached_property
+    def answers_prefixes(self) -> bool:
+        """Whether a network without a cell answers the first half of a word as it does within the whole word.
+
+        True where it reads words of one length alone.
+        """
+        some = self.known[:64]
+        half = max(1, some.shape[1] // 2)
+        try:
+            found = self.answers(some[:, :half])
+        except Exception:  # a network that is fixed to one length, which may raise anything
+            return True
+        return np.array_equal(found, self.answers(some)[:, :half])
 
     def answers(self, inputs: Any) -> np.ndarray:
         """Answers of the network to inputs, as labels."""

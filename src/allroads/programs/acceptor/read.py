@@ -31,8 +31,8 @@ SHORTEST = 3
 STATES = 256
 """Nodes of a diagram above which it is no program."""
 
-TIE = 1e-9
-"""Margin, relative to the outputs, below which an answer hangs on rounding."""
+PASSES = 0.99
+"""Interchange accuracy from which the machine of all prefixes is taken as it is."""
 
 CLOSE = 1e-8
 """Relative difference up to which the last outputs of the folded cell are the network's."""
@@ -58,8 +58,9 @@ def read(subject: Subject, seed: int) -> Reading:
     """The machine whose last output is the answer of a network to a whole sequence.
 
     A network that reads shorter words too, or has a cell, is asked after each prefix and read as a machine of all
-    these answers. Otherwise, or where that machine is long, its answers to all words of the one length are taken: they
-    are a decision diagram, which is folded into a machine with few states.
+    these answers. Where that machine does not pass the causal check, its answers to all words of the one length are
+    taken too: they are a decision diagram, which is folded into a machine with few states. The shorter machine is
+    returned, as a network may answer shorter words by chance.
 
     Args:
         subject: The network at a point, with its target.
@@ -71,10 +72,13 @@ def read(subject: Subject, seed: int) -> Reading:
     References: [bryant1986] [angluin1987]
     """
     by_prefix = _by_prefixes(subject, seed)
-    if by_prefix is not None and _short(by_prefix):
+    short = by_prefix is not None and _short(by_prefix)
+    if by_prefix is not None and short and by_prefix.interchange is not None and by_prefix.interchange.value >= PASSES:
         return by_prefix
     whole = _whole(subject)
-    if whole.program is None and by_prefix is not None and by_prefix.program is not None:
+    if by_prefix is None or by_prefix.program is None:
+        return whole
+    if whole.program is None or (short and by_prefix.program.bits <= whole.program.bits):
         return by_prefix
     return whole
 
@@ -97,8 +101,9 @@ def _whole(subject: Subject) -> Reading:
     labels = subject.decide(outputs)
     bits = table_bits(labels)
     margin = float(subject.margins(outputs).min())
-    if not margin > TIE * (1 + float(np.abs(outputs).max())):
-        return Reading(None, table_bits=bits, why="scores tie on some word, so that rounding decides")
+    tie = subject.tie(outputs)
+    if tie is not None:
+        return Reading(None, table_bits=bits, why=tie)
     levels = diagram(labels, letters, length)
     tables = foldings(levels)
     folded = bool(tables)
@@ -131,6 +136,13 @@ def _by_prefixes(subject: Subject, seed: int) -> Reading | None:
     found = read_machine(streamed, seed)
     if not isinstance(found.program, Machine):
         return None
+    known, own = subject.known, subject.answers(subject.known)
+    index = {np.asarray(row, float).tobytes(): i for i, row in enumerate(Steps(subject).inputs)}
+    words = np.array([[index.get(np.asarray(p, float).tobytes(), -1) for p in example] for example in known], int)
+    symbols = [Steps(subject).symbol([int(label)]) for label in own]
+    said = [found.program([found.program.alphabet[i] for i in word])[-1] for word in words]
+    if said != symbols:
+        return None  # the network itself answers otherwise than its cell
     reaches_all = found.equivalence is not None and found.equivalence.scope == "all lengths"
     length, letters = int(subject.target.interface.input_shape[0]), float(len(subject.letters or []))
     # The table of a machine has an answer for each prefix; that of an acceptor one for each word.

@@ -69,8 +69,9 @@ def read(subject: Subject, seed: int) -> Reading:
         raise AssertionError(f"minimisation changed row {wrong[0]} of {table.tolist()}")
     margin = float(subject.margins(outputs).min())
     equivalence = Equivalence(True, "exhaustive", 1 << count, margin=margin)
-    if not math.isfinite(margin) or margin <= 0:
-        return Reading(None, why="two answers have the same score on an input, so that rounding decides")
+    tie = subject.tie(outputs)
+    if tie is not None or not math.isfinite(margin):
+        return Reading(None, why=tie or "the network's outputs are not finite on some input")
     measured, why = interchange(subject.network, subject.params, formula, inputs, decide, seed)
     return Reading(formula, equivalence, measured, formula.table_bits, why)
 

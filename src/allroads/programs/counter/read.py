@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -186,6 +187,17 @@ class _Question:
     length: int
     seed: int
 
+    @cached_property
+    def known(self) -> tuple[np.ndarray, np.ndarray]:
+        """The target's examples as words ``[N, T]``, and what the network as it is applied answers."""
+        subject = self.steps.subject
+        index = {np.asarray(row, float).tobytes(): i for i, row in enumerate(self.steps.inputs)}
+        rows = [[index.get(np.asarray(p, float).tobytes(), -1) for p in example] for example in subject.known]
+        words = np.array(rows, int)
+        inside = (words >= 0).all(axis=1)
+        answers = subject.answers(subject.known[inside])
+        return words[inside], answers.reshape(*words[inside].shape, -1)[..., 0]
+
     @property
     def complete(self) -> bool:
         """Whether the tree holds all words of the target's length."""
@@ -195,6 +207,9 @@ class _Question:
         """Whether a program answers as the network does on all words at hand."""
         if not np.array_equal(program.follow(self.words), self.answers):
             return False
+        known, answers = self.known
+        if not np.array_equal(program.follow(known), answers):
+            return False  # the network itself, which may answer otherwise than its cell
         state = np.zeros((1, program.size), np.int64)
         dead = np.zeros(1, bool)
         r, letters = len(self.tree.letters), np.array(self.tree.letters)

@@ -72,7 +72,8 @@ def grow(steps: Steps, letters: Sequence[int], length: int) -> Tree:
             some = hidden[i : i + max(1, ROWS // r)]
             after, outputs = steps.move(np.repeat(some, r, axis=0), np.tile(letters, len(some)))
             said.append(steps.decide(outputs)[:, 0])
-            margin = min(margin, float(steps.subject.margins(outputs).min()))
+            margins = steps.subject.margins(outputs)
+            margin = min(margin, float(np.where(np.isnan(margins), -np.inf, margins).min()))
             moved.append(after if level < length else after[:0])
         hidden = np.concatenate(moved)
         answers.append(np.concatenate(said))

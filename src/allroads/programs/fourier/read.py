@@ -82,7 +82,10 @@ def read(subject: Subject, seed: int = 0) -> Reading:
     answers = subject.decide(outputs)
     residues = (found.a * pairs[:, 0] + found.b * pairs[:, 1] + found.c) % p
     margins = subject.margins(outputs)
-    wrong = np.flatnonzero((answers != residues) | (margins <= 0))
+    tie = subject.tie(outputs)
+    if tie is not None:
+        return Reading(None, table_bits=table_bits, why=f"{said}, but {tie}")
+    wrong = np.flatnonzero(answers != residues)
     if len(wrong):
         pair = pairs[wrong[0]]
         why = f"{said}, but on {pair.tolist()} the network answers {answers[wrong[0]]} and not {residues[wrong[0]]}"

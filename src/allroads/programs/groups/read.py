@@ -74,7 +74,7 @@ def read(subject: Subject, seed: int = 0) -> Reading:
         return Reading(None, table_bits=table_bits, why="the network's outputs are not finite")
     table = subject.decide(outputs).reshape(n, n)
     margins = subject.margins(outputs)
-    broken = "some scores tie" if margins.min() <= 0 else why_no_group(table)
+    broken = subject.tie(outputs) or why_no_group(table)
     if not broken and (table == np.add.outer(np.arange(n), np.arange(n)) % n).all():
         broken = f"its answers are sums modulo {n}, which the language fourier reads"
     if broken:

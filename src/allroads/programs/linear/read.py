@@ -99,7 +99,7 @@ def read(subject: Subject, seed: int = 0) -> Reading:
         if first is not None:
             why = f"the recurrence of its impulse responses answers otherwise on {first[0]}: {first[1]}, not {first[2]}"
             continue
-        against = _unmoved(question, found)
+        against = subject.tie(subject.outputs(subject.known)) or _unmoved(question, found)
         if against is not None:
             why = against
             continue

@@ -33,9 +33,6 @@ LONGER = 512
 SECONDS = 12.0
 """Time that one search for states, or one proof, may take, in seconds."""
 
-TIE = 1e-9
-"""Margin, relative to the outputs, below which an answer hangs on rounding."""
-
 CLOSE = 1e-8
 """Relative difference up to which the cell's outputs are the network's."""
 
@@ -83,8 +80,9 @@ def read(subject: Subject, seed: int, *, seconds: float = SECONDS) -> Reading:
     off = checks.cell_error()
     if off > CLOSE:
         return Reading(None, why=f"the cell's outputs differ from the network's by {off:.2g} of their size")
-    if not float(subject.margins(checks.outputs).min()) > 0:
-        return Reading(None, why="an answer is at the border to another on some word, so that rounding decides")
+    tie = subject.tie(checks.outputs)
+    if tie is not None:
+        return Reading(None, why=tie)
     first = quotient(steps, checks.within, seconds=seconds)
     if first.why:
         first = quotient(steps, checks.within, horizon=checks.length, seconds=seconds)
@@ -94,12 +92,12 @@ def read(subject: Subject, seed: int, *, seconds: float = SECONDS) -> Reading:
     found, proof = first, Closure(False, why="")
     if longer is None:
         first = found = _minimal(steps, first)
-        proof = closure(steps, found, seed, seconds=seconds)
+        proof = _proof(checks, found, seconds)
     else:
         second = quotient(steps, lambda m: checks.within(m) or checks.beyond(m), seconds=seconds)
         if not second.why:
             second = _minimal(steps, second)
-            proof = closure(steps, second, seed, seconds=seconds)
+            proof = _proof(checks, second, seconds)
             found = second if proof.closed else first
         if not proof.closed:
             found, proof = _minimal(steps, first), Closure(False, why=f"a word of {len(longer)} letters differs")
@@ -113,15 +111,23 @@ def read(subject: Subject, seed: int, *, seconds: float = SECONDS) -> Reading:
     )
 
 
+def _proof(checks: _Checks, machine: Quotient, seconds: float) -> Closure:
+    """An induction over the step, unless the network itself answers longer words otherwise than its step does."""
+    proof = closure(checks.steps, machine, checks.seed, seconds=seconds)
+    if proof.closed and not checks.folds_longer:
+        return Closure(False, why="the network answers longer words otherwise than its step does")
+    return proof
+
+
 def _of_words(steps: Steps, checks: _Checks) -> Reading:
     """The smallest machine of a network without a cell, from its answers to whole words."""
     letters = len(steps.letters)
     reach = min(checks.length, int(math.log2(WORDS) / math.log2(max(2, letters))))
     if reach < 1:
         return Reading(None, why=f"{letters:,} letters are too many to ask all words")
-    margin = float(steps.subject.margins(checks.outputs).min())
-    if not margin > TIE * (1 + float(np.abs(checks.outputs).max())):
-        return Reading(None, table_bits=checks.table_bits, why="scores tie on some word, so that rounding decides")
+    tie = steps.subject.tie(checks.outputs)
+    if tie is not None:
+        return Reading(None, table_bits=checks.table_bits, why=tie)
     answers = [checks.answers] if checks.complete else checks.padded_twice(reach)
     levels = prefix_answers(answers[0], letters)
     if levels is None or any((a != answers[0]).any() for a in answers):
@@ -235,6 +241,16 @@ class _Checks:
             apart = max(apart, float(off.max()))
         return apart if math.isfinite(apart) else math.inf
 
+    @property
+    def folds_longer(self) -> bool:
+        """Whether the network answers words of twice the length as its step does; true where it reads none."""
+        words, answers = self._long[0]
+        try:
+            said = self.steps.subject.answers(self.steps.padded(words[:64]))
+        except Exception:  # a network that is fixed to one length, which may raise anything
+            return True
+        return np.array_equal(said.reshape(answers[:64].shape), answers[:64])
+
     def within(self, machine: Quotient) -> list[int] | None:
         """The shortest word up to the target's length on which a machine differs."""
         return _differs(self.words, self.answers, machine)
@@ -272,6 +288,8 @@ class _Checks:
             stats["longer"] = [self.steps.letters[i] for i in longer]
         margin = float(self.steps.subject.margins(self.outputs).min())
         scope = "to length" if self.complete else "sampled"
+        if self.complete and self.steps.subject.network.cell is None and not self.steps.subject.answers_prefixes:
+            scope = "exhaustive"  # shorter words are answered otherwise
         return Equivalence(True, scope, len(self.words), self.length, margin, stats=stats)
 
 

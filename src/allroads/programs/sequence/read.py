@@ -37,9 +37,6 @@ FOUND = 4
 SECONDS = 60.0
 """Time that the search may take, in seconds: a guard, as the counts above end it before."""
 
-TIE = 1e-9
-"""Margin, relative to the outputs, below which an answer hangs on rounding."""
-
 
 def fits(subject: Subject) -> str | None:
     """Why a network and its target cannot be read as a position-wise program; ``None`` where they can."""
@@ -83,8 +80,9 @@ def read(subject: Subject, seed: int) -> Reading:
     margin = float(subject.margins(outputs).min())
     if labels.ndim != 2:
         return Reading(None, why="the target asks several numbers at a position")
-    if not margin > TIE * (1 + float(np.abs(outputs).max())):
-        return Reading(None, why="scores tie on some word, so that rounding decides")
+    tie = subject.tie(outputs)
+    if tie is not None:
+        return Reading(None, why=tie)
     causal = _causal(words, labels)
     search = _Search(steps, words, labels, causal, time.perf_counter() + SECONDS)
     found = list(itertools.islice(search.programs(), FOUND))
@@ -95,8 +93,9 @@ def read(subject: Subject, seed: int) -> Reading:
     if not np.array_equal(program.table(words), search.wanted):
         raise AssertionError("the normal form answers otherwise than the program")
     exchanged = None if program.bits >= table_bits else interchange(subject, program, words, seed)
-    # Answers that depend on no later letter are those to all shorter words too.
-    scope = "to length" if causal and len(words) == len(search.alphabet) ** words.shape[1] else "exhaustive"
+    # Answers that depend on no later letter are those to all shorter words too, unless the length itself is read.
+    whole = len(words) == len(search.alphabet) ** words.shape[1]
+    scope = "to length" if causal and whole and subject.answers_prefixes else "exhaustive"
     equality = Equivalence(True, scope, len(words), words.shape[1], margin)
     return Reading(
         program, equality, exchanged, table_bits, "the shortest of the position-wise programs that were tried"

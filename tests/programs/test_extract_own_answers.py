@@ -1,0 +1,177 @@
+"""Programs are held against the network's own answers: ties, cells, shorter words, and the examples beside one."""
+
+from __future__ import annotations
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from allroads import Network, Target, extract
+from allroads.pfmap.network import Cell
+from allroads.programs import acceptor, counter, linear, mealy
+from allroads.programs.boolean import LANGUAGE as BOOLEAN
+from allroads.programs.mealy import Machine, compile_machine
+from allroads.status import ExtractionStatus
+
+ONE = jnp.ones(())
+PARITY = Target("parity", alphabet=2, length=6, step=lambda s, x: (s ^ x, s ^ x), initial_state=0)
+CUBE = np.array(list(itertools.product((0.0, 1.0), repeat=3)))
+MAJORITY = Target("majority", inputs=CUBE, labels=(CUBE.sum(axis=1) > 1).astype(int), complete=True, loss="bce")
+RARE = [1, 1, 0, 1, 0, 0, 1, 0]
+
+
+def network(apply, cell=None):
+    return Network(lambda key: ONE, apply, cell)
+
+
+def scores(p, odd):
+    """Scores of an answer that is 0 or 1."""
+    return jnp.stack([1.0 - odd, 0.0 + odd], axis=-1) * p
+
+
+def flipped(odd, x):
+    """Another answer at the end of one word alone."""
+    rare = (x == jnp.array(RARE)).all(axis=1)
+    return odd.at[:, -1].set(jnp.where(rare, 1 - odd[:, -1], odd[:, -1]))
+
+
+COUNTING = Cell(lambda p, n: jnp.zeros((n,)), lambda p, s, x: ((s + x) % 2, scores(p, (s + x) % 2)))
+
+
+def test_an_acceptor_is_held_against_the_network_and_not_its_cell_alone():
+    """A cell that is named, and answers otherwise than the network on one word of 256."""
+    target = Target("odd", alphabet=2, length=8, function=lambda w: sum(w) % 2)
+    own = network(lambda p, x: scores(p, flipped(jnp.cumsum(x, axis=1) % 2, x)[:, -1]), COUNTING)
+    found = extract(own, ONE, target, languages=[acceptor.LANGUAGE])
+    words = [list(w) for w in itertools.product((0, 1), repeat=8)]
+    answers = [sum(w) % 2 if w != RARE else 1 - sum(w) % 2 for w in words]
+    assert found.program is None or found.program.run(words) == answers
+
+
+def test_counters_are_held_against_the_network_and_not_its_cell_alone():
+    """2,048 words, of which the network answers one otherwise than its cell."""
+    rare = [*RARE, 1, 0, 0]
+
+    def apply(p, x):
+        total = jnp.cumsum(2 * x - 1, axis=1)
+        odd = (x == jnp.array(rare)).all(axis=1)[:, None] & (jnp.arange(11) == 10)
+        return scores(p, jnp.where(odd, total <= 0, total > 0))
+
+    cell = Cell(
+        lambda p, n: jnp.zeros((n,)), lambda p, s, x: (s + 2 * x - 1, scores(p, jnp.where(s + 2 * x - 1 > 0, 1, 0)))
+    )
+    target = Target(
+        "more ones", alphabet=2, length=11, step=lambda s, x: (s + 2 * x - 1, int(s + 2 * x > 1)), initial_state=0
+    )
+    plain = network(lambda p, x: scores(p, jnp.cumsum(2 * x - 1, axis=1) > 0), cell)
+    assert extract(plain, ONE, target, languages=[counter.LANGUAGE]).equivalence.scope == "to length"
+    assert extract(network(apply, cell), ONE, target, languages=[counter.LANGUAGE]).program is None
+
+
+def test_a_network_that_reads_the_length_of_the_word_is_not_equal_on_shorter_ones():
+    turned = network(lambda p, x: scores(p, (jnp.cumsum(x, axis=1) + (x.shape[1] != 6)) % 2))
+    plain = network(lambda p, x: scores(p, jnp.cumsum(x, axis=1) % 2))
+    for language in (mealy.LANGUAGE, None):
+        languages = None if language is None else [language]
+        found = extract(turned, ONE, PARITY, languages=languages)
+        assert found.equivalence.equal and found.equivalence.scope == "exhaustive"
+        assert extract(plain, ONE, PARITY, languages=languages).equivalence.scope == "to length"
+
+
+@pytest.mark.parametrize("target", [MAJORITY, PARITY], ids=lambda target: target.name)
+def test_an_answer_that_depends_on_the_examples_beside_it_gives_no_program(target):
+    if target is MAJORITY:
+        apply = lambda p, x: p * (x - x.mean(axis=0)).sum(axis=1, keepdims=True) - 0.2  # noqa: E731
+    else:
+        apply = lambda p, x: scores(p, x - x.mean(axis=0))  # noqa: E731
+    found = extract(network(apply), ONE, target)
+    assert found.status == ExtractionStatus.NO_PROGRAM and found.program is None
+    assert "beside it in a batch" in found.stats["why"]
+
+
+def test_ties_up_to_rounding_give_no_program():
+    """0.1 + 0.2 − 0.3 is not 0 in double precision, and is 0 in another order."""
+    boolean = network(lambda p, x: (0.1 * p * x[:, :1] + 0.2 * x[:, 1:2]) - 0.3 * x[:, 2:] - (x.sum(1) < 3)[:, None])
+    found = extract(boolean, ONE, MAJORITY, languages=[BOOLEAN])
+    assert found.program is None and "tie" in found.stats["why"]
+
+    def step(p, s, x):
+        s = (s + x) % 2
+        both = s * x * 1.0
+        return s, jnp.stack([0.3 * both + 0.1 * (1 - s), 0.1 * p * both + 0.2 * both + 0.1 * s * (1 - x)], axis=-1)
+
+    def folded(p, x):
+        return jax.lax.scan(lambda s, c: step(p, s, c), jnp.zeros(len(x), int), jnp.asarray(x).T)[1].swapaxes(0, 1)
+
+    found = extract(network(folded), ONE, PARITY, languages=[mealy.LANGUAGE])
+    assert found.program is None and "tie" in found.stats["why"]
+
+
+def test_numbers_half_way_between_whole_ones_give_no_recurrence():
+    """Rounding to even answers 0, 2 and 4 alike, so that the sum looks right."""
+    target = Target(
+        "sum", alphabet=(0, 2, 4), as_numbers=True, length=5, step=lambda s, x: (s + x, s + x), initial_state=0
+    )
+
+    def folded(p, x):
+        columns = jnp.swapaxes(jnp.asarray(x), 0, 1)
+        return jax.lax.scan(lambda s, c: (s + c, (s + c) * p + 0.5), columns[0] * 0.0, columns)[1].swapaxes(0, 1)
+
+    found = extract(network(folded), ONE, target, languages=[linear.LANGUAGE])
+    assert found.program is None and "tie" in found.stats["why"]
+
+
+def test_a_step_that_is_not_what_the_network_does_with_longer_words_proves_no_length():
+    plain, params = compile_machine(Machine.of(PARITY.truth["machine"]), length=6)
+
+    def folded(p, x):
+        start, columns = plain.cell.initial_state(p, len(x)), jnp.asarray(x).T
+        return jax.lax.scan(lambda s, c: plain.cell.step(p, s, c), start, columns)[1].swapaxes(0, 1)
+
+    assert extract(network(folded, plain.cell), params, PARITY).equivalence.scope == "all lengths"
+    turned = network(lambda p, x: folded(p, x) * (1.0 if x.shape[1] < 9 else -1.0), plain.cell)
+    found = extract(turned, params, PARITY)
+    assert found.equivalence.scope == "to length" and "longer words otherwise" in found.stats["why"]
+
+
+def test_outputs_that_are_not_finite_on_few_words_are_said_to_be_so():
+    target = Target("parity", alphabet=2, length=13, step=lambda s, x: (s ^ x, s ^ x), initial_state=0)
+
+    def apply(p, x):
+        full = (x[:, :12].sum(axis=1) == 12)[:, None, None]  # 2 of 8,192 words, the last ones
+        return jnp.where(full, jnp.nan, scores(p, jnp.cumsum(x, axis=1) % 2))
+
+    found = extract(network(apply), ONE, target, languages=[mealy.LANGUAGE])
+    assert found.program is None and "not finite" in found.stats["why"]
+
+
+def test_the_counterexample_to_a_target_is_shown_in_its_own_numbers():
+    """A network that sums, and a target that starts at 1."""
+    target = Target("sum", alphabet=3, as_numbers=True, length=3, step=lambda s, x: (s + x, s + x), initial_state=1)
+    own = network(lambda p, x: jax.lax.scan(lambda s, c: (s + c * p,) * 2, x[:, 0] * 0.0, jnp.swapaxes(x, 0, 1))[1])
+    summed = Network(own.init, lambda p, x: jnp.swapaxes(own.apply(p, jnp.asarray(x)), 0, 1))
+    found = extract(summed, ONE, target, languages=[linear.LANGUAGE])
+    assert found.program is not None and not found.correct.equal
+    assert str(found.correct) == "different: [0, 0, 0] gives [0, 0, 0] and [1, 1, 1]"
+    always = extract(network(lambda p, x: 0 * x[:, :1] - p), ONE, MAJORITY, languages=[BOOLEAN])
+    assert str(always.correct) == "different: [0, 1, 1] gives 0 and 1"
+
+
+def test_an_acceptor_is_no_longer_than_what_is_asked_of_it():
+    """A network of one length answers shorter words by chance; the two states of parity are all that is asked."""
+    odd = Target("odd", alphabet=3, length=6, function=lambda w: sum(w) % 2)
+    own = network(lambda p, x: scores(p, x.sum(axis=1) % 2 if x.shape[1] > 3 else x[:, 0] * 0))
+    found = extract(own, ONE, odd)
+    assert found.program.language == "acceptor" and found.program.machine.states == 2
+    assert found.status == ExtractionStatus.BEHAVES_AS and found.correct.equal
+
+
+def test_each_language_says_why_it_has_no_program():
+    target = Target("pairs", alphabet=5, length=2, function=lambda w: (w[0] * w[0] + w[1]) % 5, classes=5)
+    table = np.random.default_rng(0).normal(size=(5, 5, 5))
+    found = extract(network(lambda p, x: jnp.asarray(table)[x[:, 0], x[:, 1]] * p), ONE, target)
+    assert found.program is None
+    assert "fourier: " in found.stats["why"] and "groups: the network composes in no group" in found.stats["why"]
