@@ -78,6 +78,7 @@ class Plan:
         decay: Weight decay, of all weights but biases.
         double: Whether training is in double precision.
         batch: Sequences in a step.
+        seeds: Networks that are trained side by side.
     """
 
     cell: str
@@ -89,6 +90,7 @@ class Plan:
     decay: float = 0.0
     double: bool = False
     batch: int = 128
+    seeds: int = 2
 
     def network(self, interface: Interface) -> Network:
         """The network of the plan."""
@@ -100,6 +102,9 @@ class Plan:
         return build("recurrent", interface, cell="elman", width=self.width, activation=activation)
 
 
+NARROW = (2, 3, 4, 5)
+"""Widths of ReLU networks of numbers."""
+
 MANY_LETTERS = 64
 """Letters above which all share one matrix."""
 
@@ -107,14 +112,16 @@ MANY_LETTERS = 64
 def plans(target: Target) -> tuple[Plan, ...]:
     """Ways to train a network for a target, tried in turn until one answers all held-out examples.
 
-    Numbers are read by affine networks, and by ReLU networks where no affine one learns the target. Tokens are read by
-    networks of saturating units where finitely many states are enough. Where they are not, affine units count, and then
-    gated ones.
+    Numbers are read by affine networks. Where no affine one learns the target, ReLU networks are tried, the narrowest
+    first, since few units leave few ways to compute; many of them are trained, since most narrow ones get stuck. Tokens
+    are read by networks of saturating units where finitely many states are enough. Where they are not, affine units
+    count, then gated ones.
     """
     interface = target.interface
     if interface.vocabulary is None:
         affine_plan = Plan("affine", 10, 1600, 1e-2, decay=0.1, double=True)
-        return affine_plan, replace(affine_plan, cell="relu", width=24, steps=4000)
+        narrow = (Plan("relu", width, 8000, 1e-2, double=True, seeds=16) for width in NARROW)
+        return affine_plan, *narrow
     states = target.truth["minimal_states"]
     if isinstance(states, int):
         letters = interface.vocabulary ** math.prod(interface.input_shape[1:])
@@ -127,4 +134,9 @@ def plans(target: Target) -> tuple[Plan, ...]:
             plan = replace(plan, batch=128, steps=2400)
         return plan, replace(plan, width=2 * plan.width, noise=plan.noise / 2, batch=128)
     counting = Plan("affine", 8, 1600)
-    return counting, Plan("gru", 24, 4000, decay=1e-2)
+    return (
+        counting,
+        replace(counting, double=True),
+        Plan("gru", 12, 3000, decay=1e-2),
+        Plan("gru", 24, 4000, decay=1e-2),
+    )
