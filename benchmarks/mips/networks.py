@@ -79,6 +79,8 @@ class Plan:
         double: Whether training is in double precision.
         batch: Sequences in a step.
         seeds: Networks that are trained side by side.
+        examples: Sequences to train on, where they cannot all be enumerated.
+        least: Share of the steps that is always made; from there on training stops when the loss is small.
     """
 
     cell: str
@@ -91,6 +93,8 @@ class Plan:
     double: bool = False
     batch: int = 128
     seeds: int = 2
+    examples: int = 8192
+    least: float = 0.6
 
     def network(self, interface: Interface) -> Network:
         """The network of the plan."""
@@ -127,7 +131,8 @@ def plans(target: Target) -> tuple[Plan, ...]:
         letters = interface.vocabulary ** math.prod(interface.input_shape[1:])
         plan = Plan("second order", 16, 600 if states <= 2 else 1600, noise=0.5, gain=4.0, decay=1.0, batch=64)
         if states > 8:
-            plan = replace(plan, width=24, steps=3000, noise=0.2, gain=3.0, decay=0.3)
+            plan = replace(plan, width=32, steps=8000, rate=5e-3, noise=0.2, gain=3.0, decay=0.3, batch=128)
+            plan = replace(plan, examples=4 * plan.examples, least=0.8)
         if letters > MANY_LETTERS:
             plan = replace(plan, cell="elman", width=32, steps=2000)
         elif letters > 16:

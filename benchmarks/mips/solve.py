@@ -74,13 +74,16 @@ def examples_of(task: str, target: Target, plan: Plan) -> Target:
 
     An affine network of n units learns numbers from 2 n + 4 positions, which fix its answers to all later ones. Answers
     that grow by orders of magnitude on the way are asked for at the task's own length alone. ReLU networks learn
-    numbers from a mixture of sequences, and counts are learned from uneven ones. Every other target is as it is.
+    numbers from a mixture of sequences, and counts are learned from uneven ones. Many states ask for more sequences. Every other target is as it
+    is.
     """
     length = 2 * plan.width + 4
     if target.full is None and target.truth["minimal_states"] == "unbounded" and target.loss != "mse":
         return uneven(target)
     if plan.cell == "relu":
         return mixed(target)
+    if plan.examples != TRAINING and target.full is None:
+        return build_target("sequence", task=task, train_size=plan.examples, held_out_size=HELD_OUT)
     if plan.cell != "affine" or target.loss != "mse" or length <= target.interface.input_shape[0]:
         return target
     longer = build_target("sequence", task=task, length=length, train_size=TRAINING, held_out_size=HELD_OUT)

@@ -89,7 +89,7 @@ def train(target: Target, plan: Plan, seed: int, *, every: int = CHUNK, stop: bo
             losses, accuracies = run.held_out(params, jax.random.key(done), done, run.checked)
             if not stop:
                 kept.append(run.checkpoint(params, done))
-            elif target.loss != "mse" and done >= 0.6 * plan.steps and float(losses.min()) < ENOUGH:
+            elif target.loss != "mse" and done >= plan.least * plan.steps and float(losses.min()) < ENOUGH:
                 break
         if plan.double:
             params = run.polished(run.best(params, losses))
