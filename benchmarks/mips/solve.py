@@ -74,8 +74,8 @@ def examples_of(task: str, target: Target, plan: Plan) -> Target:
 
     An affine network of n units learns numbers from 2 n + 4 positions, which fix its answers to all later ones. Answers
     that grow by orders of magnitude on the way are asked for at the task's own length alone. ReLU networks learn
-    numbers from a mixture of sequences, and counts are learned from uneven ones. Many states ask for more sequences. Every other target is as it
-    is.
+    numbers from a mixture of sequences, and counts are learned from uneven ones. Many states ask for more sequences.
+    Every other target is as it is.
     """
     length = 2 * plan.width + 4
     if target.full is None and target.truth["minimal_states"] == "unbounded" and target.loss != "mse":
