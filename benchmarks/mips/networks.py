@@ -141,7 +141,6 @@ def plans(target: Target) -> tuple[Plan, ...]:
     counting = Plan("affine", 8, 1600)
     return (
         counting,
-        replace(counting, double=True),
         Plan("gru", 12, 3000, decay=1e-2),
         Plan("gru", 24, 4000, decay=1e-2),
     )
