@@ -78,6 +78,9 @@ class Plan:
         decay: Weight decay, of all weights but biases.
         double: Whether training is in double precision.
         batch: Sequences in a step.
+        seeds: Networks that are trained side by side.
+        examples: Sequences to train on, where they cannot all be enumerated.
+        least: Share of the steps that is always made; from there on training stops when the loss is small.
     """
 
     cell: str
@@ -89,6 +92,9 @@ class Plan:
     decay: float = 0.0
     double: bool = False
     batch: int = 128
+    seeds: int = 2
+    examples: int = 8192
+    least: float = 0.6
 
     def network(self, interface: Interface) -> Network:
         """The network of the plan."""
@@ -100,6 +106,9 @@ class Plan:
         return build("recurrent", interface, cell="elman", width=self.width, activation=activation)
 
 
+NARROW = (2, 3, 4, 5)
+"""Widths of ReLU networks of numbers."""
+
 MANY_LETTERS = 64
 """Letters above which all share one matrix."""
 
@@ -107,24 +116,31 @@ MANY_LETTERS = 64
 def plans(target: Target) -> tuple[Plan, ...]:
     """Ways to train a network for a target, tried in turn until one answers all held-out examples.
 
-    Numbers are read by affine networks, and by ReLU networks where no affine one learns the target. Tokens are read by
-    networks of saturating units where finitely many states are enough. Where they are not, affine units count, and then
-    gated ones.
+    Numbers are read by affine networks. Where no affine one learns the target, ReLU networks are tried, the narrowest
+    first, since few units leave few ways to compute; many of them are trained, since most narrow ones get stuck. Tokens
+    are read by networks of saturating units where finitely many states are enough. Where they are not, affine units
+    count, then gated ones.
     """
     interface = target.interface
     if interface.vocabulary is None:
         affine_plan = Plan("affine", 10, 1600, 1e-2, decay=0.1, double=True)
-        return affine_plan, replace(affine_plan, cell="relu", width=24, steps=4000)
+        narrow = (Plan("relu", width, 8000, 1e-2, double=True, seeds=16) for width in NARROW)
+        return affine_plan, *narrow
     states = target.truth["minimal_states"]
     if isinstance(states, int):
         letters = interface.vocabulary ** math.prod(interface.input_shape[1:])
         plan = Plan("second order", 16, 600 if states <= 2 else 1600, noise=0.5, gain=4.0, decay=1.0, batch=64)
         if states > 8:
-            plan = replace(plan, width=24, steps=3000, noise=0.2, gain=3.0, decay=0.3)
+            plan = replace(plan, width=32, steps=8000, rate=5e-3, noise=0.2, gain=3.0, decay=0.3, batch=128)
+            plan = replace(plan, examples=4 * plan.examples, least=0.8)
         if letters > MANY_LETTERS:
             plan = replace(plan, cell="elman", width=32, steps=2000)
         elif letters > 16:
             plan = replace(plan, batch=128, steps=2400)
         return plan, replace(plan, width=2 * plan.width, noise=plan.noise / 2, batch=128)
     counting = Plan("affine", 8, 1600)
-    return counting, Plan("gru", 24, 4000, decay=1e-2)
+    return (
+        counting,
+        Plan("gru", 12, 3000, decay=1e-2),
+        Plan("gru", 24, 4000, decay=1e-2),
+    )

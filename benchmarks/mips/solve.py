@@ -48,16 +48,42 @@ def uneven(target: Target) -> Target:
                   train_size=TRAINING, held_out_size=HELD_OUT)  # fmt: skip
 
 
+def mixed(target: Target) -> Target:
+    """A target of numbers with a mixture of sequences: half of all numbers, others of a narrow range or of the ends.
+
+    Uniform sequences hold few ties and few numbers at the ends; what is wrong there is another function.
+    """
+    assert target.alphabet is not None
+    symbols, length = np.array(sorted(target.alphabet)), target.interface.input_shape[0]
+    corner = np.concatenate([symbols[:2], symbols[-2:], [0, 1]])
+
+    def sampler(rng: np.random.Generator, count: int) -> np.ndarray:
+        low, high = np.sort(rng.integers(len(symbols), size=(2, count)), axis=0)[..., None]
+        found: np.ndarray = symbols[rng.integers(low, high + 1, size=(count, length))]
+        found[::2] = rng.choice(symbols, size=found[::2].shape)
+        found[::8] = rng.choice(corner, size=found[::8].shape)
+        return found
+
+    return Target(target.name, alphabet=target.alphabet, length=length, step=target.step, sampler=sampler,
+                  initial_state=target.initial_state, as_numbers=True,
+                  train_size=TRAINING, held_out_size=HELD_OUT)  # fmt: skip
+
+
 def examples_of(task: str, target: Target, plan: Plan) -> Target:
     """What a network is trained on.
 
     An affine network of n units learns numbers from 2 n + 4 positions, which fix its answers to all later ones. Answers
-    that grow by orders of magnitude on the way are asked for at the task's own length alone. Counts are learned from
-    uneven sequences. Every other target is as it is.
+    that grow by orders of magnitude on the way are asked for at the task's own length alone. ReLU networks learn
+    numbers from a mixture of sequences, and counts are learned from uneven ones. Many states ask for more sequences.
+    Every other target is as it is.
     """
     length = 2 * plan.width + 4
     if target.full is None and target.truth["minimal_states"] == "unbounded" and target.loss != "mse":
         return uneven(target)
+    if plan.cell == "relu":
+        return mixed(target)
+    if plan.examples != TRAINING and target.full is None:
+        return build_target("sequence", task=task, train_size=plan.examples, held_out_size=HELD_OUT)
     if plan.cell != "affine" or target.loss != "mse" or length <= target.interface.input_shape[0]:
         return target
     longer = build_target("sequence", task=task, length=length, train_size=TRAINING, held_out_size=HELD_OUT)

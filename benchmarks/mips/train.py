@@ -19,13 +19,13 @@ from allroads.pfmap.precision import float64
 from allroads.targets.target import Target
 from mips.networks import Plan
 
-SEEDS = 2
-"""Networks that are trained side by side."""
 CHUNK = 200
 """Steps between two looks at the networks."""
 ENOUGH = 0.01
 """Cross-entropy under noise at which training stops."""
 
+BEST = 2
+"""Networks that are polished."""
 POLISHED, ITERATIONS = 256, 600
 """Sequences and iterations of L-BFGS, where training is in double precision."""
 
@@ -77,7 +77,7 @@ def train(target: Target, plan: Plan, seed: int, *, every: int = CHUNK, stop: bo
     network = plan.network(target.interface)
     with float64() if plan.double else contextlib.nullcontext():
         run = _Run(target, plan, network, every)
-        keys = jax.random.split(jax.random.key(seed), SEEDS)
+        keys = jax.random.split(jax.random.key(seed), plan.seeds)
         params = jax.jit(jax.vmap(network.init))(keys)
         state = jax.jit(jax.vmap(run.optimiser.init))(params)
         done, kept = 0, []
@@ -89,13 +89,13 @@ def train(target: Target, plan: Plan, seed: int, *, every: int = CHUNK, stop: bo
             losses, accuracies = run.held_out(params, jax.random.key(done), done, run.checked)
             if not stop:
                 kept.append(run.checkpoint(params, done))
-            elif target.loss != "mse" and done >= 0.6 * plan.steps and float(losses.min()) < ENOUGH:
+            elif target.loss != "mse" and done >= plan.least * plan.steps and float(losses.min()) < ENOUGH:
                 break
         if plan.double:
-            params = run.polished(params)
+            params = run.polished(run.best(params, losses))
         losses, accuracies = map(np.asarray, run.held_out(params, jax.random.key(done), done, run.checked))
         order = np.lexsort((np.nan_to_num(losses, nan=np.inf), -accuracies))
-        points = [run.unscaled(jax.tree.map(lambda leaf, i=i: leaf[i], params), done) for i in order.tolist()]
+        points = [run.unscaled(jax.tree.map(lambda leaf, i=i: leaf[i], params), done) for i in order[:BEST].tolist()]
     seconds = time.perf_counter() - began
     return Trained(network, points, accuracies[order].tolist(), losses[order].tolist(), done, seconds, kept)
 
@@ -110,7 +110,7 @@ class _Run:
         side = target.held_out or target.train
         self.unit = float(np.std(target.train.inputs)) if self.numbers else 1.0
         self.train = self._given(target.train)
-        self.checked = self._given(side)
+        self.checked = self._given(side)._replace(sizes=self.train.sizes)
         warm = optax.warmup_cosine_decay_schedule(0.0, plan.rate, 50, plan.steps, plan.rate * 1e-4)
         until = plan.steps // 2 if self.numbers else plan.steps
         self.optimiser = optax.chain(
@@ -187,6 +187,11 @@ class _Run:
         clean = noisy if not self.plan.noise else self._fold(params, inputs, key, 0.0)
         return self._losses(noisy, labels, sizes).mean(), self._right(clean, labels, sizes).mean()
 
+    def best(self, params: Params, losses: Any) -> Params:
+        """The networks of the smallest loss."""
+        places = np.argsort(np.nan_to_num(np.asarray(losses), nan=np.inf))[:BEST]
+        return jax.tree.map(lambda leaf: leaf[places], params)
+
     def polished(self, params: Params) -> Params:
         """Weights after L-BFGS on a fixed set of training examples, each network by itself."""
         few = _Given(self.train.inputs[:POLISHED], self.train.labels[:POLISHED], self.train.sizes)
@@ -199,7 +204,7 @@ class _Run:
             return self._losses(said, given.labels, given.sizes).mean()
 
         members = []
-        for member in range(SEEDS):
+        for member in range(BEST):
             flat = ravel_pytree(jax.tree.map(lambda leaf, m=member: leaf[m], params))[0]
             options = {"maxiter": ITERATIONS, "maxfun": ITERATIONS, "ftol": 1e-30, "gtol": 1e-13, "maxcor": 30}
             best = minimize(lambda x: tuple(map(np.asarray, slope(x, few))), np.asarray(flat), jac=True,
@@ -223,7 +228,7 @@ class _Run:
             key, now = given
             pick, noise = jax.random.split(key)
             rows = jax.random.randint(pick, (self.plan.batch,), 0, len(inputs))
-            keys = jax.random.split(noise, SEEDS)
+            keys = jax.random.split(noise, self.plan.seeds)
             x, y = inputs[rows], labels[rows]
             value, slope = jax.vmap(jax.value_and_grad(loss), in_axes=(0, None, None, 0, None))(params, x, y, keys, now)
             change, state = jax.vmap(self.optimiser.update)(slope, state, params)
