@@ -56,6 +56,7 @@ def test_a_member_alone_and_in_a_pack_of_1000_gives_the_same_run(kind, batch_siz
         assert np.abs(all.values[0, -1] - all.values[1, -1]).max() > 1e-3, "members must differ"
 
 
+@pytest.mark.slow
 def test_the_width_of_the_pack_changes_nothing_but_rounding():
     with float64():
         wide, narrow = (

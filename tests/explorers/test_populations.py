@@ -33,7 +33,10 @@ def every(kind: str) -> Explorer:
     return build_explorer(kind, **options | ({"batch_size": 4} if kind in {"sgd", "adam", "sgld"} else {}))
 
 
-@pytest.mark.parametrize("kind", EXPLORERS)
+QUICK = {"gd", "sgd", "sgld", "evolution"}
+
+
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=[pytest.mark.slow] * (k not in QUICK)) for k in EXPLORERS])
 def test_stepping_by_hand_is_what_explore_does(kind):
     explorer = every(kind)
     with float64():

@@ -45,6 +45,7 @@ def test_arrays_of_a_pytree_have_signs_of_their_own(seed):
     assert abs(np.corrcoef(flat) - np.eye(3)).max() < 5 / 512**0.5
 
 
+@pytest.mark.slow
 def test_walking_in_parts_is_walking_flat():
     """The same noise on one array or flat: the parts change nothing but what is joined when."""
     curvatures = jnp.linspace(0.5, 2.0, 20)

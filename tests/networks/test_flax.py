@@ -76,7 +76,12 @@ def same_function(network, params, reference, batches):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12), ours, theirs)
 
 
-@pytest.mark.parametrize("name", LINEN)
+def quick(table):
+    """Names of the modules; those that take longest to compile are left to `make test-all`."""
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name in ("attention", "lstm"))) for name in table]
+
+
+@pytest.mark.parametrize("name", quick(LINEN))
 def test_a_linen_module_is_the_same_function_at_every_batch_size(name):
     module, inputs = LINEN[name]
     with float64():
@@ -94,7 +99,7 @@ def test_a_linen_module_is_the_same_function_at_every_batch_size(name):
         same_function(network, params, reference, [inputs(3), inputs(5)])
 
 
-@pytest.mark.parametrize("name", LINEN)
+@pytest.mark.parametrize("name", quick(LINEN))
 def test_linen_draws_what_its_module_draws_under_jit_and_vmap(name):
     module, inputs = LINEN[name]
     network, params = from_flax(module, inputs(2))
@@ -175,7 +180,7 @@ def made(name, key=0):
     return module
 
 
-@pytest.mark.parametrize("name", NNX)
+@pytest.mark.parametrize("name", quick(NNX))
 def test_an_nnx_module_is_the_same_function_at_every_batch_size(name):
     inputs = NNX[name][1]
     module = made(name)
@@ -189,7 +194,7 @@ def test_an_nnx_module_is_the_same_function_at_every_batch_size(name):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), ours, theirs)
 
 
-@pytest.mark.parametrize("name", NNX)
+@pytest.mark.parametrize("name", quick(NNX))
 def test_an_nnx_population_is_drawn_by_a_rule_of_the_callers(name):
     inputs = NNX[name][1](2)
     network, _ = from_flax(made(name), inputs, init=lambda key: NNX[name][0](rngs=nnx.Rngs(key)))

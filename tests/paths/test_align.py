@@ -125,6 +125,7 @@ def test_flips_are_best_of_all_for_one_way_and_assignment_of_small_gains_is_exha
     assert tuple(order) == best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["weights", "activations", "search"])
 def test_alignment_keeps_the_function_and_its_element_leads_there(method):
     network, a, b, inputs = built("mlp", (8,), widths=(16, 12))
@@ -182,6 +183,7 @@ def test_divergence_is_zero_at_home_positive_elsewhere_and_has_its_slope(loss):
         assert float(apart(f, g)) == pytest.approx(float((p * jnp.log(p / q)).sum(-1).mean()), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_search_goes_below_where_it_starts():
     network, a, b, inputs = built("mlp", (8,), widths=(24, 24))
     found = symmetries(network, a, inputs)

@@ -64,6 +64,7 @@ def test_half_of_the_chance_lies_at_the_predicted_steps(found):
     assert at["parity"].probability == pytest.approx(0.5, abs=0.02)
 
 
+@pytest.mark.slow
 def test_the_starts_are_those_of_explore():
     """A map that is linear is predicted to the step, from the very starts that explore draws."""
     easy = forecast({"bit": CUBE[:, 0]}, LINE, explorer=GD(learning_rate=0.003), seeds=3)["bit"]
@@ -134,6 +135,7 @@ def test_targets_that_take_too_long_are_known_to_take_longer():
     assert means[0] < np.log(110) and means[1] == pytest.approx(np.log(1000), abs=0.1) and means[2] > means[1]
 
 
+@pytest.mark.slow
 def test_targets_may_be_objects_and_complete_the_cube():
     bits = [[r >> i & 1 for i in range(4)] for r in range(16)]
     target = Target(

@@ -113,6 +113,7 @@ DIAGONAL = Network(
 """A two-layer diagonal network: every coefficient is a product of its own two weights."""
 
 
+@pytest.mark.slow
 def test_segments_follow_adam_within_a_leaf():
     """Adam takes all coefficients side by side, at speeds of their own; one rate a leaf is off by up to a half."""
     inputs = np.random.default_rng(1).choice([-1.0, 1.0], (64, 8))
@@ -155,6 +156,7 @@ def test_adam_on_a_linear_map_is_read_again_where_the_gradient_has_turned():
     assert seen[3].hitting_time > 1.7 * actual[3]
 
 
+@pytest.mark.slow
 def test_layers_under_an_output_that_starts_at_zero_are_learned_too():
     """They have no gradient at first, which says nothing of the rate that they will learn at."""
     inputs = np.random.default_rng(0).choice([-1.0, 1.0], (64, 6))

@@ -149,6 +149,7 @@ def test_the_same_road_backward_and_in_parts(bent):
     assert between.stats["distance"] < between.cost
 
 
+@pytest.mark.slow
 def test_a_road_through_switching_units_is_steered_and_says_so():
     rng = np.random.default_rng(2)
     target = rng.permutation(np.repeat([-1.0, 1.0], 8))

@@ -82,6 +82,7 @@ def test_built_in_networks_are_factored_where_one_vector_passes():
         assert len(dense_uses(network, shapes, jax.ShapeDtypeStruct(tokens.shape, tokens.dtype))) == expected
 
 
+@pytest.mark.slow
 def test_members_of_a_population_and_derivatives_go_through():
     network = mlp((A,), 2, widths=(B,))
     with float64():

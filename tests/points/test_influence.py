@@ -66,6 +66,7 @@ def kernel(seed):
     return loss_kernel(PROBLEM, BEST, nbeta=NBETA, localisation=GAMMA, precision=0.005, seed=seed)
 
 
+@pytest.mark.slow
 def test_loss_kernel_is_the_closed_form(seed):
     found, sigma = kernel(seed), posterior()
     exact = exact_covariance(sigma, OWN, OWN)
@@ -242,6 +243,7 @@ def test_weight_covariance_is_the_closed_form(of, seed):
         assert (found.vectors[:, 1] == 0).all() and found.mean[1] == 0
 
 
+@pytest.mark.slow
 def test_weight_covariance_with_fewer_draws_than_weights_is_that_of_the_draws():
     wide = Network(lambda key: np.zeros(60), lambda w, x: x @ w[:, None])
     rows = np.eye(60)

@@ -47,6 +47,7 @@ def test_the_quadratic_at_finite_localisation(sampler, bias, seed):
     assert found.stats["nbeta"] == 20.0 and found.stats["prior_distance"] == pytest.approx(math.sqrt(6))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", [SGLD, RMSPropSGLD, SGNHT])
 def test_samplers_on_batches_find_the_quadratic(sampler, seed):
     exact = localised_learning_coefficient(CURVATURES, 20.0, 1.0)
@@ -92,6 +93,7 @@ def test_the_point_matters_and_not_only_the_function(seed):
         assert not found.stats["population"] and len(found.stats["trace"]) == 32
 
 
+@pytest.mark.slow
 def test_a_mask_restricts_the_model(seed):
     """Two of six directions free: λ = 1; by booleans, by one boolean an array, by a function of the path."""
     free = np.array([True, True, False, False, False, False])
@@ -127,6 +129,7 @@ def test_scale_dependent(seed):
     assert found.value == pytest.approx(8 * (density * energy).sum() / density.sum(), rel=0.05)
 
 
+@pytest.mark.slow
 def test_not_at_a_minimum(seed):
     bowl = on_weights(lambda w: jnp.sum((w - 1.0) ** 2), [0.0, 0.0, 0.0])
     found = llc(*bowl, nbeta=100.0, chains=Chains(**FEW), seed=seed)

@@ -48,6 +48,7 @@ def test_it_converges_to_half_the_dimension_and_without_the_decay_it_is_no_minim
     assert llc(Problem(LINEAR, "mse", ROWS, LABELS), RIDGE, nbeta=1e4).status == LLCStatus.NOT_AT_MINIMUM
 
 
+@pytest.mark.slow
 def test_a_penalty_of_ones_own_is_the_same_as_weight_decay():
     options = {"nbeta": NBETA, "localisation": GAMMA, "chains": Chains(count=4, draws=20, burn_in=20)}
     own = Problem(LINEAR, "mse", ROWS, LABELS, regulariser=lambda w: DECAY / 2 * (w**2).sum())

@@ -90,6 +90,7 @@ def test_an_observable_is_seen_in_place_of_positions_and_held_parameters_stay():
     np.testing.assert_array_equal(seen.energy, where.energy)
 
 
+@pytest.mark.slow
 def test_a_flat_loss_leaves_the_prior():
     flat = Problem(Network(lambda key: jnp.zeros(2), lambda w, x: 0 * x * w[0]), "mse", np.ones((4, 1)), np.zeros(4))
     found = sample(flat, np.zeros(2), nbeta=1.0, localisation=4.0, chains=DRAWS)

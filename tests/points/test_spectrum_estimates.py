@@ -69,6 +69,7 @@ def test_errors_cover_the_truth_as_often_as_they_say(seed):
         assert apart.std() > 0.5, "errors are far too wide"
 
 
+@pytest.mark.slow
 def test_too_few_lanczos_steps_are_part_of_the_error(seed):
     """A log-uniform spectrum over eight decades and five steps: the two rules bracket the truth of one start vector."""
     curvatures = np.geomspace(1e-8, 1.0, 400)

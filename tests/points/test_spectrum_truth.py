@@ -181,6 +181,7 @@ def test_default_shift_is_that_of_n_over_log_n():
     assert found.shift == pytest.approx(2.0 * np.log(40) / 40)
 
 
+@pytest.mark.slow
 def test_fisher_is_gauss_newton_where_labels_are_drawn_as_the_network_says():
     """Each input once with each label at a point where all classes are equally likely."""
     inputs = np.repeat(INPUTS, 3, axis=0)

@@ -57,6 +57,7 @@ def test_splitting_of_an_ellipsoid(scope, seed):
     assert other.value != found.value
 
 
+@pytest.mark.slow
 def test_splitting_of_an_ellipsoid_with_a_thousandfold_range_of_axes(seed):
     curvatures = np.logspace(-3, 3, 6)
     truth = quadratic(curvatures, examples=6)
@@ -88,6 +89,7 @@ def spherical(point, **options):
     return local_volume(plane(point.size), point, half_square, ONE, point[None], **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["ray", "splitting"])
 def test_normal_mass_of_a_ball_around_the_centre_and_off_it(method, seed):
     sigma, cutoff = 0.7, 0.02
@@ -217,6 +219,7 @@ def test_functions_of_independent_outputs_have_probability_two_to_the_minus_n(se
     agrees(found, -3 * math.log(4), particles=4096)
 
 
+@pytest.mark.slow
 def test_a_function_out_of_reach_is_not_equilibrated(seed):
     line = Network(lambda key: jnp.zeros(3), lambda w, x: (x @ w[:2] + w[2])[:, None])
     corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]) * 1.0
@@ -225,6 +228,7 @@ def test_a_function_out_of_reach_is_not_equilibrated(seed):
     assert not math.isnan(found.value)
 
 
+@pytest.mark.slow
 def test_dead_units_do_not_count_as_right(seed):
     # relu(w) is 0 half of the time: then the answer is 0, and never 1.
     relu = Network(lambda key: jnp.zeros(1), lambda w, x: jnp.maximum(x * w, 0))
@@ -265,6 +269,7 @@ def test_multiplicity_is_selected_or_its_doubt_is_in_the_error(seed):
     assert with_one.value < 0.42  # forgetting m is not harmless
 
 
+@pytest.mark.slow
 def test_a_point_that_is_not_a_minimum_is_noticed(seed):
     network = Network(lambda key: jnp.ones(2), lambda w, x: x * w)
     found = volume_scaling(

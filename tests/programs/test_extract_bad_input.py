@@ -57,6 +57,7 @@ def test_many_inputs_are_not_enumerated():
     assert "14 inputs" in found.stats["why"] and "all 2^n rows, up to 10 inputs" in found.stats["why"]
 
 
+@pytest.mark.slow
 def test_a_length_that_is_too_large_is_proved_by_induction_or_said_to_be_sampled(monkeypatch):
     """2^24 words: those that are drawn are compared, and boxes of hidden states decide for all lengths."""
     long = Target("long", alphabet=2, length=24, step=lambda s, x: (s ^ x, s ^ x), initial_state=0)

@@ -63,6 +63,7 @@ def test_the_page_is_written_whole_or_not_at_all(small, monkeypatch):
     assert [file.name for file in small.iterdir() if file.is_file()] == ["report.html"]
 
 
+@pytest.mark.slow
 def test_the_page_of_a_quickstart_is_small_and_the_same_each_time(study, capsys):
     size = (study / "report.html").stat().st_size
     with capsys.disabled():

@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -96,14 +97,21 @@ def trained(study, tmp_path, monkeypatch):
     return tmp_path / "run", calls
 
 
+slow = partial(pytest.param, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("override", "again"),
     [
         ("measures.fit.threshold=0.6", {"fit"}),
-        ("grid.0.measures.fit.threshold=0.6", {"fit"}),
-        ("measures.chart.name=probabilities", {"chart", "certified", "stages", "directness", "turning"}),
+        slow("grid.0.measures.fit.threshold=0.6", {"fit"}),
+        pytest.param(
+            "measures.chart.name=probabilities",
+            {"chart", "certified", "stages", "directness", "turning"},
+            marks=pytest.mark.slow,
+        ),
         ("measures.values.probes=5", {"values", "certified", "stages", "directness", "turning", "embedding"}),
-        ("measures.embedding.records=4", {"embedding"}),
+        slow("measures.embedding.records=4", {"embedding"}),
     ],
 )
 def test_a_changed_option_computes_its_measure_and_what_needs_it_and_trains_nothing(study, trained, override, again):
@@ -234,6 +242,7 @@ def test_explorers_and_networks_of_installed_packages_are_kinds(study, module, t
         run(study, tmp_path / "other", 'grid.0.explorer=[{kind="quik"}]')
 
 
+@pytest.mark.slow
 def test_a_measure_that_fails_for_one_run_leaves_the_others_alone(study, trained, known):
     directory, _ = trained
     unlucky = pl.read_parquet(directory / "tables/runs.parquet")["run"][3]
@@ -268,9 +277,13 @@ def test_a_measure_that_fails_for_one_run_leaves_the_others_alone(study, trained
     ("row", "said"),
     [
         ({"letters": "many"}, "the column 'letters' is Int64, and 'many' is not"),
-        ({"letters": 1, "leters": 2}, "the column 'leters' is not among letters, share"),
-        ([{"letters": 1}, {"letters": 2}], "it gave 2 rows; expected 1"),
-        ({"letters": 1, "share": float("nan")}, "its column 'share' holds NaN; give None"),
+        pytest.param(
+            {"letters": 1, "leters": 2}, "the column 'leters' is not among letters, share", marks=pytest.mark.slow
+        ),
+        slow([{"letters": 1}, {"letters": 2}], "it gave 2 rows; expected 1"),
+        pytest.param(
+            {"letters": 1, "share": float("nan")}, "its column 'share' holds NaN; give None", marks=pytest.mark.slow
+        ),
         (7, "it gave int; expected a row"),
     ],
 )
@@ -339,6 +352,7 @@ def test_a_measure_that_cannot_be_is_refused(arguments, said):
         Measure(*arguments)
 
 
+@pytest.mark.slow
 def test_a_measure_that_is_off_leaves_its_columns_null(study, trained):
     directory, _ = trained
     off = ("measures.stages=false", "measures.embedding=false", "measures.pairs=false")

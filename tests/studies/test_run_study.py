@@ -197,6 +197,7 @@ def test_a_newer_run_directory_and_a_foreign_one_are_refused(shared_study, copy_
         run(shared_study, foreign / "cat.jpg")
 
 
+@pytest.mark.slow
 def test_a_factory_that_fails_leaves_the_others_alone(study, module, tmp_path):
     toml = study.read_text() + f'\n[[grid.architecture]]\nkind = "factory"\npath = "{module.stem}:broken_net"\n'
     study.write_text(toml)
@@ -304,6 +305,7 @@ def test_ctrl_c_stops_at_once_and_says_how_to_go_on(study, module, tmp_path, eng
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.slow
 def test_a_full_disk_in_a_worker_stops_the_run(study, tmp_path, monkeypatch):
     from allroads.studies import store
 
