@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from allroads.errors import InputError
 from allroads.programs.compile import compile_program
 from allroads.programs.language import language_of
 from allroads.programs.program import Program
 
-if TYPE_CHECKING:
-    import torch
-
 ACTIVATIONS = {"boolean": "relu", "linear": "identity", "fourier": "square"}
 """Activation of what each language compiles to; that of a machine is the cell's."""
 
 
-def torch_module(program: Program, **options: Any) -> torch.nn.Module:
+def torch_module(program: Program, **options: Any) -> Any:
     """A PyTorch module that computes a program by construction, with the weights of ``compile_program``.
 
     A formula becomes layers ``nn.Linear`` and ``nn.ReLU``. A machine or a recurrence becomes an Elman network, read
@@ -27,7 +24,7 @@ def torch_module(program: Program, **options: Any) -> torch.nn.Module:
         **options: Options of :func:`~allroads.programs.compile.compile_program`.
 
     Returns:
-        The module, in evaluation mode and in the precision of the weights. It takes what the network takes, as a
+        The ``torch.nn.Module``, in evaluation mode and in the precision of the weights. It takes what the network takes, as a
         tensor: numbers ``[N, n]`` or ``[N, T, D]``, or tokens ``[N, T]``, ``[N, T, D]`` or ``[N, 2]``.
 
     Raises:

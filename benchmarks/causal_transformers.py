@@ -1,6 +1,6 @@
 """Small decoder transformers on the tasks where D-RASP fails: trained, read as programs, proved on all words.
 
-    python benchmarks/transformers.py    # about 15 minutes of one core; writes benchmarks/results/transformers.json
+    python benchmarks/causal_transformers.py    # about 15 minutes of one core; writes benchmarks/results/causal_transformers.json
 
 D-RASP (arXiv 2602.08857) decompiles GPT-2-style transformers into programs of its RASP dialect. Parity, addition,
 repeat_copy, Tomita 3, 5, 6 and D3 are named among its failures. Here transformers of two blocks learn these tasks with
@@ -30,7 +30,7 @@ from allroads import Target, extract
 from allroads.networks.build import build
 from allroads.targets import build_target
 
-RESULT = Path(__file__).parent / "results" / "transformers.json"
+RESULT = Path(__file__).parent / "results" / "causal_transformers.json"
 STEPS, BATCH, RATE, DECAY = 3000, 128, 3e-3, 0.3
 SHAPE = {"layers": 2, "d_model": 32, "heads": 2, "d_mlp": 64, "layer_norm": True}
 SEEDS = 5
@@ -158,7 +158,8 @@ def main() -> None:
     print(summary)
     if chosen.tasks == list(TASKS):
         RESULT.write_text(
-            json.dumps({"command": "python benchmarks/transformers.py", **summary, "rows": rows}, indent=1) + "\n"
+            json.dumps({"command": "python benchmarks/causal_transformers.py", **summary, "rows": rows}, indent=1)
+            + "\n"
         )
 
 
