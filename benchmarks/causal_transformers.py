@@ -1,6 +1,8 @@
 """Small decoder transformers on the tasks where D-RASP fails: trained, read as programs, proved on all words.
 
-    python benchmarks/causal_transformers.py    # about 15 minutes of one core; writes benchmarks/results/causal_transformers.json
+    python benchmarks/causal_transformers.py    # about 15 minutes of one core
+
+It writes benchmarks/results/causal_transformers.json.
 
 D-RASP (arXiv 2602.08857) decompiles GPT-2-style transformers into programs of its RASP dialect. Parity, addition,
 repeat_copy, Tomita 3, 5, 6 and D3 are named among its failures. Here transformers of two blocks learn these tasks with

@@ -24,8 +24,8 @@ def torch_module(program: Program, **options: Any) -> Any:
         **options: Options of :func:`~allroads.programs.compile.compile_program`.
 
     Returns:
-        The ``torch.nn.Module``, in evaluation mode and in the precision of the weights. It takes what the network takes, as a
-        tensor: numbers ``[N, n]`` or ``[N, T, D]``, or tokens ``[N, T]``, ``[N, T, D]`` or ``[N, 2]``.
+        The ``torch.nn.Module``, in evaluation mode and in the precision of the weights. It takes what the network
+        takes, as a tensor: numbers ``[N, n]`` or ``[N, T, D]``, or tokens ``[N, T]``, ``[N, T, D]`` or ``[N, 2]``.
 
     Raises:
         InputError: If torch is not installed, or the program's language has no compiler or no module.
