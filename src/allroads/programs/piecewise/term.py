@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -155,12 +156,16 @@ def number_bits(value: int) -> float:
 def tidy(term: Term) -> Term:
     """The same term in a normal form of signs and order: operands of symmetric operations sorted, numbers worked out.
 
-    ``0 - a < 0 - b`` becomes ``b < a``, ``0 - a < k`` becomes ``-k < a`` and ``abs(0 - a)`` becomes ``abs(a)``.
+    A minimum or maximum of several terms has them in order, each once. ``0 - a < 0 - b`` becomes ``b < a``,
+    ``0 - a < k`` becomes ``-k < a`` and ``abs(0 - a)`` becomes ``abs(a)``.
 
     Example:
         >>> c = Term("c")
         >>> str(tidy(Term("<", (Term("-", (Term(0), c)), Term(0))))), str(tidy(Term("==", (Term(0), c))))
         ('int(0 < c)', 'int(c == 0)')
+        >>> x = Term("x")
+        >>> str(tidy(Term("max", (x, Term("max", (c, x))))))
+        'max(c, x)'
     """
     if not term.args:
         return term
@@ -180,6 +185,9 @@ def tidy(term: Term) -> Term:
             a, b = (right, left) if term.head == "<" else (left, right)
     if term.head in ("+", "-"):
         return _sum(term.head, a, b)
+    if term.head in ("min", "max"):
+        operands = sorted({*_operands(term.head, a), *_operands(term.head, b)}, key=_order)
+        return reduce(lambda inner, outer: Term(term.head, (outer, inner)), operands[::-1])
     return Term(term.head, tuple(sorted((a, b), key=_order)) if term.head in SYMMETRIC else (a, b))
 
 
@@ -195,6 +203,11 @@ def _sum(head: str, a: Term, b: Term) -> Term:
     if inner is not None:
         return _sum("-", b, inner)
     return Term(head, tuple(sorted((a, b), key=_order)) if head == "+" else (a, b))
+
+
+def _operands(head: str | int, term: Term) -> list[Term]:
+    """The operands of an associative operation, those of its parts of the same kind among them."""
+    return [inner for part in term.args for inner in _operands(head, part)] if term.head == head else [term]
 
 
 def _order(term: Term) -> tuple[bool, int, str]:
