@@ -17,8 +17,8 @@ from allroads.programs import run_source, shared_parts
 from allroads.programs.extract import extract
 from allroads.programs.fourier import LANGUAGE, FourierProgram, compile_fourier
 from allroads.programs.fourier.interchange import interchange
-from allroads.programs.fourier.progress import restricted_and_excluded
 from allroads.programs.fourier.read import fits, read
+from allroads.programs.fourier.restricted import restricted_and_excluded
 from allroads.programs.fourier.spectrum import (
     built,
     centred,
