@@ -31,12 +31,12 @@ from grokking import Setting, Trained, train
 
 from allroads import Target
 from allroads.programs.extract import extract
-from allroads.programs.fourier.spectrum import centred, cross_entropy
+from allroads.programs.fourier.pairs import KEY, UNIT, losses
+from allroads.programs.fourier.spectrum import centred
 from allroads.programs.fourier.units import last_hidden
 from allroads.programs.groups import LANGUAGE, irreps, unit_cosets
 from allroads.programs.groups.finite_group import as_rows, finite_group
 from allroads.programs.groups.matrices import matrices
-from allroads.programs.groups.read import KEY, UNIT
 from allroads.programs.groups.spectrum import built, characters, unit_irreps
 from allroads.programs.subject import subject_of
 from allroads.targets.groups import dihedral, group, symmetric
@@ -130,9 +130,7 @@ def measured(target: Target, table: np.ndarray, setting: Setting, trained: Train
         "correct": extraction.correct is not None and extraction.correct.equal,
         "interchange": None if change is None else change.value,
         "null": None if change is None else change.stats["null"],
-        "loss": cross_entropy(logits, labels),
-        "restricted": cross_entropy(own, labels),
-        "excluded": cross_entropy(logits - own, labels),
+        **losses(logits, own, labels),
         "bits": None if extraction.program is None else extraction.program.bits,
         "table_bits": n * n * float(np.log2(n)),
         "seconds": round(trained.seconds, 1),

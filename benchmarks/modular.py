@@ -30,8 +30,8 @@ from grokking import Setting, train
 from allroads import Target
 from allroads.programs.extract import extract
 from allroads.programs.fourier import LANGUAGE, FourierProgram, compile_fourier
-from allroads.programs.fourier.progress import restricted_and_excluded
-from allroads.programs.fourier.read import EXPLAINED, KEY, UNIT
+from allroads.programs.fourier.pairs import EXPLAINED, KEY, UNIT
+from allroads.programs.fourier.restricted import restricted_and_excluded
 from allroads.programs.fourier.spectrum import centred, cross_entropy, explained_by_pair, unit_frequencies, waves
 from allroads.programs.fourier.units import last_hidden
 from allroads.programs.subject import subject_of

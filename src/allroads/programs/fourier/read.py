@@ -9,17 +9,12 @@ import numpy as np
 from allroads.programs.equivalence import Equivalence
 from allroads.programs.fourier.fourier_program import FourierProgram
 from allroads.programs.fourier.interchange import interchange
-from allroads.programs.fourier.spectrum import built, centred, cross_entropy, explained_by_pair, unit_frequencies, waves
+from allroads.programs.fourier.pairs import EXPLAINED, KEY, UNIT, losses, why_not_pairs
+from allroads.programs.fourier.spectrum import built, centred, explained_by_pair, unit_frequencies, waves
 from allroads.programs.fourier.units import last_hidden
 from allroads.programs.language import Reading
 from allroads.programs.subject import Subject
 
-EXPLAINED = 0.95
-"""Share of the variance of the logits that the cosines of a program have at least."""
-KEY = 0.05
-"""Share of the variance, relative to that of the largest frequency, from which on a frequency is one of the program."""
-UNIT = 0.5
-"""Share of a hidden unit's variance from which on it counts as one of a frequency."""
 LARGEST = 256
 """Largest modulus: the logits of all pairs are held at once."""
 
@@ -29,14 +24,9 @@ def fits(subject: Subject) -> str | None:
 
     It needs two tokens out of p, which are the residues 0 … p − 1, and a score for each of p answers.
     """
-    target = subject.target
-    p, shape = target.interface.vocabulary, target.interface.input_shape
-    if p is None or shape != (2,) or target.interface.per_position:
-        return "the inputs are not two tokens with one answer"
-    if not subject.scores or target.interface.outputs != p:
-        return f"the outputs are not scores of {p} residues"
-    if target.alphabet != tuple(range(p)) or target.output_alphabet not in (None, tuple(range(p))):
-        return "the symbols are not the residues 0, 1, …"
+    why, p = why_not_pairs(subject, "residues"), subject.target.interface.vocabulary
+    if why is not None or p is None:
+        return why
     if p > LARGEST:
         return f"the modulus {p} is above {LARGEST}"
     return None
@@ -96,9 +86,7 @@ def read(subject: Subject, seed: int = 0) -> Reading:
         "explained": explained,
         "explained_by_pair": explained_by_pair(logits, found),
         "shares": {k: float(found.shares[k - 1]) for k in key},
-        "loss": cross_entropy(logits, table),
-        "restricted": cross_entropy(own, table),
-        "excluded": cross_entropy(logits - own, table),
+        **losses(logits, own, table),
     }
     layer = last_hidden(subject, pairs)
     exchanged = None

@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from allroads.programs.equivalence import Equivalence
-from allroads.programs.fourier.spectrum import centred, cross_entropy
+from allroads.programs.fourier.pairs import EXPLAINED, KEY, UNIT, losses, why_not_pairs
+from allroads.programs.fourier.spectrum import centred
 from allroads.programs.fourier.units import last_hidden
 from allroads.programs.groups.characters import irreps
 from allroads.programs.groups.finite_group import as_rows, finite_group, why_no_group
@@ -17,27 +18,15 @@ from allroads.programs.groups.spectrum import built, characters, unit_irreps
 from allroads.programs.language import Reading
 from allroads.programs.subject import Subject
 
-EXPLAINED = 0.95
-"""Share of the variance of the logits that the characters of a program have at least."""
-KEY = 0.05
-"""Share of the variance, relative to that of the largest, from which on a representation is one of the program."""
-UNIT = 0.5
-"""Share of a hidden unit's interaction from which on it counts as one of a representation."""
-
 
 def fits(subject: Subject) -> str | None:
     """Why a network cannot be read by characters; ``None`` where it can.
 
     It needs two tokens out of n, which are the elements 0 … n − 1, and a score for each of n answers.
     """
-    target = subject.target
-    n, shape = target.interface.vocabulary, target.interface.input_shape
-    if n is None or shape != (2,) or target.interface.per_position:
-        return "the inputs are not two tokens with one answer"
-    if not subject.scores or target.interface.outputs != n:
-        return f"the outputs are not scores of {n} elements"
-    if target.alphabet != tuple(range(n)) or target.output_alphabet not in (None, tuple(range(n))):
-        return "the symbols are not the elements 0, 1, …"
+    why, n = why_not_pairs(subject, "elements"), subject.target.interface.vocabulary
+    if why is not None or n is None:
+        return why
     if not 2 <= n <= LARGEST:
         return f"the {n} elements are not between 2 and {LARGEST}"
     return None
@@ -99,9 +88,7 @@ def read(subject: Subject, seed: int = 0) -> Reading:
         "explained": explained,
         "total": found.total,
         "shares": {known[i].name: float(found.shares[i]) for i in key},
-        "loss": cross_entropy(logits, table),
-        "restricted": cross_entropy(own, table),
-        "excluded": cross_entropy(logits - own, table),
+        **losses(logits, own, table),
     }
     layer = last_hidden(subject, pairs)
     exchanged = None
