@@ -116,7 +116,7 @@ def test_what_is_no_machine_is_refused():
     with pytest.raises(InputError, match="is missing"):
         Machine.of({"alphabet": [0]})
     machine = Machine((0, 1), [[0, 0]], [[0, 1]])
-    with pytest.raises(InputError, match="7 is not in the machine's alphabet"):
+    with pytest.raises(InputError, match="7 is not in the alphabet"):
         machine([7])
     with pytest.raises(InputError, match="other letters"):
         machine.equals(Machine((0, 2), [[0, 0]], [[0, 1]]))

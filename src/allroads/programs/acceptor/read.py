@@ -20,6 +20,7 @@ from allroads.programs.language import Reading
 from allroads.programs.mealy.cells import Steps
 from allroads.programs.mealy.machine import Machine
 from allroads.programs.mealy.read import read as read_machine
+from allroads.programs.mealy.words import words_of
 from allroads.programs.subject import Subject
 
 WORDS = 2**16
@@ -136,10 +137,9 @@ def _by_prefixes(subject: Subject, seed: int) -> Reading | None:
     found = read_machine(streamed, seed)
     if not isinstance(found.program, Machine):
         return None
-    known, own = subject.known, subject.answers(subject.known)
-    index = {np.asarray(row, float).tobytes(): i for i, row in enumerate(Steps(subject).inputs)}
-    words = np.array([[index.get(np.asarray(p, float).tobytes(), -1) for p in example] for example in known], int)
-    symbols = [Steps(subject).symbol([int(label)]) for label in own]
+    steps, own = Steps(subject), subject.answers(subject.known)
+    words = words_of(steps, subject.known)
+    symbols = [steps.symbol([int(label)]) for label in own]
     said = [found.program([found.program.alphabet[i] for i in word])[-1] for word in words]
     if said != symbols:
         return None  # the network itself answers otherwise than its cell

@@ -15,6 +15,7 @@ from allroads.errors import InputError
 from allroads.programs.counter.compare import compare
 from allroads.programs.counter.index import counters, places, point, term_bits, variables
 from allroads.programs.equivalence import Equivalence
+from allroads.programs.letters import letters_of
 from allroads.programs.mealy.code import natural_bits
 from allroads.programs.piecewise.distance import term_distance
 from allroads.programs.piecewise.term import COMPARISONS, Term, number_bits, tidy
@@ -97,15 +98,7 @@ class Counter(Program):
         Raises:
             InputError: If a letter is not in the alphabet.
         """
-        found = []
-        for letter in word.tolist() if hasattr(word, "tolist") else word:
-            key = tuple(letter) if isinstance(letter, list) else letter
-            if isinstance(key, tuple) and key not in self._index and len(key) == 1:
-                key = key[0]
-            if key not in self._index:
-                raise InputError(f"{letter!r} is not in the alphabet {self.alphabet[:12]!r}.")
-            found.append(self._index[key])
-        return found
+        return letters_of(word, self._index)
 
     def move(self, state: tuple[tuple[int, ...], bool], letter: int) -> tuple[tuple[tuple[int, ...], bool], int]:
         """Next state (counters, whether the latch is set) and answer, as a number or a position in the symbols."""

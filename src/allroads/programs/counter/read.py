@@ -19,6 +19,7 @@ from allroads.programs.equivalence import Equivalence
 from allroads.programs.language import Reading
 from allroads.programs.mealy.cells import Steps
 from allroads.programs.mealy.within import within
+from allroads.programs.mealy.words import words_of
 from allroads.programs.piecewise.term import Term
 from allroads.programs.subject import Subject
 
@@ -191,9 +192,7 @@ class _Question:
     def known(self) -> tuple[np.ndarray, np.ndarray]:
         """The target's examples as words ``[N, T]``, and what the network as it is applied answers."""
         subject = self.steps.subject
-        index = {np.asarray(row, float).tobytes(): i for i, row in enumerate(self.steps.inputs)}
-        rows = [[index.get(np.asarray(p, float).tobytes(), -1) for p in example] for example in subject.known]
-        words = np.array(rows, int)
+        words = words_of(self.steps, subject.known)
         inside = (words >= 0).all(axis=1)
         answers = subject.answers(subject.known[inside])
         return words[inside], answers.reshape(*words[inside].shape, -1)[..., 0]

@@ -13,6 +13,7 @@ import numpy as np
 from allroads.errors import InputError
 from allroads.programs.diagram import Diagram
 from allroads.programs.equivalence import Equivalence
+from allroads.programs.letters import letters_of
 from allroads.programs.mealy.code import table_bits
 from allroads.programs.mealy.diagram import state_graph
 from allroads.programs.mealy.rule import Rule
@@ -120,15 +121,7 @@ class Machine(Program):
             >>> Machine(((0, 0), (0, 1)), ((0, 0),), ((0, 1),)).letters([[0.0, 1.0], [0.0, 0.0]])
             [1, 0]
         """
-        found = []
-        for letter in word.tolist() if hasattr(word, "tolist") else word:
-            key = tuple(letter) if isinstance(letter, list) else letter
-            if isinstance(key, tuple) and key not in self._index and len(key) == 1:
-                key = key[0]
-            if key not in self._index:
-                raise InputError(f"{letter!r} is not in the machine's alphabet {self.alphabet[:12]!r}.")
-            found.append(self._index[key])
-        return found
+        return letters_of(word, self._index)
 
     def __call__(self, example: Any) -> list[Any]:
         """Outputs for a word, one per position."""

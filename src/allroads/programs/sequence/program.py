@@ -14,6 +14,7 @@ import numpy as np
 
 from allroads.errors import InputError
 from allroads.programs.equivalence import Equivalence
+from allroads.programs.letters import letters_of
 from allroads.programs.mealy.code import natural_bits
 from allroads.programs.program import Program
 from allroads.programs.sequence.lines import GIVEN, Line
@@ -83,6 +84,10 @@ class SequenceProgram(Program):
         whole = all(isinstance(a, int) and not isinstance(a, bool) for a in self.alphabet)
         return self.alphabet if whole else tuple(range(len(self.alphabet)))
 
+    @cached_property
+    def _index(self) -> dict[Any, int]:
+        return {letter: i for i, letter in enumerate(self.alphabet)}
+
     def values(
         self, words: np.ndarray, held: Mapping[str, Callable[[np.ndarray], np.ndarray]] | None = None
     ) -> dict[str, np.ndarray]:
@@ -131,13 +136,7 @@ class SequenceProgram(Program):
 
     def __call__(self, example: Any) -> list[Any]:
         """The answers to one word."""
-        index = {letter: k for k, letter in enumerate(self.alphabet)}
-        word = example.tolist() if hasattr(example, "tolist") else list(example)
-        word = [letter[0] if isinstance(letter, list) and len(letter) == 1 else letter for letter in word]
-        try:
-            row = np.array([[index[letter] for letter in word]], int)
-        except KeyError as error:
-            raise InputError(f"{error.args[0]!r} is not in the alphabet {self.alphabet[:12]!r}.") from None
+        row = np.array([letters_of(example, self._index)], int)
         return self.symbol(self.table(row)[0].tolist())
 
     def symbol(self, values: Sequence[int]) -> list[Any]:
