@@ -10,15 +10,12 @@ from allroads import InputError, run_source
 from allroads.programs.counter import Counter, compile_counter
 from allroads.programs.counter.index import places
 from allroads.programs.piecewise import Term
+from allroads.targets.evaluate import fold
 from allroads.targets.mips import MIPS_TASKS
 
 
 def folded(task, word):
-    state, found = MIPS_TASKS[task].initial_state, []
-    for x in word:
-        state, answer = MIPS_TASKS[task].step(state, x)
-        found.append(answer)
-    return found
+    return fold(MIPS_TASKS[task].step, MIPS_TASKS[task].initial_state)(word)
 
 
 @pytest.mark.parametrize("task", PLANTED)

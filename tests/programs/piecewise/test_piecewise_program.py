@@ -9,15 +9,12 @@ from planted_piecewise import LAST3, PLANTED, SPREAD, ZERO, S, X, absolute, clip
 from allroads import InputError, float64, run_source
 from allroads.programs.piecewise import Piecewise, Register, Term, compile_piecewise
 from allroads.programs.piecewise.term import VALUES, tidy
+from allroads.targets.evaluate import fold
 from allroads.targets.mips import MIPS_TASKS
 
 
 def folded(task, word):
-    state, found = MIPS_TASKS[task].initial_state, []
-    for x in word:
-        state, answer = MIPS_TASKS[task].step(state, x)
-        found.append(answer)
-    return found
+    return fold(MIPS_TASKS[task].step, MIPS_TASKS[task].initial_state)(word)
 
 
 @pytest.mark.parametrize("task", PLANTED)
