@@ -13,8 +13,9 @@ from allroads.programs.program import Program
 def compile_program(program: Program, **options: Any) -> tuple[Network, Params]:
     """A network and a point at which it computes a program, by construction.
 
-    Formulas become ReLU networks of their gates, machines and recurrences become recurrent networks, position-wise
-    programs become transformers, and Fourier programs become embedding-sum networks.
+    Formulas become ReLU networks of their gates. Machines, counters and recurrences become recurrent networks, and
+    position-wise programs become transformers. Fourier and group programs become embedding-sum networks. Acceptors have
+    no compiler.
 
     Args:
         program: The program.

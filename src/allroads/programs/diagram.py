@@ -56,8 +56,9 @@ class Diagram:
     def marks(self) -> list[dict[str, Any]]:
         """What is drawn, as rows ``kind, part, order, x, y, angle, text``.
 
-        The kinds are ``edge`` (points of a line, in order, a line per part), ``head`` (the tip of an arrow, its angle
-        in degrees clockwise from above), ``label`` (of an edge), ``node`` and ``dot``.
+        The kinds are ``edge``, ``head``, ``label``, ``node`` and ``dot``. An ``edge`` is a point of a line, in order, a
+        line per part. A ``head`` is the tip of an arrow, its angle in degrees clockwise from above. A ``label`` is that
+        of an edge.
         """
         rows = [
             _mark("node" if label else "dot", number, 0, x, y, text=label)

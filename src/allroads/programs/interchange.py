@@ -53,13 +53,13 @@ def interchange(
         seed: Decides pairs and nulls.
 
     Returns:
-        The accuracy. ``stats["null"]`` is that of units taken from another source than the program's. The stats hold
-        ``other_units``, that of as many other units of the same intermediate (``None`` where there are too few),
-        ``changed``, that of the pairs whose answer has to change, and ``pairs``.
+        The accuracy. ``stats["null"]`` is that of units taken from another source than the program's. ``other_units``
+        is that of as many other units of the same intermediate, ``None`` where there are too few. ``changed`` is that
+        of the pairs whose answer has to change, and ``pairs`` their number.
 
     Raises:
-        InputError: If there is no such intermediate or unit, it lies inside a loop, the function fails, or no exchange
-            changed an output, so that the intervention hit nothing.
+        InputError: If there is no such intermediate or unit, it lies inside a loop, or the function fails. Also if no
+            exchange changed an output: the intervention then hit nothing.
 
     When it fails: a part that is spread along directions and not along units is missed. The hidden states of a
     recurrent network lie inside a loop; :func:`allroads.extract` exchanges these.

@@ -37,14 +37,14 @@ json.dump([names["program"](read(example)) for example in given["examples"]], sy
 def run_source(source: str, examples: Sequence[Any], *, seconds: float = 10.0, megabytes: int = 512) -> list[Any]:
     r"""The answers of ``program(x)``, as a source defines it, to examples.
 
-    The source runs in another process with no builtins beyond :data:`BUILTINS`, no imports, and limits of time and
-    memory (of memory where the system has them).
+    The source runs in another process with no imports and no builtins beyond :data:`BUILTINS`. Its time is limited, and
+    its memory where the system can do so.
 
     Args:
         source: Python that defines ``program``.
         examples: Numbers, texts, and lists and tuples of these.
-        seconds: Time that it may take, in seconds.
-        megabytes: Memory that it may take; the interpreter's own is in it.
+        seconds: Time that it may take, in seconds; default 10.
+        megabytes: Memory that it may take, with the interpreter's own; default 512.
 
     Returns:
         One answer per example.

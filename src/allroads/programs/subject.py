@@ -146,8 +146,8 @@ class Subject:
     def margins(self, outputs: np.ndarray) -> np.ndarray:
         """Distance of each output from where its answer changes, ``[N]`` or ``[N, T]``.
 
-        Of scores it is half the difference of the two largest, of a logit its size, of a number what is left to the
-        nearest half.
+        Of scores it is half the difference of the two largest, and of a logit its size. Of a number it is what is left
+        to the nearest half.
         """
         kind = self.target.loss
         if self.scores:

@@ -35,9 +35,9 @@ class Formula(Program):
     """A Boolean formula of n inputs, in AND, OR and XOR of two or more operands, NOT, and constants.
 
     Length: ``(1 + log₂ 3) g + (2 + log₂(n + 1)) l`` bits. The normal form has g two-input gates and l leaves,
-    ``l = g + 1``. It is the length of a prefix code, in preorder: one bit for gate or leaf, ``log₂ 3`` for the kind of
-    a gate, one bit for the sign of a leaf, and ``log₂(n + 1)`` for its variable. The constant counts as a variable. The
-    reading of inputs and answer is added, see :class:`~allroads.programs.boolean.encoding.Encoding`.
+    ``l = g + 1``. It is the length of a prefix code, in preorder. Gate or leaf takes one bit, and the kind of a gate
+    ``log₂ 3``. The sign of a leaf takes one bit, and its variable ``log₂(n + 1)``. The constant counts as a variable.
+    The reading of inputs and answer is added, see :class:`~allroads.programs.boolean.encoding.Encoding`.
     :attr:`table_bits` is the table by the same code.
 
     Args:

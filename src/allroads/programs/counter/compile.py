@@ -31,9 +31,9 @@ def compile_counter(
 ) -> tuple[Network, Params]:
     """A recurrent network, and a point at which it computes a program of counters at all lengths.
 
-    Its hidden state holds the counters and the latch, as whole numbers. Its step is a ReLU network: the letter's steps
-    are added, ``int(a < b)`` is ``max(0, b − a) − max(0, b − a − 1)``, and there is a score per answer. All arithmetic
-    is exact below 2⁵³, unless it is mixed or noise is added.
+    Its hidden state holds the counters and the latch, as whole numbers. Its step is a ReLU network, which adds the
+    letter's steps and gives a score per answer. There ``int(a < b)`` is ``max(0, b − a) − max(0, b − a − 1)``. All
+    arithmetic is exact below 2⁵³, unless it is mixed or noise is added.
 
     Args:
         program: The program.

@@ -20,11 +20,11 @@ STRAIGHT = 0.999
 def interchange(steps: Steps, program: Counter, machine: Quotient, length: int, seed: int) -> Measurement:
     """Interchange accuracy: the share of exchanged counters after which the network answers as the program does.
 
-    Where hidden states are an affine function of the counters and the latch (to one part in a thousand of their
-    variance), the counters of another prefix are put in along their directions. What else a hidden state holds stays
-    that of the base. Otherwise the hidden state is exchanged for the mean of those that were seen with the other
-    prefix's counters, as for machines: :func:`allroads.programs.mealy.interchange.interchange`. Prefix and suffix
-    together have at most the given length.
+    Hidden states may be an affine function of the counters and the latch, to one part in a thousand of their variance.
+    The counters of another prefix are then put in along their directions. What else a hidden state holds stays that of
+    the base. Otherwise the hidden state is exchanged for the mean of those that were seen with the other prefix's
+    counters, as for machines: :func:`allroads.programs.mealy.interchange.interchange`. Prefix and suffix together have
+    at most the given length.
 
     Args:
         steps: The network.

@@ -66,11 +66,11 @@ def fits(subject: Subject) -> str | None:
 def read(subject: Subject, seed: int) -> Reading:
     """The counters that a recurrent network computes up to the target's length, the network being its own oracle.
 
-    Letters that the network treats alike are one kind. Its answers to all words of one letter per kind are held
-    against sums of steps: where words with the same counts are answered alike, apart from those in which a latch is
-    set, the answer is a function of few counters, and the shortest term of it is looked for. The program must then
-    answer as the network does on all words up to the target's length, or on many where these are too many; there a
-    proof by boxes of hidden states is tried.
+    Letters that the network treats alike are one kind. Its answers to all words of one letter per kind are held against
+    sums of steps. The answer is a function of few counters where words with the same counts are answered alike. Words
+    in which a latch is set are left out. The shortest term of these counters that gives the answers is looked for. The
+    program must then answer as the network does on all words up to the target's length. Where these are too many, many
+    are drawn, and a proof by boxes of hidden states is tried.
 
     Args:
         subject: The network at a point, with its target.

@@ -17,9 +17,10 @@ def compile_fourier(
 ) -> tuple[Network, Params]:
     """A network with squares for its activation that computes a Fourier program exactly.
 
-    With w = 2π k / p, a unit of frequency k reads ``cos(w a x + φ₁)`` and ``cos(w b y + φ₂)`` and writes
-    ``cos(w (z − c) + φ₁ + φ₂)``. Over a grid of m × m phases with m ≥ 3 every term but ``cos(w (a x + b y + c − z))``
-    cancels, so m² units a frequency suffice; random phases need more and cancel roughly.
+    Let w = 2π k / p. A unit of frequency k reads ``cos(w a x + φ₁)`` and ``cos(w b y + φ₂)``. It writes
+    ``cos(w (z − c) + φ₁ + φ₂)``. Phases lie on a grid of m × m with m ≥ 3. There every term but
+    ``cos(w (a x + b y + c − z))`` cancels, so m² units a frequency suffice. Random phases need more units and cancel
+    roughly.
 
     Args:
         program: The program.

@@ -19,8 +19,8 @@ from allroads.programs.program import Program
 class FourierProgram(Program):
     """The answer ``argmax_z Σ_k cos(2π k (a x + b y + c − z) / p)`` to two numbers modulo p.
 
-    Frequencies stand for their negatives too. Where they and p have no common divisor, the sum is largest at one z
-    alone, which is ``a x + b y + c`` modulo p. Two programs may so compute one function by other frequencies.
+    Frequencies stand for their negatives too. They and p have no common divisor. The sum is then largest at one z
+    alone, ``a x + b y + c`` modulo p. Two programs may so compute one function by other frequencies.
 
     Args:
         p: The modulus, 2 or more.

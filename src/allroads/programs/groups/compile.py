@@ -29,8 +29,9 @@ def compile_group(
     A product of two entries is ``uv = ((u + v)² − (u − v)²) / 4``. Two units with squares for each ``ρ(a)ᵢⱼ ρ(b)ⱼₖ``
     write ``± ρ(c)ᵢₖ / 4``, and all add up to the character of a b c⁻¹. That is 2 d³ units for dimension d.
 
-    By cosets, ``P(a)`` permutes the m cosets of a subgroup. One ReLU unit for each i, j, k tells whether a maps coset j
-    to i and b maps k to j, and it votes for all c that map k to i. These are m³ units, each constant on cosets.
+    By cosets, ``P(a)`` permutes the m cosets of a subgroup. There is one ReLU unit for each i, j, k. It tells whether a
+    maps coset j to i and b maps k to j. It votes for all c that map k to i. These are m³ units, each constant on
+    cosets.
 
     Args:
         program: The program.

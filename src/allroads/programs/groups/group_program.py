@@ -24,7 +24,7 @@ class GroupProgram(Program):
     """The answer ``argmax_c Σ_ρ χ_ρ(a b c⁻¹)`` to two elements a and b of a finite group.
 
     The sum is over real irreducible representations ρ, and χ_ρ is the trace of ρ. It is largest where every ρ maps
-    a b c⁻¹ to the unit matrix, which is at c = a b alone if only the identity is mapped so. Two programs may compose in
+    a b c⁻¹ to the unit matrix. That is at c = a b alone if only the identity is mapped so. Two programs may compose in
     one group by other representations.
 
     Args:

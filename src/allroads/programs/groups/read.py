@@ -44,10 +44,10 @@ def read(subject: Subject, seed: int = 0) -> Reading:
 
     Returns:
         The reading. The statistics of its equivalence hold the share ``explained``, those of each representation, and
-        the ``total`` of all functions of a b c⁻¹. They hold the loss against the network's own answers, of all logits,
-        of the characters alone (``restricted``) and without these (``excluded``). They hold the number of hidden
-        ``units`` of each representation, and ``untuned`` ones. Without a program ``why`` says which law is broken, or
-        gives the share.
+        the ``total`` of all functions of a b c⁻¹. They hold the ``loss`` of all logits against the network's own
+        answers, that of the characters alone (``restricted``) and that without these (``excluded``). They hold the
+        number of hidden ``units`` of each representation, and ``untuned`` ones. Without a program ``why`` says which
+        law is broken, or gives the share.
 
     When it fails: groups are read in the numbering of the tokens, and answers such as a b⁻¹ form no group. Addition
     modulo n, which is cyclic, is left to Fourier programs.

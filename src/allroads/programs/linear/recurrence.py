@@ -247,8 +247,8 @@ class Recurrence(Program):
     def equals(self, other: Program) -> Equivalence:
         """Whether both compute the same function, for all lengths and all whole inputs.
 
-        Two recurrences of n and m states are equal where the first n + m + 1 terms of their responses agree, by the
-        theorem of Cayley and Hamilton. The counterexample is a shortest one.
+        Two recurrences of n and m states are equal where the first n + m + 1 terms of their responses agree. This
+        follows from the theorem of Cayley and Hamilton. The counterexample is a shortest one.
 
         Raises:
             InputError: If the other is no recurrence, or has other channels.

@@ -33,7 +33,7 @@ def compile_machine(
     There is one unit for each state q and letter a: it is on when the machine was in q and reads a. Its input from the
     units before is the state that they lead to, and it adds the letter: an AND. One more unit is on from the first
     position on, so that hidden states may start at zero. With ``elman`` a unit is ``tanh(g v)``, with v at least 1/2
-    away from 0. With ``relu`` it is the difference of two units, ``max(0, g v + 1/2) − max(0, g v − 1/2)``, which is
+    away from 0. With ``relu`` it is the difference of two units, ``max(0, g v + 1/2) − max(0, g v − 1/2)``. That is
     exactly 0 or 1. Where numbers are read, a unit is on for letters from a threshold upwards instead.
 
     Args:

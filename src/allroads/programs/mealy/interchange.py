@@ -15,10 +15,9 @@ PAIRS = 512
 def interchange(steps: Steps, machine: Quotient, length: int, seed: int) -> Measurement:
     """Interchange accuracy: the share of exchanged machine states after which the network answers as the machine does.
 
-    The hidden state after a prefix is exchanged for the mean of those that were seen in the machine state of another
-    prefix, and the network reads a suffix. All answers must be those of the machine from that state. As the whole
-    hidden state is exchanged, the first prefix leaves no trace. Prefix and suffix together have at most the given
-    length.
+    The hidden state after a prefix is exchanged for a mean: that of those seen in the machine state of another prefix.
+    The network then reads a suffix. All answers must be those of the machine from that state. As the whole hidden state
+    is exchanged, the first prefix leaves no trace. Prefix and suffix together have at most the given length.
 
     The hidden state of the other prefix itself would be no test: where network and machine answer alike, it passes
     whatever the network holds. The mean passes where the hidden states of one machine state are one cloud.
@@ -30,9 +29,9 @@ def interchange(steps: Steps, machine: Quotient, length: int, seed: int) -> Meas
         seed: Decides the words.
 
     Returns:
-        The share with ``stats``: ``null``, the same share where the mean is that of another state, by a permutation
-        that leaves none in its place (1 where there is one state); ``whole``, the share where the hidden state is that
-        of the other prefix itself; ``pairs``.
+        The share with ``stats``. ``null`` is the same share where the mean is that of another state, and 1 where there
+        is one state. States are permuted so that none stays in its place. ``whole`` is the share where the hidden state
+        is that of the other prefix itself. ``pairs`` is the number of pairs.
 
     When it fails: a network that keeps several clouds for one machine state, each of them sound, has a low share.
 

@@ -40,8 +40,8 @@ def least_machine(levels: Sequence[np.ndarray], *, last: bool = False, states: i
 
     Two prefixes can be one state where they agree on every suffix that both can be followed by within the length.
     Prefixes are walked shortest first, and each goes to a state that it agrees with, or becomes a new one. States are
-    never longer than the prefixes that they stand for, so every later answer is compared, and the machine is right on
-    all words up to the length. States disagree pairwise, so no machine has fewer.
+    never longer than the prefixes that they stand for, so every later answer is compared. The machine is therefore
+    right on all words up to the length. States disagree pairwise, so no machine has fewer.
 
     Args:
         levels: Answers after each prefix, ``[A^t, A, K]`` for t = 0 … T − 1, prefixes in lexicographic order.

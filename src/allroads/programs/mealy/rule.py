@@ -26,8 +26,8 @@ class Rule:
 
     A part that the next value and the output have in common is computed once and called ``t``.
 
-    Its length in bits is that of all expressions, of the initial values with their signs, of the number of registers,
-    and two bits for ``after`` and for whether there is a ``t``.
+    Its length in bits is that of all expressions, of the initial values with their signs, and of the number of
+    registers. Two bits say whether ``after`` holds and whether there is a ``t``.
 
     Example:
         >>> s, x = Expression("s"), Expression("x")

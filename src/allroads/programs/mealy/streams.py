@@ -27,10 +27,10 @@ def interchange_of_positions(steps: Steps, machine: Quotient, length: int, seed:
     """Interchange accuracy of a network without a cell: the first positions stand for the machine's state.
 
     A causal network keeps what it has read in its intermediates at the positions so far, such as keys and values. After
-    a prefix of t letters all of these are exchanged for their means over the prefixes of t letters that lead to some
-    machine state, each state as often as the others. The network then reads its own suffix, and every answer there must
-    be the machine's from that state. Positions keep their places, so that states are aligned at each t for itself, from
-    half the length on. A state that one prefix alone leads to says nothing, and is not counted.
+    a prefix of t letters all of these are exchanged for their means. A mean is over the prefixes of t letters that lead
+    to some machine state, each state as often as the others. The network then reads its own suffix, and every answer
+    there must be the machine's from that state. Positions keep their places, so that states are aligned at each t for
+    itself, from half the length on. A state that one prefix alone leads to says nothing, and is not counted.
 
     Args:
         steps: The network.

@@ -23,10 +23,10 @@ def interchange(
 ) -> Measurement | None:
     """Share of exchanged registers after which the network answers as the program then does.
 
-    Where hidden states are an affine function of the registers (to one part in a thousand of their variance), the
-    registers of another sequence are put into a base's hidden state along their directions. Otherwise, and without
-    registers, the hidden state is exchanged for the mean of those that were seen with the other's registers, as for
-    machines, where the registers take few values.
+    Hidden states may be an affine function of the registers, to one part in a thousand of their variance. The registers
+    of another sequence are then put into a base's hidden state along their directions. Otherwise, and without
+    registers, the hidden state is exchanged as for machines, where the registers take few values. It becomes the mean
+    of those that were seen with the other's registers.
 
     Args:
         oracle: The network.

@@ -156,8 +156,8 @@ def number_bits(value: int) -> float:
 def tidy(term: Term) -> Term:
     """The same term in a normal form of signs and order: operands of symmetric operations sorted, numbers worked out.
 
-    A minimum or maximum of several terms has them in order, each once. ``0 - a < 0 - b`` becomes ``b < a``,
-    ``0 - a < k`` becomes ``-k < a`` and ``abs(0 - a)`` becomes ``abs(a)``.
+    A minimum or maximum of several terms has them in order, each once. ``0 - a < 0 - b`` becomes ``b < a``
+    and ``0 - a < k`` becomes ``-k < a``. ``abs(0 - a)`` becomes ``abs(a)``.
 
     Example:
         >>> c = Term("c")

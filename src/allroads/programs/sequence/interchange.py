@@ -35,13 +35,14 @@ def interchange(subject: Subject, program: SequenceProgram, words: np.ndarray, s
 
     Lines that look at other positions are taken together by depth: those that read letters and positions, then those
     that read these. The answer itself is no such line unless it is alone. At one position of a word, an intermediate is
-    exchanged for its mean over the words that agree with another word there in the letter and in the lines of a depth.
-    The network must then answer every position as the program does with these lines set to the other word's values.
+    exchanged for a mean. It is over the words that agree with another word there in the letter and in the lines of a
+    depth. The network must then answer every position as the program does with these lines set to the other word's
+    values.
 
     Half of the exchanges change an answer; those that would give a line a value that no word gives are left out where
-    others exist. An intermediate that may be exchanged for the mean over words with the same answer holds the answer
-    and tells nothing of the lines, so it is not used. The intermediate is chosen by other exchanges than those that are
-    counted.
+    others exist. An intermediate that may be exchanged for the mean over words with the same answer holds that answer
+    alone. It tells nothing of the lines and is not used. The intermediate is chosen by other exchanges than those that
+    are counted.
 
     Args:
         subject: The network.

@@ -30,10 +30,10 @@ WORDS = 2**18
 class SequenceProgram(Program):
     """A program that gives every position a value, in the manner of RASP.
 
-    Variables are sequences of whole numbers, one for each position: the letter ``x`` (its position in the alphabet
-    where letters are no whole numbers), the position ``i`` from 0 on, the length ``n``, and one for each line. The last
-    line is the answer. Attention is a *count* of positions that a test selects, or a *fetch* of the value at the last
-    one of these; a *formula* works at one position.
+    Variables are sequences of whole numbers, one for each position. ``x`` is the letter, or its position in the
+    alphabet where letters are no whole numbers. ``i`` is the position from 0 on and ``n`` the length. Each line is one
+    more variable. The last line is the answer. Attention is a *count* of positions that a test selects, or a *fetch* of
+    the value at the last one of these; a *formula* works at one position.
 
     Its length in bits is that of its lines by a prefix code, and of their number. Letters and answers are given by the
     task.
