@@ -23,7 +23,6 @@ import argparse
 import dataclasses
 import json
 import os
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -32,8 +31,8 @@ from typing import Any
 
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
-import jax
 import numpy as np
+from compiled_once import compiled_once
 from false_program_cases import FAMILIES, Case, cases
 from program_networks import decided, outputs_of
 
@@ -50,8 +49,6 @@ PACK = 50
 TIE = 1e-9
 """Margin below which rounding decides an answer."""
 SECONDS = 1.0
-COMPILED = {"jax_persistent_cache_min_compile_time_secs": 0.0, "jax_persistent_cache_min_entry_size_bytes": -1}
-"""Everything that is compiled is kept while the benchmark runs: most networks have shapes that others have."""
 LONGER = ((40, 200), (200, 20))
 """Lengths, and how many words of each are compared where all lengths are claimed."""
 
@@ -195,9 +192,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=1.0, help="share of the 5,000 networks; 1 writes the result")
     parser.add_argument("--family", help="one family alone; nothing is written")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        for name, value in {"jax_compilation_cache_dir": folder, **COMPILED}.items():
-            jax.config.update(name, value)
+    with compiled_once():
         run(given)
 
 

@@ -18,9 +18,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
@@ -28,6 +26,7 @@ import itertools
 
 import numpy as np
 from grokking import Setting, Trained, train
+from pair_rows import medians, training, verdict
 
 from allroads import Target
 from allroads.programs.extract import extract
@@ -110,14 +109,9 @@ def measured(target: Target, table: np.ndarray, setting: Setting, trained: Train
     hidden = last_hidden(subject, pairs)[0].reshape(n, n, -1)
     place, share = unit_irreps(hidden, found, known)
     orders = unit_cosets(hidden[:, :, :256], found, rows)
-    change = extraction.interchange
     labels = target.full.labels.reshape(n, n)
     return {
-        **{("objective" if name == "loss" else name): value for name, value in vars(setting).items()},
-        "fitted": trained.fitted,
-        "generalised": trained.generalised,
-        "train_accuracy": trained.train_accuracy,
-        "held_out_accuracy": trained.held_out_accuracy,
+        **training(setting, trained),
         "explained": float(spectrum.shares[key].sum()),
         "shares": {irrep.name: round(float(spectrum.shares[i]), 4) for i, irrep in enumerate(known)},
         "key": [known[i].name for i in key],
@@ -125,14 +119,7 @@ def measured(target: Target, table: np.ndarray, setting: Setting, trained: Train
         "units": {irrep.name: int((place[share >= UNIT] == i).sum()) for i, irrep in enumerate(known)},
         "units_tuned": float((share >= UNIT).mean()),
         "units_on_cosets": float((orders >= 3).mean()),
-        "status": extraction.status.value,
-        "proved": extraction.equivalence is not None and extraction.equivalence.proved,
-        "correct": extraction.correct is not None and extraction.correct.equal,
-        "interchange": None if change is None else change.value,
-        "null": None if change is None else change.stats["null"],
-        **losses(logits, own, labels),
-        "bits": None if extraction.program is None else extraction.program.bits,
-        "table_bits": n * n * float(np.log2(n)),
+        **verdict(extraction, losses(logits, own, labels), n),
         "seconds": round(trained.seconds, 1),
         "extraction_seconds": round(extracting, 1),
         "why": extraction.stats["why"],
@@ -177,11 +164,8 @@ def report(rows: dict[str, dict]) -> None:
                              "interchange", "null", "loss", "restricted", "excluded", "bits", "table_bits",
                              "seconds")  # fmt: skip
     print(f"{'group':14} {'n':>3} " + " ".join(f"{name[:10]:>10}" for name in head) + "  statuses")
-    cell: Callable[[list], str] = lambda values: f"{median(values):10.4g}" if values else f"{'–':>10}"  # noqa: E731
     for name, own in groups.items():
-        cells = [cell([row[column] for row in own if row[column] is not None]) for column in head]
-        statuses = {status: sum(row["status"] == status for row in own) for status in {row["status"] for row in own}}
-        print(f"{name:14} {len(own):3} {' '.join(cells)}  {statuses}")
+        print(f"{name:14} {len(own):3} {medians(own, head, 10)}")
     write(rows, generic_units_on_cosets(symmetric(5)))
     print(json.dumps(json.loads(RESULT.read_text("utf-8"))["summary"], indent=1, ensure_ascii=False))
 

@@ -22,7 +22,6 @@ import argparse
 import itertools
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,10 +29,10 @@ from typing import Any
 
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
-import jax
 import numpy as np
+from compiled_once import compiled_once
 from false_program_cases import RECURRENCES, a_formula, machines, near_machine, near_recurrence
-from false_programs import COMPILED, quick
+from false_programs import quick
 from program_networks import disturbed
 
 from allroads import Network, Target, compile_program, extract
@@ -257,7 +256,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder:
-        for name, value in {"jax_compilation_cache_dir": folder, **COMPILED}.items():
-            jax.config.update(name, value)
+    with compiled_once():
         main()

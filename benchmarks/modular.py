@@ -26,6 +26,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_
 
 import numpy as np
 from grokking import Setting, train
+from pair_rows import medians, training, verdict
 
 from allroads import Target
 from allroads.programs.extract import extract
@@ -109,33 +110,20 @@ def measured(target: Target, setting: Setting, trained: object, seed: int) -> di
     chosen = np.zeros((p, p), bool)
     chosen[tuple(np.asarray(target.train.inputs).T)] = True
     restricted, excluded = restricted_and_excluded(logits, labels, key, chosen)
+    losses = {"loss": cross_entropy(logits, labels), "restricted": restricted, "excluded": excluded}
     began = time.perf_counter()
     extraction = extract(trained.network, trained.params, target, languages=[LANGUAGE], seed=seed)
     extracting = time.perf_counter() - began
     hidden = last_hidden(subject, pairs)[0].reshape(p, p, -1)
-    change = extraction.interchange
     return {
         "p": p,
-        **{("objective" if name == "loss" else name): value for name, value in vars(setting).items()},
-        "fitted": trained.fitted,
-        "generalised": trained.generalised,
-        "train_accuracy": trained.train_accuracy,
-        "held_out_accuracy": trained.held_out_accuracy,
+        **training(setting, trained),
         "factors": [found.a, found.b, found.c],
         "explained": float(found.shares[[k - 1 for k in key]].sum()),
         "explained_by_pair": explained_by_pair(logits, found),
         "frequencies": key,
         "units_tuned": float((unit_frequencies(hidden, found.a, found.b)[1] >= UNIT).mean()),
-        "status": extraction.status.value,
-        "proved": extraction.equivalence is not None and extraction.equivalence.proved,
-        "correct": extraction.correct is not None and extraction.correct.equal,
-        "interchange": None if change is None else change.value,
-        "null": None if change is None else change.stats["null"],
-        "loss": cross_entropy(logits, labels),
-        "restricted": restricted,
-        "excluded": excluded,
-        "bits": None if extraction.program is None else extraction.program.bits,
-        "table_bits": p * p * float(np.log2(p)),
+        **verdict(extraction, losses, p),
         "seconds": round(trained.seconds, 2),
         "extraction_seconds": round(extracting, 2),
         "source": None if extraction.program is None else extraction.program.source,
@@ -197,12 +185,7 @@ def report(rows: dict[str, dict]) -> None:
             "restricted", "excluded", "bits", "table_bits", "seconds")  # fmt: skip
     print(f"{'setting':36} {'n':>3} {'freq':>5} " + " ".join(f"{name[:9]:>9}" for name in head) + "  statuses")
     for name, own in groups.items():
-        cells = []
-        for column in head:
-            values = [row[column] for row in own if row[column] is not None]
-            cells.append(f"{median(values):9.4g}" if values else f"{'–':>9}")
-        statuses = {status: sum(row["status"] == status for row in own) for status in {row["status"] for row in own}}
-        print(f"{name:36} {len(own):3} {median(len(r['frequencies']) for r in own):5} {' '.join(cells)}  {statuses}")
+        print(f"{name:36} {len(own):3} {median(len(r['frequencies']) for r in own):5} {medians(own, head, 9)}")
     print(json.dumps(write(rows), indent=1))
 
 

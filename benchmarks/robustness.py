@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,8 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_
 
 import jax
 import numpy as np
-from false_programs import COMPILED, quick
+from compiled_once import compiled_once
+from false_programs import quick
 
 from allroads import compile_program, extract, float64
 from allroads.programs.ground_truth import entries
@@ -83,7 +83,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder:
-        for name, value in {"jax_compilation_cache_dir": folder, **COMPILED}.items():
-            jax.config.update(name, value)
+    with compiled_once():
         main()

@@ -60,6 +60,20 @@ def mixed(target, count=16384):
     return words[..., None].astype(float), answers[..., None]
 
 
+def descended(loss, optimiser, examples, params, keys):
+    """The point after one step for each key, on 128 examples each, and the losses on the way."""
+
+    def update(carry, key):
+        params, state = carry
+        rows = jax.random.randint(key, (128,), 0, examples)
+        value, slope = jax.value_and_grad(loss)(params, rows)
+        updates, state = optimiser.update(slope, state, params)
+        return (optax.apply_updates(params, updates), state), value
+
+    (params, _), values = jax.lax.scan(update, (params, optimiser.init(params)), keys)
+    return params, values
+
+
 def trained_numbers(target, width, steps, seeds=SEEDS):
     """The best of several ReLU networks, polished in double precision."""
     network = recurrent(
@@ -75,19 +89,12 @@ def trained_numbers(target, width, steps, seeds=SEEDS):
         def loss(params, rows):
             return jnp.mean((network.apply(params, jnp.asarray(inputs)[rows]) - jnp.asarray(labels)[rows]) ** 2)
 
-        def update(carry, key):
-            params, state = carry
-            rows = jax.random.randint(key, (128,), 0, len(inputs))
-            value, slope = jax.value_and_grad(loss)(params, rows)
-            updates, state = optimiser.update(slope, state, params)
-            return (optax.apply_updates(params, updates), state), value
-
         def train(key):
             params = network.init(key)
             params = jax.tree.map(lambda leaf: leaf.astype(float), params)
-            return jax.lax.scan(update, (params, optimiser.init(params)), jax.random.split(key, steps))
+            return descended(loss, optimiser, len(inputs), params, jax.random.split(key, steps))
 
-        (params, _), values = jax.jit(jax.vmap(train))(jax.random.split(jax.random.key(0), seeds))
+        params, values = jax.jit(jax.vmap(train))(jax.random.split(jax.random.key(0), seeds))
     final = np.asarray(values[:, -200:]).mean(axis=1)
     best = jax.tree.map(lambda leaf: np.array(leaf[int(np.nanargmin(final))]), params)
     best["layers"][0]["input"] /= scale  # the network reads the numbers themselves, and answers in them
@@ -118,18 +125,9 @@ def trained_letters(target, width, steps):
         scores = network.apply(params, jnp.asarray(inputs)[rows])
         return optax.softmax_cross_entropy_with_integer_labels(scores, jnp.asarray(labels)[rows]).mean()
 
-    def update(carry, key):
-        params, state = carry
-        rows = jax.random.randint(key, (128,), 0, len(inputs))
-        value, slope = jax.value_and_grad(loss)(params, rows)
-        updates, state = optimiser.update(slope, state, params)
-        return (optax.apply_updates(params, updates), state), value
-
     params = network.init(jax.random.key(1))
-    start = (params, optimiser.init(params))
-    (params, _), values = jax.jit(lambda c, k: jax.lax.scan(update, c, k))(
-        start, jax.random.split(jax.random.key(2), steps)
-    )
+    train = jax.jit(lambda start, keys: descended(loss, optimiser, len(inputs), start, keys))
+    params, values = train(params, jax.random.split(jax.random.key(2), steps))
     return network, jax.tree.map(np.asarray, params), float(np.asarray(values[-100:]).mean())
 
 
