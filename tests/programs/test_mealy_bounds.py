@@ -11,10 +11,11 @@ from allroads.networks.build import build
 from allroads.pfmap.jaxpr.walk import interpret, trace
 from allroads.pfmap.network import Cell, Network
 from allroads.pfmap.precision import float64
-from allroads.programs.mealy import Machine, compile_machine
+from allroads.programs.mealy import Machine, compile_machine, flow
 from allroads.programs.mealy.bounds import Bound, UnboundedError, constant, none
 from allroads.programs.mealy.cells import Steps
-from allroads.programs.mealy.induction import _Attempt, _Flow, closure
+from allroads.programs.mealy.flow import Flow
+from allroads.programs.mealy.induction import LATE, _Attempt, closure
 from allroads.programs.mealy.intervals import bound_equation
 from allroads.programs.mealy.quotient import Quotient
 from allroads.programs.subject import Subject
@@ -103,18 +104,18 @@ def test_sets_of_hidden_states_hold_what_the_network_computes(cell, seed):
     centre = rng.normal(size=(1, steps.width)) / 2
     basis = np.linalg.qr(rng.normal(size=(steps.width, steps.width)))[0]
     for radius, turn in ((0.02, None), (0.02, basis), (0.3, basis)):
-        flow = _Flow.box(centre, np.full((1, steps.width), radius), turn)
+        moved = Flow.box(centre, np.full((1, steps.width), radius), turn)
         y = rng.uniform(-1, 1, size=(200, steps.width))
         hidden = centre + radius * (y if turn is None else y @ turn.T)
         for letter in rng.integers(2, size=4):
-            flow, (outputs, _) = attempt._move(flow, np.array([letter]))
+            moved, (outputs, _) = attempt._move(moved, np.array([letter]))
             hidden, told = steps.move(hidden, np.full(200, letter))
-            low, high = flow.hull()
-            assert (hidden >= low - flow.error).all() and (hidden <= high + flow.error).all()
+            low, high = moved.hull()
+            assert (hidden >= low - moved.error).all() and (hidden <= high + moved.error).all()
             assert (told >= outputs.low - outputs.error).all() and (told <= outputs.high + outputs.error).all()
             around = centre + 0.1
             offset = np.abs((hidden - around) @ (np.eye(steps.width) if turn is None else turn))
-            assert (offset <= flow.reach(around) + 1e-12).all()
+            assert (offset <= moved.reach(around) + 1e-12).all()
 
 
 def drifting(rate, length=5):
@@ -165,3 +166,36 @@ def test_what_is_proved_holds_on_long_words(seed):
         assert same or not found.closed
         proved += found.closed
     assert proved >= 2
+
+
+def test_no_more_bounds_are_held_at_once_than_memory_is_set_aside_for(monkeypatch):
+    """There is room for two boxes, with the intermediates of a step, and there are four pairs of a box and a letter."""
+    target = parity()
+    network, params = compile_machine(Machine((0, 1), [[0, 1], [1, 0]], [[0, 1], [1, 0]]), length=5)
+
+    def step(params, state, x):
+        wide = jnp.repeat(state[0], 50, axis=1) * 1.0
+        return network.cell.step(params, (wide[:, ::50],), x)
+
+    cell = Cell(network.cell.initial_state, step)
+    steps = Steps(Subject(Network(network.init, network.apply, cell), params, target))
+    assert steps.numbers >= 100 * steps.width
+    monkeypatch.setattr(flow, "HELD", 2 * steps.numbers * 3)
+    seen = []
+    bounds = _Attempt._bounds
+
+    def recorded(traced, hidden, inputs):
+        along = 0 if hidden.slow is None else len(hidden.slow)
+        seen.append(len(hidden.low) * steps.numbers * (3 + 2 * along))
+        return bounds(traced, hidden, inputs)
+
+    monkeypatch.setattr(_Attempt, "_bounds", staticmethod(recorded))
+    found = closure(steps, PARITY, 0)
+    assert found.closed and found.margin > 0
+    assert max(seen) == flow.HELD
+
+
+def test_an_induction_without_time_shows_nothing():
+    steps = Steps(Subject(*compile_machine(Machine((0, 1), [[0, 1], [1, 0]], [[0, 1], [1, 0]]), length=5), parity()))
+    found = _Attempt(steps, PARITY, 1, 1, True, 0, until=0.0).run()
+    assert not found.closed and found.why == LATE

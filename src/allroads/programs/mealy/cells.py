@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,10 +11,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend import core
 
 from allroads.errors import InputError
 from allroads.pfmap.arrays import as_point
-from allroads.pfmap.jaxpr.walk import Traced, trace
+from allroads.pfmap.jaxpr.walk import Traced, interpret, shaped, trace
 from allroads.pfmap.precision import float64
 from allroads.programs.subject import Subject
 
@@ -110,6 +112,20 @@ class Steps:
             hidden = jax.ShapeDtypeStruct((count, self.width), float)
             inputs = jax.ShapeDtypeStruct((count, *self.inputs.shape[1:]), self.inputs.dtype)
             return trace(self.function, hidden, inputs)
+
+    @cached_property
+    def numbers(self) -> int:
+        """Numbers that one step computes for one hidden state, those of all intermediates together."""
+        total = self.width
+
+        def rule(number: int, equation: core.JaxprEqn, operands: list[None]) -> list[None]:
+            nonlocal total
+            total += sum(math.prod(shaped(var).shape) for var in equation.outvars)
+            return [None] * len(equation.outvars)
+
+        traced = self.traced(1)
+        interpret(traced.jaxpr, [None] * len(traced.consts), [None, None], rule, lambda value: None)
+        return total
 
     def move(self, hidden: np.ndarray, letters: Any) -> tuple[np.ndarray, np.ndarray]:
         """Next hidden states and outputs of hidden states ``[n, H]`` that each read one letter (its position).

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from allroads.pfmap.jaxpr.walk import Traced, interpret
 from allroads.pfmap.precision import float64
-from allroads.programs.mealy.bounds import ROUNDING, Bound, UnboundedError, constant
+from allroads.programs.mealy.bounds import Bound, UnboundedError, constant
 from allroads.programs.mealy.cells import Steps
+from allroads.programs.mealy.flow import Flow, answered, most_sets
 from allroads.programs.mealy.intervals import bound_equation
 from allroads.programs.mealy.quotient import Quotient
 
@@ -30,7 +30,9 @@ WORK = 4e9
 """Multiplications that one pass may take; attempts beyond it are left out."""
 
 NUMBERS = 4_000_000
-"""Slopes that are held at once."""
+"""Slopes of hidden states that are held at once."""
+
+LATE = "there was no time to close the boxes"
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,13 @@ def closure(steps: Steps, machine: Quotient, seed: int, *, seconds: float = 30.0
     References: [moore1966]
     """
     began = time.perf_counter()
-    why = "there was no time"
+    why = "the boxes would take too much time or memory"
     for memory, letters, slopes in SCHEDULE:
         if time.perf_counter() - began > seconds:
             break
         try:
             attempt = _Attempt(steps, machine, memory, letters, slopes, seed, began + seconds)
-            if attempt.work > WORK:
+            if attempt.work > WORK or attempt.held < len(steps.letters) ** letters:
                 continue
             found = attempt.run()
         except UnboundedError as error:
@@ -115,16 +117,15 @@ class _Attempt:
         self.seed = seed
         self.basis: np.ndarray | None = None
         words = sum(self.alphabet**j for j in range(1, letters + 1))
+        self.held = most_sets(steps, slopes)
         self.work = len(self.state) * words * steps.width ** (2 + slopes) * 12.0
 
     def run(self) -> Closure:
         centre, radius = self._seen()
         for _ in range(GROWN):
-            if time.perf_counter() > self.until:
-                return Closure(False, why="there was no time to close the boxes")
-            images, margin, agree = self._images(centre, radius)
-            if not agree:
-                return Closure(False, why="some box holds hidden states with another answer")
+            images, margin, wrong = self._images(centre, radius)
+            if wrong:
+                return Closure(False, why=wrong)
             grown = ~(images <= radius)  # what is not a number is not held either
             if not grown.any():
                 count = len(self.state) * sum(self.alphabet**j for j in range(1, self.letters + 1))
@@ -163,30 +164,34 @@ class _Attempt:
         middle = (low + high) / 2
         return middle if self.basis is None else middle @ self.basis.T, (high - low) / 2
 
-    def _images(self, centre: np.ndarray, radius: np.ndarray) -> tuple[np.ndarray, float, bool]:
-        """Half-widths that the boxes need to hold all images, the margin, and whether all answers are the machine's."""
+    def _images(self, centre: np.ndarray, radius: np.ndarray) -> tuple[np.ndarray, float, str]:
+        """Half-widths that the boxes need to hold all images, the margin, and what went wrong."""
         needed = np.zeros_like(radius)
         # The hidden state before the first letter is a box of its own node and must lie in it.
         start = self.steps.start()
-        needed[0] = _Flow.at(start, self.basis).reach(centre[:1])[0]
-        margin, agree = np.inf, True
-        most = max(1, NUMBERS // (self.steps.width ** (1 + self.slopes) * self.alphabet**self.letters))
+        needed[0] = Flow.at(start, self.basis).reach(centre[:1])[0]
+        margin = np.inf
+        words = self.alphabet**self.letters
+        most = max(1, min(NUMBERS // self.steps.width ** (1 + self.slopes), self.held) // words)
         for first in range(0, len(self.state), most):
+            if time.perf_counter() > self.until:
+                return needed, margin, LATE
             chosen = np.arange(first, min(first + most, len(self.state)))
-            flow = _Flow.box(centre[chosen], radius[chosen], self.basis)
+            flow = Flow.box(centre[chosen], radius[chosen], self.basis)
             node = chosen
             for _ in range(self.letters):
                 letters = np.tile(np.arange(self.alphabet), len(node))
                 flow, outputs = self._move(flow.repeated(self.alphabet), letters)
-                least, same = self._answered(outputs, np.repeat(self.state[node], self.alphabet), letters)
-                margin, agree = min(margin, least), agree and same
+                own = np.repeat(self.state[node], self.alphabet)
+                least, same = answered(self.steps, self.machine, outputs, own, letters)
+                margin = min(margin, least)
                 node = self.next[np.repeat(node, self.alphabet), letters]
-                if not agree:
-                    return needed, margin, False
+                if not same:
+                    return needed, margin, "some box holds hidden states with another answer"
             np.maximum.at(needed, node, flow.reach(centre[node]))
-        return needed, margin, agree
+        return needed, margin, ""
 
-    def _move(self, flow: _Flow, letters: np.ndarray) -> tuple[_Flow, tuple[Bound, Bound | None]]:
+    def _move(self, flow: Flow, letters: np.ndarray) -> tuple[Flow, tuple[Bound, Bound | None]]:
         count = len(letters)
         if count not in self.traced:
             self.traced[count] = self.steps.traced(count)
@@ -197,9 +202,9 @@ class _Attempt:
             over = constant(low)
         moved, outputs = self._bounds(self.traced[count], over, inputs)
         if flow.slow is None:
-            return _Flow(None, None, None, moved.error, moved.low, moved.high, None), (outputs, None)
+            return Flow(None, None, None, moved.error, moved.low, moved.high, None), (outputs, None)
         at, told = self._bounds(self.traced[count], constant(flow.centre), inputs)
-        return _Flow.after(moved, at, flow.basis), (outputs, told)
+        return Flow.after(moved, at, flow.basis), (outputs, told)
 
     @staticmethod
     def _bounds(traced: Traced, hidden: Bound, inputs: Bound) -> list[Bound]:
@@ -207,128 +212,6 @@ class _Attempt:
         with float64(), np.errstate(over="ignore", invalid="ignore"):
             found: list[Bound] = interpret(traced.jaxpr, consts, [hidden, inputs], bound_equation, constant)
         return found
-
-    def _answered(
-        self, outputs: tuple[Bound, Bound | None], states: np.ndarray, letters: np.ndarray
-    ) -> tuple[float, bool]:
-        """Smallest margin of the machine's answers over boxes, a lower bound, and whether all are above 0."""
-        over, at = outputs
-        low, high = over.low - over.error, over.high + over.error
-        wanted, rows = self.machine.answers[states, letters], np.arange(len(states))
-        loss = self.steps.subject.target.loss
-        if loss == "cross_entropy":
-            own = wanted[:, 0]
-            gaps = low[rows, own][:, None] - high
-            if at is not None:
-                gaps = np.fmax(gaps, _mean_gaps(over, at, rows, own))
-            gaps[rows, own] = np.inf
-            least = float(gaps.min()) / 2
-            return least, bool(least > 0)
-        if at is not None:
-            middle, slack = _middle(over, at)
-            reach = np.maximum(*map(np.abs, over.slopes)).sum(axis=0) * (1 + 1e-9) + slack
-            low, high = np.fmax(low, middle - reach), np.fmin(high, middle + reach)
-        if loss == "bce":
-            least = float(np.where(wanted == 1, low, -high).min())
-        else:
-            least = float((0.5 - np.maximum(np.abs(low - wanted), np.abs(high - wanted))).min())
-        return least, bool(least > 0)
-
-
-def _middle(over: Bound, at: Bound) -> tuple[np.ndarray, np.ndarray]:
-    """Outputs at the centre, and how far those that are computed may be from them, slopes apart."""
-    middle = (at.low + at.high) / 2
-    return middle, (at.high - at.low) * (0.5 + ROUNDING) + over.error + 4 * ROUNDING * np.abs(middle)
-
-
-def _mean_gaps(over: Bound, at: Bound, rows: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Lower bounds of the answer's score minus each score, by the mean-value form of their difference."""
-    (slow, shigh), (middle, slack) = over.slopes, _middle(over, at)
-    change = np.maximum(np.abs(slow[:, rows, own][..., None] - shigh), np.abs(shigh[:, rows, own][..., None] - slow))
-    apart = middle[rows, own][:, None] - middle - slack[rows, own][:, None] - slack
-    gaps: np.ndarray = apart - change.sum(axis=0) * (1 + 1e-9)
-    return gaps
-
-
-@dataclass(frozen=True, eq=False)
-class _Flow:
-    """Sets of hidden states ``c + Σ_k y_k g_k + e``: centres ``[n, H]``, slopes ``[K, n, H]`` and errors ``[n, H]``.
-
-    ``low`` and ``high`` are a box around ``c + Σ y g``. Without slopes the box is all there is. A region around a
-    point p is where ``|Bᵀ (h − p)|`` is at most its half-widths, with B the basis; ``None`` stands for the units' own
-    axes.
-    """
-
-    centre: np.ndarray | None
-    slow: np.ndarray | None
-    shigh: np.ndarray | None
-    error: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    basis: np.ndarray | None
-
-    @classmethod
-    def box(cls, centre: np.ndarray, radius: np.ndarray, basis: np.ndarray | None) -> _Flow:
-        """The regions with half-widths ``[n, H]`` around points ``[n, H]``."""
-        error = np.zeros_like(centre)
-        if basis is None:
-            own = np.where(radius > 0, 2 * ROUNDING * (np.abs(centre) + radius), 0.0)
-            return cls(None, None, None, error, centre - radius - own, centre + radius + own, None)
-        # Bᵀ (h − p) = z gives h − p = B (I + E)⁻¹ z with E = Bᵀ B − I, which rounding leaves.
-        off = float(np.abs(basis.T @ basis - np.eye(len(basis))).sum(axis=1).max()) + ROUNDING * len(basis)
-        radius = radius * (1 + ROUNDING) + 2 * off * radius.max(axis=1, keepdims=True)
-        spread = np.moveaxis(basis[None] * radius[:, None, :], 2, 0)
-        reach = np.abs(spread).sum(axis=0) * (1 + 1e-9) + 2 * ROUNDING * np.abs(centre)
-        return cls(centre, spread, spread, error, centre - reach, centre + reach, basis)
-
-    @classmethod
-    def at(cls, points: np.ndarray, basis: np.ndarray | None) -> _Flow:
-        """Points ``[n, H]``."""
-        zero = None if basis is None else np.zeros((1, *points.shape))
-        return cls(None if basis is None else points, zero, zero, np.zeros_like(points), points, points, basis)
-
-    @classmethod
-    def after(cls, moved: Bound, at: Bound, basis: np.ndarray | None) -> _Flow:
-        """What becomes of a set: its image bounded over the set, and the image of its centre."""
-        if at.point:
-            centre, off = at.low, np.zeros_like(at.low)
-        else:
-            centre = (at.low + at.high) / 2
-            off = np.maximum(at.high - centre, centre - at.low) * (1 + ROUNDING)
-        slow, shigh = moved.slopes
-        return cls(centre, slow, shigh, moved.error + off, moved.low - off, moved.high + off, basis)
-
-    def repeated(self, times: int) -> _Flow:
-        parts = {name: getattr(self, name) for name in ("centre", "slow", "shigh", "error", "low", "high")}
-        wide: dict[str, Any] = {
-            name: None if part is None else np.repeat(part, times, axis=-2) for name, part in parts.items()
-        }
-        return replace(self, **wide)
-
-    def hull(self) -> tuple[np.ndarray, np.ndarray]:
-        """A box around ``c + Σ y g``."""
-        if self.centre is None or self.slow is None or self.shigh is None:
-            return self.low, self.high
-        spread = np.maximum(np.abs(self.slow), np.abs(self.shigh)).sum(axis=0) * (1 + 1e-9)
-        own = np.where(spread > 0, 4 * ROUNDING * (np.abs(self.centre) + spread), 0.0)
-        low, high = self.centre - spread - own, self.centre + spread + own
-        # Both boxes hold the set and its centre, so what they have in common does.
-        return np.minimum(np.fmax(low, self.low), self.centre), np.maximum(np.fmin(high, self.high), self.centre)
-
-    def reach(self, around: np.ndarray) -> np.ndarray:
-        """Half-widths that regions around points ``[n, H]`` need to hold the set."""
-        low, high = self.hull()
-        reach = np.maximum(np.abs(low - around), np.abs(high - around)) + self.error
-        if self.basis is None or self.centre is None or self.slow is None or self.shigh is None:
-            found: np.ndarray = np.where(reach > 0, reach * (1 + 4 * ROUNDING), 0.0)
-            return found
-        turn = np.abs(self.basis)
-        middle, half = (self.slow + self.shigh) / 2, (self.shigh - self.slow) / 2
-        spread = (np.abs(middle @ self.basis) + half @ turn).sum(axis=0)
-        off = np.abs((self.centre - around) @ self.basis) + self.error @ turn + spread
-        own = 8 * ROUNDING * ((np.abs(self.centre) + np.abs(around) + np.abs(self.slow).sum(axis=0)) @ turn)
-        both: np.ndarray = np.fmin(off * (1 + 1e-9) + own, (reach @ turn) * (1 + 1e-9))
-        return both
 
 
 def _axes(states: np.ndarray, nodes: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from allroads.pfmap.jaxpr.walk import Traced, interpret
 from allroads.pfmap.precision import float64
 from allroads.programs.mealy.bounds import ROUNDING, Bound, UnboundedError, constant
 from allroads.programs.mealy.cells import Steps
-from allroads.programs.mealy.induction import NUMBERS, _Attempt, _Flow
+from allroads.programs.mealy.flow import Flow, answered, most_sets
 from allroads.programs.mealy.intervals import bound_equation
 from allroads.programs.mealy.quotient import Quotient
 
@@ -106,7 +106,6 @@ class _Engine:
         machine = Quotient(moves, np.concatenate([machine.answers, machine.answers[:1]]), machine.hidden)
         self.steps, self.machine, self.until, self.first = steps, machine, until, len(moves) - 1
         self.letters = moves.shape[1]
-        self.answered = _Attempt(steps, machine, 0, 1, True, seed, until)._answered
         self.traced: dict[int, Traced] = {}
         states, hidden = _walks(steps, machine, self.first, length, seed)
         self.centre, self.axes, self.seen = _sets(states, hidden, len(moves))
@@ -153,14 +152,14 @@ class _Engine:
     def images(self, at: np.ndarray, middle: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, str]:
         """Ends along the axes of all images of the sets of some states, the margin, and what went wrong."""
         low, high, margin = np.full_like(half, np.inf), np.full_like(half, -np.inf), np.inf
-        most = max(1, NUMBERS // (8 * self.steps.width**2 * self.letters))
+        most = max(1, most_sets(self.steps, True) // (2 * self.letters))  # bounds over the sets and at their centres
         for first in range(0, len(at), most):
             if time.process_time() > self.until:
                 return low, high, margin, "there was no time"
             some = at[first : first + most]
             own, read = np.repeat(some, self.letters), np.tile(np.arange(self.letters), len(some))
             flow, outputs = self.move(self.box(some, middle[some], half[some]).repeated(self.letters), read)
-            least, same = self.answered(outputs, own, read)
+            least, same = answered(self.steps, self.machine, outputs, own, read)
             if not same:
                 return low, high, margin, "some set holds hidden states with another answer"
             into = self.machine.moves[own, read]
@@ -170,7 +169,7 @@ class _Engine:
             margin = min(margin, least)
         return low, high, margin, ""
 
-    def move(self, flow: _Flow, letters: np.ndarray) -> tuple[_Flow, tuple[Bound, Bound | None]]:
+    def move(self, flow: Flow, letters: np.ndarray) -> tuple[Flow, tuple[Bound, Bound | None]]:
         """Images of sets, and bounds of the outputs over them and at their centres.
 
         Every intermediate array is bounded by the mean-value form too, so that what cancels along an axis, cancels in
@@ -187,9 +186,9 @@ class _Engine:
             moved, outputs = interpret(
                 traced.jaxpr, consts, given, _both, lambda value: (constant(value), constant(value))
             )
-        return _Flow.after(*moved, flow.basis), outputs
+        return Flow.after(*moved, flow.basis), outputs
 
-    def box(self, states: np.ndarray, middle: np.ndarray, half: np.ndarray) -> _Flow:
+    def box(self, states: np.ndarray, middle: np.ndarray, half: np.ndarray) -> Flow:
         """The sets of some states, ``|Bᵀ (h − c) − middle| ≤ half``."""
         axes, skew = self.axes[states], self.skew[states][:, None]
         moved = np.matmul(axes, middle[:, :, None])[:, :, 0]
@@ -201,9 +200,9 @@ class _Engine:
         spread = np.moveaxis(axes * half[:, None, :], 2, 0)
         reach = np.abs(spread).sum(axis=0) * (1 + 1e-9)
         reach = np.where(reach > 0, reach + 2 * ROUNDING * np.abs(centre), 0.0)
-        return _Flow(centre, spread, spread, np.zeros_like(centre), centre - reach, centre + reach, axes[0])
+        return Flow(centre, spread, spread, np.zeros_like(centre), centre - reach, centre + reach, axes[0])
 
-    def ends(self, flow: _Flow, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def ends(self, flow: Flow, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Ends along the axes of the sets of some states, from their centres, that hold sets, row by row."""
         assert flow.centre is not None and flow.slow is not None and flow.shigh is not None
         around, axes = self.centre[states], self.axes[states]
