@@ -135,6 +135,23 @@ def test_margins_and_ties_are_those_worked_out_by_hand():
     assert numbers.tie(np.array([[0.875, 2.25]])) is None and "tie" in numbers.tie(np.array([[1.0, 0.5]]))
 
 
+def test_how_outputs_are_read_hangs_on_all_labels():
+    """One-hot rows over the tokens are scores, other rows numbers; a fraction among held-out labels counts."""
+    own = network(lambda p, x: jax.nn.one_hot(x[:, 0], 2) * p)
+    for rows, scores_read in (([[1, 0], [0, 1]], True), ([[1, 1], [0, 1]], False), ([[2, 1], [0, 1]], False)):
+        target = Target("rows", inputs=[[0], [1]], labels=rows, loss="mse", alphabet=2, complete=True)
+        assert subject_of(own, ONE, target).one_hot == scores_read
+    number = network(lambda p, x: x[:, :1] * p)
+    inputs = np.arange(40.0)[:, None]
+    labels = 2 + inputs[:, 0] % 2
+    for more in (4.0, 0.5):
+        held_out = Target("late", inputs=inputs, labels=labels, loss="mse", train_fraction=0.5).held_out.inputs
+        moved = labels + more * np.isin(inputs, held_out)[:, 0]
+        late = Target("late", inputs=inputs, labels=moved, loss="mse", train_fraction=0.5)
+        assert (late.train.labels == np.rint(late.train.labels)).all()
+        assert (subject_of(number, ONE, late).asks_fractions is None) == (more == 4)
+
+
 def test_numbers_half_way_between_whole_ones_give_no_recurrence():
     """Rounding to even answers 0, 2 and 4 alike, so that the sum looks right."""
     target = Target(
