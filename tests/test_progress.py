@@ -50,3 +50,14 @@ def test_an_error_ends_it():
         raise ZeroDivisionError
     time.sleep(0.2)
     assert stream.getvalue() == ""
+
+
+def test_nothing_is_drawn_once_a_bar_has_ended():
+    """A bar that still turns draws itself ten times a second."""
+    stream = _Terminal()
+    with progress("extract", stream=stream) as say:
+        say("as a machine")
+        time.sleep(0.3)
+    drawn = stream.getvalue()
+    time.sleep(0.3)
+    assert "as a machine" in drawn and stream.getvalue() == drawn

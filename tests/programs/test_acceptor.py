@@ -13,6 +13,7 @@ from allroads import InputError, Network, Target, extract, run_source
 from allroads.networks.build import build
 from allroads.pfmap.network import Cell
 from allroads.programs.acceptor import LANGUAGE, Acceptor
+from allroads.programs.acceptor.acceptor import table_bits
 from allroads.programs.acceptor.diagram import diagram, foldings, unfolded
 from allroads.programs.mealy import Machine
 from allroads.status import ExtractionStatus
@@ -85,6 +86,19 @@ def test_acceptors_are_compared_at_their_length():
             bad()
 
 
+def test_acceptors_are_compared_letter_by_letter_and_not_beyond_what_was_searched():
+    """The last letter, with the letters in another order; parity against it, whose first difference is known."""
+    last = Machine((0, 1), ((0, 0),), ((0, 1),))
+    turned = Machine((1, 0), ((0, 0),), ((1, 0),))
+    same = Acceptor(last, 3).equals(Acceptor(turned, 3))
+    assert (same.equal, same.scope, same.checked, same.length) == (True, "exhaustive", 8, 3)
+    apart = Acceptor(ODD).equals(Acceptor(last))
+    assert (apart.scope, apart.counterexample, apart.answers) == ("all lengths", [1, 0], (1, 0))
+    with pytest.raises(InputError, match="other letters"):
+        Acceptor(last, 3).equals(Acceptor(Machine((0, 2), ((0, 0),), ((0, 1),)), 3))
+    assert table_bits(np.arange(4)) == 4 * 2 and table_bits(np.zeros(8)) == 8
+
+
 PARITY = Target("parity", alphabet=2, length=6, function=lambda word: sum(word) % 2)
 
 
@@ -117,6 +131,23 @@ def test_a_network_of_one_length_is_folded():
     found = extract(Network(lambda key: jnp.ones(()), wave), jnp.ones(()), PARITY, languages=[LANGUAGE])
     assert found.program.machine.canonical() == ODD and found.equivalence.scope == "to length"
     assert found.status == ExtractionStatus.BEHAVES_AS
+
+
+def test_the_margin_is_the_smallest_and_the_table_has_a_bit_for_each_word():
+    """Word k of 64 has scores ± (2 + k), of which half the difference is the margin: 2 at the word of zeros."""
+    place = 2 ** np.arange(6)[::-1]
+
+    def graded(params, tokens):
+        if tokens.shape[1] != 6:
+            raise ValueError("six letters")
+        score = params * (2.0 + tokens @ place) * (1 - 2.0 * (tokens.sum(axis=1) % 2))
+        return jnp.stack([score, -score], axis=1)
+
+    found = extract(Network(lambda key: jnp.ones(()), graded), jnp.ones(()), PARITY, languages=[LANGUAGE])
+    assert found.program.machine.canonical() == ODD and found.equivalence.margin == pytest.approx(2)
+    assert found.stats["table_bits"] == 64
+    streamed = extract(Network(lambda key: jnp.ones(()), wave), jnp.ones(()), PARITY, languages=[LANGUAGE])
+    assert streamed.stats["table_bits"] == pytest.approx(64) and streamed.program.length == 6
 
 
 def test_a_cell_whose_last_output_is_another_is_not_asked():

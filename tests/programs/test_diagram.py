@@ -47,3 +47,21 @@ def test_edges_end_on_the_rim_of_their_nodes():
 def test_a_machine_of_many_states_has_no_diagram():
     many = Machine((0,), tuple(((q + 1) % 40,) for q in range(40)), tuple((q,) for q in range(40)))
     assert many.diagram is None
+
+
+def test_arrows_point_along_their_edges_and_bend_to_the_left():
+    """Two nodes side by side, with an edge each way: heads turn clockwise from above, and lines part."""
+    pair = (("a", -1.0, 0.0), ("b", 1.0, 0.0))
+    straight = Diagram("circuit", pair, ((0, 1, ""), (1, 0, "")), straight=True)
+    heads = [row["angle"] for row in straight.marks() if row["kind"] == "head"]
+    assert heads == pytest.approx([90, 270])
+    assert all(row["y"] == 0 for row in straight.marks())
+    up = Diagram("circuit", (("a", 0.0, -1.0), ("b", 0.0, 1.0)), ((0, 1, ""),), straight=True)
+    assert [row["angle"] for row in up.marks() if row["kind"] == "head"] == pytest.approx([0])
+    bent = Diagram("state graph", pair, ((0, 1, ""), (1, 0, ""))).marks()
+    sides = [[row["y"] for row in bent if row["kind"] == "edge" and row["part"] == part] for part in (0, 1)]
+    # Left of the way to the right is above; at its middle a curve has half the bend of its control point, .16 of 2.
+    assert min(sides[0]) > 0 and max(sides[0]) == pytest.approx(0.16, abs=1e-9)
+    assert max(sides[1]) < 0 and min(sides[1]) == pytest.approx(-0.16, abs=1e-9)
+    for one in (straight, Diagram("state graph", pair, ((0, 1, "x"),))):
+        assert Diagram.of_dict(one.to_dict()) == one

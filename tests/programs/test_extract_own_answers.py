@@ -14,6 +14,7 @@ from allroads.pfmap.network import Cell
 from allroads.programs import acceptor, counter, linear, mealy
 from allroads.programs.boolean import LANGUAGE as BOOLEAN
 from allroads.programs.mealy import Machine, compile_machine
+from allroads.programs.subject import subject_of
 from allroads.status import ExtractionStatus
 
 ONE = jnp.ones(())
@@ -92,6 +93,14 @@ def test_an_answer_that_depends_on_the_examples_beside_it_gives_no_program(targe
     assert "beside it in a batch" in found.stats["why"]
 
 
+@pytest.mark.parametrize("size", [1.0, 1e-6])
+def test_a_small_dependence_on_the_examples_beside_it_is_seen(size):
+    """The first row is 0 and gives −0.2 alone; beside the others the mean of 1.5 moves it by as much as is given."""
+    apply = lambda p, x: p * (x - size * x.mean(axis=0)).sum(axis=1, keepdims=True) - 0.2  # noqa: E731
+    found = extract(network(apply), ONE, MAJORITY)
+    assert found.status == ExtractionStatus.NO_PROGRAM and "beside it in a batch" in found.stats["why"]
+
+
 def test_ties_up_to_rounding_give_no_program():
     """0.1 + 0.2 − 0.3 is not 0 in double precision, and is 0 in another order."""
     boolean = network(lambda p, x: (0.1 * p * x[:, :1] + 0.2 * x[:, 1:2]) - 0.3 * x[:, 2:] - (x.sum(1) < 3)[:, None])
@@ -108,6 +117,39 @@ def test_ties_up_to_rounding_give_no_program():
 
     found = extract(network(folded), ONE, PARITY, languages=[mealy.LANGUAGE])
     assert found.program is None and "tie" in found.stats["why"]
+
+
+def test_margins_and_ties_are_those_worked_out_by_hand():
+    """Half the gap of two scores, the size of a logit, the way to the nearest half; of several the least."""
+    words = {"alphabet": 3, "length": 2, "step": lambda s, x: (s, x), "initial_state": 0}
+    scored = subject_of(network(lambda p, x: jax.nn.one_hot(x, 3) * p), ONE, Target("scores", **words))
+    assert scored.margins(np.array([[1.0, 4.0, 2.5]])).tolist() == [0.75]
+    near = np.array([[0.0, 1e-4, -9.0]])  # half the gap is 5e-5: above 1e-9, and below 1e-9 of 10^6
+    assert scored.tie(near) is None and "tie" in scored.tie(near + 1e6)
+    assert scored.tie(np.array([[[0.0, 1.0, 2.0], [3.0, 3.0, 0.0]]])) and "not finite" in scored.tie(near * np.nan)
+    logit = subject_of(network(lambda p, x: x[:, :1] * p), ONE, MAJORITY)
+    assert logit.margins(np.array([[-0.25], [3.0]])).tolist() == [0.25, 3.0]
+    pair = Target("pair", inputs=CUBE, labels=CUBE[:, :2], loss="mse", complete=True)
+    numbers = subject_of(network(lambda p, x: x[:, :2] * p), ONE, pair)
+    np.testing.assert_allclose(numbers.margins(np.array([[0.875, 2.25], [-1.0, 0.5]])), [0.25, 0.0])
+    assert numbers.tie(np.array([[0.875, 2.25]])) is None and "tie" in numbers.tie(np.array([[1.0, 0.5]]))
+
+
+def test_how_outputs_are_read_hangs_on_all_labels():
+    """One-hot rows over the tokens are scores, other rows numbers; a fraction among held-out labels counts."""
+    own = network(lambda p, x: jax.nn.one_hot(x[:, 0], 2) * p)
+    for rows, scores_read in (([[1, 0], [0, 1]], True), ([[1, 1], [0, 1]], False), ([[2, 1], [0, 1]], False)):
+        target = Target("rows", inputs=[[0], [1]], labels=rows, loss="mse", alphabet=2, complete=True)
+        assert subject_of(own, ONE, target).one_hot == scores_read
+    number = network(lambda p, x: x[:, :1] * p)
+    inputs = np.arange(40.0)[:, None]
+    labels = 2 + inputs[:, 0] % 2
+    for more in (4.0, 0.5):
+        held_out = Target("late", inputs=inputs, labels=labels, loss="mse", train_fraction=0.5).held_out.inputs
+        moved = labels + more * np.isin(inputs, held_out)[:, 0]
+        late = Target("late", inputs=inputs, labels=moved, loss="mse", train_fraction=0.5)
+        assert (late.train.labels == np.rint(late.train.labels)).all()
+        assert (subject_of(number, ONE, late).asks_fractions is None) == (more == 4)
 
 
 def test_numbers_half_way_between_whole_ones_give_no_recurrence():

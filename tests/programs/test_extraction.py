@@ -14,6 +14,7 @@ from allroads.programs import Language, Program, Reading, shared_parts
 from allroads.programs.boolean import Formula
 from allroads.programs.language import BUILT_IN
 from allroads.programs.mealy import Machine
+from allroads.results import Measurement
 from allroads.status import EquivalenceStatus, ExtractionStatus
 
 CUBE = np.array(list(itertools.product((0, 1), repeat=3)))
@@ -113,6 +114,104 @@ def test_a_language_of_ones_own_is_tried():
     assert extract(network, -np.ones(3), MAJORITY, languages=[mine]).status == ExtractionStatus.NO_PROGRAM
     with pytest.raises(InputError, match="expected a program"):
         compile_program(found.program)
+
+
+@dataclasses.dataclass(frozen=True)
+class Told(Constant):
+    """Parity, in a language that says how long it is."""
+
+    bits: float = 8.0
+
+    def __call__(self, example):
+        return (np.cumsum(example) % 2).tolist()
+
+
+SUMS = Network(lambda key: jnp.ones(()), lambda p, x: jax.nn.one_hot(x.cumsum(axis=1) % 2, 2) * p)
+WHOLE, PART = Equivalence(True, "exhaustive", 64, 6), Equivalence(True, "to length", 62, 5)
+PASSED, FAILED = Measurement(0.99), Measurement(0.98)
+
+
+def telling(*readings):
+    """What is extracted where languages read these."""
+    made = [
+        Language(f"{k}", Told, lambda subject: None, lambda subject, seed, r=reading: r)
+        for k, reading in enumerate(readings)
+    ]
+    return extract(SUMS, jnp.ones(()), PARITY, languages=made)
+
+
+@pytest.mark.parametrize(
+    ("reading", "status"),
+    [
+        (Reading(Told(0), WHOLE, PASSED, 9.0), ExtractionStatus.COMPUTES),
+        (Reading(Told(0), WHOLE, PASSED, 8.0), ExtractionStatus.TABLE),  # as long as the table
+        (Reading(Told(0), WHOLE, FAILED, 9.0), ExtractionStatus.BEHAVES_AS),
+        (Reading(Told(0), WHOLE, None, 9.0), ExtractionStatus.BEHAVES_AS),
+        (Reading(Told(0), Equivalence(True, "all lengths", 9), PASSED), ExtractionStatus.COMPUTES),
+        (Reading(Told(0), Equivalence(True, "to length", 126, 6), PASSED, 9.0), ExtractionStatus.COMPUTES),
+        (Reading(Told(0), PART, PASSED, 9.0), ExtractionStatus.NOT_PROVED),  # the target has six positions
+        (Reading(Told(0), Equivalence(True, "sampled", 64, 6), PASSED, 9.0), ExtractionStatus.NOT_PROVED),
+        (Reading(Told(0), Equivalence(False, "sampled", 64, 6), PASSED, 9.0), ExtractionStatus.PARTIAL),
+        (Reading(None, why="nothing"), ExtractionStatus.NO_PROGRAM),
+    ],
+)
+def test_a_status_claims_no_more_than_was_shown(reading, status):
+    assert telling(reading).status == status
+
+
+def test_the_reading_that_shows_most_comes_first_then_the_causal_check_then_the_shortest():
+    order = [
+        Reading(Told(0, 7.0), WHOLE, PASSED),
+        Reading(Told(1, 8.0), WHOLE, PASSED),
+        Reading(Told(2, 6.0), WHOLE, FAILED),
+        Reading(Told(3, 5.0), PART, PASSED),
+        Reading(Told(4, 4.0), Equivalence(True, "sampled", 64, 6), PASSED),
+        Reading(Told(5, 3.0), Equivalence(False, "sampled", 64, 6), PASSED),
+        Reading(None),
+    ]
+    for place, first in enumerate(order):
+        assert telling(*order[place:][::-1]).program == first.program
+
+
+@dataclasses.dataclass(frozen=True)
+class Missing(Told):
+    """Parity of all words but one."""
+
+    word: tuple[int, ...] = ()
+
+    def __call__(self, example):
+        right = super().__call__(example)
+        return [1 - y for y in right] if tuple(example) == self.word else right
+
+
+@pytest.mark.parametrize("side", ["train", "held_out"])
+def test_a_target_that_is_not_enumerated_is_sampled_on_both_sides(side):
+    """2^24 words, of which 80 are drawn; a program that errs on one of either side is not correct."""
+    long = Target("long", alphabet=2, length=24, step=lambda s, x: (s ^ x, s ^ x), initial_state=0, train_size=50,
+                  held_out_size=30)  # fmt: skip
+    assert long.full is None
+    odd = next(w for w in getattr(long, side).inputs.tolist() if any(w))
+    for program, right in ((Told(0), True), (Missing(0, word=tuple(odd)), False)):
+        reading = Reading(program, WHOLE)
+        mine = Language("mine", Told, lambda subject: None, lambda subject, seed, r=reading: r)
+        found = extract(SUMS, jnp.ones(()), long, languages=[mine]).correct
+        assert (found.equal, found.scope, found.checked) == (right, "sampled", 80)
+        assert found.counterexample == (None if right else odd)
+
+
+def test_one_hot_labels_are_compared_as_classes():
+    square = Target("last", inputs=[[0], [1], [2]], labels=np.eye(3)[[0, 1, 2]], loss="mse", complete=True, alphabet=3)
+    network = Network(lambda key: jnp.ones(()), lambda p, x: jax.nn.one_hot(x[:, 0], 3) * p)
+
+    @dataclasses.dataclass(frozen=True)
+    class Letter(Constant):
+        def __call__(self, example):
+            return (example[0] + self.answer) % 3
+
+    for shift in range(3):
+        reading = Reading(Letter(shift), Equivalence(True, "exhaustive", 3))
+        mine = Language("letter", Letter, lambda subject: None, lambda subject, seed, r=reading: r)
+        assert extract(network, jnp.ones(()), square, languages=[mine]).correct.equal == (shift == 0)
 
 
 def test_parts_that_two_programs_share():

@@ -244,3 +244,22 @@ def test_no_false_program_comes_of_transformers_that_learnt_nothing():
 def test_rows_of_one_number_are_letters():
     parity = sequence_program("parity")
     assert parity([[1.0], [1.0], [0.0]]) == parity(np.array([[1], [1], [0]])) == parity([1, 1, 0]) == [1, 0, 0]
+
+
+def test_programs_are_compared_by_letters_symbols_and_the_shorter_length():
+    """Truth by hand: words, their number, and the first word on which the answers differ."""
+    last = (("y", Fetch(Selector("i", "<", "i"), "x")),)
+    one = SequenceProgram(("a", "b"), last, 3, symbols=("a", "b"))
+    turned = SequenceProgram(("b", "a"), last, 5, symbols=("b", "a"))
+    # A position without one before has the answer 0, which is another symbol; letters before it are given alike.
+    apart = one.equals(turned)
+    assert (apart.equal, apart.counterexample, apart.answers) == (False, ["a"], (["a"], ["b"]))
+    own = (("y", Count(Selector("x", "==", "x", "upto"))),)
+    found = SequenceProgram(("a", "b"), own, 3).equals(SequenceProgram(("b", "a"), own, 5))
+    assert (found.equal, found.scope, found.length, found.checked) == (True, "to length", 3, 2 + 4 + 8)
+    ones, others = (("y", Count(Selector("x", "==", k, "upto"))) for k in (1, 0))
+    by_name = SequenceProgram(("a", "b"), (ones,), 3).equals(SequenceProgram(("b", "a"), (others,), 3))
+    assert by_name.equal  # "b" is number 1 in one alphabet and number 0 in the other
+    assert not SequenceProgram(("a", "b"), (ones,), 3).equals(SequenceProgram(("b", "a"), (ones,), 3)).equal
+    kinds = [SequenceProgram((0, 1), (("y", Count(Selector("i", "<", 0))),), 2, symbols=s) for s in ("uv", "vu")]
+    assert kinds[0].equals(kinds[1]).answers == (["u"], ["v"])

@@ -11,7 +11,7 @@ import allroads
 from allroads import InputError, Target, compile_program, run_study
 from allroads.programs.boolean import Formula
 from allroads.studies.measures.measure import checked_table
-from allroads.studies.measures.programs import MEASURE
+from allroads.studies.measures.programs import MEASURE, findings
 
 BITS = (np.arange(8)[:, None] >> np.arange(3)) & 1
 TARGET = Target("xor and", inputs=BITS, labels=(BITS[:, 0] ^ (BITS[:, 1] & BITS[:, 2])), complete=True, loss="bce")
@@ -69,3 +69,52 @@ def test_an_extraction_is_drawn():
     assert {"x0", "x1", "x2", "AND", "XOR"} <= texts
     with pytest.raises(InputError, match="no program was read"):
         dataclasses.replace(found, program=None).plot()
+
+
+def a_row(run, step, status, source=None, correct=None, scope="exhaustive", checked=8, language="boolean"):
+    return {"run": run, "step": step, "status": status, "source": source, "correct": correct, "scope": scope,
+            "checked": checked, "language": language}  # fmt: skip
+
+
+def test_the_finding_counts_what_was_proved_and_since_when():
+    """Five runs of one grid, and one of another; their readings are given, and the sentence is worked out by hand."""
+    runs = pl.DataFrame(
+        [{"run": r, "target": "t" if r != "b" else "u", "grid": "one" if r != "z" else "two"} for r in "abcdez"]
+    )
+    programs = pl.DataFrame(
+        [
+            a_row("a", 0, "no program"), a_row("a", 10, "computes", "A", True), a_row("a", 20, "computes", "A", True),
+            a_row("b", 0, "behaves as", "B", False), a_row("b", 10, "behaves as", "B", False),
+            a_row("b", 20, "behaves as", "A", True, "all lengths", 99, "mealy"),
+            a_row("c", 0, "computes", "C", True), a_row("c", 20, "behaves as", "A", True),
+            a_row("d", 0, "computes", "A", True), a_row("d", 20, "computes", "D", False),
+            a_row("e", 0, "computes", "A", True), a_row("e", 20, "not proved", "A", True),
+            a_row("z", 20, "computes", "Z", True),
+        ],
+        schema_overrides={"source": pl.String, "correct": pl.Boolean},
+        infer_schema_length=None,
+    )  # fmt: skip
+    first, second = findings({"runs": runs, "programs": programs}, ["one", "two"])
+    assert (first.grid, second.grid) == ("one", "two")
+    # Ends: a, b and c are proved to be the target; d is another function, e is not proved. One of them computes.
+    assert "3 of 5" in first.text
+    assert "end at a program that is proved to be the target, at all lengths and over all 8 inputs" in first.text
+    assert "(2 boolean, 1 mealy): 2 programs for 2 targets." in first.text
+    assert "In 1 of them exchanged hidden states act" in first.text
+    # Last programs are there from 10 (a), 20 (b), 20 (c) and 20 (d) on; e held its own all along.
+    assert "from step 20 on (median of 4)" in first.text
+    assert "another program of the target (2), " in first.text
+    assert "no program (1)" in first.text and "a program of another function (1)" in first.text
+    assert "1 program for 1 target" in second.text and "median" not in second.text
+    none = findings({"runs": runs, "programs": programs.filter(pl.col("run").is_in(["d", "e"]))}, ["one"])[0].text
+    assert none.startswith("No run ends at a program that is proved to be its target: 1 computes, 1 not proved.")
+
+
+def test_weights_that_are_not_finite_are_not_read():
+    """The run's last point is NaN: its row says so, and nothing is asked of it."""
+    import jax
+
+    network, end = compile_program(Formula.parse("x0 ^ (x1 & x2)", 3))
+    params = jax.tree.map(lambda leaf: np.stack([leaf, np.nan * leaf]), end)
+    unit = unit_of(a_run(TARGET, network, params, np.array([0, 5])))
+    assert MEASURE.compute(unit, MEASURE.options()) == [{"step": 5, "status": "diverged"}]

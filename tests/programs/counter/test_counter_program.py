@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from planted_counters import AS_MANY, BRACKETS, PLANTED, ZERO, C
+from planted_counters import AS_MANY, BRACKETS, ONE_MORE, PLANTED, ZERO, C
 
 from allroads import InputError, run_source
 from allroads.programs.counter import Counter, compile_counter
@@ -150,3 +150,47 @@ def test_bad_input_is_refused():
     with pytest.raises(InputError, match="expected a Counter"):
         compile_counter("count")
     assert AS_MANY.distance(PLANTED["Majority_0_2"]) == np.inf
+
+
+def test_length_in_bits_is_that_of_the_code():
+    """Gamma codes of 1 + n: 0 has 1 bit, 1 has 3, 2 has 3; of a number that is not 0 one more for its sign.
+
+    With one counter the weights of the nodes are 4 for the variable, a number and each of five operations, and 1 for
+    each of three comparisons: 31 in all.
+    """
+    comparison, leaf = np.log2(31), np.log2(31 / 4)
+    below = comparison + (leaf + 1) + leaf  # 0 < c
+    plain = 1 + 3 + (4 + 4) + below
+    assert PLANTED["Majority_0_1"].bits == pytest.approx(plain, abs=1e-9)
+    latched = Counter((0, 1), ONE_MORE, Term("<", (ZERO, C)), Term("<", (C, ZERO)), dead=-1)
+    assert latched.bits == pytest.approx(plain + below + 4, abs=1e-9)
+
+
+def test_edit_distance_counts_each_change():
+    """One for each step, dead answer or list of symbols that differs; counters are matched in the best order."""
+    latch, two = Term("<", (C, ZERO)), [[1, 0], [0, 1], [2, 2]]
+    base = Counter((0, 1), [[1], [-1]], Term("==", (C, ZERO)), latch, symbols=("no", "yes"))
+    assert base.distance(Counter((0, 1), [[1], [-1]], Term("==", (C, ZERO)), latch, dead=1, symbols=("no", "yes"))) == 1
+    assert base.distance(Counter((0, 1), [[1], [-1]], Term("==", (C, ZERO)), latch, symbols=("yes", "no"))) == 1
+    assert base.distance(Counter((0, 1), [[1], [-2]], Term("==", (C, ZERO)), latch, symbols=("no", "yes"))) == 1
+    first = Term(places(2)[0])
+    swapped = [row[::-1] for row in two]
+    assert Counter((0, 1, 2), two, first).distance(Counter((0, 1, 2), swapped, first)) == 0
+    assert Counter((0, 1, 2), two, first).distance(Counter((0, 1, 2), [[1, 0], [0, 1], [2, 0]], first)) == 1
+
+
+def test_answers_are_compared_as_symbols_and_letters_by_name():
+    """The numbers of the answers agree and their symbols do not; the letters stand in another order."""
+    answer = Term("==", (C, ZERO))
+    one, other = (Counter((0, 1), [[1], [-1]], answer, symbols=symbols) for symbols in (("no", "yes"), ("yes", "no")))
+    apart = one.equals(other)
+    assert (apart.equal, apart.counterexample, apart.answers) == (False, [0], (["no"], ["yes"]))
+    turned = Counter((1, 0), [[-1], [1]], answer, symbols=("no", "yes"))
+    assert one.equals(turned).proved and one.distance(turned) == 0
+    assert not one.equals(Counter((1, 0), [[1], [-2]], answer, symbols=("no", "yes"))).equal
+
+
+def test_a_difference_on_several_lines_is_claimed_to_a_length_alone():
+    tally = np.eye(3, dtype=int)
+    found = Counter((0, 1, 2), tally, Term(places(3)[0])).equals(Counter((0, 1, 2), tally, Term(places(3)[2])))
+    assert (found.equal, found.scope) == (False, "to length")

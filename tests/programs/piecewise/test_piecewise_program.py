@@ -150,3 +150,37 @@ def test_bad_input_is_refused():
         program.equals(Piecewise((), X, 200, 300))
     with pytest.raises(InputError, match="expected a Piecewise"):
         compile_piecewise("max")
+
+
+def test_length_in_bits_is_that_of_the_code():
+    """With one register two variables: nodes weigh 4 each for these, a number and five operations, 1 for comparisons.
+
+    35 in all. Gamma codes of 1 + n: 0 has 1 bit, 1 has 3; a number that is not 0 has one more for its sign.
+    """
+    node = np.log2(35 / 4)
+    gap = Piecewise((Register(0, X),), absolute(Term("-", (S, X))), -9, 9)
+    assert gap.bits == pytest.approx(3 + (1 + 1 + node) + 4 * node, abs=1e-9)
+    alone = Piecewise((), Term("max", (X, Term(-1))), -9, 9)
+    assert alone.bits == pytest.approx(1 + 3 * np.log2(31 / 4) + 4, abs=1e-9)
+
+
+def test_edit_distance_counts_each_change():
+    """A start that differs counts 1, a leaf for a leaf 1; registers and operands are matched in the best order."""
+    largest = running("max", 0, -4, 4)
+    assert largest.distance(running("max", 1, -4, 4)) == 1 + 0
+    other = Piecewise((Register(0, X),), Term("-", (X, Term("+", (S, Term(1))))), -4, 4)
+    assert other.distance(Piecewise((Register(0, X),), Term("-", (X, Term("+", (S, Term(2))))), -4, 4)) == 1
+    assert other.distance(Piecewise((Register(5, X),), Term("-", (X, Term("+", (S, Term(1))))), -4, 4)) == 1
+    assert SPREAD.distance(SPREAD) == 0
+    low = Register(0, Term("min", (Term("s0"), X)), True)
+    high = Register(0, Term("max", (Term("s1"), X)), True)
+    assert SPREAD.distance(Piecewise((low, high), Term("-", (Term("s1"), Term("s0"))), -4, 4)) == 0
+
+
+def test_ranges_are_compared_where_they_overlap():
+    """They differ at −3 and 3 alone: outside the range of one, at an end of the range of both."""
+    plain, bent = Piecewise((), X, -9, 9), Term("max", (Term("min", (X, Term(2))), Term(-3)))
+    inside = Piecewise((), bent, -3, 2).equals(plain)
+    assert inside.proved and inside.stats["range"] == [-3, 2]
+    found = Piecewise((), bent, -3, 3).equals(plain)
+    assert (found.equal, found.counterexample, found.answers) == (False, [3], ([2], [3]))
