@@ -180,6 +180,27 @@ def test_a_step_that_is_not_what_the_network_does_with_longer_words_proves_no_le
     assert found.equivalence.scope == "to length" and "longer words otherwise" in found.stats["why"]
 
 
+def test_a_network_that_answers_shorter_words_otherwise_than_its_step_is_shown_at_one_length():
+    plain, params = compile_machine(Machine.of(PARITY.truth["machine"]), length=6)
+
+    def folded(p, x):
+        start, columns = plain.cell.initial_state(p, len(x)), jnp.asarray(x).T
+        said = jax.lax.scan(lambda s, c: plain.cell.step(p, s, c), start, columns)[1].swapaxes(0, 1)
+        return said * (1.0 if x.shape[1] >= 5 else -1.0)
+
+    found = extract(network(folded, plain.cell), params, PARITY, languages=[mealy.LANGUAGE])
+    assert found.equivalence.equal and found.equivalence.scope == "exhaustive"
+    assert "shorter words otherwise" in found.equivalence.stats["why"]
+
+
+def test_a_constant_passes_no_causal_check():
+    """Exchanged hidden states change no answer of a network that has one."""
+    own = Cell(lambda p, n: jnp.zeros((n,)), lambda p, s, x: ((s + x) % 2, scores(p, s * 0.0)))
+    always = extract(network(lambda p, x: scores(p, x * 0.0), own), ONE, PARITY, languages=[mealy.LANGUAGE])
+    assert always.program([1, 0]) == [0, 0] and always.interchange is None
+    assert always.status == ExtractionStatus.BEHAVES_AS
+
+
 @pytest.mark.parametrize("language", [linear.LANGUAGE, piecewise.LANGUAGE])
 def test_a_recurrence_that_the_network_leaves_with_longer_words_is_not_shown_there(language):
     """Differences, or the largest number so far; 3 is added from the thirteenth position on, where a word has one."""

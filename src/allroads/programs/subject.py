@@ -179,7 +179,7 @@ class Subject:
 
     @cached_property
     def answers_prefixes(self) -> bool:
-        """Whether a network without a cell answers the first half of a word as it does within the whole word.
+        """Whether a network answers the first half of a word as it does within the whole word.
 
         True where it reads words of one length alone.
         """
