@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ import pytest
 
 from allroads import Network, Target, extract
 from allroads.pfmap.network import Cell
-from allroads.programs import acceptor, counter, linear, mealy
+from allroads.programs import acceptor, counter, linear, mealy, piecewise
 from allroads.programs.boolean import LANGUAGE as BOOLEAN
 from allroads.programs.mealy import Machine, compile_machine
 from allroads.programs.subject import subject_of
@@ -177,6 +178,48 @@ def test_a_step_that_is_not_what_the_network_does_with_longer_words_proves_no_le
     turned = network(lambda p, x: folded(p, x) * (1.0 if x.shape[1] < 9 else -1.0), plain.cell)
     found = extract(turned, params, PARITY)
     assert found.equivalence.scope == "to length" and "longer words otherwise" in found.stats["why"]
+
+
+def test_a_network_that_answers_shorter_words_otherwise_than_its_step_is_shown_at_one_length():
+    plain, params = compile_machine(Machine.of(PARITY.truth["machine"]), length=6)
+
+    def folded(p, x):
+        start, columns = plain.cell.initial_state(p, len(x)), jnp.asarray(x).T
+        said = jax.lax.scan(lambda s, c: plain.cell.step(p, s, c), start, columns)[1].swapaxes(0, 1)
+        return said * (1.0 if x.shape[1] >= 5 else -1.0)
+
+    found = extract(network(folded, plain.cell), params, PARITY, languages=[mealy.LANGUAGE])
+    assert found.equivalence.equal and found.equivalence.scope == "exhaustive"
+    assert "shorter words otherwise" in found.equivalence.stats["why"]
+
+
+def test_a_constant_passes_no_causal_check():
+    """Exchanged hidden states change no answer of a network that has one."""
+    own = Cell(lambda p, n: jnp.zeros((n,)), lambda p, s, x: ((s + x) % 2, scores(p, s * 0.0)))
+    always = extract(network(lambda p, x: scores(p, x * 0.0), own), ONE, PARITY, languages=[mealy.LANGUAGE])
+    assert always.program([1, 0]) == [0, 0] and always.interchange is None
+    assert always.status == ExtractionStatus.BEHAVES_AS
+
+
+@pytest.mark.parametrize("language", [linear.LANGUAGE, piecewise.LANGUAGE])
+def test_a_recurrence_that_the_network_leaves_with_longer_words_is_not_shown_there(language):
+    """Differences, or the largest number so far; 3 is added from the thirteenth position on, where a word has one."""
+    sums = language is linear.LANGUAGE
+    target = Target("numbers", alphabet=4, as_numbers=True, length=6, initial_state=0, loss="mse",
+                    step=lambda s, x: (x, x - s) if sums else (max(s, x),) * 2)  # fmt: skip
+
+    def step(p, state, x):
+        return (x, x - p * state) if sums else (jnp.maximum(state, x),) * 2
+
+    def apply(late, p, x):
+        said = jax.lax.scan(lambda s, c: step(p, s, c), jnp.zeros((len(x), 1)), jnp.swapaxes(jnp.asarray(x), 0, 1))[1]
+        return jnp.swapaxes(said, 0, 1) + late * (jnp.arange(x.shape[1]) >= 9)[None, :, None]
+
+    cell = Cell(lambda p, n: jnp.zeros((n, 1)), step)
+    for late, scope in ((0.0, "all lengths"), (3.0, "exhaustive" if sums else "to length")):
+        found = extract(network(partial(apply, late), cell), ONE, target, languages=[language])
+        assert found.equivalence.equal and found.equivalence.scope == scope
+        assert late == 0 or (found.equivalence.stats["to"] if sums else found.equivalence.length) == 6
 
 
 def test_outputs_that_are_not_finite_on_few_words_are_said_to_be_so():

@@ -77,6 +77,32 @@ def test_values_slopes_and_errors_are_bounded(name, seed):
                 assert (np.abs(off - value) <= moved.error + 1e-12).all()
 
 
+STEPS = {
+    "compared": lambda x: (x > 0.1).astype(float) * (1.0 + x),
+    "added": lambda x: (x[:, ::-1] <= 0.1).astype(float) + 0.5 * x,
+    "constants": lambda x: jnp.where(x > 0.1, 1.0, 0.0) - x,
+    "beside": lambda x: jnp.concatenate([(x != 0.1).astype(float), x, (x >= x[:, ::-1]) * 1.0], axis=1),
+}
+"""Functions that jump: bounds of their slopes hold apart from their error."""
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_jump_inside_a_box_is_not_left_out(name, seed):
+    rng, function = np.random.default_rng(seed), STEPS[name]
+    for width in (0.01, 0.5):
+        low = 0.1 - width * rng.random((1, 3))
+        high = 0.1 + width * rng.random((1, 3))
+        moved, at = bounds_of(function, low, high, error=1e-4)
+        reach = np.maximum(np.abs(moved.slopes[0]), np.abs(moved.slopes[1])).sum(axis=0) + moved.error
+        with float64():
+            for _ in range(100):
+                y = rng.choice([0, 1], size=(1, 3)) if rng.random() < 0.5 else rng.random((1, 3))
+                inside = low + y * (high - low) + 1e-4 * rng.choice([-1, 1], size=(1, 3))
+                value = np.asarray(function(jnp.asarray(inside)))
+                assert (moved.low - moved.error <= value).all() and (value <= moved.high + moved.error).all()
+                assert (np.abs(value - (at.low + at.high) / 2) <= reach + 1e-9).all()
+
+
 def test_whole_numbers_are_computed_without_rounding():
     moved, _ = bounds_of(lambda x: x @ jnp.array([[1.0, 2.0], [0.5, -1.0]]) + 0.25, np.ones((1, 2)), np.ones((1, 2)))
     assert not moved.point  # bounds of a box
@@ -91,6 +117,12 @@ def test_whole_numbers_are_computed_without_rounding():
 def test_an_operation_without_a_bound_is_said(function):
     with pytest.raises(UnboundedError, match="there is no bound"):
         bounds_of(function, np.zeros((1, 2)), np.ones((1, 2)))
+
+
+def test_the_rounding_of_single_precision_is_not_taken_for_that_of_double():
+    third = np.float32(1 / 3)
+    with pytest.raises(UnboundedError, match="less than double precision"):
+        bounds_of(lambda x: x * (jnp.asarray(third) * jnp.asarray(third)), np.zeros((1, 2)), np.ones((1, 2)))
 
 
 @pytest.mark.parametrize("cell", ["elman", "gru", "lstm"])

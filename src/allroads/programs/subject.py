@@ -179,7 +179,7 @@ class Subject:
 
     @cached_property
     def answers_prefixes(self) -> bool:
-        """Whether a network without a cell answers the first half of a word as it does within the whole word.
+        """Whether a network answers the first half of a word as it does within the whole word.
 
         True where it reads words of one length alone.
         """
@@ -190,6 +190,22 @@ class Subject:
         except Exception:  # a network that is fixed to one length, which may raise anything
             return True
         return np.array_equal(found, self.answers(some)[:, :half])
+
+    def folds(self, inputs: np.ndarray, answers: np.ndarray) -> bool:
+        """Whether the network itself answers sequences that are longer than the target's as its step does.
+
+        True where it reads sequences of one length alone: its step then is all that there is at other lengths.
+
+        Args:
+            inputs: Longer sequences, ``[N, T, ...]``; 64 of them are read.
+            answers: What folding the step answers, ``[N, T, ...]``.
+        """
+        some = inputs[:64].reshape(*inputs[:64].shape[:2], *self.target.interface.input_shape[1:])
+        try:
+            said = self.answers(some)
+        except Exception:  # a network that is fixed to one length, which may raise anything
+            return True
+        return np.array_equal(said.reshape(answers[:64].shape), answers[:64])
 
     def answers(self, inputs: Any) -> np.ndarray:
         """Answers of the network to inputs, as labels."""

@@ -54,6 +54,14 @@ SMALL = {
 }
 
 
+def test_a_gap_to_the_number_before_the_last_comes_back():
+    """No register that holds what was is updated by one that is already moved."""
+    registers = (Register(0, Term("s1")), Register(0, X))
+    program = Piecewise(registers, absolute(Term("-", (Term("s0"), X))), -2, 2)
+    found = extract(*compile_piecewise(program, length=5), target_of(program), languages=[LANGUAGE])
+    assert found.program is not None and found.program.equals(program).equal
+
+
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=pytest.mark.slow if n in ("the larger", "largest of three") else ()) for n in SMALL]
 )

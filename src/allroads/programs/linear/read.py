@@ -218,6 +218,8 @@ def _reading(question: _Question, program: Recurrence, later: Any, seed: int) ->
         reach = np.maximum(np.abs(question.low), np.abs(question.high))
         shown = bound(question.cell, program, reach, positions)
         length, always = shown.length, shown.always
+        if not subject.folds(question.fresh, question.fresh_answers):  # the bound is of the step alone
+            length, always = min(length, positions), False
         margin = min(margin, 0.5 - shown.error) if length else margin
     stats: dict[str, Any] = {
         "range": [[int(low), int(high)] for low, high in zip(question.low, question.high, strict=True)],

@@ -239,7 +239,8 @@ def _compare(operation: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Calla
         if_below, if_above = operation(zero, one), operation(one, zero)
         low = np.where(below, if_below, np.where(above, if_above, False))
         high = np.where(below, if_below, np.where(above, if_above, True))
-        return constant(low) if np.array_equal(low, high) else Bound(low, high, np.zeros(low.shape))
+        # What is computed may be the other answer than the exact one, and it jumps, so it has an error and no slope.
+        return constant(low) if np.array_equal(low, high) else Bound(low, high, np.abs(high * 1.0 - low))
 
     return rule
 

@@ -22,6 +22,8 @@ def bound_equation(number: int, equation: core.JaxprEqn, operands: Sequence[Boun
     del number
     name = equation.primitive.name
     if name in RULES:
+        if any(_single(var) for var in equation.outvars):
+            raise UnboundedError(f"there is no bound for the rounding of {name!r} in less than double precision")
         return [RULES[name](equation.params, *operands)]
     if name == "split":
         return split(equation.params, operands[0])
@@ -33,6 +35,11 @@ def bound_equation(number: int, equation: core.JaxprEqn, operands: Sequence[Boun
 
 
 EXACT = ("gather", "dynamic_slice", "iota", "convert_element_type", "pad")
+
+
+def _single(var: core.Var) -> bool:
+    kind = shaped(var).dtype
+    return np.issubdtype(kind, np.inexact) and kind != np.float64
 
 
 def _inexact(equation: core.JaxprEqn) -> bool:

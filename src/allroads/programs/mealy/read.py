@@ -105,15 +105,17 @@ def read(subject: Subject, seed: int, *, seconds: float = SECONDS) -> Reading:
     return Reading(
         machine,
         checks.equivalence(found, proof, longer),
-        interchange(steps, found, checks.length, seed),
+        None if _constant(found) else interchange(steps, found, checks.length, seed),
         None if proof.closed else checks.table_bits,
         _said(proof, longer),
     )
 
 
 def _proof(checks: _Checks, machine: Quotient, seconds: float) -> Closure:
-    """An induction over the step, unless the network itself answers longer words otherwise than its step does."""
+    """An induction over the step, unless the network itself answers shorter or longer words otherwise than its step."""
     proof = closure(checks.steps, machine, checks.seed, seconds=seconds)
+    if proof.closed and not checks.steps.subject.answers_prefixes:
+        return Closure(False, why="the network answers shorter words otherwise than its step does")
     if proof.closed and not checks.folds_longer:
         return Closure(False, why="the network answers longer words otherwise than its step does")
     return proof
@@ -142,7 +144,7 @@ def _of_words(steps: Steps, checks: _Checks) -> Reading:
     return Reading(
         machine,
         checks.equivalence(found, Closure(False, why="the network reads no longer words"), None),
-        None if table else interchange_of_positions(steps, found, checks.length, checks.seed),
+        None if table or _constant(found) else interchange_of_positions(steps, found, checks.length, checks.seed),
         checks.table_bits,
         f"the machine with the fewest states among all that answer alike on all words up to {reach} letters",
     )
@@ -245,11 +247,7 @@ class _Checks:
     def folds_longer(self) -> bool:
         """Whether the network answers words of twice the length as its step does; true where it reads none."""
         words, answers = self._long[0]
-        try:
-            said = self.steps.subject.answers(self.steps.padded(words[:64]))
-        except Exception:  # a network that is fixed to one length, which may raise anything
-            return True
-        return np.array_equal(said.reshape(answers[:64].shape), answers[:64])
+        return self.steps.subject.folds(self.steps.padded(words[:64]), answers)
 
     def within(self, machine: Quotient) -> list[int] | None:
         """The shortest word up to the target's length on which a machine differs."""
@@ -288,7 +286,7 @@ class _Checks:
             stats["longer"] = [self.steps.letters[i] for i in longer]
         margin = float(self.steps.subject.margins(self.outputs).min())
         scope = "to length" if self.complete else "sampled"
-        if self.complete and self.steps.subject.network.cell is None and not self.steps.subject.answers_prefixes:
+        if self.complete and not self.steps.subject.answers_prefixes:
             scope = "exhaustive"  # shorter words are answered otherwise
         return Equivalence(True, scope, len(self.words), self.length, margin, stats=stats)
 
@@ -311,6 +309,11 @@ def _minimal(steps: Steps, found: Quotient) -> Quotient:
     labels = tuple(tuple(tuple(map(int, a)) for a in row) for row in found.answers)
     least = Machine(letters, tuple(map(tuple, found.moves.tolist())), labels).canonical()
     return Quotient(np.array(least.transitions), np.array(least.outputs), found.hidden[:1])
+
+
+def _constant(found: Quotient) -> bool:
+    """Whether a machine has one answer, so that no exchange of its states could show anything."""
+    return bool((found.answers == found.answers[0, 0]).all())
 
 
 def _machine(steps: Steps, found: Quotient) -> Machine:

@@ -276,6 +276,7 @@ class _Question:
         if finite is None:
             return None, "its registers take many values, and sequences were compared"
         steps, positions = Steps(self.subject), self.known.shape[1]
+        longer = longer or not self.subject.folds(*self.fresh[1])
         if not longer:
             closed = closure(steps, finite, self.seed, seconds=QUICK)
             if closed.closed:

@@ -111,6 +111,9 @@ def _answered(
     """The shortest program with given registers, or none."""
     if any(f and len(r.register.update.variables & {"s0", "s1", "s2"}) for f, r in zip(fresh, chosen, strict=True)):
         return []
+    ahead = {name for name, new in zip(named("s", len(chosen)), fresh, strict=True) if new}
+    if any(not new and f.register.update.variables & ahead for new, f in zip(fresh, chosen, strict=True)):
+        return []  # a register that holds what was cannot be updated by one that is already moved
     flat, answers = examples.inputs.reshape(-1, examples.inputs.shape[2]), examples.answers.ravel()
     held = [(f.after if new else f.before).ravel() for f, new in zip(chosen, fresh, strict=True)]
     names, reads = named("s", len(chosen)), named("x", flat.shape[1])
