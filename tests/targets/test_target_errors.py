@@ -142,6 +142,10 @@ CASES = {
         dict(alphabet=2, length=2, step=lambda s, x: ([x], x), initial_state=(0,)),
         r"step.*hashable",
     ),
+    "first state that cannot be hashed": (
+        dict(alphabet=2, length=2, step=lambda s, x: (s + [x], x), initial_state=[]),
+        r"initial_state.*hashed.*got \[\]",
+    ),
     "step that remembers": (
         dict(alphabet=2, length=2, step=lambda s, x: (s, s.append(x) or len(s)), initial_state=[]),
         r"two ways",

@@ -69,7 +69,7 @@ def minimal_mealy(
         all the same: states are merged only after they were found).
 
     Raises:
-        InputError: If a state or an output cannot be hashed.
+        InputError: If a state, the first among them, or an output cannot be hashed.
 
     Example:
         >>> minimal_mealy(lambda s, x: (s + x, (s + x) % 2), 0, (0, 1)) is None
@@ -106,6 +106,12 @@ def _explore(
     step: Callable[[Any, Any], tuple[Any, Any]], initial_state: Any, alphabet: tuple[Any, ...], cap: int
 ) -> tuple[np.ndarray, list[list[Any]]] | None:
     """Transitions and outputs of the reachable states, in breadth-first order."""
+    try:
+        hash(initial_state)
+    except TypeError:
+        raise InputError(
+            f"initial_state: expected something that can be hashed (a number, a text, a tuple); got {initial_state!r}."
+        ) from None
     index, queue = {initial_state: 0}, [initial_state]
     transitions: list[list[int]] = []
     outputs: list[list[Any]] = []

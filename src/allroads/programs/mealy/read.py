@@ -17,6 +17,7 @@ from allroads.programs.mealy.least import least_machine, prefix_answers
 from allroads.programs.mealy.machine import Machine
 from allroads.programs.mealy.quotient import STATES, Quotient, quotient
 from allroads.programs.mealy.streams import interchange_of_positions
+from allroads.programs.mealy.within import Within, within
 from allroads.programs.subject import Subject
 
 LETTERS = 1024
@@ -57,7 +58,7 @@ def read(subject: Subject, seed: int, *, seconds: float = SECONDS) -> Reading:
     In a recurrent network hidden states are classes by the answers that follow, with the network as its own oracle.
     The machine is compared with the network on all words of the target's length, or on many where these are too many,
     and on longer ones. An induction over boxes of hidden states, in double precision, then proves it at all lengths,
-    or does not.
+    or does not. Where it does not and words are too many, sets of hidden states may prove it up to the target's length.
 
     A network without a cell, such as a causal transformer, is asked whole words. From its answers to all of them comes
     the machine with the fewest states; the proof reaches as far as these words.
@@ -65,11 +66,11 @@ def read(subject: Subject, seed: int, *, seconds: float = SECONDS) -> Reading:
     Args:
         subject: The network at a point, with its target.
         seed: Decides the words that are drawn.
-        seconds: Time that each of at most three searches for states and two proofs may take.
+        seconds: Time that each of at most three searches for states and three proofs may take.
 
     Returns:
         A :class:`Reading`. The scope is *all lengths* only where the induction closed. Otherwise it is *to length*
-        where all words were compared, else *sampled*. Without a machine of at most 256 states ``program`` is ``None``.
+        where all words were compared or the sets hold to the end, else *sampled*. Without a machine of at most 256 states ``program`` is ``None``.
 
     References: [angluin1987]
     """
@@ -102,9 +103,10 @@ def read(subject: Subject, seed: int, *, seconds: float = SECONDS) -> Reading:
         if not proof.closed:
             found, proof = _minimal(steps, first), Closure(False, why=f"a word of {len(longer)} letters differs")
     machine = _machine(steps, found)
+    shown = None if proof.closed or checks.complete else within(steps, found, checks.length, seed, seconds=seconds)
     return Reading(
         machine,
-        checks.equivalence(found, proof, longer),
+        checks.equivalence(found, proof, longer, shown),
         None if _constant(found) else interchange(steps, found, checks.length, seed),
         None if proof.closed else checks.table_bits,
         _said(proof, longer),
@@ -268,8 +270,10 @@ class _Checks:
         kinds = len(np.unique(self.answers.reshape(-1, self.answers.shape[-1]), axis=0))
         return math.log2(max(2, kinds)) * sum(float(letters) ** t for t in range(1, self.length + 1))
 
-    def equivalence(self, machine: Quotient, proof: Closure, longer: list[int] | None) -> Equivalence:
-        """What was shown."""
+    def equivalence(
+        self, machine: Quotient, proof: Closure, longer: list[int] | None, shown: Within | None = None
+    ) -> Equivalence:
+        """What was shown, by words, by an induction, or by sets of hidden states up to a length."""
         word = self.within(machine)
         stats = {"why": proof.why, "words": len(self.words), "complete": self.complete}
         if word is not None:
@@ -288,6 +292,9 @@ class _Checks:
         scope = "to length" if self.complete else "sampled"
         if self.complete and not self.steps.subject.answers_prefixes:
             scope = "exhaustive"  # shorter words are answered otherwise
+        if shown is not None and shown.length == self.length and self.steps.subject.answers_prefixes:
+            margin = min(margin, shown.margin)
+            return Equivalence(True, "to length", shown.transitions, self.length, margin, stats=stats)
         return Equivalence(True, scope, len(self.words), self.length, margin, stats=stats)
 
 
