@@ -143,7 +143,7 @@ CASES = {
         r"step.*hashable",
     ),
     "first state that cannot be hashed": (
-        dict(alphabet=2, length=2, step=lambda s, x: (s + [x], x), initial_state=[]),
+        dict(alphabet=2, length=2, step=lambda s, x: ([*s, x], x), initial_state=[]),
         r"initial_state.*hashed.*got \[\]",
     ),
     "step that remembers": (

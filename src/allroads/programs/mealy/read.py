@@ -70,7 +70,8 @@ def read(subject: Subject, seed: int, *, seconds: float = SECONDS) -> Reading:
 
     Returns:
         A :class:`Reading`. The scope is *all lengths* only where the induction closed. Otherwise it is *to length*
-        where all words were compared or the sets hold to the end, else *sampled*. Without a machine of at most 256 states ``program`` is ``None``.
+        where all words were compared or the sets hold to the end, else *sampled*. Without a machine of at most 256
+        states ``program`` is ``None``.
 
     References: [angluin1987]
     """
