@@ -1,4 +1,4 @@
-"""Identity of programs: 500 pairs of networks whose programs are the same, or are not, by construction.
+"""Identity of programs: 600 pairs of networks whose programs are the same, or are not, by construction.
 
     python benchmarks/identity.py    # some minutes; writes benchmarks/results/identity.json
 
@@ -9,8 +9,10 @@ functions of the two-valued hidden units, up to negation, and for machines and r
 to answer otherwise on words longer than the target's. The labels should be equal where the normal forms of the
 programs that were written are, and nowhere else. The pairs:
 
-- the same program in other weights (machines also as Elman and as ReLU network);
-- the same function by another program: other circuits of a formula, other frequencies of a sum;
+- the same program in other weights (machines also as Elman and as ReLU network, group programs also by matrix entries
+  and by cosets);
+- the same function by another program: other circuits of a formula, other frequencies of a sum, other irreducible
+  representations of a group;
 - a lookup table against the rule on the same finite domain: one unit for each row, one state for each prefix;
 - near misses: one transition or coefficient changed;
 - brackets that are balanced against as many opening as closing ones, on words on which the two agree.
@@ -36,13 +38,17 @@ from false_programs import quick
 from program_networks import disturbed
 
 from allroads import Network, Target, compile_program, extract
+from allroads.errors import InputError
 from allroads.networks.mlp import mlp
 from allroads.programs import Program
 from allroads.programs.boolean import Formula, circuit_of_units
 from allroads.programs.boolean.encoding import cube
 from allroads.programs.fourier import FourierProgram
+from allroads.programs.groups import GroupProgram, coset_irreps, irreps, subgroups
+from allroads.programs.groups.finite_group import Rows, as_rows
 from allroads.programs.mealy import Machine
 from allroads.targets import build_target
+from allroads.targets.groups import dihedral, symmetric
 
 RESULT = Path(__file__).parent / "results" / "identity.json"
 LENGTH = 6
@@ -198,6 +204,45 @@ def fourier_pairs(kind: str, rng: np.random.Generator) -> Iterator[Pair]:
         yield *sides, target
 
 
+def group_programs(table: Rows) -> list[GroupProgram]:
+    """All programs of a group with one or two representations, each once."""
+    names = [irrep.name for irrep in irreps(table)]
+    some = [chosen for size in (1, 2) for chosen in itertools.combinations(names, size)]
+    return list(dict.fromkeys(GroupProgram(table, chosen) for chosen in some if is_faithful(table, chosen)))
+
+
+def groups_pairs(kind: str, rng: np.random.Generator) -> Iterator[Pair]:
+    """Of S3, S4, D5 and D6; by cosets the program is the one whose representations the cosets hold."""
+    for products in itertools.cycle((symmetric(3), symmetric(4), dihedral(5), dihedral(6))):
+        table, n = as_rows(products), len(products)
+        known = group_programs(table)
+        pairs = np.indices((n, n)).reshape(2, -1).T
+        target = Target("composition", inputs=pairs, labels=products[tuple(pairs.T)], alphabet=n, output_alphabet=n,
+                        complete=True, train_fraction=1)  # fmt: skip
+        ways: list[dict[str, Any]] = [{}, {}]
+        chosen = [known[i] for i in rng.choice(len(known), 2, replace=False)]
+        if kind == "same program":
+            chosen = [chosen[0]] * 2
+        elif kind == "entries and cosets":
+            faithful = [h for h in subgroups(table) if 1 < len(h) < n and is_faithful(table, coset_irreps(table, h))]
+            ways[1] = {"subgroup": faithful[int(rng.integers(len(faithful)))]}
+            chosen = [GroupProgram(table, coset_irreps(table, ways[1]["subgroup"]))] * 2
+        sides = []
+        for program, way in zip(chosen, ways, strict=True):
+            mix, seed = (int(rng.integers(2**31)) for _ in range(2))
+            sides.append((program, *compile_program(program, mix=mix, noise=0.01, seed=seed, **way)))
+        yield *sides, target
+
+
+def is_faithful(table: Rows, names: tuple[str, ...]) -> bool:
+    """Whether these representations tell all elements apart, so that they are a program."""
+    try:
+        GroupProgram(table, names)
+    except InputError:
+        return False
+    return True
+
+
 PAIRS: tuple[tuple[str, str, int, Callable[[str, np.random.Generator], Iterator[Pair]]], ...] = (
     ("boolean", "same program", 70, boolean_pairs),
     ("boolean", "another circuit", 70, boolean_pairs),
@@ -210,6 +255,9 @@ PAIRS: tuple[tuple[str, str, int, Callable[[str, np.random.Generator], Iterator[
     ("linear", "near miss", 40, linear_pairs),
     ("fourier", "same program", 50, fourier_pairs),
     ("fourier", "other frequencies", 50, fourier_pairs),
+    ("groups", "same program", 30, groups_pairs),
+    ("groups", "entries and cosets", 30, groups_pairs),
+    ("groups", "other irreps", 40, groups_pairs),
 )
 
 

@@ -59,6 +59,14 @@ def pairs_of(n):
     return np.indices((n, n)).reshape(2, -1).T
 
 
+def test_the_trivial_representation_is_no_part_of_a_program():
+    """It adds the same to all answers, so that networks with it and without it compute one program."""
+    table = as_rows(symmetric(3))
+    assert GroupProgram(table, ("1a", "2a")) == GroupProgram(table, ("2a",))
+    with pytest.raises(InputError, match="1a map 6 elements to the unit matrix"):
+        GroupProgram(table, ("1a",))
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_characters_are_orthonormal_and_complete(name):
     """Both orthogonality relations, and the dimensions' squares sum to the order."""

@@ -17,6 +17,8 @@ from allroads.programs.program import Program
 
 LARGEST = 256
 """Largest order of a group: the logits of all pairs are held at once."""
+TRIVIAL = "1a"
+"""The name of the trivial representation."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class GroupProgram(Program):
 
     Args:
         table: The group: ``table[a][b]`` is the product.
-        irreps: Names of representations, see :func:`allroads.programs.groups.irreps`.
+        irreps: Names of representations, see :func:`allroads.programs.groups.irreps`. The trivial one is left out: it
+            adds the same to all answers.
 
     Raises:
         InputError: If the table is no group, a name is unknown, or the representations map another element to the unit
@@ -65,7 +68,7 @@ class GroupProgram(Program):
         unknown = [name for name in given if name not in known]
         if unknown:
             raise InputError(f"irreps: expected names among {', '.join(known)}; got {unknown[0]!r}.")
-        object.__setattr__(self, "irreps", tuple(name for name in known if name in given))
+        object.__setattr__(self, "irreps", tuple(name for name in known if name in given and name != TRIVIAL))
         same = confused(self.table, self.irreps)
         if same:
             raise InputError(
@@ -208,4 +211,4 @@ def coset_irreps(rows: Rows, subgroup: Sequence[int]) -> tuple[str, ...]:
     """
     members = list(subgroup)
     found = [i for i in irreps(rows) if abs(i.character[members].sum()) > 1e-6 * len(members)]
-    return tuple(i.name for i in found if i.name != "1a")
+    return tuple(i.name for i in found if i.name != TRIVIAL)
