@@ -34,7 +34,7 @@ HINT = (
     "name it by dataclasses.replace(network, cell=Cell(initial_state, step))"
 )
 
-NOTHING = "the causal check tests nothing, as the exchange of wrong parts passes it too"
+NOTHING = "the causal check tests nothing, as the exchange of wrong states passes it too"
 """What is said of a machine of one state, for example."""
 
 
@@ -49,7 +49,7 @@ class Extraction(Result):
         correct: Of the program and the target: a network may compute another function than it was to learn.
         interchange: Interchange-intervention accuracy, with its null; ``None`` where none was made.
         status: ``computes`` asks for a proof and for the causal check; ``behaves as`` for a proof alone. A check that
-            the exchange of wrong parts passes too, as with one state, tests nothing and earns ``behaves as``.
+            the exchange of wrong states passes too, as where there is one, tests nothing: it earns ``behaves as``.
         stats: ``seconds``, the length of the plain table in bits, and what each language said. ``hint`` says how to
             name the step of a network that reads letter by letter and gives none in its trace; empty for others.
 
@@ -218,9 +218,12 @@ def _hint(best: Reading, subject: Subject) -> str:
 
 
 def _tests_nothing(interchange: Measurement) -> bool:
-    """Whether an exchange of wrong parts passes as well, as where a machine has one state."""
-    null = interchange.stats.get("null")
-    return null is not None and null >= INTERCHANGE
+    """Whether an exchange of wrong states of a machine passes as well, as where there is one.
+
+    Other parts are dealt anew for their null. With one part that changes nothing, and the exchange is a test all the
+    same.
+    """
+    return "states" in interchange.stats and interchange.stats["null"] >= INTERCHANGE
 
 
 def _covers(equivalence: Equivalence, target: Target) -> bool:

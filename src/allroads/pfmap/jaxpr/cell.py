@@ -17,8 +17,8 @@ from allroads.pfmap.network import Cell, Network, Params
 TOLERANCE = 1e-4
 """Largest difference, over the size of the outputs, between the folded cell and the network; single precision."""
 
-NONLINEAR = ("tanh", "logistic", "max", "erf", "exp", "sin", "cos")
-"""Functions of single numbers of which a step has one or more."""
+NONLINEAR = ("tanh", "logistic", "erf", "sin", "cos")
+"""Functions of single numbers of which a step may have one; attention has others, ``exp`` and ``max``."""
 
 
 def recurrent_cell(network: Network, params: Params, inputs: Any) -> Cell | None:
@@ -102,7 +102,8 @@ def steps_seen(network: Network, params: Params, inputs: Any) -> bool:
     Returns:
         Whether it does; false where T is below 3, or the network cannot be traced.
 
-    When it fails: a network without loops that has as many layers as there are positions looks alike.
+    When it fails: a network without loops that has as many layers as there are positions looks alike. A loop of other
+    functions that is fixed to one length is missed.
 
     Example:
         >>> def apply(w, x):

@@ -30,8 +30,9 @@ def interchange_at_end(steps: Steps, machine: Quotient, length: int, seed: int) 
         seed: Decides the words.
 
     Returns:
-        The share, with ``null`` and ``pairs`` in ``stats``. ``null`` is the same where the mean is that of another
-        state, and 1 where there is one state. ``None`` where folding the cell does not give the network's outputs.
+        The share, with ``null``, ``pairs`` and ``states`` seen in ``stats``. ``null`` is the same where the mean is that
+        of another state, and 1 where there is one state. ``None`` where folding the cell does not give the network's
+        outputs.
 
     When it fails: a network that counts the letters too has several clouds for one machine state, and a low share.
 
@@ -75,4 +76,4 @@ def interchange_at_end(steps: Steps, machine: Quotient, length: int, seed: int) 
         follows[rows] = (steps.run(means[source], rest)[1][:, -1] == wanted).all(axis=1)
         if len(seen) > 1:
             null[rows] = (steps.run(means[other[source]], rest)[1][:, -1] == wanted).all(axis=1)
-    return Measurement(float(follows.mean()), stats={"null": float(null.mean()), "pairs": PAIRS})
+    return Measurement(float(follows.mean()), stats={"null": float(null.mean()), "pairs": PAIRS, "states": len(seen)})

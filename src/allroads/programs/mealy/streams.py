@@ -43,8 +43,8 @@ def interchange_of_positions(
 
     Returns:
         The share with ``stats``: ``null``, the same where the mean is that of another state (1 where there is one);
-        ``sites``, how many intermediates are exchanged; ``pairs``. ``None`` where no intermediates hold all that the
-        network knows of a prefix, or no state has two prefixes.
+        ``sites``, how many intermediates are exchanged; ``pairs``; ``states`` seen. ``None`` where no intermediates
+        hold all that the network knows of a prefix, or no state has two prefixes.
 
     When it fails: a network that adds up evidence over positions has no cloud for each state, and a low share.
 
@@ -84,7 +84,8 @@ def interchange_of_positions(
     if not traces or not max(traces) <= TRACE:
         return None
     value = float(np.concatenate(follows).mean())
-    stats = {"null": float(np.concatenate(null).mean()), "sites": len(held.paths), "pairs": PAIRS}
+    count = len(np.unique(states[:, first:length]))
+    stats = {"null": float(np.concatenate(null).mean()), "sites": len(held.paths), "pairs": PAIRS, "states": count}
     return Measurement(value, stats=stats)
 
 
