@@ -159,8 +159,8 @@ def extract(
         stats["why"] = "; ".join(f"{name}: {why}" for name, why in said.items())
     correct = None if best.program is None else against_target(best.program, subject)
     status = _status(best, readings, subject)
-    stats["hint"] = _hint(best, subject)
-    stats["why"] = "; ".join(text for text in (stats["why"], stats["hint"]) if text)
+    hint = _hint(best, subject)
+    stats |= {"hint": hint, "why": "; ".join(text for text in (str(stats["why"]), hint) if text)}
     return Extraction(best.program, best.equivalence, correct, best.interchange, status, stats)
 
 

@@ -30,8 +30,8 @@ def interchange_at_end(steps: Steps, machine: Quotient, length: int, seed: int) 
         seed: Decides the words.
 
     Returns:
-        The share, with ``null``, ``pairs`` and ``states`` seen in ``stats``. ``null`` is the same where the mean is that
-        of another state, and 1 where there is one state. ``None`` where folding the cell does not give the network's
+        The share, with ``null``, ``pairs`` and ``states`` seen in ``stats``. ``null`` is the same where the mean is
+        that of another state, and 1 where there is one. ``None`` where folding the cell does not give the network's
         outputs.
 
     When it fails: a network that counts the letters too has several clouds for one machine state, and a low share.
