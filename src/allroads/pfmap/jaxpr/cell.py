@@ -129,7 +129,7 @@ def steps_seen(network: Network, params: Params, inputs: Any) -> bool:
         half = _primitives(network, params, inputs[:, : inputs.shape[1] // 2])
     except Exception:  # a network that is fixed to one length
         return False
-    return sum(whole.values()) - sum(half.values()) >= inputs.shape[1] - inputs.shape[1] // 2
+    return bool(sum(whole.values()) - sum(half.values()) >= inputs.shape[1] - inputs.shape[1] // 2)
 
 
 def _primitives(network: Network, params: Params, inputs: Any) -> Counter[str]:
