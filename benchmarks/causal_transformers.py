@@ -278,10 +278,8 @@ def main() -> None:
     }
     print(summary)
     if chosen.tasks == list(ALL):
-        RESULT.write_text(
-            json.dumps({"command": "python benchmarks/causal_transformers.py", **summary, "rows": rows}, indent=1)
-            + "\n"
-        )
+        command = "python benchmarks/causal_transformers.py" + (" --finished" if chosen.finished else "")
+        RESULT.write_text(json.dumps({"command": command, **summary, "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
