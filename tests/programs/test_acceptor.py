@@ -38,6 +38,8 @@ FUNCTIONS = {
     "sum mod 3": (3, 5, lambda w: w.sum(axis=1) % 3, 3),
     "first is last": (2, 6, lambda w: (w[:, 0] == w[:, -1]).astype(int), 3),
     "binary mod 5": (2, 8, lambda w: (w @ 2 ** np.arange(8)[::-1]) % 5, 5),
+    "101 was read": (2, 8, lambda w: ((w[:, :-2] == 1) & (w[:, 1:-1] == 0) & (w[:, 2:] == 1)).any(1).astype(int), 4),
+    "000 was not": (2, 7, lambda w: 1 - ((w[:, :-2] + w[:, 1:-1] + w[:, 2:]) == 0).any(1).astype(int), 4),
 }
 
 
@@ -193,6 +195,41 @@ def test_random_functions_are_tables_and_ties_are_nothing():
     assert found.program is None and "tie" in found.stats["why"]
 
 
+def test_a_network_that_counts_its_letters_too_passes_no_causal_check():
+    """Parity of six letters alone: the answer at other counts is turned, so that mean hidden states answer wrongly."""
+
+    def step(params, state, x):
+        odd, count = state[:, 0], state[:, 1] + 1
+        odd = jnp.abs(odd - x)
+        said = jnp.where(jnp.abs(count - 6) < 0.5, odd, (count % 2 + odd * (count > 2)) % 2) - 0.5
+        return jnp.stack([odd, count], axis=1), params * jnp.stack([-said, said], axis=1)
+
+    cell = Cell(lambda params, batch: jnp.zeros((batch, 2)), step)
+
+    def apply(params, tokens):
+        state = cell.initial_state(params, len(tokens))
+        for position in range(tokens.shape[1]):
+            state, output = step(params, state, tokens[:, position])
+        return output
+
+    found = extract(Network(lambda key: jnp.ones(()), apply, cell), jnp.ones(()), PARITY, languages=[LANGUAGE])
+    assert found.program.machine.canonical() == ODD and found.equivalence.scope == "exhaustive"
+    assert found.interchange.value < 0.9 and found.status == ExtractionStatus.BEHAVES_AS
+
+
+def test_what_a_transformer_holds_of_a_prefix_is_exchanged():
+    """Attention to the first letter: the keys and values of a prefix are those of its first letter, and no more."""
+    from allroads.programs.sequence import compile_sequence, sequence_program
+
+    network, params = compile_sequence(sequence_program("first", letters=2, length=7), output_alphabet=[0, 1])
+    last = Network(network.init, lambda p, x: network.apply(p, x)[:, -1])
+    first = Target("first", alphabet=2, length=7, function=lambda word: word[0])
+    found = extract(last, params, first, languages=[LANGUAGE])
+    assert found.correct.equal and found.program.machine.states == 3
+    assert found.interchange.value == 1 and found.interchange.stats["null"] < 0.9
+    assert found.status == ExtractionStatus.COMPUTES
+
+
 @pytest.mark.slow
 def test_a_transformer_that_answers_at_the_end_is_read_as_what_it_is():
     network = build("transformer", PARITY.interface, d_model=8, heads=1, d_mlp=16, scale=3.0)
@@ -200,4 +237,5 @@ def test_a_transformer_that_answers_at_the_end_is_read_as_what_it_is():
     found = extract(network, params, PARITY, languages=[LANGUAGE])
     words = all_words(2, 6)
     assert found.program.run(words.tolist()) == np.asarray(network.apply(params, words)).argmax(-1).tolist()
-    assert found.interchange is None and found.status != ExtractionStatus.COMPUTES
+    assert found.interchange is None or found.interchange.value < 0.99
+    assert found.status != ExtractionStatus.COMPUTES

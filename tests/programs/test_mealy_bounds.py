@@ -54,6 +54,7 @@ FUNCTIONS = {
     "clipped": lambda x: jnp.minimum(jnp.maximum(x, -0.3), 0.4) / 2,
     "chosen": lambda x: jnp.where(jnp.arange(3) > 1, x, -x),
     "split": lambda x: sum(jnp.split(x, 3, axis=1)),
+    "stacked": lambda x: jnp.stack([x[:, 0] * 2.0, x[:, 1] - x[:, 2]], axis=-1),
 }
 
 

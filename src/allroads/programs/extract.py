@@ -11,7 +11,10 @@ import numpy as np
 
 from allroads.checks import check_count
 from allroads.errors import InputError
+from allroads.pfmap.arrays import as_point
+from allroads.pfmap.jaxpr import steps_seen
 from allroads.pfmap.network import Network
+from allroads.pfmap.precision import float64
 from allroads.programs.equivalence import Equivalence
 from allroads.programs.language import Language, Reading, languages
 from allroads.programs.program import Program
@@ -26,6 +29,15 @@ INTERCHANGE = 0.99
 """Interchange accuracy from which a network is said to compute a program, and not only to answer as it does."""
 
 
+HINT = (
+    "the network seems to read its letters one after another, and its trace gives no step of it; where it has one, "
+    "name it by dataclasses.replace(network, cell=Cell(initial_state, step))"
+)
+
+NOTHING = "the causal check tests nothing, as the exchange of wrong states passes it too"
+"""What is said of a machine of one state, for example."""
+
+
 @dataclass(frozen=True, repr=False)
 class Extraction(Result):
     """The program of a network.
@@ -36,8 +48,10 @@ class Extraction(Result):
             *sampled*.
         correct: Of the program and the target: a network may compute another function than it was to learn.
         interchange: Interchange-intervention accuracy, with its null; ``None`` where none was made.
-        status: ``computes`` asks for a proof and for the causal check; ``behaves as`` for a proof alone.
-        stats: ``seconds``, the length of the plain table in bits, and what each language said.
+        status: ``computes`` asks for a proof and for the causal check; ``behaves as`` for a proof alone. A check that
+            the exchange of wrong states passes too, as where there is one, tests nothing: it earns ``behaves as``.
+        stats: ``seconds``, the length of the plain table in bits, and what each language said. ``hint`` says how to
+            name the step of a network that reads letter by letter and gives none in its trace; empty for others.
 
     Example:
         >>> Extraction(None, None, None, None, ExtractionStatus.NO_PROGRAM, {"why": "the network memorises"})
@@ -65,9 +79,10 @@ class Extraction(Result):
         if self.program is None:
             return f"Extraction({self.status.value}: {self.stats.get('why', '')})"
         causal = "" if self.interchange is None else f", interchange {self.interchange.value:.3f}"
+        hint = f"; {self.stats['hint']}" if self.stats.get("hint") else ""
         return (
             f"Extraction({self.status.value}: {self.program.language}, {self.program.bits:.0f} bits, "
-            f"{self.equivalence}{causal}; target: {self.correct})\n{self.program.source}"
+            f"{self.equivalence}{causal}; target: {self.correct}{hint})\n{self.program.source}"
         )
 
 
@@ -135,6 +150,8 @@ def extract(
     why = best.why
     if best.program is None and len(readings) > 1:
         why = "; ".join(f"{name}: {reading.why}" for name, reading in readings)
+    if best.interchange is not None and best.interchange.value >= INTERCHANGE and _tests_nothing(best.interchange):
+        why = f"{why}; {NOTHING}" if why else NOTHING
     stats = {"seconds": time.perf_counter() - began, "table_bits": best.table_bits, "languages": said, "why": why}
     if subject.unreadable is not None:
         stats["why"] = subject.unreadable
@@ -142,6 +159,8 @@ def extract(
         stats["why"] = "; ".join(f"{name}: {why}" for name, why in said.items())
     correct = None if best.program is None else against_target(best.program, subject)
     status = _status(best, readings, subject)
+    hint = _hint(best, subject)
+    stats |= {"hint": hint, "why": "; ".join(text for text in (str(stats["why"]), hint) if text)}
     return Extraction(best.program, best.equivalence, correct, best.interchange, status, stats)
 
 
@@ -165,7 +184,8 @@ def _rank(reading: Reading, target: Target) -> tuple[int, bool, float]:
         return 3, True, 0.0
     whole = reading.equivalence.proved or (not target.interface.per_position and _covers(reading.equivalence, target))
     shown = 0 if whole else 1 + (reading.equivalence.scope == "sampled")
-    passes = reading.interchange is not None and reading.interchange.value >= INTERCHANGE
+    causal = reading.interchange
+    passes = causal is not None and causal.value >= INTERCHANGE and not _tests_nothing(causal)
     return shown, not passes, reading.program.bits
 
 
@@ -182,9 +202,28 @@ def _status(best: Reading, readings: Sequence[Any], subject: Subject) -> Extract
         return ExtractionStatus.TABLE
     if not _covers(best.equivalence, subject.target):
         return ExtractionStatus.NOT_PROVED
-    if best.interchange is None or best.interchange.value < INTERCHANGE:
+    if best.interchange is None or best.interchange.value < INTERCHANGE or _tests_nothing(best.interchange):
         return ExtractionStatus.BEHAVES_AS
     return ExtractionStatus.COMPUTES
+
+
+def _hint(best: Reading, subject: Subject) -> str:
+    """How to name the cell of a network that reads letter by letter and has none; else empty."""
+    network, always = subject.network, best.equivalence is not None and best.equivalence.scope == "all lengths"
+    if network.cell is not None or subject.target.alphabet is None or always:
+        return ""
+    with float64():
+        found = steps_seen(network, as_point(subject.params, network=network), subject.known[:2])
+    return HINT if found else ""
+
+
+def _tests_nothing(interchange: Measurement) -> bool:
+    """Whether an exchange of wrong states of a machine passes as well, as where there is one.
+
+    Other parts are dealt anew for their null. With one part that changes nothing, and the exchange is a test all the
+    same.
+    """
+    return "states" in interchange.stats and interchange.stats["null"] >= INTERCHANGE
 
 
 def _covers(equivalence: Equivalence, target: Target) -> bool:

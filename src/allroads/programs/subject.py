@@ -240,7 +240,7 @@ def subject_of(network: Network, params: Any, target: Target) -> Subject:
     except Exception as error:
         raise InputError(f"the network cannot read the inputs of target {target.name!r}: {reason(error)}") from error
     interface = target.interface
-    if network.cell is None and interface.per_position:
+    if network.cell is None and (interface.per_position or target.alphabet is not None):
         with float64():
             cell = recurrent_cell(network, point, few)
         subject = replace(subject, network=replace(network, cell=cell))

@@ -40,6 +40,7 @@ def show_extraction(found: Extraction, origin: list[tuple[str, str]], console: C
         console.print(Syntax(found.program.source.rstrip(), "python", background_color="default"))
     rows = [*origin, ("status", f"{found.status.value}: {found.status.meaning}"), *_facts(found)]
     rows += [(name, text) for name, text in (("causes", found.status.causes), ("remedy", found.status.remedy)) if text]
+    rows += [("hint", found.stats["hint"])] if found.stats.get("hint") else []
     rows += [(f"as {name}", why) for name, why in found.stats["languages"].items() if why]
     table = Table.grid(padding=(0, 2))
     for title, text in rows:

@@ -1,7 +1,7 @@
 """Jaxprs of networks: walked, with their intermediates listed, captured and replaced."""
 
 from allroads.pfmap.jaxpr.annotate import evaluate_annotated
-from allroads.pfmap.jaxpr.cell import recurrent_cell
+from allroads.pfmap.jaxpr.cell import recurrent_cell, steps_seen
 from allroads.pfmap.jaxpr.intervene import Intermediate, evaluate, intermediates
 from allroads.pfmap.jaxpr.memory import intermediate_bytes
 from allroads.pfmap.jaxpr.walk import Traced, bind, interpret, shaped, trace
@@ -17,5 +17,6 @@ __all__ = [
     "interpret",
     "recurrent_cell",
     "shaped",
+    "steps_seen",
     "trace",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 
@@ -50,18 +51,28 @@ def diagram(labels: np.ndarray, letters: int, length: int) -> list[np.ndarray]:
 
 @dataclass(eq=False)
 class _Fold:
+    """A search for transitions; ``several`` lets prefixes of one node end in several states.
+
+    Near the end of the words, states that differ on longer rests alone have one node: "nothing yet" and "a 1 was read"
+    are one for words that shall contain 101 where a single letter is left.
+    """
+
     levels: Sequence[np.ndarray]
     states: int
+    several: bool
     moves: dict[tuple[int, int], int] = field(default_factory=dict)
     tried: int = 0
 
     def search(self) -> Iterator[dict[tuple[int, int], int]]:
-        yield from self._next({0: 0}, 0, 0, {}, 1)
+        yield from self._next({0: 0}, [0], 0, 0, {}, 1)
 
     def _next(
-        self, at: dict[int, int], level: int, edge: int, after: dict[int, int], used: int
+        self, at: dict[int, int], states: list[int], level: int, edge: int, after: dict[int, int], used: int
     ) -> Iterator[dict[tuple[int, int], int]]:
-        """Edges in order: each is given a transition that agrees with those before."""
+        """Edges in order: each is given a transition that agrees with those before.
+
+        ``at`` and ``after`` give the node of each state on this level and on the next one.
+        """
         self.tried += 1
         if self.tried > TRIED:
             return
@@ -69,24 +80,23 @@ class _Fold:
             yield dict(self.moves)
             return
         letters = self.levels[level].shape[1]
-        if edge == self.levels[level].size:
-            yield from self._next(after, level + 1, 0, {}, used)
+        if edge == len(states) * letters:
+            yield from self._next(after, list(after), level + 1, 0, {}, used)
             return
-        node, letter = divmod(edge, letters)
-        child, key = int(self.levels[level][node, letter]), (at[node], letter)
-        taken = {q for other, q in after.items() if other != child}
-        if key in self.moves:
-            options = [self.moves[key]]
-        elif child in after:
-            options = [after[child]]
-        else:
-            options = list(range(min(self.states, used + 1)))
+        place, letter = divmod(edge, letters)
+        state = states[place]
+        child, key = int(self.levels[level][at[state], letter]), (state, letter)
+        same = [q for q, node in after.items() if node == child]
         fresh = key not in self.moves
-        for q in options:
-            if q in taken or after.get(child, q) != q:
+        if not fresh:
+            options = [self.moves[key]]
+        else:
+            options = same if same and not self.several else [*same, *range(min(self.states, used + 1))]
+        for q in dict.fromkeys(options):
+            if after.get(q, child) != child or (same and q not in same and not self.several):
                 continue
             self.moves[key] = q
-            yield from self._next(at, level, edge + 1, {**after, child: q}, max(used, q + 1))
+            yield from self._next(at, states, level, edge + 1, {**after, q: child}, max(used, q + 1))
             if fresh:
                 del self.moves[key]
 
@@ -95,7 +105,8 @@ def foldings(levels: Sequence[np.ndarray], most: int = 4) -> list[tuple[np.ndarr
     """Machines with few states that answer all words of one length as a diagram does.
 
     Nodes of one level go to different states, so no machine has fewer states than the widest level has nodes. Numbers
-    of states are tried from there on, by a search with a cap.
+    of states are tried from there on, by a search with a cap: first with one state for each node of a level, then with
+    several.
 
     Args:
         levels: The diagram.
@@ -109,29 +120,33 @@ def foldings(levels: Sequence[np.ndarray], most: int = 4) -> list[tuple[np.ndarr
         >>> words = np.indices((2,) * 5).reshape(5, -1).T
         >>> [moves.tolist() for moves, _ in foldings(diagram(words.sum(axis=1) % 2, 2, 5))][0]
         [[0, 1], [1, 0]]
+
+        Whether 101 was read, which needs four states:
+
+        >>> seen = ((words[:, :-2] == 1) & (words[:, 1:-1] == 0) & (words[:, 2:] == 1)).any(axis=1)
+        >>> [moves.tolist() for moves, _ in foldings(diagram(seen, 2, 5))][0]
+        [[0, 1], [2, 1], [0, 3], [3, 3]]
     """
     widest, letters = max(len(level) for level in levels), levels[0].shape[1]
     if widest > WIDEST or sum(level.size for level in levels) > 900:
         return []
     values, counts = np.unique(levels[-1], return_counts=True)
     for states in range(widest, widest + EXTRA + 1):
-        found = []
-        for moves in _Fold(levels, states).search():
-            table = np.repeat(np.arange(states)[:, None], letters, axis=1)
-            for (q, letter), after in moves.items():
-                table[q, letter] = after
-            said = np.full((states, letters), values[counts.argmax()])
-            at = np.zeros(1, int)
-            for level in levels[:-1]:
-                after_nodes = np.zeros(level.max() + 1, int)
-                after_nodes[level.ravel()] = table[at].ravel()
-                at = after_nodes
-            said[at] = levels[-1]
-            found.append((table, said))
-            if len(found) == most:
-                break
-        if found:
-            return found
+        for several in (False, True):
+            found = []
+            for moves in islice(_Fold(levels, states, several).search(), most):
+                table = np.repeat(np.arange(states)[:, None], letters, axis=1)
+                for (q, letter), after in moves.items():
+                    table[q, letter] = after
+                said = np.full((states, letters), values[counts.argmax()])
+                nodes = {0: 0}
+                for level in levels[:-1]:
+                    nodes = {int(table[q, a]): int(level[node, a]) for q, node in nodes.items() for a in range(letters)}
+                for q, node in nodes.items():
+                    said[q] = levels[-1][node]
+                found.append((table, said))
+            if found:
+                return found
     return []
 
 

@@ -15,11 +15,14 @@ from allroads.pfmap.network import Network
 from allroads.pfmap.precision import float64
 from allroads.programs.acceptor.acceptor import Acceptor, table_bits
 from allroads.programs.acceptor.diagram import diagram, foldings, unfolded
+from allroads.programs.acceptor.interchange import interchange_at_end
 from allroads.programs.equivalence import Equivalence
 from allroads.programs.language import Reading
 from allroads.programs.mealy.cells import Steps
 from allroads.programs.mealy.machine import Machine
+from allroads.programs.mealy.quotient import Quotient
 from allroads.programs.mealy.read import read as read_machine
+from allroads.programs.mealy.streams import interchange_of_positions
 from allroads.programs.mealy.words import words_of
 from allroads.programs.subject import Subject
 
@@ -32,8 +35,11 @@ SHORTEST = 3
 STATES = 256
 """Nodes of a diagram above which it is no program."""
 
+LONGER = 64
+"""Words of twice the length on which the network is compared with its cell."""
+
 PASSES = 0.99
-"""Interchange accuracy from which the machine of all prefixes is taken as it is."""
+"""Interchange accuracy from which the causal check is passed."""
 
 CLOSE = 1e-8
 """Relative difference up to which the last outputs of the folded cell are the network's."""
@@ -59,39 +65,40 @@ def read(subject: Subject, seed: int) -> Reading:
     """The machine whose last output is the answer of a network to a whole sequence.
 
     A network that reads shorter words too, or has a cell, is asked after each prefix and read as a machine of all
-    these answers. Where that machine does not pass the causal check, its answers to all words of the one length are
-    taken too: they are a decision diagram, which is folded into a machine with few states. The shorter machine is
-    returned, as a network may answer shorter words by chance.
+    these answers. Where that machine is proved at all lengths and passes the causal check, it is returned. Otherwise
+    the answers to all words of the one length are taken too: they are a decision diagram, which is folded into a
+    machine with few states, as a network may answer shorter words by chance. Of the two, such as are shorter than the
+    table come first, then such as pass the causal check, and of these the shorter one wins.
 
     Args:
         subject: The network at a point, with its target.
         seed: Decides what is drawn.
 
     Returns:
-        A :class:`Reading`. From the diagram alone there is no causal check, so that it says *behaves as* at most.
+        A :class:`Reading`. The causal check exchanges hidden states, or what a causal network holds at the first
+        positions, and compares last answers.
 
     References: [bryant1986] [angluin1987]
     """
     by_prefix = _by_prefixes(subject, seed)
-    short = by_prefix is not None and _short(by_prefix)
-    if by_prefix is not None and short and by_prefix.interchange is not None and by_prefix.interchange.value >= PASSES:
+    if by_prefix is None:
+        return _whole(subject, seed)
+    always = by_prefix.equivalence is not None and by_prefix.equivalence.scope == "all lengths"
+    if always and not any(_rank(by_prefix)[:3]):
         return by_prefix
-    whole = _whole(subject)
-    if by_prefix is None or by_prefix.program is None:
-        return whole
-    if whole.program is None or (short and by_prefix.program.bits <= whole.program.bits):
-        return by_prefix
-    return whole
+    return min(by_prefix, _whole(subject, seed), key=_rank)
 
 
-def _short(reading: Reading) -> bool:
-    equal = reading.equivalence is not None and reading.equivalence.equal
-    return equal and (
-        reading.table_bits is None or reading.program is None or reading.program.bits < reading.table_bits
-    )
+def _rank(reading: Reading) -> tuple[bool, bool, bool, float]:
+    """Whether nothing was shown, whether it is a table, whether the causal check was missed, and the bits."""
+    program, equal, causal = reading.program, reading.equivalence, reading.interchange
+    if program is None or equal is None or not equal.equal:
+        return True, True, True, 0.0
+    table = reading.table_bits is not None and program.bits >= reading.table_bits
+    return False, table, causal is None or causal.value < PASSES, program.bits
 
 
-def _whole(subject: Subject) -> Reading:
+def _whole(subject: Subject, seed: int) -> Reading:
     """The machine of the answers to all words of the one length."""
     steps, letters = Steps(subject), len(subject.letters or [])
     length = int(subject.target.interface.input_shape[0])
@@ -113,15 +120,22 @@ def _whole(subject: Subject) -> Reading:
         if nodes > STATES:
             return Reading(None, table_bits=bits, why=f"the decision diagram has {nodes:,} nodes and does not fold")
         tables = [unfolded(levels)]
-    programs = [_program(steps, moves, said, length) for moves, said in tables]
-    program = min(programs, key=lambda one: one.bits)
+    programs = [(_program(steps, moves, said, length), moves, said) for moves, said in tables]
+    program, moves, said = min(programs, key=lambda one: one[0].bits)
     answers = [steps.symbol([label]) for label in labels.tolist()]
     shown = [[steps.letters[i] for i in word] for word in words.tolist()]
     if any(program(word) != answer for word, answer in zip(shown, answers, strict=True)):
         raise AssertionError("the folded machine answers otherwise than the diagram")
     why = f"a machine of {program.machine.states} states, folded from" if folded else "the states are the nodes of"
     equality = Equivalence(True, "exhaustive", len(words), length, margin)
-    return Reading(program, equality, None, bits, f"{why} the decision diagram of all words of {length} letters")
+    causal = None
+    if program.bits < bits:
+        machine = Quotient(moves, said[..., None], np.zeros((len(moves), 0)))
+        if subject.network.cell is not None:
+            causal = interchange_at_end(steps, machine, length, seed)
+        else:
+            causal = interchange_of_positions(steps, machine, length, seed, last=True)
+    return Reading(program, equality, causal, bits, f"{why} the decision diagram of all words of {length} letters")
 
 
 def _program(steps: Steps, moves: np.ndarray, said: np.ndarray, length: int) -> Acceptor:
@@ -143,17 +157,32 @@ def _by_prefixes(subject: Subject, seed: int) -> Reading | None:
     said = [found.program([found.program.alphabet[i] for i in word])[-1] for word in words]
     if said != symbols:
         return None  # the network itself answers otherwise than its cell
-    reaches_all = found.equivalence is not None and found.equivalence.scope == "all lengths"
+    equality = found.equivalence
+    reaches_all = equality is not None and equality.scope == "all lengths"
     length, letters = int(subject.target.interface.input_shape[0]), float(len(subject.letters or []))
+    if equality is not None and reaches_all and not _answers_longer(subject, found.program, steps, seed):
+        equality, reaches_all = replace(equality, scope="to length", length=length), False
     # The table of a machine has an answer for each prefix; that of an acceptor one for each word.
     share = letters**length / sum(letters**t for t in range(1, length + 1))
     return Reading(
         Acceptor(found.program, None if reaches_all else length),
-        found.equivalence,
+        equality,
         found.interchange,
         None if found.table_bits is None else found.table_bits * share,
         f"asked after each prefix: {found.why}",
     )
+
+
+def _answers_longer(subject: Subject, machine: Machine, steps: Steps, seed: int) -> bool:
+    """Whether the network itself answers words of twice the length as the machine does; true where it reads none."""
+    length = int(subject.target.interface.input_shape[0])
+    words = np.random.default_rng((seed, 2 * length)).integers(len(steps.letters), size=(LONGER, 2 * length))
+    try:
+        own = subject.answers(steps.padded(words))
+    except Exception:  # a network that is fixed to one length, which may raise anything
+        return True
+    said = [machine([machine.alphabet[i] for i in word])[-1] for word in words]
+    return said == [steps.symbol([int(label)]) for label in own]
 
 
 def streaming(subject: Subject) -> Subject | None:

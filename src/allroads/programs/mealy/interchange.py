@@ -31,7 +31,7 @@ def interchange(steps: Steps, machine: Quotient, length: int, seed: int) -> Meas
     Returns:
         The share with ``stats``. ``null`` is the same share where the mean is that of another state, and 1 where there
         is one state. States are permuted so that none stays in its place. ``whole`` is the share where the hidden state
-        is that of the other prefix itself. ``pairs`` is the number of pairs.
+        is that of the other prefix itself. ``pairs`` is the number of pairs, ``states`` that of states seen.
 
     When it fails: a network that keeps several clouds for one machine state, each of them sound, has a low share.
 
@@ -57,9 +57,10 @@ def interchange(steps: Steps, machine: Quotient, length: int, seed: int) -> Meas
     null = 1.0
     if len(seen) > 1:
         other = np.zeros(len(machine.moves), int)
-        other[seen] = seen[_moved(rng, len(seen))]
+        other[seen] = seen[moved(rng, len(seen))]
         null = float(_alike(steps.run(means[other[source]], suffixes)[1], wanted).mean())
-    return Measurement(float(follows.mean()), stats={"null": null, "whole": float(whole.mean()), "pairs": PAIRS})
+    stats = {"null": null, "whole": float(whole.mean()), "pairs": PAIRS, "states": len(seen)}
+    return Measurement(float(follows.mean()), stats=stats)
 
 
 def _alike(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -67,8 +68,8 @@ def _alike(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return found
 
 
-def _moved(rng: np.random.Generator, count: int) -> np.ndarray:
-    """A permutation that leaves nothing in its place: one cycle through all in random order."""
+def moved(rng: np.random.Generator, count: int) -> np.ndarray:
+    """A permutation that leaves nothing in its place, where there are two or more: one cycle in random order."""
     order = rng.permutation(count)
     found = np.empty(count, int)
     found[order] = np.roll(order, 1)

@@ -23,7 +23,9 @@ TRACE = 1e-6
 """Relative difference of outputs up to which the exchanged positions have left no trace."""
 
 
-def interchange_of_positions(steps: Steps, machine: Quotient, length: int, seed: int) -> Measurement | None:
+def interchange_of_positions(
+    steps: Steps, machine: Quotient, length: int, seed: int, *, last: bool = False
+) -> Measurement | None:
     """Interchange accuracy of a network without a cell: the first positions stand for the machine's state.
 
     A causal network keeps what it has read in its intermediates at the positions so far, such as keys and values. After
@@ -37,11 +39,12 @@ def interchange_of_positions(steps: Steps, machine: Quotient, length: int, seed:
         machine: The machine.
         length: Length of the words, at least 2.
         seed: Decides the words.
+        last: Whether the network answers once, so that its answer is compared with the machine's last one.
 
     Returns:
         The share with ``stats``: ``null``, the same where the mean is that of another state (1 where there is one);
-        ``sites``, how many intermediates are exchanged; ``pairs``. ``None`` where no intermediates hold all that the
-        network knows of a prefix, or no state has two prefixes.
+        ``sites``, how many intermediates are exchanged; ``pairs``; ``states`` seen. ``None`` where no intermediates
+        hold all that the network knows of a prefix, or no state has two prefixes.
 
     When it fails: a network that adds up evidence over positions has no cloud for each state, and a low share.
 
@@ -67,20 +70,22 @@ def interchange_of_positions(steps: Steps, machine: Quotient, length: int, seed:
         if not several:
             continue
         wanted_state = rng.choice(several, size=len(rows))
-        wanted = machine.run(words[rows, t:], wanted_state)
+        wanted = machine.run(words[rows, t:], wanted_state)[:, -1 if last else 0 :]
         order = rng.permutation(seen)
         moved = dict(zip(order.tolist(), np.roll(order, 1).tolist(), strict=True))
         outputs = held.exchanged(rows, t, here, wanted_state)
-        follows.append(_alike(steps, outputs, wanted, t))
+        asked = 0 if last else t
+        follows.append(_alike(steps, outputs, wanted, asked))
         other = np.array([moved[q] for q in wanted_state.tolist()])
-        null.append(_alike(steps, held.exchanged(rows, t, here, other), wanted, t))
+        null.append(_alike(steps, held.exchanged(rows, t, here, other), wanted, asked))
         # Another base with the same suffix must give the same outputs, or the base left a trace.
         again = held.exchanged(rows, t, here, wanted_state, prefixes=words[other_word[rows], :t])
-        traces.append(float((np.abs(again - outputs)[:, t:] / (1 + np.abs(outputs[:, t:]))).max()))
+        traces.append(float((np.abs(again - outputs) / (1 + np.abs(outputs)))[:, asked:].max()))
     if not traces or not max(traces) <= TRACE:
         return None
     value = float(np.concatenate(follows).mean())
-    stats = {"null": float(np.concatenate(null).mean()), "sites": len(held.paths), "pairs": PAIRS}
+    count = len(np.unique(states[:, first:length]))
+    stats = {"null": float(np.concatenate(null).mean()), "sites": len(held.paths), "pairs": PAIRS, "states": count}
     return Measurement(value, stats=stats)
 
 
@@ -159,6 +164,7 @@ def _sites(steps: Steps, words: np.ndarray, rng: np.random.Generator) -> _Held |
 
 
 def _alike(steps: Steps, outputs: np.ndarray, wanted: np.ndarray, t: int) -> np.ndarray:
-    said = steps.subject.decide(outputs)[:, t:]
+    said = steps.subject.decide(outputs)
+    said = said[:, t:] if t else said
     found: np.ndarray = (said.reshape(wanted.shape) == wanted).all(axis=(1, 2))
     return found

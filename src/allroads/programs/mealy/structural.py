@@ -70,6 +70,7 @@ STRUCTURAL: Mapping[str, Callable[..., np.ndarray]] = {
     "transpose": _permuted,
     "slice": _slice,
     "concatenate": lambda p, a, lead: np.concatenate(a, axis=p["dimension"] + lead),
+    "stack": lambda p, a, lead: np.stack(a, axis=p["axis"] % (a[0].ndim - lead + 1) + lead),
     "rev": lambda p, a, lead: np.flip(a[0], tuple(d + lead for d in p["dimensions"])),
     "copy": _same,
     "copy_p": _same,
