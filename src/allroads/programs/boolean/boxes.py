@@ -51,12 +51,6 @@ class Boxes:
             found.append({key: part.at.low.shape for key, (part, _) in record.items()})
         return sites_of(found[0], found[1], ROWS, ROWS - 2)
 
-    @cached_property
-    def scale(self) -> float:
-        """Largest number of a signature while all inputs are free."""
-        signature, _ = self.residuals(np.zeros((1, self.width), bool), np.arange(self.width))
-        return max(float(np.abs(signature[:, :, 1:]).max(initial=0.0)), 1e-30)
-
     def decided(
         self, bits: np.ndarray, free: np.ndarray, slack: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -81,23 +75,23 @@ class Boxes:
 
     def residuals(
         self, bits: np.ndarray, free: np.ndarray, slack: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What decides the network as a function of the free inputs: see :mod:`~allroads.programs.boolean.residual`.
 
         Returns:
             Signatures ``[N, F, 2 + K]`` of whether a unit counts, its value at the centre and its slopes along the K
-            free inputs; and bounds of their errors ``[N, F]``.
+            free inputs. Then how far from these exact values may be, and how far computed ones, slack included:
+            ``[N, F]``.
         """
-        found, errors = [], []
+        found: list[tuple[np.ndarray, ...]] = []
         for first in range(0, len(bits), ROWS):
             some = bits[first : first + ROWS]
             own = None if slack is None else self.sites.spread(_padded(slack[first : first + ROWS]))
             record: Record = {}
             self._residual(self.traced, self._input(_padded(some), free), record, own)
-            signature, error = self.sites.gathered(record, ROWS, len(free))
-            found.append(signature[: len(some)])
-            errors.append(error[: len(some)])
-        return np.concatenate(found), np.concatenate(errors)
+            found.append(tuple(part[: len(some)] for part in self.sites.gathered(record, ROWS, len(free))))
+        signatures, spreads, errors = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return signatures, spreads, errors
 
     def _trace(self, rows: int) -> Traced:
         subject = self.subject

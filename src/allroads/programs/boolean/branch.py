@@ -13,8 +13,14 @@ from allroads.programs.mealy.bounds import UnboundedError
 BOXES = 30_000
 """Boxes that are bounded before branching is given up."""
 
-SAME = 1e-7
-"""Difference, relative to the largest weight, up to which two boxes are one; it is covered by the bounds."""
+SAME = (1e-7, 0.1, 0.02)
+"""Differences, relative to the largest of a unit, up to which two boxes are one, tried in turn; bounds cover them."""
+
+HOPELESS = 11
+"""Levels after which branching is given up where no box of them was decided or taken as one with another."""
+
+FINE = 1e-6
+"""Differences up to this are found by rounding, larger ones by comparing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +48,7 @@ class Branching:
     why: str = ""
 
 
-def branch(boxes: Boxes, order: np.ndarray, most: int = BOXES) -> Branching:
+def branch(boxes: Boxes, order: np.ndarray, most: int = BOXES, same: float = SAME[0]) -> Branching:
     """The function of a network of bits, by sound bounds over boxes that are split where these leave it open.
 
     All open boxes of one level fix the same bits. Of two that are the same function of the free bits, one is split for
@@ -53,6 +59,7 @@ def branch(boxes: Boxes, order: np.ndarray, most: int = BOXES) -> Branching:
         boxes: The network.
         order: The inputs in the order in which they are fixed.
         most: Boxes that may be bounded; the count and not the clock ends the search, so that it is the same everywhere.
+        same: Difference, relative to the largest of a unit, up to which two boxes are taken as one.
 
     Returns:
         A :class:`Branching`.
@@ -83,6 +90,9 @@ def branch(boxes: Boxes, order: np.ndarray, most: int = BOXES) -> Branching:
     margin, used, proved = np.inf, 0, 0.0
     for level in range(boxes.width + 1):
         free = order[level:]
+        if level == HOPELESS and len(bits) == 1 << level:
+            why = f"the answer hangs on each of {level} bits, whatever the others of them are"
+            return _ended(held, levels, children, proved, margin, used, why)
         if used + len(bits) > most:
             return _ended(held, levels, children, proved, margin, used, f"more than {most:,} boxes are needed")
         answers, margins = boxes.decided(bits, free, slack)
@@ -90,9 +100,9 @@ def branch(boxes: Boxes, order: np.ndarray, most: int = BOXES) -> Branching:
         margin = min(margin, float(margins[answers >= 0].min(initial=np.inf)))
         proved += float(weight[answers >= 0].sum())
         left = np.flatnonzero(answers < 0)
-        same, kept, slack = _merged(boxes, bits[left], free, None if slack is None else slack[left])
+        one, kept, slack = _merged(boxes, bits[left], free, None if slack is None else slack[left], same)
         links = answers.copy()
-        links[left] = -1 - same
+        links[left] = -1 - one
         levels.append(links[children])
         if not len(left):
             return _ended(held, levels, None, proved, margin, used, "")
@@ -100,7 +110,7 @@ def branch(boxes: Boxes, order: np.ndarray, most: int = BOXES) -> Branching:
             why = "on some input the margin is too small to be proved"
             return _ended(held, levels, np.arange(len(kept))[:, None], proved, margin, used, why)
         weights = np.zeros(len(kept))
-        np.add.at(weights, same, weight[left])
+        np.add.at(weights, one, weight[left])
         bits, weight = np.repeat(bits[left[kept]], 2, axis=0), np.repeat(weights / 2, 2)
         bits[1::2, order[level]] = True
         slack = None if slack is None else np.repeat(slack, 2, axis=0)
@@ -109,36 +119,50 @@ def branch(boxes: Boxes, order: np.ndarray, most: int = BOXES) -> Branching:
 
 
 def _merged(
-    boxes: Boxes, bits: np.ndarray, free: np.ndarray, slack: np.ndarray | None
+    boxes: Boxes, bits: np.ndarray, free: np.ndarray, slack: np.ndarray | None, same: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """For each box the class that it is in, the first box of each class, and the slack of the classes."""
     alone = np.arange(len(bits))
     if len(bits) < 2 or not len(free):
         return alone, alone, slack
     try:
-        signatures, errors = boxes.residuals(bits, free, slack)
+        signatures, spreads, errors = boxes.residuals(bits, free, slack)
     except UnboundedError:
         return alone, alone, slack
-    classes: dict[bytes, int] = {}
-    same = np.zeros(len(bits), int)
-    kept: list[int] = []
-    scale = boxes.scale
-    for place in range(len(bits)):
-        key = (np.rint(signatures[place] / (SAME * scale)) + 0.0).tobytes()
-        same[place] = classes.setdefault(key, len(classes))
-        if same[place] == len(kept):
-            kept.append(place)
-    chosen = np.array(kept)
+    masks, values = signatures[:, :, 0] > 0, signatures[:, :, 1:]
+    sizes = np.maximum(np.abs(values).max(axis=(0, 2)), 1e-30)
+    classes = _classes(masks, (values / sizes[:, None]).reshape(len(bits), -1), same)
+    kept = np.unique(classes, return_index=True)[1]
     if len(kept) == len(bits):
-        return same, chosen, slack
-    first = chosen[same]
-    apart = np.abs(signatures[:, :, 1:] - signatures[first][:, :, 1:]).sum(axis=-1) * (1 + 1e-9)
-    found = np.zeros((len(kept), errors.shape[1])) if slack is None else slack[chosen]
-    many = np.bincount(same) > 1
+        return alone, alone, slack
+    first = kept[classes]
+    apart = np.abs(values - values[first]).sum(axis=-1) * (1 + 1e-9)
+    found = np.zeros((len(kept), errors.shape[1])) if slack is None else slack[kept]
+    many = np.bincount(classes) > 1
     found[many] = 0.0
-    joined = np.where(many[same][:, None], apart + errors + errors[first], 0.0)
-    np.maximum.at(found, same, joined)
-    return same, chosen, found
+    np.maximum.at(found, classes, np.where(many[classes][:, None], apart + errors + spreads[first], 0.0))
+    return classes, kept, found
+
+
+def _classes(masks: np.ndarray, values: np.ndarray, same: float) -> np.ndarray:
+    """Classes ``[N]``, numbered by first members: masks are equal, and values within a difference of the first's."""
+    found = np.zeros(len(masks), int)
+    known: dict[bytes, int] = {}
+    leaders: dict[bytes, list[int]] = {}
+    count = 0
+    for place, mask in enumerate(masks):
+        key = np.packbits(mask).tobytes()
+        if same <= FINE:
+            key += (np.rint(values[place] / same) + 0.0).tobytes()
+            found[place] = known.setdefault(key, count)
+        else:
+            own = leaders.setdefault(key, [])
+            near = np.abs(values[own] - values[place]).max(axis=1, initial=0.0) <= same if own else np.zeros(0, bool)
+            found[place] = found[own[int(near.argmax())]] if near.any() else count
+            if not near.any():
+                own.append(place)
+        count += int(found[place] == count)
+    return found
 
 
 def _ended(

@@ -27,7 +27,8 @@ def compile_formula(formula: Formula, *, output: str = "logit", margin: float = 
 
     The first layer holds the inputs as bits. AND of k operands is the unit ``relu(Σ a − k + 1)``. OR is
     ``1 − relu(1 − Σ a)``. XOR is ``relu(s) − 2 relu(s − 1) + 2 relu(s − 2) − …`` of ``s = Σ a``, in k units. A count is
-    the piecewise linear function of s through its values, with a unit at each kink. What a later level needs is carried by ``relu(a) = a``. Every unit is a whole number, so the outputs are exact.
+    the piecewise linear function of s through its values, with a unit at each kink. What a later level needs is carried
+    by ``relu(a) = a``. Every unit is a whole number, so the outputs are exact.
 
     Args:
         formula: The formula; its normal form is compiled, and a part that occurs twice is computed once.

@@ -87,7 +87,7 @@ class Decisions:
             if len(self.low) > most:
                 raise InputError(f"the decision diagram of the formula has more than {most:,} nodes.")
             place = min(self.depth[a], self.depth[b])
-            sides = [self.apply(op, *(self._side(node, place, value) for node in (a, b)), most) for value in (0, 1)]
+            sides = [self.apply(op, self._side(a, place, value), self._side(b, place, value), most) for value in (0, 1)]
             self._applied[key] = self.node(place, *sides)
         return self._applied[key]
 
@@ -203,7 +203,7 @@ class Decisions:
         at = np.full(len(rows), root)
         for _ in range(len(self.order)):
             at = np.where(rows[np.arange(len(rows)), asked[at]], high[at], low[at])
-        return at == 1
+        return np.asarray(at == 1)
 
 
 def of_table(table: np.ndarray, order: Sequence[int] | None = None) -> tuple[Decisions, int]:

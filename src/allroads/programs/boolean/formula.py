@@ -45,7 +45,9 @@ class Formula(Program):
     ``l = g + 1``. It is the length of a prefix code, in preorder. Gate or leaf takes one bit, and the kind of a gate
     ``log₂ 3``. The sign of a leaf takes one bit, and its variable ``log₂(n + 1)``. The constant counts as a variable.
     Inside a formula the constant announces a count of k operands: ``log₂ n`` bits say k. Two bits say how its number is
-    compared, and then ``log₂(k + 1)`` with which number, or k + 1 with which numbers. The reading of inputs and answer is added, see :class:`~allroads.programs.boolean.encoding.Encoding`.
+    compared, and then ``log₂(k + 1)`` with which number, or k + 1 with which numbers. One bit more tells a formula that
+    is one count from one that is a constant. The reading of inputs and answer is added, see
+    :class:`~allroads.programs.boolean.encoding.Encoding`.
     :attr:`table_bits` is the table by the same code.
 
     Args:
@@ -286,7 +288,7 @@ def _as_diagrams(mine: Formula, other: Formula) -> Equivalence:
             [side if f.answers[1] == one else held.negation(side) for f, side in ((mine, a), (other, b))]
             for one in both
         ]
-        apart = held.negation(held.apply("&", *ones[0], MOST_DECISIONS) if ones else 0)
+        apart = held.negation(held.apply("&", ones[0][0], ones[0][1]) if ones else 0)
     row = held.model(apart)
     if row is None:
         return Equivalence(True, "exhaustive", 1 << mine.inputs)

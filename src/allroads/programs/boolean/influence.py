@@ -16,9 +16,9 @@ def order_of(
 ) -> np.ndarray:
     """Inputs in the order of a tree in which those that act together are near.
 
-    Two inputs act together as far as flipping both moves the output otherwise than the two flips by themselves do
-    (``|f(x) − f(x ⊕ i) − f(x ⊕ j) + f(x ⊕ i ⊕ j)|``, a mean over rows). Diagrams are small where such inputs are near in
-    the order; what the order is changes no answer.
+    Two inputs act together as far as flipping both moves the output otherwise than the two flips by themselves do:
+    ``|f(x) − f(x ⊕ i) − f(x ⊕ j) + f(x ⊕ i ⊕ j)|``, a mean over rows. Diagrams are small where such inputs are near.
+    No answer depends on the order.
 
     Args:
         outputs: From booleans ``[N, n]`` to numbers ``[N]``.

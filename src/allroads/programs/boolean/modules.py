@@ -14,6 +14,9 @@ from allroads.programs.boolean.tree import ONE, ZERO, Node, gate, negation, subs
 MOST_WORK = 20_000_000
 """Nodes times pairs of variables that may be gone through for one function."""
 
+MOST_MINIMISED = 128
+"""Nodes of the diagram of a function of up to ten variables above which no minimal formula is looked for."""
+
 MOST_GATES = 512
 """Gates from which on a formula is not built."""
 
@@ -27,8 +30,8 @@ def formula_of(held: Decisions, root: int) -> Node | None:
     A function of up to ten variables that are left is minimised. Otherwise it is split by the variable whose two
     cofactors have the smallest diagrams.
 
-    When it fails: a threshold of unequal weights, or any function of many variables without modules, gets a long
-    formula or none.
+    When it fails: beyond 128 nodes no minimal formula is looked for. A threshold of unequal weights, or any function of
+    many variables without modules, gets a long formula or none.
 
     References: [ashenhurst1957] [bryant1986]
 
@@ -112,7 +115,7 @@ class _Reader:
     def _small(self, root: int, names: dict[int, Node]) -> Node | None:
         """A minimised formula of up to ten variables; ``None`` for more."""
         support = self.held.support(root)
-        if len(support) > MOST_BITS:
+        if len(support) > MOST_BITS or len(self.held.nodes(root)) > MOST_MINIMISED:
             return None
         rows = np.zeros((1 << len(support), len(self.held.order)), bool)
         for place, index in enumerate(support):
@@ -125,7 +128,7 @@ class _Reader:
         """The function by the values of one variable."""
         held = self.held
         support = held.support(root)
-        if self.left <= 0 or len(held.nodes(root)) * len(support) > MOST_WORK // 100:
+        if self.left <= 0 or len(held.nodes(root)) > MOST_GATES:
             return None
         sides = {i: [held.restricted(root, i, value) for value in (0, 1)] for i in support}
         best = min(support, key=lambda i: sum(len(held.nodes(side)) for side in sides[i]))

@@ -38,7 +38,8 @@ def read(subject: Subject, seed: int) -> Reading:
     """The formula of a network, by its answers to all ``2^n`` inputs, with interchange interventions on its units.
 
     Above ten inputs see :func:`~allroads.programs.boolean.wide.read_wide`: up to 20 all rows are asked too, and beyond
-    that the cube is split into boxes on which sound bounds give the answer. The two values of the inputs are those of the data; every combination is asked, whether the target holds it or not.
+    that the cube is split into boxes on which sound bounds give the answer. The two values of the inputs are those of
+    the data; every combination counts, whether the target holds it or not.
 
     When it fails: where an answer is neither of the two that the target has (possible for numbers alone), there is no
     formula.

@@ -151,10 +151,10 @@ def _elementwise(number: int, equation: core.JaxprEqn, operands: Sequence[Part])
         np.where(depends, _half(up.high - down.low, False), 0.0),
     )
     error = np.maximum(up.error, down.error)
-    for chosen, on, more in _larger(equation.primitive.name, operands):
+    for chosen, on, short, more in _larger(equation.primitive.name, operands):
         on = on & ~mixed & ~affine
         slow, shigh = chosen.over.slopes
-        middle = np.where(on, chosen.at.low, middle[0]), np.where(on, chosen.at.high, middle[1])
+        middle = np.where(on, chosen.at.low, middle[0]), np.where(on, chosen.at.high + short, middle[1])
         steep = np.where(on, slow, steep[0]), np.where(on, shigh, steep[1])
         error = np.where(on, chosen.over.error + more, error)
         affine = affine | on
@@ -166,15 +166,21 @@ def _elementwise(number: int, equation: core.JaxprEqn, operands: Sequence[Part])
     return [Part(over, Bound(low, high, np.zeros(shape)), None if affine.all() else ~affine)]
 
 
-def _larger(name: str, operands: Sequence[Part]) -> list[tuple[Part, np.ndarray, np.ndarray]]:
-    """For each operand of a maximum where it is the result over the whole box, and by how much it may fall short."""
+def _larger(name: str, operands: Sequence[Part]) -> list[tuple[Part, np.ndarray, np.ndarray, np.ndarray]]:
+    """For each operand of a maximum where it is the result over the whole box, and by how much it may fall short.
+
+    That is twice: of exact values, and how much more of computed ones.
+    """
     if name != "max" or len(operands) != 2:
         return []
     found = []
     for own, other in (operands, operands[::-1]):
-        short = np.maximum(0.0, other.over.high + other.over.error - (own.over.low - own.over.error))
+        short = np.maximum(0.0, other.over.high - own.over.low) * (1 + 1e-15)
+        more = short + other.over.error + own.over.error
         size = 1 + np.abs(own.over.low) + np.abs(own.over.high)
-        found.append((own, short <= NEAR * size, short))
+        apart = own.over.low - own.over.error - other.over.high - other.over.error
+        on = apart >= -NEAR * size
+        found.append((own, on, short, np.where(apart >= 0, 0.0, more)))
     return found
 
 
@@ -191,7 +197,7 @@ def _end(part: Part, sign: int) -> Bound:
 def _half(total: np.ndarray, down: bool) -> np.ndarray:
     half: np.ndarray = total / 2
     own = 1e-15 * np.abs(half) + 1e-200
-    return half - own if down else half + own
+    return np.asarray(half - own if down else half + own)
 
 
 def _unknown(shape: tuple[int, ...], operands: Sequence[Part]) -> Part:
@@ -227,20 +233,21 @@ class Sites:
             first += size
         return found
 
-    def gathered(self, record: Record, rows: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-        """Signatures ``[N, F, 2 + K]`` and their errors ``[N, F]``."""
-        signatures, errors = [], []
+    def gathered(self, record: Record, rows: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Signatures ``[N, F, 2 + K]``, how far exact values may be from them, and how far computed ones ``[N, F]``."""
+        signatures, spreads, errors = [], [], []
         for key, (axis, shape) in self.axes.items():
             part, mask = record[key]
             slow, shigh = (np.broadcast_to(side, (width, *shape)) for side in part.over.slopes)
             low, high = np.broadcast_to(part.at.low, shape), np.broadcast_to(part.at.high, shape)
-            error = (high - low) / 2 + part.over.error + ((shigh - slow) / 2).sum(axis=0)
-            error = error * (1 + 1e-9) + 1e-15 * (np.abs(low) + np.abs(high) + np.abs(slow).sum(axis=0))
+            spread = (high - low) / 2 + ((shigh - slow) / 2).sum(axis=0)
+            spread = spread * (1 + 1e-9) + 1e-15 * (np.abs(low) + np.abs(high) + np.abs(slow).sum(axis=0))
             parts = [mask.astype(float), (low + high) / 2, *((slow + shigh) / 2)]
             flat = [np.moveaxis(np.where(mask, p, 0.0), axis, 0).reshape(rows, -1) for p in parts]
             signatures.append(np.stack(flat, axis=-1))
-            errors.append(np.moveaxis(np.where(mask, error, 0.0), axis, 0).reshape(rows, -1))
-        return np.concatenate(signatures, axis=1), np.concatenate(errors, axis=1)
+            for some, whole in ((spreads, spread), (errors, (spread + part.over.error) * (1 + 1e-15))):
+                some.append(np.moveaxis(np.where(mask, whole, 0.0), axis, 0).reshape(rows, -1))
+        return np.concatenate(signatures, axis=1), np.concatenate(spreads, axis=1), np.concatenate(errors, axis=1)
 
 
 def sites_of(

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from allroads.programs.boolean.boxes import Boxes
-from allroads.programs.boolean.branch import BOXES, branch
+from allroads.programs.boolean.branch import BOXES, SAME, branch
 from allroads.programs.boolean.decisions import Decisions, of_table
 from allroads.programs.boolean.influence import order_of
 from allroads.programs.mealy.bounds import UnboundedError
@@ -72,10 +72,15 @@ def whole_of(subject: Subject, values: Values, labels: Values, seed: int, most: 
     try:
         boxes = Boxes(subject, values, labels)
         order = order_of(lambda bits: number(subject, asked(subject, values, bits)), width, seed, _beside(boxes))
-        found = branch(boxes, order, most)
+        used = 0
+        for same in SAME:
+            found = branch(boxes, order, most // len(SAME), same)
+            used += found.boxes
+            if found.closed:
+                break
     except UnboundedError as error:
         return Whole(None, method="boxes", why=str(error))
-    return Whole(found.held, found.root, found.open, found.margin, found.share, found.boxes, "boxes", found.why)
+    return Whole(found.held, found.root, found.open, found.margin, found.share, used, "boxes", found.why)
 
 
 def asked(subject: Subject, values: Values, bits: np.ndarray) -> np.ndarray:
@@ -98,14 +103,13 @@ def answered(subject: Subject, labels: Values, outputs: np.ndarray) -> np.ndarra
 def _beside(boxes: Boxes) -> np.ndarray | None:
     """How much two inputs share units: products of slopes over the squared sum of them, summed over units."""
     try:
-        signature, _ = boxes.residuals(np.zeros((1, boxes.width), bool), np.arange(boxes.width))
+        signature, _, _ = boxes.residuals(np.zeros((1, boxes.width), bool), np.arange(boxes.width))
     except UnboundedError:
         return None
     slopes = np.abs(signature[0, :, 2:])
     total = slopes.sum(axis=1, keepdims=True)
     shares = np.divide(slopes, total, out=np.zeros_like(slopes), where=total > 0)
-    found: np.ndarray = shares.T @ shares
-    return found
+    return np.asarray(shares.T @ shares)
 
 
 def _by_rows(subject: Subject, values: Values, labels: Values, seed: int) -> Whole:
@@ -126,5 +130,5 @@ def _by_rows(subject: Subject, values: Values, labels: Values, seed: int) -> Who
         table[rows] = said == 1
         margin = min(margin, float(subject.margins(outputs).min()))
     order = order_of(lambda bits: table[bits @ (1 << places)].astype(float), width, seed)
-    held, root = of_table(table, order)
+    held, root = of_table(table, order.tolist())
     return Whole(held, root, 0, margin, 1.0, 1 << width)

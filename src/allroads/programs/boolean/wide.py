@@ -51,7 +51,7 @@ def read_wide(
         decision diagram, ``share`` of the cube that is proved, and the ``method``.
 
     When it fails: where branching does not end, there is no program, or where 99 % of the cube are proved and samples
-    of the rest agree, one of scope *sampled*. A function without a short formula has no program either; ``why`` says so.
+    of the rest agree, one of scope *sampled*. A function without a short formula has none either; ``why`` says so.
     """
     labels, width = (answers[0][0], answers[1][0]), subject.target.interface.input_shape[0]
     whole = whole_of(subject, values, labels, seed, most)
