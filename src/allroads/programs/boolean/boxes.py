@@ -51,6 +51,24 @@ class Boxes:
             found.append({key: part.at.low.shape for key, (part, _) in record.items()})
         return sites_of(found[0], found[1], ROWS, ROWS - 2)
 
+    def reach(self) -> np.ndarray:
+        """How steeply each unit in front of a kink may depend on each input ``[F, n]``, over the whole cube."""
+        found: list[np.ndarray] = []
+
+        def rule(number: int, equation: core.JaxprEqn, operands: list[Pair]) -> list[Pair]:
+            for place, (over, _) in enumerate(operands):
+                if (number, place) in self.sites.axes:
+                    axis, shape = self.sites.axes[number, place]
+                    steep = np.maximum(*(np.abs(np.broadcast_to(s, (self.width, *shape))) for s in over.slopes))
+                    found.append(steep.take(0, axis + 1).reshape(self.width, -1).T)
+            return mean_value(number, equation, operands)
+
+        given = self._input(np.zeros((ROWS, self.width), bool), np.arange(self.width))
+        with float64(), np.errstate(all="ignore"):
+            interpret(self.traced.jaxpr, [exact(c) for c in self.traced.consts], [given], rule, exact)
+        every = np.concatenate([np.zeros((0, self.width)), *found])
+        return np.nan_to_num(every, nan=0.0, posinf=0.0)
+
     def decided(
         self, bits: np.ndarray, free: np.ndarray, slack: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:

@@ -131,7 +131,8 @@ def _merged(
         return alone, alone, slack
     masks, values = signatures[:, :, 0] > 0, signatures[:, :, 1:]
     sizes = np.maximum(np.abs(values).max(axis=(0, 2)), 1e-30)
-    classes = _classes(masks, (values / sizes[:, None]).reshape(len(bits), -1), same)
+    flat = (values / sizes[:, None]).reshape(len(bits), -1)
+    classes = _classes(masks, flat[:, (flat != flat[0]).any(axis=0)], same)
     kept = np.unique(classes, return_index=True)[1]
     if len(kept) == len(bits):
         return alone, alone, slack

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy.cluster.hierarchy import linkage
 
-ROWS = 64
-"""Rows on which bits are flipped; their shares of ones differ, so that conjunctions of many bits are seen."""
+ROWS, ASKED = 64, 60_000
+"""Rows on which bits are flipped, fewer where more than so many would be asked; their shares of ones differ, so that
+conjunctions of many bits are seen."""
 
 
 def order_of(
@@ -35,7 +36,8 @@ def order_of(
         ([0, 3], [1, 4])
     """
     rng = np.random.default_rng([seed, 20])
-    rows = rng.random((ROWS, width)) < rng.random((ROWS, 1))
+    count = min(ROWS, ASKED // (width * (width + 1) // 2) + 1)
+    rows = rng.random((count, width)) < rng.random((count, 1))
     first, second = np.triu_indices(width, 1)
     flips = np.zeros((1 + width + len(first), width), bool)
     flips[1 + np.arange(width), np.arange(width)] = True
@@ -47,7 +49,7 @@ def order_of(
     joint = each[:, 1 + width :] - each[:, :1] - alone[:, first] - alone[:, second]
     together = _scaled(np.abs(joint).mean(axis=0))
     if beside is not None:
-        together = together + _scaled(beside[first, second])
+        together = 0.1 * together + _scaled(beside[first, second])
     if width < 3:
         return np.argsort(-influence, kind="stable")
     tree = linkage(np.round(-np.log(1e-6 + together) + 1.0, 6), "average")

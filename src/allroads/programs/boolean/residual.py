@@ -235,7 +235,9 @@ class Sites:
 
     def gathered(self, record: Record, rows: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Signatures ``[N, F, 2 + K]``, how far exact values may be from them, and how far computed ones ``[N, F]``."""
-        signatures, spreads, errors = [], [], []
+        signatures: list[np.ndarray] = []
+        spreads: list[np.ndarray] = []
+        errors: list[np.ndarray] = []
         for key, (axis, shape) in self.axes.items():
             part, mask = record[key]
             slow, shigh = (np.broadcast_to(side, (width, *shape)) for side in part.over.slopes)

@@ -101,14 +101,13 @@ def answered(subject: Subject, labels: Values, outputs: np.ndarray) -> np.ndarra
 
 
 def _beside(boxes: Boxes) -> np.ndarray | None:
-    """How much two inputs share units: products of slopes over the squared sum of them, summed over units."""
+    """How much two inputs share units: products of the shares that they have in what moves a unit, summed over units."""
     try:
-        signature, _, _ = boxes.residuals(np.zeros((1, boxes.width), bool), np.arange(boxes.width))
+        steep = boxes.reach()
     except UnboundedError:
         return None
-    slopes = np.abs(signature[0, :, 2:])
-    total = slopes.sum(axis=1, keepdims=True)
-    shares = np.divide(slopes, total, out=np.zeros_like(slopes), where=total > 0)
+    total = steep.sum(axis=1, keepdims=True)
+    shares = np.divide(steep, total, out=np.zeros_like(steep), where=total > 0)
     return np.asarray(shares.T @ shares)
 
 
@@ -118,7 +117,7 @@ def _by_rows(subject: Subject, values: Values, labels: Values, seed: int) -> Who
     table, margin = np.zeros(1 << width, bool), np.inf
     for first in range(0, 1 << width, CHUNK):
         rows = np.arange(first, min(first + CHUNK, 1 << width))
-        outputs = asked(subject, values, (rows[:, None] >> places & 1).astype(bool))
+        outputs = asked(subject, values, np.asarray(rows[:, None] >> places & 1, bool))
         said = answered(subject, labels, outputs)
         why = subject.tie(outputs)
         if why is None and (said < 0).any():
