@@ -81,6 +81,26 @@ def test_merged_boxes_answer_as_each_of_them_does(grid, same, seed):
     assert merged and (closed or same > 0.1)
 
 
+def test_merged_boxes_answer_alike_when_only_idle_bits_are_left(seed):
+    """Weights of 1 with noise, and four inputs of no weight at the end: what boxes differ by reaches the outputs."""
+    wrong = 0
+    for number in range(4):
+        rng = np.random.default_rng([seed, number])
+        weight = np.concatenate([np.ones((8, 3)) + 0.02 * rng.normal(size=(8, 3)), np.zeros((4, 3))])
+        layers = [
+            {"weight": weight, "bias": -np.array([2.0, 3.0, 5.0])},
+            {"weight": np.array([[2.0], [-2.5], [1.0]]), "bias": np.array([-0.9])},
+        ]
+        held = subject(mlp((12,), 1, widths=(3,)), {"layers": layers}, 12)
+        rows = all_rows(12)
+        outputs = held.outputs(rows.astype(np.float32))[:, 0]
+        for same in (0.05, 0.2, 0.5):
+            found = branch(Boxes(held, (0, 1), (0, 1)), np.arange(12), same=same)
+            proved = ~found.held.values(found.open, rows)
+            wrong += int((found.held.values(found.root, rows) != (outputs > 0))[proved].sum())
+    assert wrong == 0
+
+
 def test_a_margin_near_zero_is_not_proved():
     """x0 + … + x11 − 6 is 0 on the rows of six ones: there rounding decides; 1e-6 off, it is proved."""
     made = mlp((12,), 1, widths=(1,))
@@ -113,3 +133,16 @@ def test_an_operation_without_bounds_is_named():
     odd = Network(lambda key: {"w": np.ones(())}, lambda p, x: (x * p["w"]).sum(axis=1, keepdims=True) % 2.0)
     with pytest.raises(UnboundedError, match="no bound for the operation"):
         Boxes(subject(odd, {"w": np.ones(())}, 12), (0, 1), (0, 1)).decided(np.zeros((1, 12), bool), np.arange(12))
+
+
+def test_values_that_are_no_bits_are_bounded_too(seed):
+    """0.1 and 0.7, whose middle is rounded: every row is answered as is said, and every free one lies in the bounds."""
+    made, params = network(9, (6,), "relu", seed)
+    low, high = (float(np.float32(value)) for value in (0.1, 0.7))
+    rows = all_rows(9)
+    inputs = np.where(rows, high, low).astype(np.float32)
+    held = Subject(made, params, Target("mine", inputs=inputs, labels=np.arange(512) % 2, loss="bce"))
+    outputs = held.outputs(inputs)[:, 0]
+    found = branch(Boxes(held, (low, high), (0, 1)), np.arange(9))
+    assert found.closed and (found.held.values(found.root, rows) == (outputs > 0)).all()
+    assert found.margin <= np.abs(outputs).min()

@@ -12,7 +12,7 @@ from jax.extend import core
 from allroads.pfmap.arrays import as_point
 from allroads.pfmap.jaxpr.walk import Traced, interpret, trace
 from allroads.pfmap.precision import float64
-from allroads.programs.boolean.residual import Part, Record, Sites, residual, sites_of
+from allroads.programs.boolean.residual import Part, Record, Sites, loosened, residual, sites_of
 from allroads.programs.mealy.bounds import Bound, UnboundedError, constant
 from allroads.programs.mealy.mean_value import Pair, exact, mean_value
 from allroads.programs.subject import TIE, Subject
@@ -36,7 +36,8 @@ class Boxes:
     def __init__(self, subject: Subject, values: tuple[Any, Any], labels: tuple[Any, Any]):
         self.subject, self.labels = subject, labels
         self.width = subject.target.interface.input_shape[0]
-        self.middle, self.half = (values[1] + values[0]) / 2, (values[1] - values[0]) / 2
+        self.values = float(values[0]), float(values[1])
+        self.middle, self.half = (self.values[1] + self.values[0]) / 2, (self.values[1] - self.values[0]) / 2
         self.traced = self._trace(ROWS)
 
     @cached_property
@@ -120,14 +121,17 @@ class Boxes:
             return trace(lambda x: subject.network.apply(point, x), given)
 
     def _input(self, bits: np.ndarray, free: np.ndarray) -> Pair:
-        at = np.where(bits, self.middle + self.half, self.middle - self.half)
+        at = np.where(bits, self.values[1], self.values[0])
         at[:, free] = self.middle
         if not len(free):
             return exact(at)
         slopes = np.zeros((len(free), *at.shape))
         slopes[np.arange(len(free)), :, free] = self.half
         reach = np.abs(slopes).sum(axis=0)
-        return Bound(at - reach, at + reach, np.zeros(at.shape), slopes, slopes), constant(at)
+        off = max(abs(self.middle + self.half - self.values[1]), abs(self.middle - self.half - self.values[0]))
+        error = np.zeros(at.shape)
+        error[:, free] = off  # 0 for bits and signs, whose middle is exact
+        return Bound(at - reach, at + reach, error, slopes, slopes), constant(at)
 
     def _outputs(self, bits: np.ndarray, free: np.ndarray, slack: np.ndarray | None) -> tuple[np.ndarray, ...]:
         """Lower and upper bounds ``[N]`` of the output, and of its size; of two scores, of half their difference."""
@@ -176,6 +180,8 @@ class Boxes:
 
         with float64(), np.errstate(all="ignore"):
             [out] = interpret(traced.jaxpr, consts, [Part(*given)], rule, lambda value: Part(*exact(value)))
+        if held is not None:
+            out = loosened(out, held.get((-1, 0)))
         record[-1, 0] = out, np.ones(out.at.low.shape, bool)
 
 

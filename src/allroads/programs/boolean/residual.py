@@ -86,7 +86,7 @@ def residual(
         rests = _rests(number, equation, operands)
         return [Part(*pair, rest) for pair, rest in zip(pairs, rests, strict=True)]
     if slack is not None:
-        operands = [_loosened(part, slack.get((number, place))) for place, part in enumerate(operands)]
+        operands = [loosened(part, slack.get((number, place))) for place, part in enumerate(operands)]
     shape = shaped(equation.outvars[0]).shape
     fits = equation.primitive.name in ELEMENTWISE
     fits = fits and all(part.known or part.at.low.shape == shape for part in operands)
@@ -207,8 +207,9 @@ def _unknown(shape: tuple[int, ...], operands: Sequence[Part]) -> Part:
     return Part(Bound(zero, zero.copy(), zero, none, none), constant(zero), np.ones(shape, bool))
 
 
-def _loosened(part: Part, more: np.ndarray | None) -> Part:
-    if more is None or part.known:
+def loosened(part: Part, more: np.ndarray | None) -> Part:
+    """An array whose computed values may be further from the affine part."""
+    if more is None or not more.any():
         return part
     return replace(part, over=replace(part.over, error=part.over.error + more))
 

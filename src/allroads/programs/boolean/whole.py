@@ -101,7 +101,7 @@ def answered(subject: Subject, labels: Values, outputs: np.ndarray) -> np.ndarra
 
 
 def _beside(boxes: Boxes) -> np.ndarray | None:
-    """How much two inputs share units: products of the shares that they have in what moves a unit, summed over units."""
+    """How much two inputs share units: products of their shares in what moves a unit, summed over units."""
     try:
         steep = boxes.reach()
     except UnboundedError:
