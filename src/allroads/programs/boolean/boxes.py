@@ -68,7 +68,7 @@ class Boxes:
         with float64(), np.errstate(all="ignore"):
             interpret(self.traced.jaxpr, [exact(c) for c in self.traced.consts], [given], rule, exact)
         every = np.concatenate([np.zeros((0, self.width)), *found])
-        return np.nan_to_num(every, nan=0.0, posinf=0.0)
+        return np.asarray(np.nan_to_num(every, nan=0.0, posinf=0.0))
 
     def decided(
         self, bits: np.ndarray, free: np.ndarray, slack: np.ndarray | None = None

@@ -85,7 +85,7 @@ def whole_of(subject: Subject, values: Values, labels: Values, seed: int, most: 
 
 def asked(subject: Subject, values: Values, bits: np.ndarray) -> np.ndarray:
     """Outputs ``[N, C]`` of a network on rows of bits ``[N, n]``."""
-    return subject.outputs(np.where(bits, values[1], values[0]).astype(subject.known.dtype))
+    return subject.outputs(np.asarray(np.where(bits, values[1], values[0]), subject.known.dtype))
 
 
 def number(subject: Subject, outputs: np.ndarray) -> np.ndarray:
