@@ -76,7 +76,7 @@ def branch(boxes: Boxes, order: np.ndarray, most: int = BOXES, same: float = SAM
         >>> from allroads.programs.subject import Subject
         >>> from allroads import Target
         >>> rows = np.eye(24)
-        >>> target = Target("mine", inputs=rows, labels=rows[:, 0], loss="bce")
+        >>> target = Target("mine", inputs=rows, labels=np.arange(24) % 2, loss="bce")
         >>> subject = Subject(*compile_formula(Formula.parse("x3 & (x7 ^ x20)", 24)), target)
         >>> found = branch(Boxes(subject, (0, 1), (0, 1)), np.array([3, 7, 20, *set(range(24)) - {3, 7, 20}]))
         >>> found.closed, found.held.support(found.root), found.root == found.held.made(parse("x3 & (x7 ^ x20)"))

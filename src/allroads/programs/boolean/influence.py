@@ -32,8 +32,8 @@ def order_of(
 
     Example:
         >>> found = order_of(lambda x: 2.0 * (x[:, 0] & x[:, 3]) + (x[:, 1] ^ x[:, 4]), 5, 0)
-        >>> sorted(found[:2].tolist()), sorted(found[2:4].tolist())
-        ([0, 3], [1, 4])
+        >>> sorted(map(sorted, (found[:2].tolist(), found[2:4].tolist())))
+        [[0, 3], [1, 4]]
     """
     rng = np.random.default_rng([seed, 20])
     count = min(ROWS, ASKED // (width * (width + 1) // 2) + 1)

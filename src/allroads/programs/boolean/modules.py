@@ -39,8 +39,9 @@ def formula_of(held: Decisions, root: int) -> Node | None:
         >>> from allroads.programs.boolean.parse import parse
         >>> held = Decisions(range(14))
         >>> root = held.made(parse("(x0 + x1 + x2 + x3 + x4 >= 3) & (x5 | ~x6) ^ x7 & x8 & ~x13"))
-        >>> str(formula_of(held, root))
-        'x7 & x8 & ~x13 ^ (x5 | ~x6) & (x0 + x1 + x2 + x3 + x4 >= 3)'
+        >>> found = formula_of(held, root)
+        >>> held.made(found) == root, str(found)
+        (True, '~(x7 & x8 & ~x13 ^ (~x5 & x6 | (x0 + x1 + x2 + x3 + x4 <= 2)))')
     """
     found = _Reader(held).read(root)
     return None if found is None else normal_form(found)

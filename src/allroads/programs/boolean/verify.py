@@ -52,7 +52,7 @@ def verify(
     Example:
         >>> from allroads.programs.boolean.compile import compile_formula
         >>> rows = np.eye(30)
-        >>> target = Target("mine", inputs=rows, labels=rows[:, 0], loss="bce")
+        >>> target = Target("mine", inputs=rows, labels=np.arange(30) % 2, loss="bce")
         >>> every = " & ".join(f"x{i}" for i in range(30))
         >>> network, params = compile_formula(Formula.parse(f"x0 ^ ({every})", 30))
         >>> found = verify(network, params, target, Formula.parse("x0", 30))
