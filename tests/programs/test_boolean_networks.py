@@ -228,8 +228,8 @@ def test_what_is_no_boolean_function_is_said():
         "levels", inputs=np.arange(3.0)[:, None], labels=[0.0, 1.0, 1.0], loss="bce", complete=True, train_fraction=1
     )
     assert "two values" in fit_why(levels).stats["why"]
-    rows = np.random.default_rng(0).integers(2, size=(8, 65)) * 1.0
-    wide = Target("wide", inputs=rows, labels=np.arange(8) % 2, loss="bce")
+    many = np.random.default_rng(0).integers(2, size=(8, 65)) * 1.0
+    wide = Target("wide", inputs=many, labels=np.arange(8) % 2, loss="bce")
     assert "there are 65 inputs" in fit_why(wide).stats["why"]
     real = Target("real", inputs=rows, labels=[0.5, 1.0, 0.5, 1.0], loss="mse", complete=True, train_fraction=1)
     assert "two answers" in fit_why(real).stats["why"]

@@ -12,7 +12,7 @@ import pytest
 from allroads.networks.build import build
 from allroads.pfmap.network import Cell, Network
 from allroads.programs.mealy.cells import Steps
-from allroads.programs.mealy.induction import _Flow
+from allroads.programs.mealy.flow import Flow
 from allroads.programs.mealy.quotient import Quotient
 from allroads.programs.mealy.within import _Engine, within
 from allroads.programs.subject import Subject
@@ -67,7 +67,7 @@ def test_ends_hold_roundings(seed):
         made.centre[states] = rng.normal(size=(1, width)) * 1e6
         point = rng.normal(size=(1, width)) * 1e6
         none = np.zeros((width, 1, width))
-        flow = _Flow(point, none, none, np.zeros_like(point), point, point, made.axes[0])
+        flow = Flow(point, none, none, np.zeros_like(point), point, point, made.axes[0])
         low, high = made.ends(flow, states)
         for k in range(width):
             exact = sum(
