@@ -91,7 +91,7 @@ def branch(boxes: Boxes, order: np.ndarray, most: int = BOXES, same: float = SAM
     for level in range(boxes.width + 1):
         free = order[level:]
         if level == HOPELESS and len(bits) == 1 << level:
-            why = f"bounds leave each of the 2^{level} boxes of {level} bits open, and no two of them are the same function"
+            why = f"bounds leave all boxes of {level} bits open, and no two of them are the same function"
             return _ended(held, levels, children, proved, margin, used, why)
         if used + len(bits) > most:
             return _ended(held, levels, children, proved, margin, used, f"more than {most:,} boxes are needed")
