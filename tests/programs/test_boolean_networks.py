@@ -29,7 +29,6 @@ from allroads.programs.boolean.encoding import cube
 from allroads.programs.boolean.interchange import states
 from allroads.programs.boolean.units import sites, two_valued
 from allroads.programs.interchange import exchange
-from allroads.targets.boolean import boolean
 
 
 def inputs_of(formula):
@@ -229,8 +228,9 @@ def test_what_is_no_boolean_function_is_said():
         "levels", inputs=np.arange(3.0)[:, None], labels=[0.0, 1.0, 1.0], loss="bce", complete=True, train_fraction=1
     )
     assert "two values" in fit_why(levels).stats["why"]
-    wide = boolean(bits=11, rule="parity")
-    assert "11 inputs" in fit_why(wide).stats["why"]
+    many = np.random.default_rng(0).integers(2, size=(8, 65)) * 1.0
+    wide = Target("wide", inputs=many, labels=np.arange(8) % 2, loss="bce")
+    assert "there are 65 inputs" in fit_why(wide).stats["why"]
     real = Target("real", inputs=rows, labels=[0.5, 1.0, 0.5, 1.0], loss="mse", complete=True, train_fraction=1)
     assert "two answers" in fit_why(real).stats["why"]
     steps = Target("steps", alphabet=2, length=3, step=lambda s, x: (s ^ x, s ^ x), initial_state=0)

@@ -48,13 +48,13 @@ def test_an_alphabet_that_is_too_large_is_not_enumerated_and_says_what_is_done_i
     assert "2,000 letters" in found.stats["why"] and "as_numbers=True" in found.stats["why"]
 
 
-def test_many_inputs_are_not_enumerated():
-    wide = Target("wide", inputs=np.random.default_rng(0).integers(0, 2, (50, 14)) * 1.0, loss="bce",
+def test_more_inputs_than_formulas_have_are_refused():
+    wide = Target("wide", inputs=np.random.default_rng(0).integers(0, 2, (50, 65)) * 1.0, loss="bce",
                   function=lambda x: int(x[0]))  # fmt: skip
-    network = mlp((14,), 1, widths=(4,))
+    network = mlp((65,), 1, widths=(4,))
     found = extract(network, network.init(jax.random.key(0)), wide)
     assert found.status == ExtractionStatus.NOT_APPLICABLE
-    assert "14 inputs" in found.stats["why"] and "all 2^n rows, up to 10 inputs" in found.stats["why"]
+    assert "there are 65 inputs; formulas have up to 64" in found.stats["why"]
 
 
 @pytest.mark.slow

@@ -52,6 +52,8 @@ FUNCTIONS = {
     "sums": lambda x: x @ jnp.array([[1.0, -2.0], [3.0, 0.5], [-0.25, 1.5]]) + 1,
     "moved": lambda x: jnp.concatenate([x[:, ::-1], x[:, 1:].T.T * 2.0], axis=1).reshape(1, -1, 1)[:, :, 0],
     "clipped": lambda x: jnp.minimum(jnp.maximum(x, -0.3), 0.4) / 2,
+    "stepped": lambda x: (x > 0.1).astype(float) + x,
+    "switched": lambda x: jnp.where(x > 0.1, 1.0, 0.0) - x,
     "chosen": lambda x: jnp.where(jnp.arange(3) > 1, x, -x),
     "split": lambda x: sum(jnp.split(x, 3, axis=1)),
     "stacked": lambda x: jnp.stack([x[:, 0] * 2.0, x[:, 1] - x[:, 2]], axis=-1),

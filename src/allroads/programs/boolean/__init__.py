@@ -8,6 +8,7 @@ from allroads.programs.boolean.minimise import minimise
 from allroads.programs.boolean.read import fits, read
 from allroads.programs.boolean.robustness import robustness
 from allroads.programs.boolean.units import circuit_of_units
+from allroads.programs.boolean.verify import verify
 from allroads.programs.language import Language
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "interchange",
     "minimise",
     "robustness",
+    "verify",
 ]
 
 LANGUAGE = Language("boolean", Formula, fits, read, compile_formula)

@@ -13,7 +13,7 @@ from allroads.networks.mlp import mlp
 from allroads.pfmap.network import Network, Params
 from allroads.programs.boolean.formula import Formula
 from allroads.programs.boolean.normal_form import normal_form
-from allroads.programs.boolean.tree import Node, variable
+from allroads.programs.boolean.tree import OPERATORS, Node, variable
 
 OUTPUTS = ("logit", "scores", "number")
 """What a compiled network answers with: one logit, a score for each of two classes, or the answer as a number."""
@@ -26,8 +26,9 @@ def compile_formula(formula: Formula, *, output: str = "logit", margin: float = 
     """A ReLU network that computes a formula by construction, one hidden layer for each level of gates.
 
     The first layer holds the inputs as bits. AND of k operands is the unit ``relu(Σ a − k + 1)``. OR is
-    ``1 − relu(1 − Σ a)``. XOR is ``relu(s) − 2 relu(s − 1) + 2 relu(s − 2) − …`` of ``s = Σ a``, in k units. What a
-    later level needs is carried by ``relu(a) = a``. Every unit is a whole number, so the outputs are exact.
+    ``1 − relu(1 − Σ a)``. XOR is ``relu(s) − 2 relu(s − 1) + 2 relu(s − 2) − …`` of ``s = Σ a``, in k units. A count is
+    the piecewise linear function of s through its values, with a unit at each kink. What a later level needs is carried
+    by ``relu(a) = a``. Every unit is a whole number, so the outputs are exact.
 
     Args:
         formula: The formula; its normal form is compiled, and a part that occurs twice is computed once.
@@ -82,7 +83,7 @@ def compile_formula(formula: Formula, *, output: str = "logit", margin: float = 
 def _level(node: Node) -> int:
     """Gates on the longest way from a variable to a node."""
     inside = max(map(_level, node.args), default=0)
-    return inside + (node.op in "&|^")
+    return inside + (node.op in OPERATORS)
 
 
 def _signal(node: Node, sums: dict[Node, Sum]) -> Sum:
@@ -143,4 +144,8 @@ def _gate(node: Node, sums: dict[Node, Sum], unit: Callable[[dict[int, float], f
         return {unit(total, constant - count + 1): 1.0}, 0.0
     if node.op == "|":
         return {unit({below: -coefficient for below, coefficient in total.items()}, 1 - constant): -1.0}, 1.0
+    if node.op == "+":
+        held = [float(j in node.counts) for j in range(count + 1)]
+        kinks = {j: held[j + 1] - held[j] - (held[j] - held[j - 1] if j else 0.0) for j in range(count)}
+        return {unit(total, constant - j): kink for j, kink in kinks.items() if kink}, held[0]
     return {unit(total, constant - j): 1.0 if j == 0 else 2.0 * (-1) ** j for j in range(count)}, 0.0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from allroads.programs.boolean.tree import OPERATORS, Node
+from allroads.programs.boolean.tree import OPERATORS, Node, compared
 from allroads.programs.diagram import Diagram, layers
 
 MOST_NODES = 48
 """Nodes above which a circuit is no longer read."""
 
-NAMES = {"&": "AND", "|": "OR", "^": "XOR", "~": "NOT"}
+NAMES = {"&": "AND", "|": "OR", "^": "XOR", "~": "NOT", "+": "COUNT"}
 
 
 def circuit(root: Node) -> Diagram | None:
@@ -35,5 +35,11 @@ def circuit(root: Node) -> Diagram | None:
     columns = [[node for node in order if depth[node] == k] for k in range(depth[root] + 1)]
     number = {node: i for i, node in enumerate(node for column in columns for node in column)}
     edges = tuple((number[arg], number[node], "") for node in order for arg in node.args)
-    shown = [[NAMES[node.op] if node.op in (*OPERATORS, "~") else str(node) for node in column] for column in columns]
+    shown = [[_named(node) for node in column] for column in columns]
     return Diagram("circuit", layers(shown), edges, straight=True)
+
+
+def _named(node: Node) -> str:
+    if node.op == "+":
+        return f"{NAMES['+']} {compared(node)}"
+    return NAMES[node.op] if node.op in (*OPERATORS, "~") else str(node)

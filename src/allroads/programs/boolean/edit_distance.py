@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from allroads.programs.boolean.tree import Node
+from allroads.programs.boolean.tree import Node, compared
 
 
 def edit_distance(a: Node, b: Node) -> int:
@@ -34,7 +34,8 @@ def _postorder(root: Node) -> tuple[list[str], list[int], list[int]]:
 
     def visit(node: Node) -> int:
         starts = [visit(arg) for arg in node.args]
-        names.append(f"x{node.index}" if node.op == "x" else node.op)
+        own = f"+ {compared(node)}" if node.op == "+" else node.op
+        names.append(f"x{node.index}" if node.op == "x" else own)
         first.append(starts[0] if starts else len(names) - 1)
         return first[-1]
 

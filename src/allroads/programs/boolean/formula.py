@@ -13,36 +13,46 @@ import numpy as np
 
 from allroads.checks import check_count
 from allroads.errors import InputError
+from allroads.programs.boolean.decisions import MOST_DECISIONS, Decisions
 from allroads.programs.boolean.diagram import circuit
 from allroads.programs.boolean.edit_distance import edit_distance
 from allroads.programs.boolean.encoding import Encoding, as_encoding
+from allroads.programs.boolean.evaluate import values_of
 from allroads.programs.boolean.minimise import minimise
 from allroads.programs.boolean.normal_form import normal_form, sub_formulas
 from allroads.programs.boolean.parse import parse as parse_expression
 from allroads.programs.boolean.source import source_of
 from allroads.programs.boolean.sums import as_rows
-from allroads.programs.boolean.tree import Node, nodes, table_of
+from allroads.programs.boolean.tree import Node, compared, nodes, table_of
 from allroads.programs.diagram import Diagram
 from allroads.programs.equivalence import Equivalence
 from allroads.programs.program import Program
 
-MOST_INPUTS = 16
-"""Inputs that a formula may have: its table has 65 536 rows then."""
+MOST_INPUTS = 64
+"""Inputs that a formula may have."""
+
+MOST_TABLED = 16
+"""Inputs up to which a formula has a table, of 65 536 rows then; beyond it formulas are compared as diagrams."""
 
 
 @dataclass(frozen=True)
 class Formula(Program):
-    """A Boolean formula of n inputs, in AND, OR and XOR of two or more operands, NOT, and constants.
+    """A Boolean formula of n inputs, in AND, OR and XOR of two or more operands, NOT, counts, and constants.
+
+    A count such as ``x0 + x1 + x2 >= 2`` is 1 at some numbers of true operands.
 
     Length: ``(1 + log₂ 3) g + (2 + log₂(n + 1)) l`` bits. The normal form has g two-input gates and l leaves,
     ``l = g + 1``. It is the length of a prefix code, in preorder. Gate or leaf takes one bit, and the kind of a gate
     ``log₂ 3``. The sign of a leaf takes one bit, and its variable ``log₂(n + 1)``. The constant counts as a variable.
-    The reading of inputs and answer is added, see :class:`~allroads.programs.boolean.encoding.Encoding`.
+    Inside a formula the constant announces a count of k operands: ``log₂ n`` bits say k. Two bits say how its number is
+    compared, and then ``log₂(k + 1)`` with which number, or k + 1 with which numbers. One bit more tells a formula that
+    is one count from one that is a constant. The reading of inputs and answer is added, see
+    :class:`~allroads.programs.boolean.encoding.Encoding`.
     :attr:`table_bits` is the table by the same code.
 
     Args:
         root: The expression.
-        inputs: Number n of inputs, up to 16; the expression need not use all of them.
+        inputs: Number n of inputs, up to 64; the expression need not use all of them.
         encoding: How inputs are read as bits: ``"bits"`` (1 is 1), ``"signs"`` (−1 is 1), or a pair of values. The
             pair stands for 0 and for 1; a sign is ``(−1)^b``.
         answers: The answers that stand for 0 and for 1.
@@ -120,9 +130,9 @@ class Formula(Program):
         """
         check_count("bits", bits)
         rows = np.asarray(table)
-        if rows.shape != (1 << min(bits, MOST_INPUTS),) or not np.isin(rows, (0, 1)).all():
+        if rows.shape != (1 << min(bits, MOST_TABLED),) or not np.isin(rows, (0, 1)).all():
             raise InputError(
-                f"table: expected 2^{bits} zeros and ones, up to {MOST_INPUTS} bits; got shape {rows.shape}."
+                f"table: expected 2^{bits} zeros and ones, up to {MOST_TABLED} bits; got shape {rows.shape}."
             )
         return cls(minimise(as_number(rows), bits), bits, encoding, answers)
 
@@ -133,7 +143,16 @@ class Formula(Program):
 
     @cached_property
     def number(self) -> int:
-        """The table as a number: bit r is the value in row r."""
+        """The table as a number: bit r is the value in row r.
+
+        Raises:
+            InputError: If it has more than 16 inputs.
+        """
+        if self.inputs > MOST_TABLED:
+            raise InputError(
+                f"the table of {self.inputs} inputs has 2^{self.inputs} rows, and tables have up to 2^{MOST_TABLED}; "
+                "use run and equals, which need none."
+            )
         return table_of(self.root, self.inputs)
 
     @property
@@ -143,7 +162,7 @@ class Formula(Program):
 
     @property
     def gates(self) -> int:
-        """Number of two-input gates; negations are free."""
+        """Number of two-input gates; negations are free, and a count of k operands is taken as k − 1 gates."""
         return self.root.gates
 
     @cached_property
@@ -157,7 +176,11 @@ class Formula(Program):
         normal = normal_form(self.root)
         counts = Counter(node.op for node in nodes(normal))
         leaves = counts["x"] + counts["0"] + counts["1"]
-        return normal.gates * (1 + math.log2(3)) + leaves * self._leaf_bits + self.reading.bits
+        counted = [node for node in nodes(normal) if node.op == "+"]
+        gates = normal.gates - sum(len(node.args) - 1 for node in counted)
+        more = sum(self._leaf_bits + math.log2(self.inputs) + _compared_bits(node) for node in counted)
+        more += normal.op in "+01~" and (normal.op != "~" or normal.args[0].op == "+")  # alone: a count or a constant
+        return gates * (1 + math.log2(3)) + leaves * self._leaf_bits + more + self.reading.bits
 
     @property
     def table_bits(self) -> float:
@@ -193,8 +216,12 @@ class Formula(Program):
         Raises:
             InputError: If an example has another number of values, or a value that the reading does not know.
         """
-        table = self.table
-        return [self.answers[table[self.reading.row(example, self.inputs)]] for example in examples]
+        rows = [self.reading.row(example, self.inputs) for example in examples]
+        if self.inputs <= MOST_TABLED:
+            table = self.table
+            return [self.answers[table[row]] for row in rows]
+        bits = np.array([[row >> i & 1 for i in range(self.inputs)] for row in rows], bool).reshape(-1, self.inputs)
+        return [self.answers[int(value)] for value in values_of(self.root, bits)]
 
     def canonical(self) -> Formula:
         """The formula in normal form: see :func:`~allroads.programs.boolean.normal_form.normal_form`."""
@@ -214,6 +241,11 @@ class Formula(Program):
     def equals(self, other: Program) -> Equivalence:
         """Whether both give the same answer to each of the ``2^n`` inputs.
 
+        Above 16 inputs both are made into decision diagrams, which are equal for equal functions. Up to 16 inputs the
+        counterexample is the first row.
+
+        When it fails: above 16 inputs, functions whose diagrams have more than 200,000 nodes raise an InputError.
+
         Formulas of different numbers of inputs, or that read inputs in different ways, have different domains and are
         not equal.
 
@@ -225,12 +257,45 @@ class Formula(Program):
         same = isinstance(other, Formula) and (self.inputs, self.reading.values) == (other.inputs, other.reading.values)
         if not isinstance(other, Formula) or not same:
             return Equivalence(False, "exhaustive", 0, stats={"why": "the domains differ"})
+        if self.inputs > MOST_TABLED:
+            return _as_diagrams(self, other)
         mine, theirs = ([f.answers[value] for value in f.table] for f in (self, other))
         for row, pair in enumerate(zip(mine, theirs, strict=True)):
             if pair[0] != pair[1]:
                 example = self.reading.example(row, self.inputs)
                 return Equivalence(False, "exhaustive", 1 << self.inputs, counterexample=example, answers=pair)
         return Equivalence(True, "exhaustive", 1 << self.inputs)
+
+
+def _compared_bits(node: Node) -> float:
+    """What a count is compared with: the kind, and a number or a set of numbers."""
+    most = len(node.args)
+    return 2 + (most + 1 if compared(node).startswith("in") else math.log2(most + 1))
+
+
+def _as_diagrams(mine: Formula, other: Formula) -> Equivalence:
+    """Equality of two formulas by decision diagrams."""
+    occurring = dict.fromkeys(node.index for f in (mine, other) for node in nodes(f.root) if node.op == "x")
+    held = Decisions((*occurring, *(i for i in range(mine.inputs) if i not in occurring)))
+    a, b = (held.made(formula.root, MOST_DECISIONS) for formula in (mine, other))
+    if mine.answers == other.answers:
+        apart = held.apply("^", a, b, MOST_DECISIONS)
+    elif mine.answers == other.answers[::-1]:
+        apart = held.negation(held.apply("^", a, b, MOST_DECISIONS))
+    else:
+        both = set(mine.answers) & set(other.answers)
+        ones = [
+            [side if f.answers[1] == one else held.negation(side) for f, side in ((mine, a), (other, b))]
+            for one in both
+        ]
+        apart = held.negation(held.apply("&", ones[0][0], ones[0][1]) if ones else 0)
+    row = held.model(apart)
+    if row is None:
+        return Equivalence(True, "exhaustive", 1 << mine.inputs)
+    example = mine.reading.example(row, mine.inputs)
+    return Equivalence(
+        False, "exhaustive", 1 << mine.inputs, counterexample=example, answers=(mine(example), other(example))
+    )
 
 
 def as_number(rows: Any) -> int:

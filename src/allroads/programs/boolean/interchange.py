@@ -10,10 +10,10 @@ import numpy as np
 
 from allroads.pfmap.network import Network, Params
 from allroads.programs.boolean.alignment import candidate_sets
+from allroads.programs.boolean.evaluate import all_rows, values_of
 from allroads.programs.boolean.formula import Formula
 from allroads.programs.boolean.normal_form import normal_form, sub_formulas, unsigned
-from allroads.programs.boolean.sums import as_rows
-from allroads.programs.boolean.tree import OPERATORS, Node, full_table, table_of
+from allroads.programs.boolean.tree import OPERATORS, Node
 from allroads.programs.boolean.tree import nodes as nodes_of
 from allroads.programs.boolean.units import Site, sites, two_valued
 from allroads.programs.interchange import exchange
@@ -38,8 +38,8 @@ class State:
 
     Args:
         name: The part.
-        values: Its value in each row ``[2^n]``.
-        held: What the formula gives in each row where the part is held at 0, and where at 1: ``[2, 2^n]``.
+        values: Its value in each row ``[N]``.
+        held: What the formula gives in each row where the part is held at 0, and where at 1: ``[2, N]``.
     """
 
     name: str
@@ -47,8 +47,12 @@ class State:
     held: np.ndarray
 
 
-def states(formula: Formula) -> list[State]:
+def states(formula: Formula, rows: np.ndarray | None = None) -> list[State]:
     """The states of a formula: its gates below the last one, or where there is but one gate, the variables.
+
+    Args:
+        formula: The formula.
+        rows: Booleans ``[N, n]``; default all rows in the order of its table.
 
     Example:
         >>> [state.name for state in states(Formula.parse("(x0 & x1) | x2", 3))]
@@ -56,17 +60,17 @@ def states(formula: Formula) -> list[State]:
         >>> [state.name for state in states(Formula.parse("x0 ^ x1", 3))]
         ['x0', 'x1']
     """
-    root, bits = normal_form(formula.root), formula.inputs
+    root = normal_form(formula.root)
+    bits = all_rows(formula.inputs) if rows is None else rows
     parts = {part for part in sub_formulas(root) if part.op in OPERATORS} - {unsigned(root)}
     parts = parts or {node for node in nodes_of(root) if node.op == "x"}
-    full = full_table(bits)
 
     def held(part: Node, value: int) -> np.ndarray:
-        given = {part: full * value, normal_form(part, True): full * (1 - value)}
-        return as_rows(table_of(root, bits, given), bits)
+        given = {part: np.full(len(bits), value == 1), normal_form(part, True): np.full(len(bits), value == 0)}
+        return values_of(root, bits, given)
 
     return [
-        State(str(part), as_rows(table_of(part, bits), bits).astype(int), np.stack([held(part, v) for v in (0, 1)]))
+        State(str(part), values_of(part, bits).astype(int), np.stack([held(part, v) for v in (0, 1)]))
         for part in sorted(parts, key=lambda part: (part.gates, str(part)))
     ]
 
@@ -78,6 +82,7 @@ def interchange(
     inputs: np.ndarray,
     decide: Callable[[np.ndarray], np.ndarray],
     seed: int = 0,
+    rows: np.ndarray | None = None,
 ) -> tuple[Measurement | None, str]:
     """Interchange accuracy: whether exchanged hidden units act as exchanged parts of the formula.
 
@@ -90,9 +95,10 @@ def interchange(
         network: The network.
         params: The point.
         formula: The formula, equal to the network.
-        inputs: All ``2^n`` inputs in the order of its rows.
+        inputs: The inputs of rows of bits, ``[N, ...]``.
         decide: Booleans ``[P]`` from outputs ``[P, C]``; an answer that is neither 0 nor 1 must come out as ``-1``.
         seed: Decides pairs and null.
+        rows: These rows, booleans ``[N, n]``; default all ``2^n`` in the order of the formula's table.
 
     Returns:
         The accuracy over all parts, and one sentence. In its stats are ``null``, ``changed`` (accuracy where the answer
@@ -110,7 +116,8 @@ def interchange(
         >>> found.value, found.stats["null"] < 0.9
         (1.0, True)
     """
-    parts = states(formula)
+    bits = all_rows(formula.inputs) if rows is None else rows
+    parts = states(formula, bits)
     if not parts:
         return None, "the formula is constant, so it has no parts to exchange"
     if len(parts) > MOST_PARTS:
@@ -122,7 +129,7 @@ def interchange(
     if missing:
         return None, f"no set of hidden units holds {missing[0]}"
     rng = np.random.default_rng([seed, 18])
-    truth = as_rows(formula.number, formula.inputs).astype(int)
+    truth = values_of(formula.root, bits).astype(int)
     ask = partial(_agreement, network, params, inputs, decide)
     trials = [_pairs(part, truth, PAIRS, rng) for part in parts]
     best: dict[int, tuple[float, Site, Units]] = {}
@@ -140,12 +147,17 @@ def interchange(
         agree, hit = ask(site, [(part, pairs, one) for one in sets])
         right.append(float(agree[0].mean()))
         null.append(float(agree[1:].mean()))
-        changed.append(float(agree[0][part.held[part.values[pairs[1]], pairs[0]] != truth[pairs[0]]].mean()))
+        has_to = part.held[part.values[pairs[1]], pairs[0]] != truth[pairs[0]]
+        changed += [float(agree[0][has_to].mean())] if has_to.any() else []
         units[part.name] = f"{site.path}[{','.join(map(str, chosen))}]"
         moved |= hit
     if not moved:
         return None, "no exchange of hidden units changed an output"
-    stats = {"null": float(np.mean(null)), "changed": float(np.mean(changed)), "pairs": 4 * PAIRS * len(parts)}
+    stats = {
+        "null": float(np.mean(null)),
+        "changed": float(np.mean(changed)) if changed else float("nan"),
+        "pairs": 4 * PAIRS * len(parts),
+    }
     two, everything = _two_valued(places)
     worst = int(np.argmin(right))
     said = (

@@ -14,7 +14,8 @@ def normal_form(node: Node, negated: bool = False) -> Node:
 
     Gates are associative and commutative: they are flattened and their operands sorted. Negations move to the variables
     through AND and OR (De Morgan) and out of XOR. Constants, repeated operands and ``a & ~a`` go. Distribution and
-    absorption are not applied: those make other steps.
+    absorption are not applied: those make other steps. A count that is an AND, OR or XOR becomes one; another counts
+    operands of which at most half are negated.
 
     Args:
         node: The expression.
@@ -31,6 +32,8 @@ def normal_form(node: Node, negated: bool = False) -> Node:
         return negation(node) if negated else node
     if node.op == "^":
         return _exclusive(node, negated)
+    if node.op == "+":
+        return _counted(node, negated)
     op = node.op if not negated else "|" if node.op == "&" else "&"
     zero, one = (ZERO, ONE) if op == "&" else (ONE, ZERO)  # what decides the gate, and what changes nothing
     flat = gate(op, tuple(normal_form(arg, negated) for arg in node.args))
@@ -52,6 +55,45 @@ def _exclusive(node: Node, negated: bool) -> Node:
             odd ^= {positive} - {ZERO}
     whole = gate("^", tuple(sorted(odd, key=_order)))
     return normal_form(whole, negated) if whole.op != "^" else negation(whole) if negated else whole
+
+
+def _counted(node: Node, negated: bool) -> Node:
+    args, counts = [normal_form(arg) for arg in node.args], set(node.counts)
+    counts = {count - args.count(ONE) for count in counts}
+    args = sorted((arg for arg in args if arg not in (ZERO, ONE)), key=_order)
+    most = len(args)
+    counts = {count for count in range(most + 1) if (count in counts) != negated}
+    for swapped in (False, True):  # all operands negated, and their number counted from the other end
+        signed = tuple(sorted((normal_form(arg, swapped) for arg in args), key=_order))
+        kinds = tuple(sorted(most - count if swapped else count for count in counts))
+        simple = simple_count(signed, kinds)
+        if simple is not None:
+            return normal_form(simple)
+    other = tuple(sorted((normal_form(arg, True) for arg in args), key=_order))
+    ways = [(tuple(args), tuple(sorted(counts))), (other, tuple(sorted(most - count for count in counts)))]
+    found = min(ways, key=lambda way: (sum(arg.op == "~" for arg in way[0]), list(map(str, way[0])), way[1]))
+    return Node("+", found[0], counts=found[1])
+
+
+def simple_count(args: tuple[Node, ...], counts: tuple[int, ...]) -> Node | None:
+    """A count as a constant, or as AND, OR or XOR or the negation of one; ``None`` where it is neither.
+
+    Example:
+        >>> from allroads.programs.boolean.tree import variable
+        >>> pair = variable(0), variable(1)
+        >>> [str(simple_count(pair, counts)) for counts in ((2,), (1, 2), (0, 2), ())]
+        ['x0 & x1', 'x0 | x1', '~(x0 ^ x1)', '0']
+    """
+    most, chosen = len(args), set(counts)
+    if chosen in (set(), set(range(most + 1))):
+        return ONE if chosen else ZERO
+    odd = set(range(1, most + 1, 2))
+    for op, held in (("&", {most}), ("|", set(range(1, most + 1))), ("^", odd)):
+        if chosen == held:
+            return gate(op, args)
+        if chosen == set(range(most + 1)) - held:
+            return negation(gate(op, args))
+    return None
 
 
 @lru_cache(maxsize=1 << 16)

@@ -7,26 +7,26 @@ from typing import Any
 
 import numpy as np
 
+from allroads.errors import InputError
 from allroads.programs.boolean.encoding import NAMED, as_encoding, cube
-from allroads.programs.boolean.formula import Formula
+from allroads.programs.boolean.formula import MOST_INPUTS, Formula
 from allroads.programs.boolean.interchange import interchange
 from allroads.programs.boolean.minimise import MOST_BITS
+from allroads.programs.boolean.wide import read_wide
 from allroads.programs.equivalence import Equivalence
 from allroads.programs.language import Reading
 from allroads.programs.subject import Subject
 
 
 def fits(subject: Subject) -> str | None:
-    """None where a network answers one of two things to one up to ten inputs of two values, or why it does not."""
+    """None where a network answers one of two things to one up to 64 inputs of two values, or why it does not."""
     if subject.network.cell is not None:
         return "the network is recurrent"
     interface = subject.target.interface
     if interface.per_position or len(interface.input_shape) != 1:
         return "the target has more than one answer, or inputs that are no row of values"
-    if interface.input_shape[0] > MOST_BITS:
-        return (
-            f"there are {interface.input_shape[0]} inputs; formulas are read of all 2^n rows, up to {MOST_BITS} inputs"
-        )
+    if interface.input_shape[0] > MOST_INPUTS:
+        return f"there are {interface.input_shape[0]} inputs; formulas have up to {MOST_INPUTS}"
     if _values(subject) is None:
         return "the inputs do not have two values"
     if _answers(subject) is None:
@@ -37,7 +37,9 @@ def fits(subject: Subject) -> str | None:
 def read(subject: Subject, seed: int) -> Reading:
     """The formula of a network, by its answers to all ``2^n`` inputs, with interchange interventions on its units.
 
-    The two values of the inputs are those of the data; every combination is asked, whether the target holds it or not.
+    Above ten inputs see :func:`~allroads.programs.boolean.wide.read_wide`: up to 20 all rows are asked too, and beyond
+    that the cube is split into boxes on which sound bounds give the answer. The two values of the inputs are those of
+    the data; every combination counts, whether the target holds it or not.
 
     When it fails: where an answer is neither of the two that the target has (possible for numbers alone), there is no
     formula.
@@ -47,6 +49,9 @@ def read(subject: Subject, seed: int) -> Reading:
         return Reading(None, why=fits(subject) or "")
     seen, shown = values
     count = subject.target.interface.input_shape[0]
+    if count > MOST_BITS:
+        named = next((name for name, pair in NAMED.items() if pair == shown), shown)
+        return read_wide(subject, seen, named, answers, seed)
     inputs = np.array(cube(seen, count), dtype=subject.known.dtype)
     outputs = subject.outputs(inputs)
     labels = {0: answers[0], 1: answers[1]}
@@ -74,6 +79,20 @@ def read(subject: Subject, seed: int) -> Reading:
         return Reading(None, why=tie or "the network's outputs are not finite on some input")
     measured, why = interchange(subject.network, subject.params, formula, inputs, decide, seed)
     return Reading(formula, equivalence, measured, formula.table_bits, why)
+
+
+def readings(
+    subject: Subject,
+) -> tuple[tuple[tuple[Any, Any], tuple[Any, Any]], tuple[tuple[Any, Any], tuple[Any, Any]]]:
+    """Of a network that fits: the values of inputs as it sees them and as formulas do, and label and answer of 0 and 1.
+
+    Raises:
+        InputError: If it does not fit.
+    """
+    values, answers = _values(subject), _answers(subject)
+    if values is None or answers is None:
+        raise InputError(f"the network is no function of bits: {fits(subject)}.")
+    return values, answers
 
 
 def _values(subject: Subject) -> tuple[tuple[Any, Any], tuple[Any, Any]] | None:

@@ -1,4 +1,4 @@
-"""Expression tree of a Boolean formula: variables, constants, negation, and AND, OR and XOR of two or more operands.
+"""Expression tree of a Boolean formula: variables, constants, negation, AND, OR, XOR, and counts of true operands.
 
 Tables are whole numbers: bit r is the value in row r, and row r has bit i equal to ``(r >> i) & 1``.
 """
@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-OPERATORS = ("&", "|", "^")
-"""The gates, of two or more operands."""
+OPERATORS = ("&", "|", "^", "+")
+"""The gates, of two or more operands; ``+`` counts the true ones."""
 
-_BINDING = {"|": 0, "^": 1, "&": 2, "~": 3, "x": 4, "0": 4, "1": 4}
+_BINDING = {"+": -1, "|": 0, "^": 1, "&": 2, "~": 3, "x": 4, "0": 4, "1": 4}
 
 
 @dataclass(frozen=True)
@@ -23,20 +23,24 @@ class Node:
         op: ``"x"`` (a variable), ``"0"``, ``"1"``, ``"~"``, or a gate of :data:`OPERATORS`.
         args: The operands; none for a variable or a constant.
         index: The number of a variable.
+        counts: Of a count, the numbers of true operands at which it is 1, ascending.
 
     Example:
         >>> str(Node("&", (variable(0), Node("~", (variable(1),)))))
         'x0 & ~x1'
+        >>> str(Node("+", (variable(0), variable(1), variable(2)), counts=(2, 3)))
+        'x0 + x1 + x2 >= 2'
     """
 
     op: str
     args: tuple[Node, ...] = ()
     index: int = -1
+    counts: tuple[int, ...] = ()
     _hash: int = field(init=False, repr=False, compare=False)
     gates: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_hash", hash((self.op, self.args, self.index)))
+        object.__setattr__(self, "_hash", hash((self.op, self.args, self.index, self.counts)))
         inside = sum(arg.gates for arg in self.args)
         object.__setattr__(self, "gates", inside + (len(self.args) - 1 if self.op in OPERATORS else 0))
 
@@ -48,9 +52,21 @@ class Node:
             return f"x{self.index}"
         if not self.args:
             return self.op
-        own = _BINDING[self.op]
+        own = _BINDING["~" if self.op == "+" else self.op]
         shown = [f"({arg})" if _BINDING[arg.op] < own else str(arg) for arg in self.args]
-        return f"~{shown[0]}" if self.op == "~" else f" {self.op} ".join(shown)
+        whole = f"~{shown[0]}" if self.op == "~" else f" {self.op} ".join(shown)
+        return f"{whole} {compared(self)}" if self.op == "+" else whole
+
+
+def compared(node: Node) -> str:
+    """What a count is compared with, as Python: ``>= 2``, ``<= 1``, ``== 1``, or ``in (0, 3)``."""
+    counts = node.counts
+    first, last, most = min(counts, default=0), max(counts, default=0), len(node.args)
+    if len(counts) == 1:
+        return f"== {first}"
+    if len(counts) == last - first + 1 and (first == 0 or last == most):
+        return f"<= {last}" if first == 0 else f">= {first}"
+    return f"in {counts!r}"
 
 
 ZERO, ONE = Node("0"), Node("1")
@@ -130,12 +146,26 @@ def table_of(node: Node, bits: int, held: Mapping[Node, int] | None = None) -> i
         else:
             tables = [value(arg) for arg in node.args]
             found = full_table(bits) ^ tables[0] if node.op == "~" else tables[0]
-            for table in tables[1:]:
+            if node.op == "+":
+                found = _count_table(tables, node.counts, bits)
+            for table in tables[1:] if node.op != "+" else ():
                 found = found & table if node.op == "&" else found | table if node.op == "|" else found ^ table
         known[node] = found
         return found
 
     return value(node)
+
+
+def _count_table(tables: list[int], counts: tuple[int, ...], bits: int) -> int:
+    """The table that is 1 where as many tables are 1 as the counts say."""
+    exactly = [full_table(bits)]
+    for table in tables:
+        more = [*exactly, 0]
+        exactly = [(more[k] & ~table) | (more[k - 1] & table if k else 0) for k in range(len(more))]
+    found = 0
+    for count in counts:
+        found |= exactly[count]
+    return found
 
 
 def substitute(node: Node, values: Mapping[int, Node]) -> Node:
@@ -154,7 +184,9 @@ def substitute(node: Node, values: Mapping[int, Node]) -> Node:
             elif node.op == "~":
                 known[node] = negation(moved(node.args[0]))
             else:
-                known[node] = gate(node.op, tuple(map(moved, node.args))) if node.args else node
+                args = tuple(map(moved, node.args))
+                whole = Node("+", args, counts=node.counts) if node.op == "+" else gate(node.op, args)
+                known[node] = whole if node.args else node
         return known[node]
 
     return moved(node)

@@ -239,10 +239,18 @@ def _compare(operation: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Calla
         if_below, if_above = operation(zero, one), operation(one, zero)
         low = np.where(below, if_below, np.where(above, if_above, False))
         high = np.where(below, if_below, np.where(above, if_above, True))
-        # What is computed may be the other answer than the exact one, and it jumps, so it has an error and no slope.
-        return constant(low) if np.array_equal(low, high) else Bound(low, high, np.abs(high * 1.0 - low))
+        if np.array_equal(low, high):
+            return constant(low)
+        return Bound(low, high, (low != high).astype(float), *_jumps(low != high, a, b))
 
     return rule
+
+
+def _jumps(where: np.ndarray, *operands: Bound) -> Any:
+    """Slopes of what is constant but may jump at some places: none there are bounds; ``None`` without slopes at all."""
+    if none(*operands):
+        return None, None
+    return np.where(where, -np.inf, 0.0)[None], np.where(where, np.inf, 0.0)[None]
 
 
 def _select(params: Any, which: Bound, *cases: Bound) -> Bound:
@@ -267,7 +275,7 @@ def _select(params: Any, which: Bound, *cases: Bound) -> Bound:
     high = np.where(decided_a, a.high, np.where(decided_b, b.high, high))
     jump = high - low + a.error + b.error
     error = np.where(decided_a, a.error, np.where(decided_b, b.error, jump))
-    if none(a, b):
+    if none(which, a, b):
         return Bound(low, high, error)
     # Branches may meet with a jump, so no slope is claimed where the choice is open.
     (alow, ahigh), (blow, bhigh) = a.slopes, b.slopes

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jax.extend import core
 
 from allroads.pfmap.jaxpr.walk import Traced, interpret
 from allroads.pfmap.precision import float64
 from allroads.programs.mealy.bounds import ROUNDING, Bound, UnboundedError, constant
 from allroads.programs.mealy.cells import Steps
 from allroads.programs.mealy.flow import Flow, answered, most_sets
-from allroads.programs.mealy.intervals import bound_equation
+from allroads.programs.mealy.mean_value import exact, mean_value
 from allroads.programs.mealy.quotient import Quotient
 
 WALKS = 4096
@@ -181,11 +179,9 @@ class _Engine:
         traced, (low, high) = self.traced[len(letters)], flow.hull()
         inputs = constant(self.steps.inputs[letters])
         given = [(Bound(low, high, flow.error, flow.slow, flow.shigh), constant(flow.centre)), (inputs, inputs)]
-        consts = [(constant(np.asarray(c)), constant(np.asarray(c))) for c in traced.consts]
+        consts = [exact(c) for c in traced.consts]
         with float64(), np.errstate(over="ignore", invalid="ignore"):
-            moved, outputs = interpret(
-                traced.jaxpr, consts, given, _both, lambda value: (constant(value), constant(value))
-            )
+            moved, outputs = interpret(traced.jaxpr, consts, given, mean_value, exact)
         return Flow.after(*moved, flow.basis), outputs
 
     def box(self, states: np.ndarray, middle: np.ndarray, half: np.ndarray) -> Flow:
@@ -213,26 +209,6 @@ class _Engine:
         reach = (along + np.matmul(sizes[:, None, :], np.abs(axes))[:, 0]) * (1 + 1e-9)
         off = np.matmul((flow.centre - around)[:, None, :], axes)[:, 0]
         return off - reach, off + reach
-
-
-_Pair = tuple[Bound, Bound]
-
-
-def _both(number: int, equation: core.JaxprEqn, operands: Sequence[_Pair]) -> list[_Pair]:
-    """An operation over sets and at their centres; values lie within their slopes' reach of the centre's."""
-    over = bound_equation(number, equation, [pair[0] for pair in operands])
-    at = bound_equation(number, equation, [pair[1] for pair in operands])
-    return [(_refined(o, c), c) for o, c in zip(over, at, strict=True)]
-
-
-def _refined(over: Bound, at: Bound) -> Bound:
-    if over.slow is None or over.shigh is None or not np.issubdtype(over.low.dtype, np.floating):
-        return over
-    middle = (at.low + at.high) / 2
-    slack = (at.high - at.low) * (0.5 + ROUNDING) + 8 * ROUNDING * np.abs(middle)
-    reach = np.maximum(np.abs(over.slow), np.abs(over.shigh)).sum(axis=0) * (1 + 1e-9) + slack
-    low, high = np.fmax(over.low, middle - reach), np.fmin(over.high, middle + reach)
-    return replace(over, low=low, high=high)
 
 
 def _walks(steps: Steps, machine: Quotient, first: int, length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
