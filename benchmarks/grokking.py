@@ -33,6 +33,7 @@ class Setting:
     rate: float = 0.01
     embedding: int | None = None
     init: str = "grokking"
+    tied: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def train(
     """Train one network a seed; what is compiled serves all. ``watch`` is asked every ``each`` steps."""
     n = target.interface.outputs
     shape = {"width": setting.width, "embedding": setting.embedding, "activation": setting.activation}
-    network = embedding_sum((2,), n, vocabulary=n, init=setting.init, **shape)
+    network = embedding_sum((2,), n, vocabulary=n, init=setting.init, tied=setting.tied, **shape)
     rule = optax.adamw(setting.rate, b1=0.9, b2=0.98, weight_decay=setting.decay)
     sides = [target.train] if target.held_out is None else [target.train, target.held_out]
     x, y = np.asarray(target.train.inputs), np.asarray(target.train.labels)

@@ -5,18 +5,19 @@
 Grokked: six moduli, five seeds each, all by full batch AdamW at rate 0.01 with betas (.9, .98). *squares*: x² with
 squared error to one-hot answers. *relu*: ReLU with cross-entropy, and a weight for each entry of its tables.
 *embedding*: the same with an embedding of width 64 before the hidden layer, as in published networks [chughtai2023].
-Width: the share of the variance of ReLU networks against their width. Memorising: random labels, too few pairs without
-weight decay, and networks with an embedding that were stopped when they knew all training pairs and less than half of
-the others. Planted: programs written into weights.
+*tied*: one table for both numbers. *tables*: the training of *embedding* without the embedding. Width: the share of
+the variance of ReLU networks against their width. Memorising: random labels, too few pairs without weight decay, and
+networks with an embedding that were stopped when they knew all training pairs and less than half of the others.
+Planted: programs written into weights.
 
 The second table has one row a network with an embedding: its frequencies, and the step from which on, of every
 hundredth, it had the share that a program asks for.
 
 Columns: the steps at which all training pairs were known, and 99 % of the others; the share of the variance of the
-centred logits that cosines of x + y − z have, with one amplitude a frequency, and with one a pair and frequency; the
-number of frequencies; the share of hidden units with half of their variance at one frequency; the status; interchange
-accuracy with its null; cross-entropy of the network, and its restricted and excluded loss [nanda2023]; bits beside the
-table's.
+centred logits that cosines of x + y − z have, with one amplitude a frequency, with one a pair and frequency, and with
+amplitudes |cos πk(x − y)/p| as of units of equal phases [zhong2023]; the number of frequencies; the share of hidden
+units with half of their variance at one frequency; the status; interchange accuracy with its null; cross-entropy of the
+network, and its restricted and excluded loss [nanda2023]; bits beside the table's.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -41,7 +43,14 @@ from allroads.programs.extract import extract
 from allroads.programs.fourier import LANGUAGE, FourierProgram, compile_fourier
 from allroads.programs.fourier.pairs import EXPLAINED, KEY, UNIT
 from allroads.programs.fourier.restricted import restricted_and_excluded
-from allroads.programs.fourier.spectrum import centred, cross_entropy, explained_by_pair, unit_frequencies, waves
+from allroads.programs.fourier.spectrum import (
+    Waves,
+    centred,
+    cross_entropy,
+    explained_by_pair,
+    unit_frequencies,
+    waves,
+)
 from allroads.programs.fourier.units import last_hidden
 from allroads.programs.subject import subject_of
 from allroads.targets.modular import modular
@@ -55,8 +64,9 @@ SQUARES = {23: (128, 800, 1.0), 31: (128, 800, 1.0), 53: (256, 300, 1.0), 59: (2
 RELU = {23: (128, 1500, 1.0), 31: (128, 1500, 1.0), 53: (256, 600, 2.0), 59: (256, 500, 2.0),
         97: (256, 360, 2.0), 113: (256, 360, 2.0)}  # fmt: skip
 
-KINDS = ("squares", "relu", "embedding")
-EMBEDDING = {23: 2400, 31: 2000, 53: 1200, 59: 1200, 97: 700, 113: 700}
+KINDS = ("squares", "relu", "embedding", "tied", "tables")
+SHORT = {"explained_by_pair": "by pair", "explained_by_half_angle": "by half"}
+EMBEDDING = {23: 6000, 31: 2000, 53: 1200, 59: 1200, 97: 1500, 113: 1500}
 """Modulus: steps of the networks with an embedding."""
 
 
@@ -82,6 +92,13 @@ def main() -> None:
     for p in MODULI:
         target, setting = modular(p=p, train_fraction=0.8), embedded(EMBEDDING[p])
         trained_rows(f"embedding p={p}", target, setting, rows, stored, watch=spectrum_of)
+    for p in (31, 53):
+        target, setting = modular(p=p, train_fraction=0.8), embedded(EMBEDDING[p])
+        for name, other in (("tied", replace(setting, tied=True)), ("tables", replace(setting, embedding=None))):
+            trained_rows(f"{name} p={p}", target, other, rows, stored, watch=spectrum_of)
+    for width in (8, 16, 32, 128):
+        setting = replace(embedded(EMBEDDING[53]), embedding=width)
+        trained_rows(f"embedding {width} p=53", modular(p=53, train_fraction=0.8), setting, rows, stored, seeds=1)
     for width in (128, 512, 2048, 4096):
         setting = Setting(width, "relu", "ce", 900, 1.0)
         trained_rows(f"width {width} p=23", modular(p=23, train_fraction=0.8), setting, rows, stored, seeds=1)
@@ -147,6 +164,16 @@ def clean_from(along: dict[int, dict]) -> int | None:
     return clean
 
 
+def by_half_angle(logits: np.ndarray, found: Waves, key: list[int]) -> float:
+    """Share of the variance of the logits in |cos πk(ax − by)/p| cos 2πk(ax + by + c − z)/p [zhong2023]."""
+    p = len(logits)
+    x, y, z = np.ogrid[:p, :p, :p]
+    apart, answer = np.pi * (found.a * x - found.b * y) / p, 2 * np.pi * (found.a * x + found.b * y + found.c - z) / p
+    rules = [np.abs(np.cos(k * apart)) * np.cos(k * answer) for k in key]  # orthogonal: each has its own frequency in z
+    kept = [max(float((logits * rule).sum()), 0.0) ** 2 / float((rule**2).sum()) for rule in rules]
+    return sum(kept) / float((logits**2).sum())
+
+
 def measured(target: Target, setting: Setting, trained: object, seed: int) -> dict:
     """What is read of one trained network."""
     p = target.interface.outputs
@@ -170,6 +197,7 @@ def measured(target: Target, setting: Setting, trained: object, seed: int) -> di
         "factors": [found.a, found.b, found.c],
         "explained": float(found.shares[[k - 1 for k in key]].sum()),
         "explained_by_pair": explained_by_pair(logits, found),
+        "explained_by_half_angle": by_half_angle(logits, found, key),
         "frequencies": key,
         "units_tuned": float((unit_frequencies(hidden, found.a, found.b)[1] >= UNIT).mean()),
         **verdict(extraction, losses, p),
@@ -232,9 +260,10 @@ def report(rows: dict[str, dict]) -> None:
         if "fitted" in row:
             groups.setdefault(name.rsplit(" seed=", 1)[0].rstrip("0123456789 ") if "memor" in name else
                               name.rsplit(" seed=", 1)[0], []).append(row)  # fmt: skip
-    head = ("fitted", "generalised", "explained", "explained_by_pair", "units_tuned", "interchange", "null", "loss",
-            "restricted", "excluded", "bits", "table_bits", "seconds")  # fmt: skip
-    print(f"{'setting':36} {'n':>3} {'freq':>5} " + " ".join(f"{name[:9]:>9}" for name in head) + "  statuses")
+    head = ("fitted", "generalised", "explained", "explained_by_pair", "explained_by_half_angle", "units_tuned",
+            "interchange", "null", "loss", "restricted", "excluded", "bits", "table_bits", "seconds")  # fmt: skip
+    short = " ".join(f"{SHORT.get(name, name)[:9]:>9}" for name in head)
+    print(f"{'setting':36} {'n':>3} {'freq':>5} {short}  statuses")
     for name, own in groups.items():
         print(f"{name:36} {len(own):3} {median(len(r['frequencies']) for r in own):5} {medians(own, head, 9)}")
     print(f"\n{'network':24} explained  by pair  clean from  interchange  status       frequencies")
