@@ -85,8 +85,8 @@ def train(
         return jax.lax.scan(step, (params, state), None, length=EVERY)[0]
 
     @jax.jit
-    def accuracies(params: Params) -> list[jax.Array]:
-        return [(network.apply(params, side.inputs).argmax(axis=1) == side.labels).mean() for side in sides]
+    def right(params: Params) -> list[jax.Array]:
+        return [(network.apply(params, side.inputs).argmax(axis=1) == side.labels).sum() for side in sides]
 
     for seed in seeds:
         began, watching, along = time.perf_counter(), 0.0, {}
@@ -96,7 +96,7 @@ def train(
         known = [0.0, 0.0]
         for step in range(EVERY, setting.steps + 1, EVERY):
             params, state = run(params, state)
-            known = [float(value) for value in accuracies(params)]
+            known = [int(count) / len(side.labels) for count, side in zip(right(params), sides, strict=True)]
             fitted = step if fitted is None and known[0] == 1 else fitted
             if len(known) > 1 and generalised is None and known[1] > 0.99:
                 generalised = step
