@@ -40,6 +40,6 @@ def verdict(extraction: Extraction, losses: dict[str, float], n: int) -> dict:
 def medians(rows: Sequence[dict], columns: Sequence[str], width: int) -> str:
     """Medians of some columns over those rows that have a value, and how often each status occurs."""
     shown: Callable[[list], str] = lambda values: f"{median(values):{width}.4g}" if values else f"{'–':>{width}}"  # noqa: E731
-    cells = [shown([row[column] for row in rows if row[column] is not None]) for column in columns]
+    cells = [shown([row[column] for row in rows if row.get(column) is not None]) for column in columns]
     statuses = {status: sum(row["status"] == status for row in rows) for status in {row["status"] for row in rows}}
     return f"{' '.join(cells)}  {statuses}"

@@ -75,6 +75,7 @@ def test_the_interface_is_no_option(option):
         ("convolutional", IMAGES, {"channels": (4, 4, 4, 4)}, "leave nothing of an image of 8 x 8"),
         ("convolutional", IMAGES, {"pooling": "min"}, "unknown pooling 'min'"),
         ("embedding_sum", BITS, {}, "embedding_sum reads S tokens"),
+        ("embedding_sum", TOKENS, {"embedding": 0}, "embedding is 0; expected a positive whole number"),
         ("mlp", BITS, {"activation": "rleu"}, "unknown activation 'rleu': did you mean 'relu'"),
         ("recurrent", interface(()), {}, "reads positions"),
         ("transformer", interface(()), {}, "reads positions"),

@@ -55,6 +55,18 @@ def test_the_grokking_rule(width, seed):
     assert set(params["readout"]) == {"weight"}
 
 
+@pytest.mark.parametrize(
+    ("init", "variances"),
+    [("lecun", (1 / 60, 1 / 40, 1 / 200)), ("grokking", ((0.5 / 400 ** (1 / 3)) ** 2,) * 3)],
+)
+def test_factors_of_embeddings_follow_their_own_fan_in(init, variances, seed):
+    params = embedding_sum((2,), 60, vocabulary=60, width=200, embedding=40, init=init).init(jax.random.key(seed))
+    assert (params["embed"].shape, params["mix"].shape) == ((60, 40), (2, 40, 200))
+    for leaf, variance in zip((params["embed"], params["mix"], params["readout"]["weight"]), variances, strict=True):
+        assert_normal(leaf, variance)
+    assert not np.array_equal(params["mix"][0], params["mix"][1])
+
+
 def test_embeddings_of_a_transformer_have_variance_one_over_width(seed):
     params = transformer((30,), 5, vocabulary=50, d_model=64, scale=0.5).init(jax.random.key(seed))
     assert_normal(params["embed"], 0.25 / 64)
@@ -72,6 +84,7 @@ def test_no_two_matrices_share_their_draws(seed):
     """Two matrices of eight times eight would share 64; of 2²³ floats, a thousand drawn ones share .06 by chance."""
     networks = (
         mlp((8,), 8, widths=(8, 8)),
+        embedding_sum((2,), 8, vocabulary=8, width=8, embedding=8),
         recurrent((3, 8), 8, cell="gru", width=8, layers=2),
         transformer((8, 8), 8, d_model=8, heads=2, d_mlp=8, layers=2),
     )

@@ -54,8 +54,13 @@ def slow_mlp(params, x, vocabulary=None, activation="identity", positions=None):
 
 
 def slow_embedding_sum(params, tokens, activation, tied):
-    tables = params["embed"]
-    summed = sum(tables[0 if tied else s, token] for s, token in enumerate(tokens))
+    def row(stream, token):
+        if "mix" in params:
+            entry, mix = params["embed"][token], params["mix"][0 if tied else stream]
+            return sum(entry[d] * mix[d] for d in range(len(entry)))
+        return params["embed"][0 if tied else stream, token]
+
+    summed = sum(row(s, token) for s, token in enumerate(tokens))
     return layer_of(params["readout"], ACT[activation](summed))
 
 
@@ -182,13 +187,13 @@ MLPS += [
 ]
 SUMS = [
     case(
-        f"embedding-sum-{a}-{tied}",
-        embedding_sum((2,), 7, vocabulary=7, width=6, activation=a, tied=tied, **BIASED),
+        f"embedding-sum-{a}-{tied}-{embedding}",
+        embedding_sum((2,), 7, vocabulary=7, width=6, embedding=embedding, activation=a, tied=tied, **BIASED),
         lambda p, x, a=a, tied=tied: slow_embedding_sum(p, x, a, tied),
         (2,),
         7,
     )
-    for a, tied in (("relu", False), ("square", True))
+    for a, tied, embedding in (("relu", False, None), ("square", True, None), ("relu", False, 3), ("relu", True, 3))
 ]
 CONVS = [
     case(

@@ -51,6 +51,7 @@ BUILT_IN = [
     ("deep_linear", (4,), {"widths": (5, 7)}, {(5, (), 1, 1): 1, (7, (), 1, 1): 1}),
     ("convolutional", (8, 8), {"channels": (4, 6)}, {(4, (), 0, 1): 1, (6, (), 0, 1): 1}),
     ("embedding_sum", (2,), {"vocabulary": 7, "width": 8}, {(8, (), 0, 1): 1}),
+    ("embedding_sum", (2,), {"vocabulary": 7, "width": 8, "embedding": 5}, {(5, (), 1, 1): 1, (8, (), 0, 1): 1}),
     ("embedding_sum", (2,), {"vocabulary": 7, "width": 8, "tied": True, "activation": "square"}, {(8, (), 1, 1): 1}),
     ("recurrent", (4,), {"cell": "elman", "width": 5, "layers": 2, "vocabulary": 3}, {(5, (), 1, 0): 2}),
     ("recurrent", (4,), {"cell": "elman", "width": 5, "activation": "relu"}, {(5, (), 0, 1): 1}),
