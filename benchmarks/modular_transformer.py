@@ -64,14 +64,16 @@ class Setting:
 
 SETTINGS: dict[str, tuple[Setting, int]] = {
     "p=59 alpha=1": (Setting(59, 0.5), 3),
-    "p=59 alpha=0": (Setting(59, 0.5, 0.0), 3),
-    "p=59 alpha=0.5": (Setting(59, 0.5, 0.5), 3),
-    "p=53 alpha=1": (Setting(53, 0.6), 2),
+    "p=59 alpha=0": (Setting(59, 0.5, 0.0), 1),
     "random labels p=23": (Setting(23, 1.0, decay=0.0, steps=500, labels="random"), 2),
     "few pairs p=23": (Setting(23, 0.25, decay=0.0, steps=300), 2),
     "untrained p=59": (Setting(59, 0.5, steps=0), 2),
+    "p=31 alpha=1": (Setting(31, 0.8), 2),
+    "p=31 alpha=0.5": (Setting(31, 0.8, 0.5), 2),
+    "p=31 alpha=0": (Setting(31, 0.8, 0.0), 2),
+    "p=53 alpha=1": (Setting(53, 0.6), 1),
+    "p=59 alpha=0, 80 % of the pairs": (Setting(59, 0.8, 0.0), 1),
     "p=113 alpha=1": (Setting(113, 0.4), 1),
-    "published p=59 alpha=1": (Setting(59, 0.8, d_model=128, d_mlp=512, rate=1e-3, decay=1.0), 1),
 }
 """Setting and number of seeds, in the order in which they are run."""
 

@@ -22,6 +22,13 @@ def pairs_of(p):
     return np.indices((p, p)).reshape(2, -1).T
 
 
+def drawn(network, seed=0):
+    """A point with every weight drawn, without compiling the network's own initialisation."""
+    rng = np.random.default_rng(seed)
+    shapes = jax.eval_shape(network.init, jax.random.key(0))
+    return jax.tree.map(lambda leaf: (rng.normal(size=leaf.shape) / 2).astype(leaf.dtype), shapes)
+
+
 def two_lookups(table, up, bias, scores, activation):
     """A transformer whose MLP reads ``table[x]`` and ``table[y]``, and whose hidden units give the scores.
 
@@ -89,7 +96,7 @@ def test_a_table_in_a_transformer_behaves_as_the_sum_and_holds_no_waves():
 @pytest.mark.parametrize("layers", [1, 2])
 def test_the_layer_is_the_last_hidden_one_and_outputs_follow_from_it(layers):
     network = transformer((2,), 5, vocabulary=5, layers=layers, d_model=8, d_mlp=12)
-    params = network.init(jax.random.key(1))
+    params = drawn(network)
     subject = subject_of(network, params, modular(p=5))
     hidden, outputs_from = last_hidden(subject, pairs_of(5))
     assert hidden.shape == (25, 12) and hidden.min() == 0 and hidden.max() > 0
@@ -103,14 +110,14 @@ def test_the_layer_is_the_last_hidden_one_and_outputs_follow_from_it(layers):
 
 def test_behind_a_layer_norm_the_layer_is_the_stream():
     network = transformer((2,), 5, vocabulary=5, d_model=8, d_mlp=12, layer_norm=True)
-    subject = subject_of(network, network.init(jax.random.key(1)), modular(p=5))
+    subject = subject_of(network, drawn(network), modular(p=5))
     assert last_hidden(subject, pairs_of(5))[0].shape == (25, 8)
 
 
 def test_networks_without_a_stream_keep_their_layer():
     for activation in ("relu", "square", "gelu", "identity"):
         network = embedding_sum((2,), 5, vocabulary=5, width=6, activation=activation)
-        params = network.init(jax.random.key(0))
+        params = drawn(network)
         hidden, _ = last_hidden(subject_of(network, params, modular(p=5)), pairs_of(5))
         tables = np.asarray(params["embed"], float)
         summed = tables[0][pairs_of(5)[:, 0]] + tables[1][pairs_of(5)[:, 1]]
