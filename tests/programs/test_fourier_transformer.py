@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from allroads import extract
+from allroads import extract, from_torch
 from allroads.networks.embedding_sum import embedding_sum
 from allroads.networks.transformer import transformer
 from allroads.programs.fourier import LANGUAGE, FourierProgram, compile_fourier
@@ -139,6 +139,18 @@ def test_sources_of_sums_products_and_layers():
     last = found[max(found, key=int)]
     assert INPUTS in last and len(last) == 3
     assert sum(layers == frozenset() for layers in found.values()) >= 1  # what hangs on parameters alone
+
+
+@pytest.mark.slow
+def test_a_planted_transformer_in_pytorch_is_read_alike():
+    torch = pytest.importorskip("torch")
+    from allroads.networks.torch.transformer import torch_transformer
+
+    program = FourierProgram(11, (2, 5))
+    options = {"vocabulary": 11, "heads": 1, "attention_rate": 0.0, "activation": "square"}
+    module = torch_transformer(planted(program)[1], **options).float()
+    found = extract(*from_torch(module, torch.zeros(2, 2, dtype=torch.long)), modular(p=11), languages=[LANGUAGE])
+    assert found.program == program and found.status == "computes" and found.interchange.value == 1
 
 
 @pytest.mark.slow
