@@ -6,9 +6,9 @@ Two tokens, one answer at the second, no layer norm, as in [zhong2023]. Full bat
 rises over ten steps and falls over the last third. The cross-entropy is computed from differences to the right answer's
 logit, so that single precision resolves losses far below 1e-7; the published runs compute it in double precision.
 
-Settings: p = 59 with attention rates 0 (uniform), 0.5 and 1 (softmax); p = 53 and p = 113; the published sizes and
-rates at p = 59. Controls: random labels and too few pairs, both learned by heart without decay, and a network at its
-start. No program may come of these.
+Settings: p = 59 and p = 31 with attention rates 0 (uniform), 0.5 and 1 (softmax); p = 53 and p = 113. Width 64 and 256
+hidden units, half of the published sizes; decay 2 as in [zhong2023], and twice its rate. Controls: random labels and
+too few pairs, both learned by heart without decay, and networks at their start. No program may come of these.
 
 Columns: the steps at which all training pairs were known, and all others; the share of the variance of the centred
 logits that cosines of x + y − z have, with one amplitude a frequency, and with one a pair and frequency; the
