@@ -6,7 +6,7 @@ Two tokens, one answer at the second, no layer norm, as in [zhong2023]. Full bat
 rises over ten steps and falls over the last third. The cross-entropy is computed from differences to the right answer's
 logit, so that single precision resolves losses far below 1e-7; the published runs compute it in double precision.
 
-Settings: p = 59 and p = 31 with attention rates 0 (uniform), 0.5 and 1 (softmax); p = 53. Width 64 and 256
+Settings: p = 59 and p = 31 with attention rates 0 (uniform), 0.5 and 1 (softmax); p = 53 and p = 113. Width 64 and 256
 hidden units, half of the published sizes; decay 2 as in [zhong2023], and twice its rate. Controls: random labels and
 too few pairs, both learned by heart without decay, and networks at their start. No program may come of these.
 
@@ -73,6 +73,7 @@ SETTINGS: dict[str, tuple[Setting, int]] = {
     "p=31 alpha=0": (Setting(31, 0.8, 0.0), 2),
     "p=53 alpha=1": (Setting(53, 0.6), 1),
     "p=59 alpha=0, 80 % of the pairs": (Setting(59, 0.8, 0.0), 1),
+    "p=113 alpha=1": (Setting(113, 0.4), 1),
 }
 """Setting and number of seeds, in the order in which they are run."""
 
