@@ -35,7 +35,7 @@ def answers_of(outputs, target):
 
 def test_there_are_models_of_every_language_and_their_names_are_told_apart():
     counts = {name: sum(one.language == name for one in entries().values()) for name in (
-        "boolean", "mealy", "linear", "fourier")}  # fmt: skip
+        "boolean", "mealy", "linear", "fourier", "sequence")}  # fmt: skip
     assert sum(counts.values()) == len(entries()) >= 40 and min(counts.values()) >= 8
     assert {f"tomita-{k}" for k in range(1, 8)} <= set(entries())
 
@@ -56,7 +56,8 @@ def test_a_model_answers_its_whole_domain_as_the_definition_does_and_is_read_bac
     own = [language for language in languages() if language.name == program.language]
     found = extract(network, params, target, languages=own)
     assert found.program is not None and found.program.language == program.language
-    assert found.equivalence.proved and found.correct.equal and found.program.equals(program).equal
+    whole = found.equivalence.proved or found.equivalence.length == target.interface.input_shape[0]
+    assert whole and found.correct.equal and found.program.equals(program).equal
     if program.language in ("fourier", "mealy"):
         assert found.program.canonical() == program.canonical()
     if program.language == "boolean":
@@ -74,8 +75,25 @@ def test_a_model_is_the_same_as_a_pytorch_module(name):
         outputs = module(given.to(next(module.parameters()).dtype) if given.is_floating_point() else given).numpy()
     expected = np.asarray(network.apply(params, inputs))
     size = max(1.0, float(np.abs(expected).max()))
-    assert outputs.shape == expected.shape and np.abs(outputs - expected).max() <= 1e-5 * size
+    # The scores of hard attention reach some hundreds, so that rounding of single precision is seen.
+    tolerance = 1e-4 if program.language == "sequence" else 1e-5
+    assert outputs.shape == expected.shape and np.abs(outputs - expected).max() <= tolerance * size
     assert np.array_equal(answers_of(outputs, target), target.full.labels)
+
+
+@pytest.mark.parametrize("name", [name for name, one in entries().items() if one.language == "sequence"])
+def test_a_transformer_is_the_same_as_a_pytorch_module_in_double_precision(name):
+    torch = pytest.importorskip("torch")
+    with float64():
+        network, params, program, target = zoo(name)
+        module = torch_module(program, **entries()[name].options)
+        words = target.full.inputs
+        wanted = np.asarray(jax.jit(network.apply)(params, words))
+    with torch.no_grad():
+        outputs = module(torch.tensor(words)).numpy()
+    assert outputs.dtype == np.float64 and outputs.shape == wanted.shape
+    assert np.abs(outputs - wanted).max() <= 1e-9
+    assert np.array_equal(outputs.argmax(-1), target.full.labels)
 
 
 def test_the_program_of_a_pytorch_module_of_the_zoo_is_read():

@@ -57,7 +57,7 @@ class EmbeddingSum(nn.Module):
 
     def __init__(self, tables: Any, readout: Mapping[str, Any]):
         super().__init__()
-        self.embed = nn.ModuleList(_embedding(table) for table in tables)
+        self.embed = nn.ModuleList(embedding(table) for table in tables)
         self.readout = linear(readout["weight"], readout.get("bias"))
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
@@ -87,19 +87,21 @@ def module_of(params: Mapping[str, Any], activation: str, vocabulary: int | None
 
 def linear(weight: Any, bias: Any) -> nn.Linear:
     """A linear layer with given weights ``[in, out]`` and biases ``[out]``."""
-    array = _tensor(weight)
+    array = tensor(weight)
     layer = nn.Linear(array.shape[0], array.shape[1], bias=bias is not None, dtype=array.dtype)
     with torch.no_grad():
         layer.weight.copy_(array.T)
         if bias is not None:
-            layer.bias.copy_(_tensor(bias))
+            layer.bias.copy_(tensor(bias))
     return layer
 
 
-def _embedding(table: Any) -> nn.Embedding:
-    array = _tensor(table)
+def embedding(table: Any) -> nn.Embedding:
+    """A table ``[V, N]`` of embeddings with given weights."""
+    array = tensor(table)
     return nn.Embedding(array.shape[0], array.shape[1], _weight=array)
 
 
-def _tensor(array: Any) -> torch.Tensor:
+def tensor(array: Any) -> torch.Tensor:
+    """An array as a tensor of its own memory, in its precision."""
     return torch.tensor(np.asarray(jax.device_get(array)))

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from allroads.programs.equivalence import Equivalence
+from allroads.programs.fourier.distance_irrelevance import distance_irrelevance
 from allroads.programs.fourier.fourier_program import FourierProgram
 from allroads.programs.fourier.interchange import interchange
 from allroads.programs.fourier.pairs import EXPLAINED, KEY, UNIT, losses, why_not_pairs
@@ -46,6 +47,7 @@ def read(subject: Subject, seed: int = 0) -> Reading:
         The reading. The statistics of its equivalence hold the share ``explained`` and those of each frequency. They
         hold the loss, against the network's own answers, of the whole logits. They hold that of the program's waves
         alone (``restricted``) and without these (``excluded``), and the number of hidden ``units`` of each frequency.
+        They hold the ``distance_irrelevance`` where neither factor has a common divisor with p.
         Without a program ``why`` gives the share.
 
     References: [nanda2023] [chughtai2023]
@@ -88,6 +90,9 @@ def read(subject: Subject, seed: int = 0) -> Reading:
         "shares": {k: float(found.shares[k - 1]) for k in key},
         **losses(logits, own, table),
     }
+    if math.gcd(found.a, p) == math.gcd(found.b, p) == 1:
+        right = np.take_along_axis(outputs, residues[:, None], axis=1).reshape(p, p)
+        stats["distance_irrelevance"] = distance_irrelevance(right, found.a, found.b)
     layer = last_hidden(subject, pairs)
     exchanged = None
     if layer is not None:

@@ -13,6 +13,7 @@ from allroads.programs.ground_truth.entry import Entry
 from allroads.programs.ground_truth.fourier_models import waves
 from allroads.programs.ground_truth.machine_models import machines
 from allroads.programs.ground_truth.recurrence_models import recurrences
+from allroads.programs.ground_truth.sequence_models import selections
 from allroads.programs.program import Program
 from allroads.targets.target import Target
 
@@ -35,13 +36,13 @@ class Model(NamedTuple):
 
 @cache
 def entries() -> dict[str, Entry]:
-    """All entries by name: circuits, machines, recurrences and Fourier programs.
+    """All entries by name: circuits, machines, recurrences, Fourier and position-wise programs.
 
     Example:
         >>> len(entries()) >= 40
         True
     """
-    return {entry.name: entry for entry in (*circuits(), *machines(), *recurrences(), *waves())}
+    return {entry.name: entry for entry in (*circuits(), *machines(), *recurrences(), *waves(), *selections())}
 
 
 def zoo(name: str) -> Model:

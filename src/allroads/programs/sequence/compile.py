@@ -77,8 +77,19 @@ def compile_sequence(
     missing = [a for a in answers if a not in order]
     if missing:
         raise InputError(f"output_alphabet: {missing[0]!r} is an answer and not in it; give all answers.")
-    causal = all(line.selector.scope != "all" for _, line in least.lines if isinstance(line, Count | Fetch))
-    return plan.network(last, [order.index(a) for a in answers], len(order), causal)
+    return plan.network(last, [order.index(a) for a in answers], len(order), looks_back(least))
+
+
+def looks_back(program: SequenceProgram) -> bool:
+    """Whether no line of the normal form selects later positions: the program is then compiled with a causal mask.
+
+    Example:
+        >>> from allroads.programs.sequence.library import sequence_program
+        >>> looks_back(sequence_program("parity")), looks_back(sequence_program("reverse"))
+        (True, False)
+    """
+    lines = program.canonical().lines
+    return all(line.selector.scope != "all" for _, line in lines if isinstance(line, Count | Fetch))
 
 
 @dataclass(eq=False)
