@@ -2,6 +2,7 @@
 
     python benchmarks/mips/run.py                   # all of them; run again, it goes on where it was
     python benchmarks/mips/run.py --only Div_7      # some; --again trains them anew, with --seed
+    python benchmarks/mips/run.py --read            # programs of the weights that are there, extracted again
     python benchmarks/mips/run.py --collect         # the table of what is finished
 
 Rows and weights lie in the folder ``work`` beside this file, the result in ``benchmarks/results/mips.json``.
@@ -21,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import jax
 
 from allroads.targets.mips import MIPS_TASKS
-from mips.solve import solve
+from mips.solve import read_again, solve
 from mips.table import line, summary, table
 
 WORK = Path(__file__).parent / "work"
@@ -32,6 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=list(MIPS_TASKS), metavar="TASK", help="train only these")
     parser.add_argument("--again", action="store_true", help="train anew what is finished")
+    parser.add_argument("--read", action="store_true", help="extract again what is finished, and train the rest")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--collect", action="store_true", help="train nothing")
     parser.add_argument("--work", type=Path, default=WORK)
@@ -41,7 +43,10 @@ def main(argv: list[str] | None = None) -> None:
     jax.config.update("jax_compilation_cache_dir", str(arguments.work / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     for task in [] if arguments.collect else arguments.only or list(MIPS_TASKS):
-        if arguments.again or not (arguments.work / f"{task}.json").exists():
+        finished = (arguments.work / f"{task}.json").exists()
+        if arguments.read and finished:
+            print(line(read_again(task, arguments.work)), flush=True)
+        elif arguments.again or not finished:
             print(line(solve(task, arguments.seed, arguments.work)), flush=True)
     rows = [json.loads(p.read_text()) for t in MIPS_TASKS if (p := arguments.work / f"{t}.json").exists()]
     found = {"command": "python benchmarks/mips/run.py", **summary(rows), "rows": rows}

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from allroads import Target, extract
 from allroads.targets import build_target
 from mips.judge import judge
 from mips.networks import Plan, plans
-from mips.train import Trained, train
+from mips.train import train
 
 TRAINING, HELD_OUT = 8192, 1024
 """Sequences that are drawn where they cannot all be enumerated."""
 
 POINTS = 2
 """Networks of one plan whose programs are extracted, until one is proved at all lengths."""
+
+
+LEARNED = ("steps", "held_out_accuracy", "held_out_loss")
+"""What a row says of the training of its point."""
 
 
 def target_of(task: str) -> Target:
@@ -107,7 +111,8 @@ def solve(task: str, seed: int, work: Path) -> dict[str, Any]:
         for place in range(POINTS):
             if place and trained.accuracies[place] < trained.accuracies[0]:
                 break
-            row = _row(task, target, plan, trained, place)
+            learned = (trained.steps, trained.accuracies[place], trained.losses[place])
+            row = _row(task, target, plan, trained.points[place], dict(zip(LEARNED, learned, strict=True)))
             if not best or _rank(row) > _rank(best):
                 best = row
                 _save(work / f"{task}.safetensors", trained.points[place])
@@ -121,9 +126,26 @@ def solve(task: str, seed: int, work: Path) -> dict[str, Any]:
     return best
 
 
-def _row(task: str, target: Target, plan: Plan, trained: Trained, place: int) -> dict[str, Any]:
+def read_again(task: str, work: Path) -> dict[str, Any]:
+    """Extract from the weights that the folder has, and judge; the row is written anew."""
+    path = work / f"{task}.json"
+    before, target = json.loads(path.read_text()), target_of(task)
+    plan = replace(plans(target)[0], **before["plan"])
+    start = plan.network(target.interface).init(jax.random.key(0))
+    kept = load_file(work / f"{task}.safetensors")
+    names, structure = jax.tree_util.tree_flatten_with_path(start)
+    point = jax.tree.unflatten(structure, [kept[_name(keys)] for keys, _ in names])
+    row = _row(task, target, plan, point, {name: before[name] for name in LEARNED})
+    row |= {name: before[name] for name in ("training_seconds", "seed")}
+    row["cause"] = _cause(row)
+    path.write_text(json.dumps(row, indent=1) + "\n")
+    return row
+
+
+def _row(task: str, target: Target, plan: Plan, point: Any, learned: dict[str, Any]) -> dict[str, Any]:
+    network = plan.network(target.interface)
     began = time.perf_counter()
-    found = extract(plan.network(target.interface), trained.points[place], target)
+    found = extract(network, point, target)
     seconds = time.perf_counter() - began
     program, equality = found.program, found.equivalence
     verdict = None if program is None else judge(program, target)
@@ -131,11 +153,9 @@ def _row(task: str, target: Target, plan: Plan, trained: Trained, place: int) ->
     return {
         "task": task,
         "structure": target.truth["structure"],
-        "network": trained.network.name,
+        "network": network.name,
         "plan": asdict(plan),
-        "steps": trained.steps,
-        "held_out_accuracy": trained.accuracies[place],
-        "held_out_loss": trained.losses[place],
+        **learned,
         "status": found.status.value,
         "language": None if program is None else program.language,
         "scope": None if equality is None or not equality.equal else equality.scope,
@@ -178,5 +198,8 @@ def _cause(row: dict[str, Any]) -> str:
 
 def _save(path: Path, point: Any) -> None:
     leaves, _ = jax.tree_util.tree_flatten_with_path(point)
-    named = {jax.tree_util.keystr(keys, simple=True, separator="/"): np.array(leaf) for keys, leaf in leaves}
-    save_file(named, path)
+    save_file({_name(keys): np.array(leaf) for keys, leaf in leaves}, path)
+
+
+def _name(keys: Any) -> str:
+    return jax.tree_util.keystr(keys, simple=True, separator="/")

@@ -67,8 +67,9 @@ def test_counts_are_those_of_the_benchmarks():
     assert identity["confusions"] == 0
     assert f"{identity['number']} planted pairs" in WORDS
     transformers = result("causal_transformers")
-    assert f"{transformers['networks']} networks in all" in WORDS
-    assert (len(transformers["proved"]), len(transformers["computes"])) == (7, 5)
+    assert f"{transformers['networks_with_an_answer_at_each_position']} networks in all" in WORDS
+    assert (transformers["tasks"], len(transformers["proved"]), len(transformers["computes"])) == (11, 10, 8)
+    assert transformers["one_answer_proved"] == ["Tomita 5 after #"] and len(transformers["one_answer"]) == 4
     boolean = [result("boolean_programs")[f"bits_{n}"] for n in (3, 4)]
     assert all(part["equal"] == part["functions"] == part["gates_above_least"]["0"] for part in boolean)
     assert f"The {sum(part['statuses']['table'] for part in boolean)} formulas" in WORDS
@@ -80,11 +81,25 @@ def test_counts_are_those_of_the_benchmarks():
 def test_shares_of_the_logits_are_those_of_the_benchmarks():
     rows, groups = result("modular")["rows"], result("groups")["rows"]
     squares = [row["explained"] for name, row in rows.items() if name.startswith("squares")]
-    assert f"have {100 * min(squares):.0f} to {100 * max(squares):.1f} % of the variance" in WORDS
+    assert f"with {100 * min(squares):.0f} to {100 * max(squares):.1f} %. Networks that memorise" in WORDS
+    grokked = [row for name, row in rows.items() if name.startswith("embedding p=")]
+    shares, keys = [row["explained"] for row in grokked], [len(row["frequencies"]) for row in grokked]
+    assert len(grokked) == 30 and {row["status"] for row in grokked} == {"computes"}
+    assert f"From {100 * min(shares):.1f} to {100 * max(shares):.1f} % of the variance" in WORDS
+    assert f"in {min(keys)} to {max(keys)} single cosines" in WORDS
+    memorising = result("modular")["summary"]["memorising"]
+    assert memorising["programs"] == 0 and f"({memorising['networks']} of {memorising['networks']})" in WORDS
     widest = rows["width 4096 p=23 seed=0"]["explained"]
     relu = [row["explained"] for name, row in rows.items() if name.startswith(("relu", "width 128 "))]
     said = f"have {100 * min(relu):.0f} to {100 * max(relu):.0f} % of the variance of their logits in single cosines"
     assert f"{said}, and {100 * widest:.0f} % at width 4,096" in WORDS
+    attention = result("modular_transformer")
+    found = attention["summary"]
+    assert (found["networks"], found["computes"], found["controls"], found["programs of controls"]) == (13, 8, 6, 0)
+    wide = result("wide_formulas")["families"]
+    assert [wide[name]["the rule"] for name in ("planted", "trained")] == [9, 6]
+    assert wide["near miss"]["near misses refused"] == 5
+    assert not any(wide[name]["proved"] for name in ("half trained", "random labels", "untrained"))
     s5 = [row["explained"] for name, row in groups.items() if name.startswith("S5")]
     assert f"Five seeds of S5 have {100 * min(s5):.0f} to {100 * max(s5):.0f} % of the variance" in WORDS
     small = [row["status"] for name, row in groups.items() if name.startswith(("S4", "D12", "Z4"))]
