@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from allroads import run_source
+from allroads import Network, Target, extract, run_source
 from allroads.errors import InputError
-from allroads.programs.boolean import Formula, compile_formula
+from allroads.programs.boolean import LANGUAGE, Formula, compile_formula
 from allroads.programs.boolean.decisions import Decisions, of_table
 from allroads.programs.boolean.evaluate import all_rows, values_of
 from allroads.programs.boolean.modules import formula_of
@@ -131,3 +132,15 @@ def test_diagrams_that_are_too_large_are_refused():
 def test_a_function_without_modules_gets_no_formula(seed):
     held, root = of_table(np.random.default_rng(seed).integers(2, size=1 << 13))
     assert formula_of(held, root) is None
+
+
+def test_a_majority_of_five_is_read_as_a_count_that_is_shorter_than_its_table():
+    """A count of five leaves. The table has 32 rows, 5 leaves to look up, and 2 bits of how inputs and answer are read."""
+    rows = np.indices((2,) * 5).reshape(5, -1).T[:, ::-1]
+    labels = (rows.sum(axis=1) >= 3).astype(float)
+    target = Target("majority", inputs=rows, labels=labels, loss="bce", complete=True, train_fraction=1)
+    network = Network(lambda key: jnp.ones(()), lambda p, x: p * (x.sum(axis=1, keepdims=True) - 2.5))
+    found = extract(network, jnp.ones(()), target, languages=[LANGUAGE])
+    assert str(found.program.root) == "x0 + x1 + x2 + x3 + x4 >= 3" and found.correct.equal
+    assert found.stats["table_bits"] == pytest.approx(34 + 5 * (2 + math.log2(6)))
+    assert found.status == "behaves as" and found.program.bits < found.stats["table_bits"]

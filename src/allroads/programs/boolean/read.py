@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 
 from allroads.errors import InputError
+from allroads.programs.boolean.decisions import of_table
 from allroads.programs.boolean.encoding import NAMED, as_encoding, cube
+from allroads.programs.boolean.exact import MOST_EXACT
 from allroads.programs.boolean.formula import MOST_INPUTS, Formula
 from allroads.programs.boolean.interchange import interchange
 from allroads.programs.boolean.minimise import MOST_BITS
+from allroads.programs.boolean.modules import MOST_MINIMISED, formula_of
 from allroads.programs.boolean.wide import read_wide
 from allroads.programs.equivalence import Equivalence
 from allroads.programs.language import Reading
@@ -67,7 +70,7 @@ def read(subject: Subject, seed: int) -> Reading:
         said = f"{subject.decide(outputs)[row]} to {encoding.example(row, count)}"
         return Reading(None, why=f"the network answers {said}, which is neither {labels[0][1]!r} nor {labels[1][1]!r}")
     named = next((name for name, pair in NAMED.items() if pair == shown), shown)
-    formula = Formula.of_table(table, count, encoding=named, answers=(labels[0][1], labels[1][1]))
+    formula = _formula(table, count, named, (labels[0][1], labels[1][1]))
     given = np.array(formula.run([encoding.example(row, count) for row in range(1 << count)]), dtype=object)
     wrong = np.flatnonzero(given != np.array([labels[int(v)][1] for v in table], dtype=object))
     if len(wrong):
@@ -79,6 +82,17 @@ def read(subject: Subject, seed: int) -> Reading:
         return Reading(None, why=tie or "the network's outputs are not finite on some input")
     measured, why = interchange(subject.network, subject.params, formula, inputs, decide, seed)
     return Reading(formula, equivalence, measured, formula.table_bits, why)
+
+
+def _formula(table: np.ndarray, count: int, encoding: Any, answers: tuple[Any, Any]) -> Formula:
+    """A short formula of a table; above four inputs with counts of variables that may be exchanged."""
+    if count > MOST_EXACT:
+        held, root = of_table(table)
+        if len(held.nodes(root)) <= MOST_MINIMISED:
+            found = formula_of(held, root)
+            if found is not None:
+                return Formula(found, count, encoding, answers)
+    return Formula.of_table(table, count, encoding=encoding, answers=answers)
 
 
 def readings(
