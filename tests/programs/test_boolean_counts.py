@@ -135,7 +135,7 @@ def test_a_function_without_modules_gets_no_formula(seed):
 
 
 def test_a_majority_of_five_is_read_as_a_count_that_is_shorter_than_its_table():
-    """A count of five leaves. The table has 32 rows, 5 leaves to look up, and 2 bits of how inputs and answer are read."""
+    """The table has 32 rows, 5 leaves to look up, and 2 bits of how inputs and answer are read."""
     rows = np.indices((2,) * 5).reshape(5, -1).T[:, ::-1]
     labels = (rows.sum(axis=1) >= 3).astype(float)
     target = Target("majority", inputs=rows, labels=labels, loss="bce", complete=True, train_fraction=1)
