@@ -159,6 +159,7 @@ def trained(seed):
     return network, rows, [(jax.tree.map(lambda leaf, k=k: leaf[k], found), labels[k]) for k in range(len(labels))]
 
 
+@pytest.mark.slow
 def test_what_is_read_of_a_trained_network_is_its_own_function(trained):
     """Rules, random labels and no training: never another function, and no causal claim that exchanges do not bear."""
     network, rows, members = trained

@@ -115,6 +115,7 @@ def test_relu_network_with_an_embedding_computes_a_program_of_few_frequencies(se
     assert found.interchange.stats["null"] <= 0.8
 
 
+@pytest.mark.slow
 def test_embedding_that_memorises_random_labels_holds_no_program(seed):
     p = 23
     labels = np.random.default_rng(seed).integers(0, p, p * p)
@@ -125,6 +126,7 @@ def test_embedding_that_memorises_random_labels_holds_no_program(seed):
     assert (found.program, found.status) == (None, "no program")
 
 
+@pytest.mark.slow
 def test_stopped_before_it_generalises_it_holds_no_program(seed):
     """The same training that ends at a program: all training pairs are known, and most others are not."""
     target = modular(p=31, train_fraction=0.7, seed=seed)

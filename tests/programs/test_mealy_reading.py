@@ -159,6 +159,7 @@ def test_trained_networks_are_read():
             assert found.equivalence.proved, found.why
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell, scale", [("elman", 4.0), ("gru", 1.0), ("lstm", 2.0)])
 def test_networks_that_learnt_nothing_give_no_false_program(cell, scale, seed):
     target = build_target("sequence", task="Parity_All", length=5)
