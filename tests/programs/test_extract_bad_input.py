@@ -20,6 +20,7 @@ from allroads.programs.boolean import Formula
 from allroads.programs.linear import Recurrence
 from allroads.programs.mealy import Machine
 from allroads.programs.mealy.induction import Closure
+from allroads.programs.mealy.within import Within
 from allroads.status import ExtractionStatus
 
 PARITY = Target("parity", alphabet=2, length=4, step=lambda s, x: (s ^ x, s ^ x), initial_state=0)
@@ -67,6 +68,14 @@ def test_a_length_that_is_too_large_is_proved_by_induction_or_said_to_be_sampled
     assert found.correct.equal and found.correct.scope == "sampled"
     module = sys.modules["allroads.programs.mealy.read"]
     monkeypatch.setattr(module, "closure", lambda *_, **__: Closure(False, why="no time"))
+    held = extract(*given)
+    assert (held.equivalence.scope, held.equivalence.length, held.status) == (
+        "to length",
+        24,
+        ExtractionStatus.COMPUTES,
+    )
+    assert "sets of hidden states hold for 24 letters" in held.stats["why"]
+    monkeypatch.setattr(module, "within", lambda *_, **__: Within(0, why="no time"))
     loose = extract(*given)
     assert loose.equivalence.scope == "sampled" and "sampled inputs" in str(loose.equivalence)
     assert loose.status == ExtractionStatus.NOT_PROVED and not loose.equivalence.proved

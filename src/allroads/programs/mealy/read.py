@@ -110,7 +110,7 @@ def read(subject: Subject, seed: int, *, seconds: float = SECONDS) -> Reading:
         checks.equivalence(found, proof, longer, shown),
         None if _constant(found) else interchange(steps, found, checks.length, seed),
         None if proof.closed else checks.table_bits,
-        _said(proof, longer),
+        _said(proof, longer, shown),
     )
 
 
@@ -153,7 +153,7 @@ def _of_words(steps: Steps, checks: _Checks) -> Reading:
     )
 
 
-def _said(proof: Closure, longer: list[int] | None) -> str:
+def _said(proof: Closure, longer: list[int] | None, shown: Within | None) -> str:
     if proof.closed:
         return (
             f"boxes of hidden states, told apart by {proof.memory} letters, are closed after {proof.letters} letters "
@@ -161,7 +161,8 @@ def _said(proof: Closure, longer: list[int] | None) -> str:
         )
     if longer is not None:
         return f"the network answers otherwise on some words of {len(longer)} letters"
-    return f"not proved beyond the words that were compared: {proof.why}"
+    why = f"not proved beyond the words that were compared: {proof.why}"
+    return why if shown is None else f"{why}; sets of hidden states hold for {shown.length} letters"
 
 
 @dataclass(frozen=True, eq=False)
