@@ -53,6 +53,23 @@ class Trained:
     along: dict[int, dict]
 
 
+def descent(
+    loss: Callable[[Params], jax.Array], rule: optax.GradientTransformation, steps: int
+) -> Callable[..., tuple]:
+    """``(params, state) -> (params, state)`` after some steps of a rule down a loss."""
+
+    @jax.jit
+    def run(params: Params, state: optax.OptState) -> tuple[Params, optax.OptState]:
+        def step(carry: tuple, _: None) -> tuple:
+            params, state = carry
+            change, state = rule.update(jax.grad(loss)(params), state, params)
+            return (optax.apply_updates(params, change), state), None
+
+        return jax.lax.scan(step, (params, state), None, length=steps)[0]
+
+    return run
+
+
 def train(
     target: Target,
     setting: Setting,
@@ -75,14 +92,7 @@ def train(
             return jnp.mean((scores - one_hot) ** 2)
         return -(jax.nn.log_softmax(scores) * one_hot).sum(axis=1).mean()
 
-    @jax.jit
-    def run(params: Params, state: optax.OptState) -> tuple[Params, optax.OptState]:
-        def step(carry: tuple, _: None) -> tuple:
-            params, state = carry
-            change, state = rule.update(jax.grad(loss)(params), state, params)
-            return (optax.apply_updates(params, change), state), None
-
-        return jax.lax.scan(step, (params, state), None, length=EVERY)[0]
+    run = descent(loss, rule, EVERY)
 
     @jax.jit
     def right(params: Params) -> list[jax.Array]:

@@ -31,6 +31,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from grokking import descent
 
 from allroads import Target
 from allroads.networks.transformer import transformer
@@ -121,15 +122,7 @@ def train(network: Network, target: Target, setting: Setting, seed: int) -> tupl
         others = jax.nn.logsumexp(jnp.where(right, -jnp.inf, apart), axis=1)
         return jax.nn.softplus(others).mean()  # log(1 + Σ exp(difference)) is exact where it is small
 
-    @jax.jit
-    def run(params: Params, state: optax.OptState) -> tuple[Params, optax.OptState]:
-        def step(carry: tuple, _: None) -> tuple:
-            params, state = carry
-            change, state = rule.update(jax.grad(loss)(params), state, params)
-            return (optax.apply_updates(params, change), state), None
-
-        return jax.lax.scan(step, (params, state), None, length=EVERY)[0]
-
+    run = descent(loss, rule, EVERY)
     sides = [target.train] if target.held_out is None else [target.train, target.held_out]
     known = jax.jit(lambda q: [(network.apply(q, side.inputs).argmax(axis=1) == side.labels).sum() for side in sides])
     params = network.init(jax.random.key(seed))

@@ -12,7 +12,7 @@ from allroads.pfmap.precision import float64
 from allroads.programs.boolean.boxes import Boxes
 from allroads.programs.boolean.branch import branch
 from allroads.programs.boolean.evaluate import all_rows
-from allroads.programs.mealy.bounds import UnboundedError
+from allroads.programs.bounds.bound import UnboundedError
 from allroads.programs.subject import Subject
 
 

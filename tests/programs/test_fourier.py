@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from descent import descended
 
 from allroads import Target
 from allroads.errors import InputError
@@ -109,17 +110,7 @@ def train(target, width, activation, steps, decay, mse, seed=0):
             return jnp.mean((logits - jax.nn.one_hot(y, p)) ** 2)
         return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
 
-    @jax.jit
-    def run(params, state):
-        def step(carry, _):
-            params, state = carry
-            change, state = rule.update(jax.grad(loss)(params), state, params)
-            return (optax.apply_updates(params, change), state), None
-
-        return jax.lax.scan(step, (params, state), None, length=steps)[0][0]
-
-    params = network.init(jax.random.key(seed))
-    return network, run(params, rule.init(params))
+    return network, descended(loss, network.init(jax.random.key(seed)), rule, steps)
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from descent import descended
 
 from allroads import Target
 from allroads.networks.embedding_sum import embedding_sum
@@ -84,17 +85,7 @@ def train(target, steps, decay, rate=0.01, seed=0):
     def loss(params):
         return optax.softmax_cross_entropy_with_integer_labels(network.apply(params, x), y).mean()
 
-    @jax.jit
-    def run(params, state):
-        def step(carry, _):
-            params, state = carry
-            change, state = rule.update(jax.grad(loss)(params), state, params)
-            return (optax.apply_updates(params, change), state), None
-
-        return jax.lax.scan(step, (params, state), None, length=steps)[0][0]
-
-    params = network.init(jax.random.key(seed))
-    return network, run(params, rule.init(params))
+    return network, descended(loss, network.init(jax.random.key(seed)), rule, steps)
 
 
 def share_right(network, params, side):

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from descent import descended
 
 from allroads import extract, from_torch
 from allroads.networks.embedding_sum import embedding_sum
@@ -166,16 +167,8 @@ def test_a_trained_transformer_computes_a_fourier_program():
         apart = scores - jnp.take_along_axis(scores, y[:, None], axis=1)
         return jax.nn.softplus(jax.nn.logsumexp(jnp.where(jax.nn.one_hot(y, p) > 0, -jnp.inf, apart), axis=1)).mean()
 
-    @jax.jit
-    def run(params):
-        def step(carry, _):
-            params, state = carry
-            change, state = rule.update(jax.grad(loss)(params), state, params)
-            return (optax.apply_updates(params, change), state), None
-
-        return jax.lax.scan(step, (params, rule.init(params)), None, length=1500)[0][0]
-
-    found = extract(network, run(network.init(jax.random.key(0))), target, languages=[LANGUAGE])
+    params = descended(loss, network.init(jax.random.key(0)), rule, 1500)
+    found = extract(network, params, target, languages=[LANGUAGE])
     assert found.status == "computes" and found.correct.equal
     assert found.equivalence.stats["explained"] >= 0.95
     assert found.interchange.value >= 0.99 and found.interchange.stats["null"] <= 0.8

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from descent import descended
 from group_tables import alternating, product, quaternions
 
 from allroads import Target
@@ -372,18 +373,11 @@ def test_grokked_network_computes_a_group_program(seed):
     rule = optax.adamw(0.01, b1=0.9, b2=0.98, weight_decay=1.0)
     x, y = jnp.asarray(target.train.inputs), jax.nn.one_hot(target.train.labels, n)
 
-    @jax.jit
-    def run(params, state):
-        def step(carry, _):
-            params, state = carry
-            grads = jax.grad(lambda params: jnp.mean((network.apply(params, x) - y) ** 2))(params)
-            change, state = rule.update(grads, state, params)
-            return (optax.apply_updates(params, change), state), None
+    def loss(params):
+        return jnp.mean((network.apply(params, x) - y) ** 2)
 
-        return jax.lax.scan(step, (params, state), None, length=1000)[0][0]
-
-    params = network.init(jax.random.key(seed))
-    found = extract(network, run(params, rule.init(params)), target, languages=[LANGUAGE])
+    params = descended(loss, network.init(jax.random.key(seed)), rule, 1000)
+    found = extract(network, params, target, languages=[LANGUAGE])
     assert (found.status, found.correct.equal) == ("computes", True)
     assert found.equivalence.stats["explained"] >= 0.95
     assert found.interchange.stats["null"] <= 0.8

@@ -11,12 +11,12 @@ from allroads.networks.build import build
 from allroads.pfmap.jaxpr.walk import interpret, trace
 from allroads.pfmap.network import Cell, Network
 from allroads.pfmap.precision import float64
+from allroads.programs.bounds.bound import Bound, UnboundedError, constant, none
+from allroads.programs.bounds.equation import bound_equation
 from allroads.programs.mealy import Machine, compile_machine, flow
-from allroads.programs.mealy.bounds import Bound, UnboundedError, constant, none
 from allroads.programs.mealy.cells import Steps
 from allroads.programs.mealy.flow import Flow
 from allroads.programs.mealy.induction import LATE, _Attempt, closure
-from allroads.programs.mealy.intervals import bound_equation
 from allroads.programs.mealy.quotient import Quotient
 from allroads.programs.subject import Subject
 from allroads.targets.build import build_target

@@ -33,6 +33,7 @@ HINT = (
     "the network seems to read its letters one after another, and its trace gives no step of it; where it has one, "
     "name it by dataclasses.replace(network, cell=Cell(initial_state, step))"
 )
+"""What is said of a network whose step is wanted and was not found."""
 
 NOTHING = "the causal check tests nothing, as the exchange of wrong states passes it too"
 """What is said of a machine of one state, for example."""

@@ -23,7 +23,6 @@ from allroads.programs.mealy.machine import Machine
 from allroads.programs.mealy.quotient import Quotient
 from allroads.programs.mealy.read import read as read_machine
 from allroads.programs.mealy.streams import interchange_of_positions
-from allroads.programs.mealy.words import words_of
 from allroads.programs.subject import Subject
 
 WORDS = 2**16
@@ -152,7 +151,7 @@ def _by_prefixes(subject: Subject, seed: int) -> Reading | None:
     if not isinstance(found.program, Machine):
         return None
     steps, own = Steps(subject), subject.answers(subject.known)
-    words = words_of(steps, subject.known)
+    words = steps.words(subject.known)
     symbols = [steps.symbol([int(label)]) for label in own]
     said = [found.program([found.program.alphabet[i] for i in word])[-1] for word in words]
     if said != symbols:

@@ -13,8 +13,8 @@ from allroads.pfmap.arrays import as_point
 from allroads.pfmap.jaxpr.walk import Traced, interpret, trace
 from allroads.pfmap.precision import float64
 from allroads.programs.boolean.residual import Part, Record, Sites, loosened, residual, sites_of
-from allroads.programs.mealy.bounds import Bound, UnboundedError, constant
-from allroads.programs.mealy.mean_value import Pair, exact, mean_value
+from allroads.programs.bounds.bound import Bound, UnboundedError, constant
+from allroads.programs.bounds.mean_value import Pair, exact, mean_value
 from allroads.programs.subject import TIE, Subject
 
 ROWS = 61

@@ -8,7 +8,7 @@ import numpy as np
 
 from allroads.programs.boolean.boxes import Boxes
 from allroads.programs.boolean.decisions import Decisions
-from allroads.programs.mealy.bounds import UnboundedError
+from allroads.programs.bounds.bound import UnboundedError
 
 BOXES = 30_000
 """Boxes that are bounded before branching is given up."""

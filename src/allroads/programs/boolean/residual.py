@@ -15,10 +15,10 @@ import numpy as np
 from jax.extend import core
 
 from allroads.pfmap.jaxpr.walk import shaped
-from allroads.programs.mealy.bounds import Bound, UnboundedError, constant
-from allroads.programs.mealy.intervals import bound_equation
-from allroads.programs.mealy.mean_value import mean_value
-from allroads.programs.mealy.structural import STRUCTURAL
+from allroads.programs.bounds.bound import Bound, UnboundedError, constant
+from allroads.programs.bounds.equation import bound_equation
+from allroads.programs.bounds.mean_value import mean_value
+from allroads.programs.bounds.structural import STRUCTURAL
 
 LINEAR = frozenset(("add", "add_any", "sub", "neg", "split", *STRUCTURAL))
 """Operations that are affine in all operands; products and quotients are where the other operand is constant."""

@@ -15,6 +15,7 @@ from allroads.programs.boolean.read import fits, readings
 from allroads.programs.boolean.whole import answered, asked, whole_of
 from allroads.programs.equivalence import Equivalence
 from allroads.programs.subject import subject_of
+from allroads.progress import progress as watched
 from allroads.targets.target import Target
 
 SAMPLED = 4096
@@ -22,7 +23,14 @@ SAMPLED = 4096
 
 
 def verify(
-    network: Network, params: Any, target: Target, formula: Formula, *, boxes: int = BOXES, seed: int = 0
+    network: Network,
+    params: Any,
+    target: Target,
+    formula: Formula,
+    *,
+    boxes: int = BOXES,
+    seed: int = 0,
+    progress: bool = True,
 ) -> Equivalence:
     """Whether a network answers as a formula does on all ``2^n`` inputs, for up to 64 bits.
 
@@ -37,6 +45,7 @@ def verify(
         formula: The formula.
         boxes: Boxes that may be bounded.
         seed: Decides the order of inputs, and samples.
+        progress: Whether progress is written to the standard error, after two seconds.
 
     Returns:
         The scope is ``exhaustive``, or ``sampled`` where the boxes run out. ``margin`` is the least proven one. The
@@ -76,7 +85,9 @@ def verify(
             f"{(answers[0][1], answers[1][1])!r}; got {given[0]} inputs, {given[1]!r} and {given[2]!r}."
         )
     labels = answers[0][0], answers[1][0]
-    whole = whole_of(subject, seen, labels, seed, boxes)
+    with watched("verify", progress) as say:
+        say(f"all rows or boxes of {width} bits")
+        whole = whole_of(subject, seen, labels, seed, boxes)
     stats = {"boxes": whole.boxes, "share": whole.share, "method": whole.method, "why": whole.why}
 
     def differs(row: np.ndarray) -> Equivalence | None:

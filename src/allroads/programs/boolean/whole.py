@@ -12,7 +12,7 @@ from allroads.programs.boolean.boxes import Boxes
 from allroads.programs.boolean.branch import BOXES, SAME, branch
 from allroads.programs.boolean.decisions import Decisions, of_table
 from allroads.programs.boolean.influence import order_of
-from allroads.programs.mealy.bounds import UnboundedError
+from allroads.programs.bounds.bound import UnboundedError
 from allroads.programs.subject import Subject
 
 MOST_ROWS = 20

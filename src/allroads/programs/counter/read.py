@@ -19,7 +19,6 @@ from allroads.programs.equivalence import Equivalence
 from allroads.programs.language import Reading
 from allroads.programs.mealy.cells import Steps
 from allroads.programs.mealy.within import within
-from allroads.programs.mealy.words import words_of
 from allroads.programs.piecewise.term import Term
 from allroads.programs.subject import Subject
 
@@ -192,7 +191,7 @@ class _Question:
     def known(self) -> tuple[np.ndarray, np.ndarray]:
         """The target's examples as words ``[N, T]``, and what the network as it is applied answers."""
         subject = self.steps.subject
-        words = words_of(self.steps, subject.known)
+        words = self.steps.words(subject.known)
         inside = (words >= 0).all(axis=1)
         answers = subject.answers(subject.known[inside])
         return words[inside], answers.reshape(*words[inside].shape, -1)[..., 0]

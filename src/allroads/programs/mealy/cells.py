@@ -41,6 +41,8 @@ class Steps:
         >>> hidden, outputs = steps.move(steps.start(), [1])
         >>> steps.decide(outputs).tolist()
         [[1]]
+        >>> steps.words(np.array([[1, 0, 1], [0, 7, 1]])).tolist()
+        [[1, 0, 1], [0, -1, 1]]
     """
 
     subject: Subject
@@ -59,6 +61,19 @@ class Steps:
         if target.interface.vocabulary is None:
             return np.array(rows, np.float64).reshape(len(rows), *shape)
         return np.array([[symbols.index(s) for s in row] for row in rows]).reshape(len(rows), *shape)
+
+    def words(self, examples: np.ndarray) -> np.ndarray:
+        """Examples as words of positions in the alphabet.
+
+        Args:
+            examples: Inputs as the network reads them, ``[N, T, …]``.
+
+        Returns:
+            ``[N, T]``; −1 where a position holds no letter of the alphabet.
+        """
+        index = {np.asarray(row, float).tobytes(): i for i, row in enumerate(self.inputs)}
+        rows = [[index.get(np.asarray(place, float).tobytes(), -1) for place in example] for example in examples]
+        return np.array(rows, int).reshape(examples.shape[:2])
 
     @cached_property
     def _point(self) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from allroads.programs.mealy.bounds import ROUNDING, Bound
+from allroads.programs.bounds.bound import ROUNDING, Bound
 from allroads.programs.mealy.cells import Steps
 from allroads.programs.mealy.quotient import Quotient
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from allroads.pfmap.jaxpr.walk import Traced, interpret
 from allroads.pfmap.precision import float64
-from allroads.programs.mealy.bounds import Bound, UnboundedError, constant
+from allroads.programs.bounds.bound import Bound, UnboundedError, constant
+from allroads.programs.bounds.equation import bound_equation
 from allroads.programs.mealy.cells import Steps
 from allroads.programs.mealy.flow import Flow, answered, most_sets
-from allroads.programs.mealy.intervals import bound_equation
 from allroads.programs.mealy.quotient import Quotient
 
 DEEPER = ((0, 1), (1, 1), (2, 1), (2, 2), (3, 3), (4, 4), (6, 4), (8, 5))
@@ -69,7 +69,7 @@ def closure(steps: Steps, machine: Quotient, seed: int, *, seconds: float = 30.0
 
     Images are bounded by plain intervals, and then by the mean-value form ``f(x) ∈ f(c) + J (x − c)`` with intervals
     for the slopes J. Rounding errors of the network's own arithmetic are bounded along with it, see
-    :class:`~allroads.programs.mealy.bounds.Bound`.
+    :class:`~allroads.programs.bounds.bound.Bound`.
 
     Args:
         steps: The network.

@@ -201,10 +201,7 @@ class _Checks:
 
     def _known(self) -> np.ndarray:
         """The target's own examples, as words."""
-        index = {np.asarray(row, float).tobytes(): i for i, row in enumerate(self.steps.inputs)}
-        known = self.steps.subject.known[:DRAWN]
-        rows = [[index.get(np.asarray(p, float).tobytes(), -1) for p in example] for example in known]
-        words = np.array(rows, int).reshape(-1, self.length)
+        words = self.steps.words(self.steps.subject.known[:DRAWN])
         return words[(words >= 0).all(axis=1)]
 
     def _drawn(self, count: int, length: int, salt: int) -> np.ndarray:

@@ -9,10 +9,10 @@ import numpy as np
 
 from allroads.pfmap.jaxpr.walk import Traced, interpret
 from allroads.pfmap.precision import float64
-from allroads.programs.mealy.bounds import ROUNDING, Bound, UnboundedError, constant
+from allroads.programs.bounds.bound import ROUNDING, Bound, UnboundedError, constant
+from allroads.programs.bounds.mean_value import exact, mean_value
 from allroads.programs.mealy.cells import Steps
 from allroads.programs.mealy.flow import Flow, answered, most_sets
-from allroads.programs.mealy.mean_value import exact, mean_value
 from allroads.programs.mealy.quotient import Quotient
 
 WALKS = 4096

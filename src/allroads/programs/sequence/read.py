@@ -16,7 +16,6 @@ from allroads.programs.mealy.cells import Steps
 from allroads.programs.mealy.enumerate import shortest_expressions
 from allroads.programs.mealy.least import prefix_answers
 from allroads.programs.mealy.rule import letter_values
-from allroads.programs.mealy.words import words_of
 from allroads.programs.sequence.features import Named, double_features, simple_features
 from allroads.programs.sequence.interchange import interchange
 from allroads.programs.sequence.lines import Formula
@@ -108,7 +107,7 @@ def _domain(steps: Steps) -> np.ndarray | str:
     domain = steps.subject.domain
     if domain is None:
         return "the domain is not finite, or too large to be enumerated"
-    words = words_of(steps, domain)
+    words = steps.words(domain)
     if words.size * words.shape[1] > ENTRIES:
         return f"there are {len(words):,} words, too many to compare attention on all of them"
     return "some inputs are not letters of the alphabet" if (words < 0).any() else words

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from allroads.programs.mealy.bounds import Bound, UnboundedError, constant, none
+from allroads.programs.bounds.bound import Bound, UnboundedError, constant, none
 
 
 def structural(move: Callable[..., np.ndarray], params: Any, operands: Sequence[Bound]) -> Bound:

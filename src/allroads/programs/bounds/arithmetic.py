@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from allroads.programs.mealy.bounds import GRID, ROUNDING, SMALL, TERMS, TINY, Bound, UnboundedError, constant, none
+from allroads.programs.bounds.bound import GRID, ROUNDING, SMALL, TERMS, TINY, Bound, UnboundedError, constant, none
 
 
 def _exact(*operands: Bound) -> bool:

@@ -8,9 +8,9 @@ import numpy as np
 from jax.extend import core
 
 from allroads.pfmap.jaxpr.walk import bind, shaped
-from allroads.programs.mealy.arithmetic import RULES
-from allroads.programs.mealy.bounds import Bound, UnboundedError, constant
-from allroads.programs.mealy.structural import STRUCTURAL, split, structural
+from allroads.programs.bounds.arithmetic import RULES
+from allroads.programs.bounds.bound import Bound, UnboundedError, constant
+from allroads.programs.bounds.structural import STRUCTURAL, split, structural
 
 
 def bound_equation(number: int, equation: core.JaxprEqn, operands: Sequence[Bound]) -> list[Bound]:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from jax.extend import core
 
-from allroads.programs.mealy.bounds import ROUNDING, Bound, constant
-from allroads.programs.mealy.intervals import bound_equation
+from allroads.programs.bounds.bound import ROUNDING, Bound, constant
+from allroads.programs.bounds.equation import bound_equation
 
 Pair = tuple[Bound, Bound]
 """Bounds over a set, and at its centre."""
