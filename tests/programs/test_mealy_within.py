@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 
 import jax
@@ -13,10 +14,11 @@ from allroads.networks.build import build
 from allroads.pfmap.network import Cell, Network
 from allroads.programs.mealy.cells import Steps
 from allroads.programs.mealy.flow import Flow
+from allroads.programs.mealy.induction import Closure
 from allroads.programs.mealy.machine import Machine
 from allroads.programs.mealy.quotient import Quotient
 from allroads.programs.mealy.read import read
-from allroads.programs.mealy.within import _Engine, within
+from allroads.programs.mealy.within import Within, _Engine, within
 from allroads.programs.subject import Subject
 from allroads.targets.build import build_target
 
@@ -123,13 +125,17 @@ def test_another_machine_is_shown_to_no_length():
     assert (shown.length, shown.always) == (1, False)
 
 
-def test_a_machine_is_proved_to_a_length_whose_words_are_too_many_to_ask():
-    """The number is 1.1^k / 64 after k letters 1, below 1 to k = 43: parity of 20 letters is right, with 2^20 words."""
-    steps = two_rates(1.1, 20)
+@pytest.mark.slow
+def test_a_machine_is_proved_to_a_length_whose_words_are_too_many_to_ask(monkeypatch):
+    """The number is 1.1^k / 64 after k letters 1, below 1 to k = 43: parity of 20 letters is right, with 2^20 words.
+
+    Sets that hold for 19 letters alone show nothing of 20.
+    """
+    steps, module = two_rates(1.1, 20), sys.modules["allroads.programs.mealy.read"]
+    monkeypatch.setattr(module, "closure", lambda *_, **__: Closure(False, why="not tried"))
     found = read(steps.subject, 0)
     assert (found.equivalence.equal, found.equivalence.scope, found.equivalence.length) == (True, "to length", 20)
     assert 0 < found.equivalence.margin <= 1 - 1.1**20 / 64
     assert found.program == Machine((0, 1), ((0, 1), (1, 0)), ((0, 1), (1, 0)))
-    # With 1.3 the answer errs from the 16th letter on, on few words that a draw might miss: no proof to length 20.
-    err = read(two_rates(1.3, 20).subject, 0)
-    assert not (err.program is not None and err.equivalence.equal and err.equivalence.proved)
+    monkeypatch.setattr(module, "within", lambda *_, **__: Within(19, margin=0.1))
+    assert read(steps.subject, 0).equivalence.scope == "sampled"
