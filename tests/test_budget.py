@@ -1,0 +1,38 @@
+"""Budgets: what is left, what an end is called, and interrupts from the keyboard."""
+
+import pytest
+
+from allroads.budget import Budget, budgeted
+from allroads.errors import InputError
+
+
+def test_a_budget_counts_down():
+    budget = Budget(100.0)
+    assert budget.limited and budget.ended is None
+    assert 99 < budget.left <= 100 and budget.left + budget.spent == pytest.approx(100, abs=0.1)
+
+
+def test_no_budget_never_ends():
+    budget = Budget()
+    assert not budget.limited and budget.left == float("inf") and budget.ended is None
+
+
+def test_a_budget_that_is_spent_has_ended():
+    budget = Budget(1e-9)
+    assert budget.left == 0 and budget.ended == "budget"
+
+
+def test_the_first_interrupt_ends_the_budget_and_the_second_the_call():
+    budget, after = Budget(100.0), []
+    with budget.interruptible():
+        after.append("began")
+        raise KeyboardInterrupt
+    assert after == ["began"] and budget.ended == "interrupted" and budget.left == 0
+    with pytest.raises(KeyboardInterrupt), budget.interruptible():
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), "ten", True])
+def test_budgets_that_are_no_seconds_are_refused(seconds):
+    with pytest.raises(InputError, match="budget"), budgeted("llc", seconds):
+        pass
