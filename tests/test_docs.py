@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SOURCE = sorted((ROOT / "src").rglob("*.py"))
 ROLES = ("target", "architecture", "explorer")
-LONG = {"llc.md", "volume.md", "direct_enough.md", "explorers.md", "description.md", "connect.md"}
+LONG = {"README.md", "tutorial.md", "llc.md", "volume.md", "direct_enough.md", "explorers.md", "description.md", "connect.md"}
 MADE_LATER = {"report.png"}  # a photograph of a page, not written by hand
 
 blocks_of = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)

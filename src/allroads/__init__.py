@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     # the parameter–function map
@@ -201,6 +201,7 @@ if TYPE_CHECKING:
         quantised_size,
     )
     from allroads.points.influence import bayesian_influence, loss_kernel, susceptibilities, weight_covariance
+    from allroads.points.inspection import inspect_point
     from allroads.points.llc import llc
     from allroads.points.refined import refined_llc
     from allroads.points.sampling import Chains, Samples, sample

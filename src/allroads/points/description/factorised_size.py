@@ -40,8 +40,8 @@ def factorised_size(problem: Problem, params: Params, *, delta: float = 0.01, th
         ``diverged`` (and NaN) where L is not finite.
 
     Raises:
-        InputError: On parameters that are not floating-point or not finite, empty data, labels that do not match, δ <
-        0.
+        InputError: If parameters are not floating-point or not finite, data are empty, labels do not match, or δ is
+            negative.
 
     When it fails: the largest singular value says nothing about how much a direction matters to the loss, so ranks
     chosen by looking at the loss go lower. Costs one forward pass for each singular value of the network.

@@ -59,8 +59,8 @@ def quantised_size(
         ``stored_bits``, ``delta``, ``scales``, ``convention``. Status ``diverged`` (and NaN) where L is not finite.
 
     Raises:
-        InputError: On parameters that are not floating-point or not finite, empty data, labels that do not match, δ <
-        0.
+        InputError: If parameters are not floating-point or not finite, data are empty, labels do not match, or δ is
+            negative.
         UnknownNameError: If there are no such scales.
 
     When it fails: it bounds the information in the point from above, for this one code; retraining or rounding that
