@@ -46,6 +46,7 @@ def test_every_page_is_in_the_navigation(site):
         ("docs/faq.md", "faq.md", "[keys](references.bib)", "[keys](references.md)"),
         ("README.md", "readme.md", "[a](docs/faq.md)", "[a](faq.md)"),
         ("README.md", "readme.md", "![a](docs/report.png)", "![a](report.png)"),
+        ("README.md", "readme.md", '<img src="docs/report.png">', '<img src="report.png">'),
         ("benchmarks/README.md", "benchmarks.md", "[a](learnability/README.md)", "[a](benchmarks/learnability.md)"),
         (
             "benchmarks/learnability/README.md",

@@ -39,6 +39,7 @@ TITLES = {
 RESULTS = {"results", "status", "errors"}
 
 link_of = re.compile(r"\[([^\]\[]*)\]\(([^)\s]+)\)")
+picture_of = re.compile(r'src="([^"]+)"')
 key_of = re.compile(r"\[([a-z]+\d{4}[a-z]?)\](?![\[(])")
 
 
@@ -116,8 +117,13 @@ def moved(text: str, page: str, place: str) -> str:
         to = posixpath.relpath(to, posixpath.dirname(place) or ".")
         return f"[{words}]({to}{anchor and '#'}{anchor})"
 
+    def picture(match: re.Match[str]) -> str:
+        return f'src="{link_of.sub(link, f"[]({match[1]})")[3:-1]}"'
+
     parts = re.split(r"(^```.*?^```$)", text, flags=re.DOTALL | re.MULTILINE)
-    parts[::2] = [key_of.sub(r"[\\[\1\\]][\1]", link_of.sub(link, part)) for part in parts[::2]]
+    parts[::2] = [
+        key_of.sub(r"[\\[\1\\]][\1]", picture_of.sub(picture, link_of.sub(link, part))) for part in parts[::2]
+    ]
     return "".join(parts)
 
 
