@@ -47,10 +47,10 @@ def symmetries(network: Network, params: Params, inputs: Any, seed: int = 0) -> 
     Raises:
         InputError: If the network cannot be traced, or a parameter is not real and finite.
 
-    When it fails: some symmetries leave no mark on single axes and are not found: exchanging parts that are written out
-    one after another (heads in a Python loop, experts in a list), rotations of linear and of query–key spaces, shifts
-    of the inputs of softmax, anything that holds on the given data alone. What a network's constants pin (the running
-    statistics of a PyTorch batch norm) stays pinned.
+    When it fails: symmetries that do not act on single axes are not found. Such are exchanges of parts that are written
+    out one after another (heads in a Python loop, experts in a list). Such are rotations of linear and of query–key
+    spaces, shifts of the inputs of softmax, and anything that holds on the given data alone. What a network's
+    constants pin (the running statistics of a PyTorch batch norm) stays pinned.
 
     References:
         [ainsworth2023], [entezari2022]

@@ -47,9 +47,9 @@ def prequential_length(
 
     - ``code="last"``: the network after the last step predicts. Trained past fitting it is overconfident, and random
       labels cost far more than the uniform code.
-    - ``code="mixture"``: a block has the mean of the probabilities that the recorded steps of the run and the uniform
-      code give it, so it costs at most log₂(records + 1) bits more than the best of these: early stopping without
-      held-out data, and never much worse than uniform.
+    - ``code="mixture"``: the recorded steps of the run and the uniform code each give a block a probability; it has the
+      mean of them. So it costs at most log₂(records + 1) bits more than the best of these. This is early stopping
+      without held-out data, and never much worse than uniform.
 
     Invariance to rescaling: no point goes in, so there is nothing to rescale; rescaling the *initialisation* changes
     how the network learns, and so the length.

@@ -72,7 +72,7 @@ def susceptibilities(
         χ = −Cov_C(φ, Δ)                   centre="group"   E replaced by E_C
 
     The first is the response of the unnormalised ``E[φ δ(w outside C)]`` over the full posterior, in units of
-    ``E[δ(w outside C)]``; the second that of the mean over the group's own posterior. Where χ is negative, more data
+    ``E[δ(w outside C)]``. The second is that of the mean over the group's own posterior. Where χ is negative, more data
     like z lowers φ.
 
     Args:
