@@ -25,6 +25,13 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+Keys = Annotated[list[str] | None, typer.Option(help="Change a key of the study, for example grid.0.seeds=4.")]
+Engine = Annotated[
+    str | None, typer.Option(help="Where to compute: auto, process (this one), pool or pool:N (N processes).")
+]
+NoReport = Annotated[bool, typer.Option("--no-report", help="Do not write the report.")]
+Weights = Annotated[Path | None, typer.Option(help="A safetensors file. Default: the weights that the function gives.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything that is random.")]
 
 
 def main() -> None:
@@ -50,13 +57,9 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="Directory for the results. Default: runs/<name of the study>.")
     ] = None,
-    set: Annotated[
-        list[str] | None, typer.Option(help="Change a key of the study, for example grid.0.seeds=4.")
-    ] = None,
-    engine: Annotated[
-        str | None, typer.Option(help="Where to compute: auto, process (this one), pool or pool:N (N processes).")
-    ] = None,
-    no_report: Annotated[bool, typer.Option("--no-report", help="Do not write the report.")] = False,
+    set: Keys = None,
+    engine: Engine = None,
+    no_report: NoReport = False,
     as_json: Json = False,
 ) -> None:
     """Run a study, or finish one that was interrupted."""
@@ -72,13 +75,9 @@ def report_runs(
     data: Annotated[Path, typer.Option(help="An .npz file with inputs and labels, held-out ones too if there are.")],
     loss: Annotated[str, typer.Option(help="mse, cross_entropy or bce.")],
     out: Annotated[Path | None, typer.Option(help="Directory for the results. Default: DIRECTORY-report.")] = None,
-    set: Annotated[
-        list[str] | None, typer.Option(help="Change a key of the study, for example measures.llc=true.")
-    ] = None,
-    engine: Annotated[
-        str | None, typer.Option(help="Where to compute: auto, process (this one), pool or pool:N (N processes).")
-    ] = None,
-    no_report: Annotated[bool, typer.Option("--no-report", help="Do not write the report.")] = False,
+    set: Keys = None,
+    engine: Engine = None,
+    no_report: NoReport = False,
     as_json: Json = False,
 ) -> None:
     """Measure the runs of your own training loop and write their report; nothing is trained."""
@@ -157,9 +156,7 @@ def inspect(
     ],
     data: Annotated[Path, typer.Option(help="An .npz file with inputs and labels.")],
     loss: Annotated[str, typer.Option(help="mse, cross_entropy, bce, or MODULE:FUNCTION.")],
-    weights: Annotated[
-        Path | None, typer.Option(help="A safetensors file. Default: the weights that the function gives.")
-    ] = None,
+    weights: Weights = None,
     report: Annotated[Path | None, typer.Option(help="Write a report of the point to this file.")] = None,
     nbeta: Annotated[
         float | None, typer.Option(help="Inverse temperature nβ. Default: the largest at which the point is a minimum.")
@@ -178,7 +175,7 @@ def inspect(
         int | None, typer.Option(help="Examples per gradient, for sgld, rmsprop_sgld and sgnht.")
     ] = None,
     top: Annotated[int | None, typer.Option(help="Number of Hessian eigenvalues. Default: 10.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything that is random.")] = 0,
+    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Measure one point of your own network: loss, learning coefficient, curvature, description length."""
@@ -234,7 +231,7 @@ def connect(
     steps: Annotated[int | None, typer.Option(help="Training steps of the curve. Default: 800.")] = None,
     chart: Annotated[str | None, typer.Option(help="Chart of a geodesic: outputs, probabilities or sphere.")] = None,
     save: Annotated[Path | None, typer.Option(help="Write the curve's control points as safetensors.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything that is random.")] = 0,
+    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Find a curve of low loss between two points of your own network."""
@@ -264,11 +261,9 @@ def extract(
         str, typer.Argument(help="MODULE:FUNCTION that gives a PyTorch or Equinox module, a Network or its functions.")
     ],
     target: Annotated[str, typer.Option(help="What the network was to learn: a kind of target, or MODULE:FUNCTION.")],
-    weights: Annotated[
-        Path | None, typer.Option(help="A safetensors file. Default: the weights that the function gives.")
-    ] = None,
+    weights: Weights = None,
     set: Annotated[list[str] | None, typer.Option(help="An option of the target, for example task=Parity_All.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything that is random.")] = 0,
+    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Read the program that your own network computes, with its proof."""
@@ -308,9 +303,7 @@ def zoo(
 @app.command()
 def learnability(
     study: Annotated[str, typer.Argument(help="A TOML file, or the name of a built-in study.")],
-    set: Annotated[
-        list[str] | None, typer.Option(help="Change a key of the study, for example grid.0.steps=4000.")
-    ] = None,
+    set: Keys = None,
     learn: Annotated[
         int, typer.Option(min=0, help="Number of targets to train first; the others are then predicted better.")
     ] = 0,

@@ -68,8 +68,8 @@ def compressed_length(
         UnknownNameError: If there is no such coder or scales.
 
     When it fails: coders of bytes gain little where codes of few bits are unevenly spread. For such networks the
-    entropy says more. The order of hidden units is in the stream, although the function does not depend on it: ``log₂ width!``
-    bits per layer.
+    entropy says more. The order of hidden units is in the stream, although the function does not depend on it:
+    ``log₂ width!`` bits per layer.
 
     References:
         [urdshals2025]
