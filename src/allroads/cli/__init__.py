@@ -26,9 +26,7 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Keys = Annotated[list[str] | None, typer.Option(help="Change a key of the study, for example grid.0.seeds=4.")]
-Engine = Annotated[
-    str | None, typer.Option(help="Where to compute: auto, process (this one), pool or pool:N (N processes).")
-]
+Engine = Annotated[str | None, typer.Option(help="Where to compute: auto, process (this one), pool or pool:N.")]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Do not write the report.")]
 Weights = Annotated[Path | None, typer.Option(help="A safetensors file. Default: the weights that the function gives.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything that is random.")]
@@ -80,7 +78,7 @@ def report_runs(
     no_report: NoReport = False,
     as_json: Json = False,
 ) -> None:
-    """Measure the runs of your own training loop and write their report; nothing is trained."""
+    """Measure your own training runs and write a report."""
     plain = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), Path(directory).parts))
     own = {"checkpoints": directory, "network": network, "data": str(data), "loss": loss}
     name = plain.resolve().name or "runs"
@@ -178,7 +176,7 @@ def inspect(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Measure one point of your own network: loss, learning coefficient, curvature, description length."""
+    """Measure loss, degeneracy and curvature at one point."""
     from rich.console import Console
 
     from allroads.cli.point_request import Request
@@ -234,7 +232,7 @@ def connect(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Find a curve of low loss between two points of your own network."""
+    """Find a curve of low loss between two points."""
     from rich.console import Console
 
     from allroads.cli.connect_request import ConnectRequest, save_curve
@@ -266,7 +264,7 @@ def extract(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Read the program that your own network computes, with its proof."""
+    """Read the program that a network computes."""
     from rich.console import Console
 
     from allroads.cli.extract_request import ExtractRequest
@@ -290,7 +288,7 @@ def zoo(
     bits: Annotated[bool, typer.Option("--bits", help="Also list the length of each program; takes a minute.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write networks whose programs are known, to test methods that read networks."""
+    """Write networks whose programs are known."""
     from allroads.cli.zoo_request import ask_zoo
 
     told, lines = ask_zoo(name, out, bits)
@@ -309,7 +307,7 @@ def learnability(
     ] = 0,
     as_json: Json = False,
 ) -> None:
-    """Predict from the untrained networks how long a study's targets take to learn."""
+    """Predict how long a study's targets take to learn."""
     from allroads.studies.threads import one_thread
 
     one_thread()
@@ -331,7 +329,7 @@ def report(
     figures: Annotated[str | None, typer.Option(help="Also write each chart as a file: svg, png or pdf.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the report of a run directory again, and with --figures each chart as a file."""
+    """Write the report of a run directory again."""
     if figures is not None and figures not in ("svg", "png", "pdf"):
         raise InputError(f"--figures {figures!r}: expected svg, png or pdf.")
     from allroads.report import write_figures, write_report
@@ -353,7 +351,7 @@ def list_(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List what a study can contain, or the runs of a run directory."""
+    """List what a study can contain, or the runs of one."""
     from allroads.studies.catalogue import KINDS, list_cells, list_kinds
 
     if what is not None and what not in KINDS:
@@ -376,7 +374,7 @@ def list_(
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Check this machine: versions, JAX and PyTorch builds, devices, threads, cache, Chromium."""
+    """Check what is installed and how this machine is set up."""
     from allroads.studies.doctor import examine
 
     checks = examine()
