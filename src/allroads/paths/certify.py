@@ -94,14 +94,14 @@ def certify(
     Theorem: on the hull of the path and z*, let ``−∇ℓ(z) = W(z)(z* − z)`` with symmetric W, μI ≤ W ≤ LI. A μ-strongly
     convex, L-smooth ℓ with minimiser z* has such a W. If the path ends at z* and turns by less than the bound, ℓ falls
     strictly along it. A path that ends elsewhere is continued straight to z* first, so that ending far from it counts
-    as turning. The proof is in docs/straightness.md. For squared error, κ = 1, the condition is that of [lucas2021]. The
-    bound cannot be raised: just past it there are paths with a rise.
+    as turning. The proof is in docs/straightness.md. For squared error, κ = 1, the condition is that of [lucas2021].
+    The bound cannot be raised: just past it there are paths with a rise.
 
     κ follows from the loss, the chart and the probabilities p that the path visits:
 
     - ``mse`` in outputs: 1.
-    - ``cross_entropy`` and ``bce`` on the sphere: √(least probability of a right answer) for sure labels, else the ratio
-      of extremes of 1 + √(q/p) for labels q.
+    - ``cross_entropy`` and ``bce`` on the sphere: √(least probability of a right answer) for sure labels, else the
+      ratio of extremes of 1 + √(q/p) for labels q.
     - The same, labels not sure, in probabilities: min p / max p.
     - The same, labels not sure, in outputs: at least min p / min(½, 1 − (C−1) min p), modulo a common shift.
     - A callable, in outputs: ``kappa``, or that of its Hessian where it is quadratic.

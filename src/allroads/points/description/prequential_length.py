@@ -42,8 +42,8 @@ def prequential_length(
 
     The examples are put into a random order and cut into blocks that end at ``t₁ < … < t_S = n``. The first block costs
     log₂ of the number of classes per label. For block s + 1, a network is trained from its initialisation on the first
-    t_s examples. The block costs ``−log₂`` of the probability that this network gives it. Both sides know network, explorer and inputs.
-    A penalty of the problem is part of the training, not of the code.
+    t_s examples. The block costs ``−log₂`` of the probability that this network gives it. Both sides know network,
+    explorer and inputs. A penalty of the problem is part of the training, not of the code.
 
     - ``code="last"``: the network after the last step predicts. Trained past fitting it is overconfident, and random
       labels cost far more than the uniform code.
