@@ -50,8 +50,8 @@ def eigenlearning(
 
     Raises:
         InputError: If the eigenvalues are not finite, negative beyond rounding, or all zero. If fewer than n of them
-            are nonzero and there is no ridge: the kernel is singular, and n random examples cannot all be fitted. If the
-            shapes differ.
+            are nonzero and there is no ridge: the kernel is singular, and n random examples cannot all be fitted. If
+            the shapes differ.
 
     When it fails: it is the theory of a fixed kernel and of large n; a network that learns features departs from it.
 
