@@ -30,7 +30,8 @@ def values(chart, *fields):
 
 
 def test_a_plane_shows_every_loss_once_at_its_place():
-    found = loss_plane(PROBLEM, *map(np.array, ENDS), points=9, progress=False)
+    names = ("a", "b", "moved")
+    found = loss_plane(PROBLEM, *map(np.array, ENDS), points=9, names=names, progress=False)
     chart, words = drawn(found)
     cells = values(chart, "loss", "left")
     middles = np.array([[(c["left"] + c["right"]) / 2, (c["low"] + c["high"]) / 2, c["loss"]] for c in cells])
@@ -38,7 +39,15 @@ def test_a_plane_shows_every_loss_once_at_its_place():
     np.testing.assert_allclose(middles, grid, atol=1e-9)
     marks = values(chart, "label")
     assert [(mark["x"], mark["y"]) for mark in marks] == [tuple(mark) for mark in found.marks]
-    for text in ("a: 0.083", "b: 3.08", "c: 5.42", "loss", "from a towards b", *CAVEATS["three points"].split()):
+    for text in (
+        "a: 0.083",
+        "b: 3.08",
+        "moved: 5.42",
+        "loss",
+        "from a towards b",
+        "towards moved",
+        *CAVEATS["three points"].split(),
+    ):
         assert text in words
     assert chart["title"]["orient"] == "bottom"
     assert chart["width"] / chart["height"] == pytest.approx(np.ptp(found.xs) / np.ptp(found.ys), rel=0.01)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ SIDE = 300
 """Pixels of the longer side of a picture."""
 LINE = 62
 """Characters of a line of text under a picture."""
+OVERLAP = 1.1
+"""How much larger than its cell a cell is drawn, so that no seam shows between two of one colour."""
 INK, PAPER, GREY, PATH = "#1d2129", "#ffffff", "#8b919c", "#d55e00"
 CAVEATS = {
     "three points": "One plane of very many: basins that are apart on it may be joined outside it.",
@@ -29,11 +32,6 @@ CAVEATS = {
 }
 """What every picture of a kind must not be taken for; it stands under the picture."""
 KINDS = ["start", "checkpoint", "end"]
-UNITS = {
-    "three points": ("from a towards b", "across, towards c"),
-    "random directions": ("first direction, in norms of the filters", "second direction, in norms of the filters"),
-}
-"""Titles of the axes."""
 
 
 @chart("LossPlane")
@@ -48,8 +46,7 @@ def plane(found: LossPlane) -> altair.LayerChart:
     """
     import altair as alt
 
-    titles = UNITS.get(found.kind, ("component 1", "component 2"))
-    layers = _ground(alt, found, titles)
+    layers = _ground(alt, found, _titles(found))
     rows = [
         {"x": float(x), "y": float(y), "label": f"{name}: {loss:.3g}"}
         for name, (x, y), loss in zip(found.names, found.marks, found.mark_losses, strict=True)
@@ -96,22 +93,34 @@ def path(found: PathPlane) -> altair.LayerChart:
     return _framed(alt, [*_ground(alt, found.plane, titles), *lines, marks], found.plane, [text])
 
 
+def _titles(found: LossPlane) -> tuple[str, str]:
+    """Titles of the axes."""
+    if found.kind == "three points":
+        first, second, third = found.names
+        return f"from {first} towards {second}", f"across, towards {third}"
+    if found.kind == "random directions":
+        return "first direction, in norms of the filters", "second direction, in norms of the filters"
+    return "component 1", "component 2"
+
+
 def _ground(alt: Any, found: LossPlane, titles: Sequence[str]) -> list[Any]:
     """The loss as colour and as lines."""
     levels, _ = levels_of(found.losses)
     if not np.isfinite(found.losses).any():
         raise InputError("LossPlane: no loss on it is finite, so there is nothing to draw; choose a smaller plane.")
+    bands = _bands(levels)
     half = [float(line[1] - line[0]) / 2 for line in (found.xs, found.ys)]
     domains = [
         [float(line[0]) - part, float(line[-1]) + part] for line, part in zip((found.xs, found.ys), half, strict=True)
     ]
     cells = [
         {
-            "left": float(x) - half[0],
-            "right": float(x) + half[0],
-            "low": float(y) - half[1],
-            "high": float(y) + half[1],
+            "left": float(x) - OVERLAP * half[0],
+            "right": float(x) + OVERLAP * half[0],
+            "low": float(y) - OVERLAP * half[1],
+            "high": float(y) + OVERLAP * half[1],
             "loss": float(loss) if np.isfinite(loss) else None,
+            "band": bands[int(np.searchsorted(levels, loss, side="right"))],
         }
         for y, row in zip(found.ys, found.losses, strict=True)
         for x, loss in zip(found.xs, row, strict=True)
@@ -119,22 +128,17 @@ def _ground(alt: Any, found: LossPlane, titles: Sequence[str]) -> list[Any]:
     scales = [alt.Scale(domain=domain, nice=False, zero=False) for domain in domains]
     x = alt.X("left:Q", title=titles[0], scale=scales[0], axis=alt.Axis(grid=False, tickCount=5))
     y = alt.Y("low:Q", title=titles[1], scale=scales[1], axis=alt.Axis(grid=False, tickCount=5))
-    steps = alt.Scale(type="threshold", domain=levels.tolist() or [0.0], scheme="cividis")
-    colour = alt.Color(
-        "loss:Q",
-        title="loss",
-        scale=steps,
-        legend=alt.Legend(type="symbol", symbolType="square", symbolStrokeWidth=0, format=".2~g"),
-    )
-    edge = alt.Stroke("loss:Q", scale=steps, legend=None)  # of the cell's own colour: no seams between cells
+    colour = alt.Color("band:O", title="loss", sort=bands, scale=alt.Scale(domain=bands, scheme="cividis"))
     base = alt.Chart(alt.Data(values=cells))
     blank = (
-        base.transform_filter("datum.loss === null").mark_rect(color=GREY).encode(x=x, y=y, x2="right:Q", y2="high:Q")
+        base.transform_filter("datum.loss === null")
+        .mark_rect(color=GREY, clip=True)
+        .encode(x=x, y=y, x2="right:Q", y2="high:Q")
     )
     ground = (
         base.transform_filter("datum.loss !== null")
-        .mark_rect()
-        .encode(x=x, y=y, x2="right:Q", y2="high:Q", color=colour, stroke=edge)
+        .mark_rect(clip=True)
+        .encode(x=x, y=y, x2="right:Q", y2="high:Q", color=colour)
     )
     pieces = [
         {"x": float(a), "y": float(b), "x2": float(c), "y2": float(d), "level": float(level)}
@@ -147,6 +151,15 @@ def _ground(alt: Any, found: LossPlane, titles: Sequence[str]) -> list[Any]:
         .encode(x="x:Q", y="y:Q", x2="x2:Q", y2="y2:Q", tooltip="level:Q")
     )
     return [ground, blank, lines]
+
+
+def _bands(levels: np.ndarray) -> list[str]:
+    """What lies below, between and above levels, in words."""
+    if not levels.size:
+        return ["one value"]
+    digits = next(n for n in range(2, 18) if len({f"{level:.{n}g}" for level in levels}) == len(levels))
+    words = [f"{level:.{digits}g}" for level in levels]
+    return [f"< {words[0]}", *(f"{low} – {high}" for low, high in itertools.pairwise(words)), f"≥ {words[-1]}"]
 
 
 def _labels(marks: Any, field: str, above: int) -> list[Any]:

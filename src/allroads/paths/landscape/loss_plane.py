@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from allroads.errors import InputError
@@ -20,6 +18,7 @@ def loss_plane(
     b: Params,
     c: Params,
     *,
+    names: tuple[str, str, str] = ("a", "b", "c"),
     points: int = 31,
     margin: float = 0.25,
     progress: bool = True,
@@ -38,17 +37,19 @@ def loss_plane(
         a: The point at the origin.
         b: The point on the first axis.
         c: The third point. Each is a point of the same network.
+        names: What the picture calls the three points; default ``("a", "b", "c")``.
         points: Grid points per axis; default 31, so 961 evaluations of the loss. Memory holds one of them at a time.
         margin: Room around the three points, as a share of the longer side of their box; default 0.25.
         progress: Write on the standard error what is being done, from two seconds on.
         throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
-        A :class:`LossPlane` with the marks ``a``, ``b`` and ``c``; its ``stats`` hold the three ``sides`` of the
+        A :class:`LossPlane` with the three points as marks; its ``stats`` hold the three ``sides`` of the
         triangle, |ab|, |ac| and |bc|, in the unit of the parameters.
 
     Raises:
-        InputError: If the points are not of one architecture or not finite, or lie on one line.
+        InputError: If the points are not of one architecture or not finite, or lie on one line;
+            if ``names`` are not three texts that differ.
 
     When it fails: symmetries of the network move basins apart that compute the same function. Align the points first
     (:func:`~allroads.align`) to see what is left.
@@ -67,6 +68,8 @@ def loss_plane(
         ([[0.0, 0.0], [2.0, 0.0], [0.0, 1.0]], [[0.0, 0.5, 2.0], [0.125, 0.625, 2.125], [0.5, 1.0, 2.5]])
     """
     check_grid(points, margin)
+    if len(set(names)) != 3 or not all(isinstance(name, str) for name in names):
+        raise InputError(f"names: expected three texts that differ; got {names!r}.")
     a, b = problem.points(a, b)
     _, c = problem.points(a, c)
     layout = layout_of(a, b, False, False)
@@ -81,8 +84,18 @@ def loss_plane(
     across = ac - (ac @ u) * u
     independent(ab, across, size, "a, b and c", remedy)
     v = across / np.linalg.norm(across)
-    marks: dict[str, Any] = {"a": (0.0, 0.0), "b": (float(ab @ u), 0.0), "c": (float(ac @ u), float(ac @ v))}
-    grid = box(np.array(list(marks.values())), points, margin)
+    places = ((0.0, 0.0), (float(ab @ u), 0.0), (float(ac @ u), float(ac @ v)))
+    grid = box(np.array(places), points, margin)
     sides = tuple(float(np.linalg.norm(side)) for side in (ab, ac, bc))
-    found = evaluated(problem, "three points", layout, flat[0], (u, v), grid, marks, {"sides": sides}, progress)
+    found = evaluated(
+        problem,
+        "three points",
+        layout,
+        flat[0],
+        (u, v),
+        grid,
+        dict(zip(names, places, strict=True)),
+        {"sides": sides},
+        progress,
+    )
     return finish(found, throw)
