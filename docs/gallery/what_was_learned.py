@@ -25,7 +25,8 @@ def task(train_size):
 
 # %% [markdown]
 # Train both, and read the program that each computes. `extract` asks the network alone. It proves that network and
-# program are equal on all 256 numbers, and compares the program with the target afterwards.
+# program are equal on all 256 numbers, and compares the program with the target afterwards. The answers to 24 numbers,
+# written down one by one, are 192 bits.
 
 # %%
 found = {}
@@ -35,7 +36,7 @@ for size in (24, 256):
     found[size] = extract(network, run.end(0), target)
     program, right = found[size].program, found[size].correct
     print(f"saw {size} numbers: accuracy on them {run.curves['train_accuracy'][0, -1]:.3f}")
-    print(f"  status: {found[size].status.value}, {program.bits:.0f} bits, {found[size].equivalence}")
+    print(f"  program: {'under' if program.bits < 512 else 'over'} 512 bits; {found[size].equivalence}")
     print(f"  right on all 256 numbers: {'yes' if right.equal else 'no'}")
 
 # %% [markdown]
