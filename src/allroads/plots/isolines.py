@@ -63,18 +63,17 @@ def isoline(xs: Any, ys: Any, heights: Any, level: float) -> np.ndarray:
         [[[0.25, 0.0], [0.25, 1.0]]]
     """
     xs, ys, heights = (np.asarray(given, np.float64) for given in (xs, ys, heights))
+    cells = np.stack([heights[:-1, :-1], heights[:-1, 1:], heights[1:, 1:], heights[1:, :-1]], axis=-1)
+    above = cells > level
+    crossed = np.isfinite(cells).all(axis=-1) & above.any(axis=-1) & ~above.all(axis=-1)
     pieces = []
-    for i in range(len(ys) - 1):
-        for j in range(len(xs) - 1):
-            corners = np.array([heights[i, j], heights[i, j + 1], heights[i + 1, j + 1], heights[i + 1, j]])
-            above = corners > level
-            if not np.isfinite(corners).all() or above.all() or not above.any():
-                continue
-            places = [(xs[j], ys[i]), (xs[j + 1], ys[i]), (xs[j + 1], ys[i + 1]), (xs[j], ys[i + 1])]
-            crossings = [_crossing(places, corners, p, q, level) for p, q in EDGES if above[p] != above[q]]
-            if len(crossings) == 4 and (corners.mean() > level) != above[0]:
-                crossings = [*crossings[1:], crossings[0]]  # cut off corners 0 and 2, not 1 and 3
-            pieces += [crossings[k : k + 2] for k in range(0, len(crossings), 2)]
+    for i, j in np.argwhere(crossed):
+        corners, high = cells[i, j], above[i, j]
+        places = [(xs[j], ys[i]), (xs[j + 1], ys[i]), (xs[j + 1], ys[i + 1]), (xs[j], ys[i + 1])]
+        crossings = [_crossing(places, corners, p, q, level) for p, q in EDGES if high[p] != high[q]]
+        if len(crossings) == 4 and (corners.mean() > level) != high[0]:
+            crossings = [*crossings[1:], crossings[0]]  # cut off corners 0 and 2, not 1 and 3
+        pieces += [crossings[k : k + 2] for k in range(0, len(crossings), 2)]
     return np.array(pieces).reshape(-1, 2, 2)
 
 
