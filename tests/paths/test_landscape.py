@@ -85,6 +85,8 @@ def test_options_of_planes_are_checked():
         random_plane(QUADRATIC, a, vectors="fix")
     with pytest.raises(InputError, match="no parameter moves"):
         random_plane(QUADRATIC, point([1.0, 1.0, 0.0, 0.0, 0.0]))
+    with pytest.raises(InputError, match=r"on one line.*loss_plane"):
+        random_plane(QUADRATIC, point([1.0, 1.0, 0.0, 0.0, 0.0]), vectors="own")
 
 
 def test_losses_that_are_not_finite_have_a_status():

@@ -64,7 +64,8 @@ def random_plane(
         names of leaves that are one filter (``whole``), the ``lengths`` of the directions and their ``cosine``.
 
     Raises:
-        InputError: If the point is none of this network, or no parameter moves.
+        InputError: If the point is none of this network, or no parameter moves,
+            or with ``vectors="own"`` all of them along themselves.
         UnknownNameError: If there is no such way of ``vectors``.
 
     When it fails: the picture does change under rescalings of single units, which no filter-wise norm undoes, and
@@ -102,11 +103,17 @@ def random_plane(
     lengths = (float(np.linalg.norm(u)), float(np.linalg.norm(v)))
     if not min(lengths):
         raise InputError(
-            "params: no parameter moves: those of fewer than two axes are held fixed, and all others are 0. Give "
-            "vectors='own', or another point."
+            "params: no parameter moves: those of fewer than two axes are held fixed, and all others are 0. Use "
+            "loss_plane with points of your own."
         )
     cosine = float(u @ v) / (lengths[0] * lengths[1])
-    independent(u, v - cosine * lengths[1] / lengths[0] * u, lengths[0], "the two directions", "Give vectors='fixed'.")
+    independent(
+        u,
+        v - cosine * lengths[1] / lengths[0] * u,
+        lengths[0],
+        "the two directions",
+        "Use loss_plane with points of your own.",
+    )
     stats: dict[str, Any] = {
         "seed": seed,
         "filters": sum(len(np.unique(of)) for of in found if of is not None),
