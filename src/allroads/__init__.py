@@ -105,6 +105,9 @@ _HOME = {
     "repair": "allroads.paths.repair",
     "directness": "allroads.paths.directness",
     "inpca": "allroads.paths.inpca",
+    "loss_plane": "allroads.paths.landscape",
+    "path_plane": "allroads.paths.landscape",
+    "random_plane": "allroads.paths.landscape",
     "learnability": "allroads.paths.learnability",
     "LearnabilityOptions": "allroads.paths.learnability",
     "eigenlearning": "allroads.paths.learnability",
@@ -178,6 +181,7 @@ if TYPE_CHECKING:
     from allroads.paths.directness import directness
     from allroads.paths.inpca import inpca
     from allroads.paths.interpolation import interpolation
+    from allroads.paths.landscape import loss_plane, path_plane, random_plane
     from allroads.paths.learnability import LearnabilityOptions, eigenlearning, inal, learnability
     from allroads.paths.progress import geodesic_progress
     from allroads.paths.repair import repair
