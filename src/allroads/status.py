@@ -82,8 +82,8 @@ class PathStatus(Status):
     NOT_CONVERGED = (
         "not converged",
         "An iterative method stopped while its answer was still changing.",
-        "Too few steps or iterations, or a small rate.",
-        "Allow more steps or iterations, or loosen the tolerance.",
+        "Too few steps or iterations, a small rate, or a budget that ended first.",
+        "Allow more steps or iterations, give a larger budget, or loosen the tolerance.",
     )
 
 
@@ -106,9 +106,9 @@ class RoadStatus(Status):
     )
     NOT_CONVERGED = (
         "not converged",
-        "The steps ran out before the end of the segment.",
-        "A segment that the map follows in very small steps, or a small tolerance.",
-        "Allow more steps, or loosen the tolerance.",
+        "The steps or the budget ran out before the end of the segment.",
+        "A segment that the map follows in very small steps, a small tolerance, or a small budget.",
+        "Allow more steps, give a larger budget, or loosen the tolerance.",
     )
     NOT_APPLICABLE = _NOT_APPLICABLE
 
@@ -234,8 +234,16 @@ class VolumeStatus(Status):
     LOWER_BOUND = (
         "lower bound",
         "The number is a lower bound, in high dimension one that may be exponentially far below.",
-        "A few of the rays carry nearly all of the weight: the basin is much longer in some directions than in others.",
-        "Use method='splitting', or a preconditioner that makes the basin round, such as 'hessian'.",
+        "A few of the rays carry nearly all of the weight, because the basin is much longer in some directions than in "
+        "others; or a budget ended before the particles had spread.",
+        "Use method='splitting', or a preconditioner that makes the basin round, such as 'hessian'; give a larger budget.",
+        True,
+    )
+    UPPER_BOUND = (
+        "upper bound",
+        "The number is the mass of a larger set, that of the lowest level that was reached.",
+        "A budget that ended before the cutoff was reached.",
+        "Give a larger budget, a larger cutoff or fewer particles.",
         True,
     )
     DIVERGED = _NOT_FINITE
