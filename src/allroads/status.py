@@ -136,6 +136,12 @@ class ForecastStatus(Status):
         "A sampler that has no goal to arrive at, or a loss without a constant to compare with.",
         "Ask for an explorer that follows gradients.",
     )
+    NOT_COMPUTED = (
+        "not computed",
+        "It was left out to save time.",
+        "A budget that ended, an interrupt, or fewer targets simulated than were asked about.",
+        "Give a larger budget, or leave out budget and simulated.",
+    )
 
 
 class LLCStatus(Status):
@@ -236,7 +242,8 @@ class VolumeStatus(Status):
         "The number is a lower bound, in high dimension one that may be exponentially far below.",
         "A few of the rays carry nearly all of the weight, because the basin is much longer in some directions than in "
         "others; or a budget ended before the particles had spread.",
-        "Use method='splitting', or a preconditioner that makes the basin round, such as 'hessian'; give a larger budget.",
+        "Use method='splitting', or a preconditioner that makes the basin round, such as 'hessian'; give a larger "
+        "budget.",
         True,
     )
     UPPER_BOUND = (

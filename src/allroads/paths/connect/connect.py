@@ -24,6 +24,9 @@ from allroads.pfmap.network import Params
 from allroads.pfmap.problem import Problem
 from allroads.results import finish
 
+ALIGNED = 0.3
+"""Share of the time left that one alignment may take."""
+
 
 def connect(
     problem: Problem,
@@ -127,7 +130,15 @@ def _connect(
     if align is not None:
         budget.say(f"aligning by {align}")
         network, inputs, loss = problem.network, problem.data.inputs, problem.loss
-        b = _aligned(a, b, population, many, lambda p, q: moved_near(network, p, q, inputs, method=align, loss=loss))
+
+        def move(p: Params, q: Params) -> Any:
+            seconds = max(ALIGNED * budget.left, 1e-9) if budget.limited else None
+            moved = moved_near(network, p, q, inputs, method=align, loss=loss, budget=seconds, progress=False)
+            if moved.ended == "interrupted":
+                budget.interrupt()
+            return moved
+
+        b = _aligned(a, b, population, many, move)
     pairs = _pairs(layout, a, b, population, many)
     ends = np.concatenate([pairs[:1, 0], pairs[:, 1]])[None] if of_star else pairs
     objective = CurveObjective(problem.objective, layout, method.kind, method.samples, method.chart)
