@@ -29,14 +29,14 @@ def match(
     rng: np.random.Generator,
     only: Collection[int] | None = None,
     *,
-    budget: Budget,
+    budget: Budget | None = None,
 ) -> Element:
     """Coordinate ascent on the inner product from a start: one set of units is matched at a time, the others held.
 
     It stops when no set can be matched better. That is a local optimum; the global one is NP-hard to find where there
     is more than one hidden layer [ainsworth2023]. Where the budget ends it stops too, with what it has.
     """
-    element = start
+    element, budget = start, budget or Budget()
     for _ in range(SWEEPS):
         improved = False
         for k in sweep_order(found, rng):

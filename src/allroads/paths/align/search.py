@@ -126,13 +126,14 @@ def unflatten(flat: Any, like: Params) -> Params:
 
 
 def optimise_scales(
-    found: Symmetries, moved: np.ndarray, objective: Objective, budget: Budget
+    found: Symmetries, moved: np.ndarray, objective: Objective, budget: Budget | None = None
 ) -> tuple[float, dict[tuple[int, int], np.ndarray]]:
     """Scales of the units that lower the objective, by Adam on their logarithms.
 
     Returns:
         The lowest value met and, for each (units, way), the factors.
     """
+    budget = budget or Budget()
     ways = [(k, way) for k in found.movable for way in range(len(found.units[k].scales))]
     shapes = [(*found.units[k].shape, found.units[k].size) for k, _ in ways]
     logs, optimiser = [np.zeros(shape) for shape in shapes], optax.adam(SCALE_RATE)
@@ -169,8 +170,8 @@ def straight_through_search(
     objective: Objective,
     start: Element,
     rng: np.random.Generator,
-    budget: Budget,
-    until: float,
+    budget: Budget | None = None,
+    until: float = np.inf,
 ) -> tuple[float, Element]:
     """Matching to a reference that follows the gradient of the objective, as if matching were the identity.
 
@@ -182,8 +183,8 @@ def straight_through_search(
         objective: What is to fall.
         start: The first matching.
         rng: Orders the sets of units.
-        budget: Seconds of the call.
-        until: When this search ends at the latest, in seconds since its beginning.
+        budget: Seconds of the call; default no end.
+        until: When this search ends at the latest, in seconds since the budget began.
 
     Returns:
         The lowest value met and its element; infinity and the first matching where there was no time for a step.
@@ -191,7 +192,7 @@ def straight_through_search(
     References:
         [ainsworth2023]
     """
-    optimiser = optax.adam(RATE)
+    optimiser, budget = optax.adam(RATE), budget or Budget()
     reference, state = goal, optimiser.init(goal)
     element, best = start, (np.inf, start)
     for number in range(STEPS):

@@ -53,7 +53,7 @@ class Lifter:
         inputs: ``[N, …]``.
         plan: How the kernel is formed, or ``None`` where it is only multiplied with.
         share: r over the largest eigenvalue of the kernel at the start.
-        largest: That eigenvalue, by power iteration.
+        largest: That eigenvalue; by power iteration where the kernel is not formed.
     """
 
     network: Network
@@ -153,7 +153,11 @@ def make_lifter(
     plan = None
     if jax.eval_shape(network.apply, params, inputs).size <= dense:
         plan = plan_kernel(network, params, inputs, examples_apart(network, params, inputs), memory)
-    largest = float(_compiled(network).largest(params, inputs))
+    if plan is None:
+        largest = float(_compiled(network).largest(params, inputs))
+    else:  # no further program to compile
+        kernel = np.asarray(kernel_function(network, plan)(params, inputs), np.float64)
+        largest = max(float(np.linalg.eigvalsh(kernel)[-1]), 0.0) if np.isfinite(kernel).all() else np.nan
     if not np.isfinite(largest):
         raise InputError(
             "the network's derivative at the start is not finite, so nothing can be followed from there. Start from a "
