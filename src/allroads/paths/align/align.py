@@ -210,14 +210,13 @@ def _by_weights(
     found: Symmetries, terms: list[Term], rng: np.random.Generator, restarts: int, budget: Budget
 ) -> Element:
     """The best matching of weights from the greedy start and from random ones, while the budget lasts."""
-    greedy = greedy_start(found, terms)
-    best, highest = greedy, -np.inf
-    for number in range(1 + restarts):
+    starts = [greedy_start(found, terms), *(random_start(found, rng) for _ in range(restarts))]
+    best, highest = starts[0], -np.inf
+    for number, start in enumerate(starts):
         if budget.ended:
             break
-        budget.say(f"matching weights, start {number + 1} of {1 + restarts}")
+        budget.say(f"matching weights, start {number + 1} of {len(starts)}")
         with budget.interruptible():
-            start = random_start(found, rng) if number else greedy
             matched = match(found, terms, start, rng, budget=budget)
             if (value := inner_product(found, terms, matched)) > highest:
                 best, highest = matched, value

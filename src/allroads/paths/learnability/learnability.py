@@ -37,13 +37,10 @@ from allroads.paths.learnability.law.pilot_runs import (
 from allroads.paths.learnability.law.quick import hitting_calibration, hitting_features, on_simulations
 from allroads.paths.learnability.options import LearnabilityOptions, check_whole
 from allroads.paths.learnability.problem import Problem, read_problem
-from allroads.paths.learnability.simulate.batches import all_batches, simulate_batches, spread_batches
+from allroads.paths.learnability.simulate.batches import Pairs, in_batches, simulate_batches, spread_order
+from allroads.paths.learnability.simulate.residual_spectrum import ResidualSpectrum
 from allroads.paths.learnability.simulate.start_kernel import hitting_times
-from allroads.paths.learnability.simulate.target_simulation import (
-    TargetSimulation,
-    broadcast_params,
-    simulate_targets,
-)
+from allroads.paths.learnability.simulate.target_simulation import TargetSimulation, simulate_targets
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
 from allroads.results import Measurement
@@ -97,7 +94,7 @@ def learnability(
         budget: Seconds that the call may take; default no end. With a budget every target is first predicted from its
             hitting time at the start, by a law of its own; then targets are simulated while time lasts, evenly
             spaced over the predicted order, and that law is conditioned on them. Of 137 Boolean targets, six simulated
-            make 2.5 % of the cost of learning all, see ``docs/direct_enough.md``. Compilation counts and cannot be
+            make 2.7 % of the cost of learning all, see ``docs/direct_enough.md``. Compilation counts and cannot be
             interrupted. Ctrl-C ends the simulations as a budget does; a second one ends the call.
         progress: Whether a bar, or a line every ten seconds, tells what is being done.
         options: Threshold, number of starts, draws of INAL, how many targets are simulated, and the law; default
@@ -171,17 +168,20 @@ class _Given:
         goals: NDArray[Any] = self.options.threshold * self.problem.constant[self.varied]
         return goals
 
-    def run(self, function: Callable[..., Any], chosen: Any, m: int, **options: Any) -> Any:
-        """A simulation of some targets from start number m."""
-        labels, goals = self.labels[chosen], self.goals[chosen]
-        points = start_per_target(self.starts, m, len(labels))
-        given = self.network, self.loss, self.explorer, points, self.problem.inputs
-        return function(*given, labels, goals, seed=self.seed, **options)
+    def run(self, function: Callable[..., Any], pairs: Pairs) -> Any:
+        """A simulation of some targets, each from one of its starts."""
+        chosen, numbers = pairs.T
+        given = self.network, self.loss, self.explorer, self.points(numbers), self.problem.inputs
+        return function(*given, self.labels[chosen], self.goals[chosen], seed=self.seed)
 
-    def spectra(self, m: int) -> Any:
-        """Spectra of all targets under the plain kernel of start number m."""
-        points = start_per_target(self.starts, m, len(self.labels))
-        return kernel_spectra(self.network, self.loss, points, self.problem.inputs, self.labels)
+    def spectra(self, pairs: Pairs) -> list[ResidualSpectrum]:
+        """Spectra of their residuals under the plain kernel."""
+        chosen, numbers = pairs.T
+        return kernel_spectra(self.network, self.loss, self.points(numbers), self.problem.inputs, self.labels[chosen])
+
+    def points(self, numbers: Any) -> Params:
+        """The starts of these numbers, leaves ``[B, …]``."""
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[numbers], self.starts)
 
 
 def _forecasts(given: _Given, within: int, learn: int, budget: Budget) -> Learnability:
@@ -189,13 +189,16 @@ def _forecasts(given: _Given, within: int, learn: int, budget: Budget) -> Learna
     problem, options, varied = given.problem, given.options, given.varied
     seeds, count = options.seeds, len(varied)
     hits = np.full((seeds, count), np.nan)
-    batches, first, from_start = all_batches(count), 0.0, budget.limited or options.simulated is not None
+    first, from_start = 0.0, budget.limited or options.simulated is not None
+    everything = batches = in_batches(range(count), seeds)
     if count and from_start:
         budget.say("hitting times at the start")
-        hits = np.array([given.run(hitting_times, slice(None), m) for m in range(seeds)])
+        found = np.concatenate([given.run(hitting_times, pairs) for pairs in everything])
+        hits = found.reshape(count, seeds).T
         first = _COMPILATION * budget.spent
-        batches = spread_batches(hitting_features(hits).mean(axis=0)[:, 0], options.simulated or count)
-    simulated = simulate_batches(partial(given.run, simulate_targets), batches, seeds, budget, first)
+        order_of = spread_order(hitting_features(hits).mean(axis=0)[:, 0], options.simulated or count)
+        batches = in_batches(order_of, seeds)
+    simulated = simulate_batches(partial(given.run, simulate_targets), batches, budget, first)
     known = np.array([k in simulated for k in range(count)], bool)
     x = np.full((count, len(FEATURES)), np.nan)
     for k, own in simulated.items():
@@ -233,7 +236,7 @@ def _forecasts(given: _Given, within: int, learn: int, budget: Budget) -> Learna
             rows[t] = _without_prediction(problem.names[t], status, baselines[t])
     order = np.argsort(np.argsort([row.steps for row in rows], kind="stable"), kind="stable") + 1
     ranked = tuple(replace(row, order=int(rank)) for row, rank in zip(rows, order, strict=True))
-    missing = sum(map(len, simulated.values())) < seeds * sum(map(len, batches)) or len(runs) < len(chosen)
+    missing = sum(map(len, simulated.values())) < sum(map(len, batches)) or len(runs) < len(chosen)
     ended = "interrupted" if budget.interrupted else "budget" if missing else None
     return Learnability(ranked, given.explorer.name, options.threshold, within, len(runs), seeds, ended)
 
@@ -253,11 +256,13 @@ def _baselines(
         problem, options = given.problem, given.options
         inal = inal_baselines(given.network, problem, options.draws, given.seed)
         if given.varied.size:
-            spectra = [given.spectra(m) for m in range(options.seeds)]
+            batches = in_batches(range(len(given.varied)), options.seeds)
+            flat = [spectrum for pairs in batches for spectrum in given.spectra(pairs)]
+            spectra = [flat[begin : begin + options.seeds] for begin in range(0, len(flat), options.seeds)]
             norms = kernel_norms(given.network, problem.inputs, given.starts, given.seed)
             finite = [k for k, own in simulated.items() if all(np.isfinite(one.loss) for one in own)]
             for k, t in zip(finite, given.varied[finite], strict=True):
-                found[t] |= kernel_baselines(simulated[k], [of_start[k] for of_start in spectra], norms)
+                found[t] |= kernel_baselines(simulated[k], spectra[k], norms)
         found = [own | of_map for own, of_map in zip(found, inal, strict=True)]
     return found
 
@@ -267,11 +272,6 @@ def draw_starts(network: Network, seeds: int, seed: int) -> Params:
     key = jax.random.key(seed)
     keys = jax.vmap(lambda m: jax.random.fold_in(jax.random.fold_in(key, m), 0))(jnp.arange(seeds))
     return jax.jit(jax.vmap(network.init))(keys)
-
-
-def start_per_target(starts: Params, m: int, targets: int) -> Params:
-    """Start number m once for each target, leaves ``[targets, …]``."""
-    return broadcast_params(jax.tree.map(lambda leaf: leaf[m], starts), targets)
 
 
 def _forecast(

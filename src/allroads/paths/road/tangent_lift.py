@@ -27,6 +27,8 @@ REGULARISATION = {"float32": 1e-6, "float64": 1e-12}
 ITERATIONS = 1000
 """Conjugate-gradient steps at most. What they leave undone is the residual that the next step of a road aims at."""
 
+MOST = 5
+"""Motions that are combined at most."""
 _POWER_STEPS = 30
 
 
@@ -226,9 +228,14 @@ def norm(motion: Params) -> Any:
     return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(motion)))
 
 
+def combined(weights: np.ndarray, *motions: Params) -> Params:
+    """``Σ_i w_i motion_i``, in the precision of the motions; filled up to one number of them, compiled once."""
+    spare = MOST - len(motions)
+    return _combined(np.concatenate([weights, np.zeros(spare)]), *motions, *motions[:1] * spare)
+
+
 @jax.jit
-def combined(weights: Any, *motions: Params) -> Params:
-    """``Σ_i w_i motion_i``, in the precision of the motions."""
+def _combined(weights: Any, *motions: Params) -> Params:
     return jax.tree.map(
         lambda *parts: sum(w.astype(m.dtype) * m for w, m in zip(weights, parts, strict=True)), *motions
     )

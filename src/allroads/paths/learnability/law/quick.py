@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -39,6 +40,8 @@ def hitting_calibration() -> Calibration:
 def on_simulations(law: Calibration, full: Calibration, x: NDArray[Any], simulated: NDArray[Any]) -> Calibration:
     """The quick law conditioned on simulated targets, as if the steps that the full law gives them were runs.
 
+    How far the full law is to be trusted for this map and explorer is then an uncertainty of the quick law too.
+
     Args:
         law: The quick law.
         full: The law of simulated steps.
@@ -48,5 +51,8 @@ def on_simulations(law: Calibration, full: Calibration, x: NDArray[Any], simulat
     known = np.isfinite(x).all(axis=1) & np.isfinite(simulated).all(axis=1)
     if not known.any():
         return law
-    steps = np.exp(full.log_steps(simulated[known])[0])
-    return law.conditioned_on(x[known], steps, np.ones(int(known.sum()), bool))
+    logs, doubts = full.log_steps(simulated[known])
+    found = law.conditioned_on(x[known], np.exp(logs), np.ones(int(known.sum()), bool))
+    covariance = np.array(found.covariance)
+    covariance[0, 0] += np.mean(doubts**2)
+    return replace(found, covariance=tuple(tuple(map(float, row)) for row in covariance))
