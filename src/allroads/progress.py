@@ -40,8 +40,8 @@ def progress(title: str, shown: bool = True, stream: TextIO | None = None) -> It
         yield lambda text: None
         return
     notebook = stream is None and in_notebook()
-    stream = stream or sys.stderr
-    watch = _Bar(title, stream, notebook) if notebook or stream.isatty() else _Lines(title, stream)
+    given: TextIO = stream or sys.stderr
+    watch = _Bar(title, given, notebook) if notebook or given.isatty() else _Lines(title, given)
     try:
         yield watch.say
     finally:

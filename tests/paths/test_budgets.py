@@ -108,6 +108,7 @@ def forecast(simulated=None, seeds=1, **options):
     return learnability(SMALL, CUBE, TARGETS, "mse", GD(learning_rate=0.05), options=method, progress=False, **options)
 
 
+@pytest.mark.slow
 def test_a_forecast_with_time_enough_is_the_forecast_without_a_budget():
     plain, budgeted = forecast(), forecast(budget=3600.0)
     assert [row.name for row in plain] == [row.name for row in budgeted] and budgeted.ended is None
@@ -189,7 +190,9 @@ def test_an_alignment_with_time_enough_is_that_without_a_budget(method):
     assert plain.distance == budgeted.distance and budgeted.ended is None and budgeted.status == PathStatus.OK
 
 
-@pytest.mark.parametrize(("method", "seconds"), [("weights", 3.0), ("search", 60.0)])
+@pytest.mark.parametrize(
+    ("method", "seconds"), [("weights", 3.0), pytest.param("search", 60.0, marks=pytest.mark.slow)]
+)
 def test_a_budget_that_ends_gives_an_alignment_of_the_same_function(method, seconds, ticking):
     found = aligned(method, budget=seconds)
     assert found.ended == "budget" and found.status == PathStatus.NOT_CONVERGED

@@ -36,7 +36,9 @@ def ticking(monkeypatch):
     monkeypatch.setattr(allroads.budget, "time", SimpleNamespace(monotonic=itertools.count().__next__))
 
 
-@pytest.mark.parametrize("method", [FEW, EVERYWHERE, RayCasting(100)])
+@pytest.mark.parametrize(
+    "method", [*(pytest.param(one, marks=pytest.mark.slow) for one in (FEW, EVERYWHERE)), RayCasting(100)]
+)
 def test_time_enough_gives_the_volume_without_a_budget(method):
     plain, budgeted = volume(method), volume(method, budget=3600.0)
     assert plain.value == budgeted.value and plain.error == budgeted.error and budgeted.status == plain.status
