@@ -23,8 +23,8 @@ from scipy.stats import spearmanr
 
 from allroads import SGD, Adam, Network, Problem, Recording, explore
 from allroads.paths.learnability.law.crossing import first_crossing
-from allroads.paths.learnability.learnability import draw_starts, start_per_target
-from allroads.paths.learnability.simulate.target_simulation import simulate_targets
+from allroads.paths.learnability.learnability import draw_starts
+from allroads.paths.learnability.simulate.target_simulation import broadcast_params, simulate_targets
 
 RESULT = Path(__file__).parent / "results" / "momentum.json"
 GOAL, STEPS = 0.1, 1000
@@ -117,7 +117,7 @@ def main() -> None:
             problem = Problem(network, "mse", inputs, label)
             run = explore(problem, explorer, [0], steps=STEPS, start=starts, record=record)
             taken.append(first_crossing(run.steps, run.curves["train_loss"][0], GOAL) or np.inf)
-        points = start_per_target(starts, 0, len(labels))
+        points = broadcast_params(jax.tree.map(lambda leaf: leaf[0], starts), len(labels))
         found = simulate_targets(network, "mse", explorer, points, inputs, labels, goals)
         actual, predicted = np.array(taken), np.array([one.path_steps for one in found])
         learned = np.isfinite(actual)

@@ -1,4 +1,4 @@
-"""Progress of one call on the standard error: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress of one call: a bar on a terminal and in notebooks, a plain line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TextIO
 
 SECONDS_BEFORE = 2.0
-"""Seconds after which a bar appears on a terminal."""
+"""Seconds after which a bar appears on a terminal or in a notebook."""
 
 SECONDS_BETWEEN_LINES = 10.0
 """Seconds between two plain lines."""
@@ -23,27 +24,34 @@ Say = Callable[[str], None]
 def progress(title: str, shown: bool = True, stream: TextIO | None = None) -> Iterator[Say]:
     """A function that tells what is being done, while the block runs.
 
-    On a terminal a bar appears after two seconds and disappears at the end. Elsewhere a plain line is written every ten
-    seconds. Short calls write nothing.
+    On a terminal, and in a notebook that has the package ``ipywidgets``, a bar appears after two seconds and disappears
+    at the end. Elsewhere a plain line is written every ten seconds. Short calls write nothing.
 
     Args:
         title: What runs, such as ``"extract"``.
         shown: Whether anything is written.
-        stream: Where to; default the standard error.
+        stream: Where to; default the notebook, or else the standard error.
 
     Example:
         >>> with progress("extract", shown=False) as say:
         ...     say("as a machine")
     """
-    stream = stream or sys.stderr
     if not shown:
         yield lambda text: None
         return
-    watch = _Bar(title, stream) if stream.isatty() else _Lines(title, stream)
+    notebook = stream is None and in_notebook()
+    given: TextIO = stream or sys.stderr
+    watch = _Bar(title, given, notebook) if notebook or given.isatty() else _Lines(title, given)
     try:
         yield watch.say
     finally:
         watch.stop()
+
+
+def in_notebook() -> bool:
+    """Whether an IPython kernel runs this code and can show a bar; IPython is not imported to find out."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel") and find_spec("ipywidgets") is not None
 
 
 class _Lines:
@@ -70,13 +78,13 @@ class _Lines:
 class _Bar:
     """A bar without a known end, shown once the call has taken two seconds."""
 
-    def __init__(self, title: str, stream: TextIO):
+    def __init__(self, title: str, stream: TextIO, notebook: bool):
         from rich.console import Console
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
         self.title = title
-        self.bar = Progress(*columns, console=Console(file=stream), transient=True)
+        self.bar = Progress(*columns, console=Console(file=stream, force_jupyter=notebook), transient=True)
         self.task = self.bar.add_task(title)
         self.timer = threading.Timer(SECONDS_BEFORE, self.bar.start)
         self.timer.daemon = True

@@ -83,8 +83,8 @@ class PathStatus(Status):
     NOT_CONVERGED = (
         "not converged",
         "An iterative method stopped while its answer was still changing.",
-        "Too few steps or iterations, or a small rate.",
-        "Allow more steps or iterations, or loosen the tolerance.",
+        "Too few steps or iterations, a small rate, or a budget that ended first.",
+        "Allow more steps or iterations, give a larger budget, or loosen the tolerance.",
     )
 
 
@@ -107,9 +107,9 @@ class RoadStatus(Status):
     )
     NOT_CONVERGED = (
         "not converged",
-        "The steps ran out before the end of the segment.",
-        "A segment that can be followed in very small steps only, or a small tolerance.",
-        "Allow more steps, or loosen the tolerance.",
+        "The steps or the budget ran out before the end of the segment.",
+        "A segment that can be followed in very small steps only, a small tolerance, or a small budget.",
+        "Allow more steps, give a larger budget, or loosen the tolerance.",
     )
     NOT_APPLICABLE = _NOT_APPLICABLE
 
@@ -136,6 +136,12 @@ class ForecastStatus(Status):
         "The prediction has no meaning for this explorer, loss or start.",
         "A sampler, which has no goal, or a loss without a best constant answer.",
         "Ask for an explorer that follows gradients.",
+    )
+    NOT_COMPUTED = (
+        "not computed",
+        "It was left out to save time.",
+        "A budget that ended, an interrupt, or the option simulated.",
+        "Give a larger budget, or leave out budget and simulated.",
     )
 
 
@@ -235,8 +241,17 @@ class VolumeStatus(Status):
     LOWER_BOUND = (
         "lower bound",
         "The number is a lower bound. In high dimension it can be exponentially too small.",
-        "A few of the rays carry nearly all of the weight: the basin is much longer in some directions than in others.",
-        "Use method='splitting', or a preconditioner that makes the basin round, such as 'hessian'.",
+        "A few of the rays carry nearly all of the weight, because the basin is much longer in some directions than in "
+        "others. Or a budget ended before the particles had spread.",
+        "Use method='splitting', or a preconditioner that makes the basin round, such as 'hessian'. Give a larger "
+        "budget.",
+        True,
+    )
+    UPPER_BOUND = (
+        "upper bound",
+        "The number is the mass of a larger set, that of the lowest level that was reached.",
+        "A budget that ended before the cutoff was reached.",
+        "Give a larger budget, a larger cutoff or fewer particles.",
         True,
     )
     DIVERGED = _NOT_FINITE

@@ -37,7 +37,7 @@ def forecast(targets, network=NETWORK, inputs=CUBE, loss="mse", explorer="gd", *
 @pytest.fixture(scope="module")
 def found():
     targets = {"parity": CUBE.prod(axis=1), "bit": CUBE[:, 0], "flat": np.ones(16)}
-    return forecast(targets, explorer=GD(learning_rate=0.01), budget=200)
+    return forecast(targets, explorer=GD(learning_rate=0.01), within=200)
 
 
 def test_every_row_has_all_that_was_promised(found):
@@ -60,7 +60,7 @@ def test_every_row_has_all_that_was_promised(found):
 
 def test_half_of_the_chance_lies_at_the_predicted_steps(found):
     steps = found["parity"].steps
-    at = forecast({"parity": CUBE.prod(axis=1)}, explorer=GD(learning_rate=0.01), budget=round(steps))
+    at = forecast({"parity": CUBE.prod(axis=1)}, explorer=GD(learning_rate=0.01), within=round(steps))
     assert at["parity"].probability == pytest.approx(0.5, abs=0.02)
 
 
@@ -80,7 +80,7 @@ def test_the_chance_is_the_mean_over_laws_and_lies_in_its_interval(seed):
     """Of laws that differ by a factor e, each as sure as a fifth, by simulation."""
     draws = np.random.default_rng(seed).normal(size=200_000)
     for budget in (20, 100, 500, 5000, 100_000):
-        row = forecast({"parity": CUBE.prod(axis=1)}, calibration=doubting(), budget=budget, seeds=1)["parity"]
+        row = forecast({"parity": CUBE.prod(axis=1)}, calibration=doubting(), within=budget, seeds=1)["parity"]
         ahead = np.log(budget / row.steps)
         assert row.probability == pytest.approx(norm.cdf((ahead + draws) / 0.2).mean(), abs=0.005)
         low, high = row.probability_interval
@@ -99,7 +99,7 @@ def doubting():
 
 def test_what_is_learned_first_is_not_predicted_but_known():
     targets = {"bit": CUBE[:, 0], "parity": CUBE.prod(axis=1)}
-    found = forecast(targets, LINE, explorer=GD(learning_rate=0.1), learn=2, budget=40)
+    found = forecast(targets, LINE, explorer=GD(learning_rate=0.1), learn=2, within=40)
     run = explore(Problem(LINE, "mse", CUBE, CUBE[:, :1]), GD(learning_rate=0.1), 2, steps=40)
     actual = [run.steps[curve <= 0.1][0] for curve in run.curves["train_loss"]]
     assert found.learned_first == 2 and found["bit"].probability == 1

@@ -116,7 +116,7 @@ def barrier(
     check_count("points", points, 2)
     data = problem.data
     if align is not None:
-        b = moved_near(problem.network, a, b, data.inputs, method=align, loss=problem.loss).params
+        b = moved_near(problem.network, a, b, data.inputs, method=align, loss=problem.loss, progress=False).params
     ts = np.linspace(0.0, 1.0, points)
     if repair is None:
         losses, errors = compiled_profile(problem.objective)(a, b, jnp.asarray(ts), data)

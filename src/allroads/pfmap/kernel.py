@@ -219,7 +219,8 @@ def examples_apart(network: Network, params: Params, inputs: Any) -> bool:
     return bool(max(gaps) < 200 * jnp.finfo(jnp.result_type(*jax.tree.leaves(params))).eps)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+# It runs twice, so what the compiler would do to make it fast takes longer than it saves.
+@functools.partial(jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
 def _gap(network: Network, params: Params, inputs: Any, cotangent: Any) -> Any:
     """Relative distance of vᵀJ by the whole batch from vᵀJ by each example; inf where not finite."""
 

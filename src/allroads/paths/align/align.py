@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from allroads.budget import Budget, budgeted
 from allroads.checks import check_count
 from allroads.errors import UnknownNameError
 from allroads.paths.align.activations import activation_terms
@@ -39,7 +40,9 @@ class Alignment(Result):
         symmetries: The group; ``symmetries.units`` names the units, ``symmetries.act(element, b)`` is ``params``.
         distance: ``‖a − params‖``, Euclidean over all parameters.
         distance_before: ``‖a − b‖``.
-        status: ``ok``, or ``not applicable`` where the network has no symmetry that was found (``params`` is then b).
+        status: ``ok``; ``not applicable`` where the network has no symmetry that was found (``params`` is then b);
+            ``not converged`` where a budget or an interrupt ended the matching: ``params`` is the best so far.
+        ended: ``"budget"`` or ``"interrupted"`` where one of these came first, else ``None``.
     """
 
     params: Params
@@ -48,6 +51,7 @@ class Alignment(Result):
     distance: float
     distance_before: float
     status: Status
+    ended: str | None = None
 
     @property
     def value(self) -> float:
@@ -61,8 +65,8 @@ class Alignment(Result):
 
     @property
     def stats(self) -> dict[str, Any]:
-        """``distance_before``."""
-        return {"distance_before": self.distance_before}
+        """``distance_before`` and ``ended``."""
+        return {"distance_before": self.distance_before, "ended": self.ended}
 
 
 def align(
@@ -76,6 +80,8 @@ def align(
     labels: Any | None = None,
     seed: int = 0,
     restarts: int = 4,
+    budget: float | None = None,
+    progress: bool = True,
     throw: bool = False,
 ) -> Alignment:
     """Move ``b`` by a symmetry of the parameter–function map so as to lie near ``a``; its function stays.
@@ -104,6 +110,11 @@ def align(
         seed: Of the check of the symmetries, the random starts and orders.
         restarts: Random starts of ``"weights"`` and ``"search"``, default 4; they seldom win over the first start,
             and cost as much each.
+        budget: Seconds that the call may take; default no end. It is parted among the searches and the scales. Where it
+            ends first, the best matching so far is returned, ``not converged``. What finds the symmetries, and
+            compilation, count and cannot be interrupted. Ctrl-C ends the matching as a budget does; a second one ends
+            the call.
+        progress: Whether a bar, or a line every ten seconds, tells what is being done.
         throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
@@ -133,10 +144,29 @@ def align(
         >>> bool(found.distance < 1e-5 < found.distance_before)
         True
     """
+    with budgeted("align", budget, progress) as clock:
+        return _align(network, a, b, inputs, method, loss, labels, seed, restarts, throw, clock)
+
+
+def _align(
+    network: Network,
+    a: Params,
+    b: Params,
+    inputs: Any,
+    method: str,
+    loss: str | PerExampleLoss,
+    labels: Any | None,
+    seed: int,
+    restarts: int,
+    throw: bool,
+    budget: Budget,
+) -> Alignment:
+    """The call inside its budget."""
     if method not in METHODS:
         raise UnknownNameError("alignment method", method, METHODS)
     check_count("restarts", restarts, 0)
     a, b, inputs = as_point(a, "a", network), as_point(b, "b", network), examples(inputs)
+    budget.say("symmetries")
     found = cached_symmetries(_SymmetriesKey(network, a, inputs, seed))
     goal, start = found.flatten(a), found.flatten(b)
     before = float(np.linalg.norm(goal - start))
@@ -148,38 +178,62 @@ def align(
     terms = weight_terms(found, balanced_goal, balanced)
     activation = [] if method == "weights" else activation_terms(network, found, a, b, inputs)
     if method == "weights":
-        element = _by_weights(found, terms, rng, restarts)
+        element = _by_weights(found, terms, rng, restarts, budget)
     elif method == "activations":
-        element = _by_activations(found, terms, activation, rng)
+        element = _by_activations(found, terms, activation, rng, budget)
     else:
         objective = segment_objective(network, found, a, b, inputs, loss, labels, held_out=False)
-        starts = [_by_weights(found, terms, rng, restarts), _by_activations(found, terms, activation, rng)]
-        tried = [
-            straight_through_search(found, balanced_goal, balanced, gauge, objective, start, rng) for start in starts
+        starts = [
+            _by_weights(found, terms, rng, restarts, budget),
+            _by_activations(found, terms, activation, rng, budget),
         ]
+        tried = []
+        for number, start_of in enumerate(starts):
+            until = budget.spent + budget.left / (len(starts) + 1 - number)
+            given = found, balanced_goal, balanced, gauge, objective, start_of, rng, budget, until
+            tried.append(straight_through_search(*given))
         element = min(tried, key=lambda pair: pair[0])[1]
     scales = _scales(found, element, own_scales, goal_scales)
-    if method == "search":
+    if method == "search" and not budget.ended:
         moved = found.flatten(found.act(replace(element, scales=scales), b))
         judged = segment_objective(network, found, a, b, inputs, loss, labels, held_out=True)
-        _, tuned = optimise_scales(found, moved, judged)
+        _, tuned = optimise_scales(found, moved, judged, budget)
         scales = {key: scale * tuned[key] for key, scale in scales.items()}
     element = replace(element, scales=scales)
     params = found.act(element, b)
     distance = float(np.linalg.norm(goal - found.flatten(params)))
-    return finish(Alignment(params, element, found, distance, before, PathStatus.OK), throw)
+    status = PathStatus.NOT_CONVERGED if budget.ended else PathStatus.OK
+    return finish(Alignment(params, element, found, distance, before, status, budget.ended), throw)
 
 
-def _by_weights(found: Symmetries, terms: list[Term], rng: np.random.Generator, restarts: int) -> Element:
+def _by_weights(
+    found: Symmetries, terms: list[Term], rng: np.random.Generator, restarts: int, budget: Budget
+) -> Element:
+    """The best matching of weights from the greedy start and from random ones, while the budget lasts."""
     starts = [greedy_start(found, terms), *(random_start(found, rng) for _ in range(restarts))]
-    return max((match(found, terms, start, rng) for start in starts), key=lambda m: inner_product(found, terms, m))
+    best, highest = starts[0], -np.inf
+    for number, start in enumerate(starts):
+        if budget.ended:
+            break
+        budget.say(f"matching weights, start {number + 1} of {len(starts)}")
+        with budget.interruptible():
+            matched = match(found, terms, start, rng, budget=budget)
+            if (value := inner_product(found, terms, matched)) > highest:
+                best, highest = matched, value
+    return best
 
 
-def _by_activations(found: Symmetries, terms: list[Term], activation: list[Term], rng: np.random.Generator) -> Element:
-    element = match(found, activation, greedy_start(found, activation), rng)
-    seen = {k for term in activation for k in term.block.units}
-    unseen = [k for k in found.movable if k not in seen]
-    return refit_signs(found, terms, match(found, terms, element, rng, unseen))
+def _by_activations(
+    found: Symmetries, terms: list[Term], activation: list[Term], rng: np.random.Generator, budget: Budget
+) -> Element:
+    element = greedy_start(found, activation)
+    with budget.interruptible():
+        budget.say("matching activations")
+        element = match(found, activation, element, rng, budget=budget)
+        seen = {k for term in activation for k in term.block.units}
+        unseen = [k for k in found.movable if k not in seen]
+        element = match(found, terms, element, rng, unseen, budget=budget)
+    return refit_signs(found, terms, element)
 
 
 def _scales(found: Symmetries, element: Element, own: Element, goal: Element) -> dict[tuple[int, int], np.ndarray]:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 
+from allroads.budget import Budget
 from allroads.paths.align.signs import best_signs, with_signs
 from allroads.paths.align.terms import Term, gains, inner_product, inner_units
 from allroads.pfmap.symmetries import Element, Symmetries
@@ -27,18 +28,22 @@ def match(
     start: Element,
     rng: np.random.Generator,
     only: Collection[int] | None = None,
+    *,
+    budget: Budget | None = None,
 ) -> Element:
     """Coordinate ascent on the inner product from a start: one set of units is matched at a time, the others held.
 
     It stops when no set can be matched better. That is a local optimum; the global one is NP-hard to find where there
-    is more than one hidden layer [ainsworth2023].
+    is more than one hidden layer [ainsworth2023]. Where the budget ends it stops too, with what it has.
     """
-    element = start
+    element, budget = start, budget or Budget()
     for _ in range(SWEEPS):
         improved = False
         for k in sweep_order(found, rng):
             if only is not None and k not in only:
                 continue
+            if budget.ended:
+                return element
             near = [term for term in terms if {k, *inner_units(found, k)} & set(term.block.units)]
             proposal = match_units(found, near, element, k)
             before, after = inner_product(found, near, element), inner_product(found, near, proposal)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from allroads.budget import Budget
 from allroads.errors import InputError
 from allroads.paths.align.matching import match_units, sweep_order
 from allroads.paths.align.terms import weight_terms
@@ -125,26 +126,31 @@ def unflatten(flat: Any, like: Params) -> Params:
 
 
 def optimise_scales(
-    found: Symmetries, moved: np.ndarray, objective: Objective
+    found: Symmetries, moved: np.ndarray, objective: Objective, budget: Budget | None = None
 ) -> tuple[float, dict[tuple[int, int], np.ndarray]]:
     """Scales of the units that lower the objective, by Adam on their logarithms.
 
     Returns:
         The lowest value met and, for each (units, way), the factors.
     """
+    budget = budget or Budget()
     ways = [(k, way) for k in found.movable for way in range(len(found.units[k].scales))]
     shapes = [(*found.units[k].shape, found.units[k].size) for k, _ in ways]
     logs, optimiser = [np.zeros(shape) for shape in shapes], optax.adam(SCALE_RATE)
     state, best = optimiser.init(logs), (np.inf, logs)
-    for _ in range(STEPS if ways else 1):
-        scales = {key: np.exp(log) for key, log in zip(ways, logs, strict=True)}
-        point = found.gather(Element(scales=scales))[1] * moved
-        value, slope = objective(point)
-        if value < best[0]:
-            best = (value, logs)
-        slopes = [_slope_of_log(found, k, way, slope * point) for k, way in ways]
-        steps, state = optimiser.update(slopes, state)
-        logs = [log + np.asarray(step, np.float64) for log, step in zip(logs, jax.tree.leaves(steps), strict=True)]
+    for number in range(STEPS if ways else 1):
+        if budget.ended:
+            break
+        budget.say(f"scales, step {number + 1} of {STEPS}")
+        with budget.interruptible():
+            scales = {key: np.exp(log) for key, log in zip(ways, logs, strict=True)}
+            point = found.gather(Element(scales=scales))[1] * moved
+            value, slope = objective(point)
+            if value < best[0]:
+                best = (value, logs)
+            slopes = [_slope_of_log(found, k, way, slope * point) for k, way in ways]
+            steps, state = optimiser.update(slopes, state)
+            logs = [log + np.asarray(step, np.float64) for log, step in zip(logs, jax.tree.leaves(steps), strict=True)]
     return best[0], {key: np.exp(log) for key, log in zip(ways, best[1], strict=True)}
 
 
@@ -164,6 +170,8 @@ def straight_through_search(
     objective: Objective,
     start: Element,
     rng: np.random.Generator,
+    budget: Budget | None = None,
+    until: float = np.inf,
 ) -> tuple[float, Element]:
     """Matching to a reference that follows the gradient of the objective, as if matching were the identity.
 
@@ -175,24 +183,30 @@ def straight_through_search(
         objective: What is to fall.
         start: The first matching.
         rng: Orders the sets of units.
+        budget: Seconds of the call; default no end.
+        until: When this search ends at the latest, in seconds since the budget began.
 
     Returns:
-        The lowest value met and its element.
+        The lowest value met and its element; infinity and the first matching where there was no time for a step.
 
     References:
         [ainsworth2023]
     """
-    optimiser = optax.adam(RATE)
+    optimiser, budget = optax.adam(RATE), budget or Budget()
     reference, state = goal, optimiser.init(goal)
     element, best = start, (np.inf, start)
-    for _ in range(STEPS):
-        source, factor = found.gather(element)
-        value, slope = objective(gauge * factor * moving[source])
-        if value < best[0]:
-            best = (value, element)
-        step, state = optimiser.update(slope * gauge, state)
-        reference = reference + np.asarray(step, np.float64)
-        terms = weight_terms(found, reference, moving)
-        for k in sweep_order(found, rng):
-            element = match_units(found, [t for t in terms if k in t.block.units], element, k)
+    for number in range(STEPS):
+        if budget.ended or budget.spent >= until:
+            break
+        budget.say(f"search, step {number + 1} of {STEPS}")
+        with budget.interruptible():
+            source, factor = found.gather(element)
+            value, slope = objective(gauge * factor * moving[source])
+            if value < best[0]:
+                best = (value, element)
+            step, state = optimiser.update(slope * gauge, state)
+            reference = reference + np.asarray(step, np.float64)
+            terms = weight_terms(found, reference, moving)
+            for k in sweep_order(found, rng):
+                element = match_units(found, [t for t in terms if k in t.block.units], element, k)
     return best

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from allroads.budget import Budget, budgeted
 from allroads.checks import check_choice
 from allroads.errors import InputError
 from allroads.paths.align import align as moved_near
@@ -23,6 +24,9 @@ from allroads.pfmap.network import Params
 from allroads.pfmap.problem import Problem
 from allroads.results import finish
 
+ALIGNED = 0.3
+"""Share of the time left that one alignment may take."""
+
 
 def connect(
     problem: Problem,
@@ -35,6 +39,8 @@ def connect(
     align: str | None = None,
     population: bool = False,
     seed: int = 0,
+    budget: float | None = None,
+    progress: bool = True,
     throw: bool = False,
 ) -> Connection | list[Connection]:
     """A curve γ of low loss between two points, with its own barrier ``max_t L(γ(t)) − [(1−t) L(a) + t L(b)]``.
@@ -62,6 +68,10 @@ def connect(
             inputs alone.
         population: Both ends have a leading member axis: pairs, all trained side by side.
         seed: Of the offset, the batches and the samples.
+        budget: Seconds that the call may take; default no end. It is planned by the speed of the first steps: as many
+            are taken as it lasts for, and the rate falls to zero with the last. Compilation counts and cannot be
+            interrupted. Ctrl-C ends the steps as a budget does; a second one ends the call.
+        progress: Whether a bar, or a line every ten seconds, tells what is being done.
         throw: Raise a :class:`~allroads.MeasurementError` where a status is not ``ok``.
 
     Returns:
@@ -90,6 +100,24 @@ def connect(
         >>> found.straight.height, found.height < 0.01, 3.0 < found.length < 3.3
         (1.0, True, True)
     """
+    with budgeted("connect", budget, progress) as clock:
+        return _connect(problem, a, b, method, options, held_out, align, population, seed, throw, clock)
+
+
+def _connect(
+    problem: Problem,
+    a: Params,
+    b: Params,
+    method: str | CurveMethod,
+    options: CurveOptions,
+    held_out: Problem | tuple[Any, Any] | None,
+    align: str | None,
+    population: bool,
+    seed: int,
+    throw: bool,
+    budget: Budget,
+) -> Connection | list[Connection]:
+    """The call inside its budget."""
     method = resolve_method(method)
     of_star = isinstance(method, Star)
     if of_star and population:
@@ -100,12 +128,22 @@ def connect(
     problem.point(_member(a, 0) if population else a, "a")
     data = [of.data for of in (problem, problem.held_out(held_out)) if of is not None]
     if align is not None:
+        budget.say(f"aligning by {align}")
         network, inputs, loss = problem.network, problem.data.inputs, problem.loss
-        b = _aligned(a, b, population, many, lambda p, q: moved_near(network, p, q, inputs, method=align, loss=loss))
+
+        def move(p: Params, q: Params) -> Any:
+            seconds = max(ALIGNED * budget.left, 1e-9) if budget.limited else None
+            moved = moved_near(network, p, q, inputs, method=align, loss=loss, budget=seconds, progress=False)
+            if moved.ended == "interrupted":
+                budget.interrupt()
+            return moved
+
+        b = _aligned(a, b, population, many, move)
     pairs = _pairs(layout, a, b, population, many)
     ends = np.concatenate([pairs[:1, 0], pairs[:, 1]])[None] if of_star else pairs
     objective = CurveObjective(problem.objective, layout, method.kind, method.samples, method.chart)
-    trained = train_curves(method, objective, options, ends, data[0], seed)
+    trained = train_curves(method, objective, options, ends, data[0], seed, budget)
+    budget.say("profile")
     found = [finish(one, throw) for one in summarised(method.name, objective, pairs, trained, options.points, data)]
     return found if many else found[0]
 

@@ -35,8 +35,10 @@ class Connection(Result):
         peaks: Highest loss on the curve at the start of training, and after each eighth of it.
         steps: Steps of training.
         gradients: Gradients of the loss of a batch that they took, those of all samples or images counted.
+        ended: ``"budget"`` or ``"interrupted"`` where one of these cut the steps short, else ``None``.
         status: ``ok``; ``degenerate`` where the ends are the same point; ``diverged`` where a step or a loss was not
-            finite; ``not converged`` where the highest loss was still falling when the steps ended.
+            finite; ``not converged`` where the highest loss was still falling when the steps ended, or they were cut
+            short. The height is then that of the curve so far: a connection, if not the lowest.
     """
 
     method: str
@@ -52,6 +54,7 @@ class Connection(Result):
     peaks: np.ndarray
     steps: int
     gradients: int
+    ended: str | None
     status: Status
 
     @property
@@ -96,8 +99,8 @@ class Connection(Result):
 
     @property
     def stats(self) -> dict[str, Any]:
-        """``length``, ``distance``, ``steps`` and ``gradients``."""
-        return {name: getattr(self, name) for name in ("length", "distance", "steps", "gradients")}
+        """``length``, ``distance``, ``steps``, ``gradients`` and ``ended``."""
+        return {name: getattr(self, name) for name in ("length", "distance", "steps", "gradients", "ended")}
 
     def params_at(self, t: Any) -> Params:
         """The point γ(t).

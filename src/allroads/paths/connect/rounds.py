@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 
+from allroads.budget import Budget
 from allroads.checks import check_count, check_positive
 from allroads.paths.connect.band import inserted
 from allroads.paths.connect.curves import POLYGON, even_knots, joined, weights
@@ -21,6 +24,10 @@ Without it a segment that is symmetric under a reflection stays where it is.
 """
 CHECKS = 8
 """Times that a round looks at its curves, evenly over its steps."""
+LONGEST = 25
+"""Steps of the compiled loop, at most, between two readings of the clock."""
+FOR_STEPS = 0.85
+"""Share of the time left that steps may take; the profiles need the rest."""
 INSIDE = 3
 """Places between two images at which it is seen whether another is needed."""
 
@@ -30,7 +37,8 @@ class CurveOptions:
     """How a curve is trained, by Adam in one compiled loop, and how finely its profile is taken.
 
     Args:
-        steps: Steps, rounded up to whole eighths; of a band that grows, all its rounds together. Default 800.
+        steps: Steps, rounded up to whole eighths, and eighths of over 25 steps to whole runs of the loop; of a band
+            that grows, all its rounds together. Default 800.
         learning_rate: Of Adam, in units of the ends' root mean square difference; default 0.02. It is constant and
             falls to zero over the last 30 % of the steps.
         batch_size: Examples per step, drawn with replacement; default 256, ``None`` for all.
@@ -63,6 +71,7 @@ class Curves:
         broken: Whether a step was not finite, ``[M]``.
         steps: Steps taken.
         gradients: Gradients of the loss of a batch, for each member.
+        ended: ``"budget"`` or ``"interrupted"`` where the steps were cut short, else ``None``.
     """
 
     free: np.ndarray
@@ -71,6 +80,7 @@ class Curves:
     broken: np.ndarray
     steps: int
     gradients: int
+    ended: str | None
 
 
 def train_curves(
@@ -80,11 +90,13 @@ def train_curves(
     ends: np.ndarray,
     data: Examples,
     seed: int,
+    budget: Budget,
 ) -> Curves:
     """Curves between the ends ``[M, 2, P]``, or one star of ``[1, M, P]``, side by side.
 
     Every member starts with the same offset in units of its own size and sees the same batches, so that a pair comes
-    out as it does alone.
+    out as it does alone. Where the budget does not last for all steps, as many are taken as it lasts for by the speed
+    of those before, and the rate falls to zero with the last of them.
     """
     bends, make, rounds = method.bends, type(method).make, method.insertions + 1
     knots = even_knots(bends + 2)
@@ -92,22 +104,63 @@ def train_curves(
     noise = np.random.default_rng(seed).normal(size=(bends, ends.shape[-1])).astype(ends.dtype)
     start = make(objective, bends).start
     free = np.stack([start(pair, knots) + NOISE * size * noise for pair, size in zip(ends, sizes, strict=True)])
-    steps = CHECKS * -(-options.steps // (CHECKS * rounds))
-    peaks, broken, gradients = [], np.zeros(len(ends), bool), 0
+    eighth = -(-options.steps // (CHECKS * rounds))
+    runs = -(-eighth // LONGEST)
+    length = -(-eighth // runs)
+    peaks, broken, gradients, taken = [], np.zeros(len(ends), bool), 0, 0
     for number in range(rounds):
         if number:
+            if budget.ended:
+                break
             free, knots = _grown(objective, free, knots, ends, data)
         run = compiled_training(make, objective, free.shape[1], options.batch_size)
         state, fixed = run.start(free, ends, knots.astype(ends.dtype), data)
-        for part in np.split(np.arange(steps), CHECKS):
-            peaks.append(_peaks(objective, run.method, np.asarray(state.free), ends, knots, data))
-            rates = options.learning_rate * sizes.astype(ends.dtype)
-            state = run.advance(state, fixed, part, steps, rates, data, seed * rounds + number)
+        rates = options.learning_rate * sizes.astype(ends.dtype)
+        pace = _Pace(CHECKS * runs, budget, rounds - number)
+        while pace.done < pace.total:
+            done, total = pace.done * length, pace.total * length
+            budget.say(f"round {number + 1} of {rounds}, step {done} of {total}")
+            with budget.interruptible():
+                if pace.done % runs == 0:
+                    peaks.append(_peaks(objective, run.method, np.asarray(state.free), ends, knots, data))
+                steps = np.arange(done, done + length)
+                after = run.advance(state, fixed, steps, total, rates, data, seed * rounds + number)
+                state = jax.block_until_ready(after)
+                pace.ran()
+            if budget.interrupted:
+                break
         free = np.asarray(state.free)
         broken |= np.asarray(state.broken)
-        gradients += steps * run.method.gradients(ends.shape[1])
+        taken += pace.done * length
+        gradients += pace.done * length * run.method.gradients(ends.shape[1])
     peaks.append(_peaks(objective, run.method, free, ends, knots, data))
-    return Curves(free, knots, np.stack(peaks, axis=1), broken, steps * rounds, gradients)
+    cut_short = taken < CHECKS * runs * length * rounds
+    ended = ("interrupted" if budget.interrupted else "budget") if cut_short else None
+    return Curves(free, knots, np.stack(peaks, axis=1), broken, taken, gradients, ended)
+
+
+class _Pace:
+    """How many runs of the loop a budget lasts for in one round; thrown away at its end.
+
+    Attributes:
+        done: Runs that were made.
+        total: Runs that are made in all, by the time that the fastest so far took.
+    """
+
+    def __init__(self, total: int, budget: Budget, rounds: int):
+        self.done, self.total, self.whole, self.budget = 0, total, total, budget
+        self.began, self.fastest = budget.spent, math.inf
+        self.end = self.began + FOR_STEPS * budget.left / rounds
+
+    def ran(self) -> None:
+        """One more; the first waited for the compiler, so it says little."""
+        now = self.budget.spent
+        self.done += 1
+        self.fastest = min(self.fastest, now - self.began)
+        self.began = now
+        left = max(self.end - now, 0.0)
+        if self.budget.limited and (self.done > 1 or left == 0):
+            self.total = min(self.whole, self.done + int(left / self.fastest))
 
 
 def _peaks(

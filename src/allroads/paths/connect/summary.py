@@ -56,17 +56,19 @@ def summarised(
                 peaks=trained.peaks[row],
                 steps=trained.steps,
                 gradients=trained.gradients,
-                status=_status(distance, trained.peaks[row], bool(trained.broken[row]), own),
+                ended=trained.ended,
+                status=_status(distance, trained, row, own),
             )
         )
     return found
 
 
-def _status(distance: float, peaks: np.ndarray, broken: bool, measured: list[Barrier]) -> Status:
+def _status(distance: float, trained: Curves, row: int, measured: list[Barrier]) -> Status:
     if distance == 0.0:
         return PathStatus.DEGENERATE
-    if broken or any(barrier.status == PathStatus.DIVERGED for barrier in measured):
+    if trained.broken[row] or any(barrier.status == PathStatus.DIVERGED for barrier in measured):
         return PathStatus.DIVERGED
+    peaks = trained.peaks[row]
     late = peaks[-1 - len(peaks) // 4] - peaks[-1]
     still_falling = late > FALLING * (peaks[0] - peaks[-1]) and late > FALL * abs(peaks[0])
-    return PathStatus.NOT_CONVERGED if still_falling else PathStatus.OK
+    return PathStatus.NOT_CONVERGED if still_falling or trained.ended else PathStatus.OK

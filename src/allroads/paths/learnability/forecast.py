@@ -18,16 +18,17 @@ class Forecast:
         name: Name of the target.
         steps: Predicted steps until the loss is at its goal: the median of the prediction.
         interval: 90 % interval of the steps.
-        probability: Probability of being learned within the budget.
+        probability: Probability of being learned within the steps asked about.
         probability_interval: 90 % interval of the probability: from the uncertainty of the law, not of the run.
         order: Rank by predicted steps among the targets asked about, 1 the easiest.
         baselines: Each of ``BASELINES``, with the standard error over starts; ``not applicable`` where the inputs are
-            not all corners of a cube.
+            not all corners of a cube, ``not computed`` where there was no time.
         road: Norm of the linear solution over that of the parameters, ``√(rᵀK⁻¹r / ‖θ‖²)`` in the explorer's metric:
-            the length of the straight road.
+            the length of the straight road. NaN where the path was not simulated.
         outside: Names of features that lie outside the range of the law's fit; empty is good.
         status: ``ok``; ``nothing to learn`` where the target is constant; ``diverged`` where the network or the
-            simulation is not finite.
+            simulation is not finite; ``not computed`` where an interrupt came first.
+        simulated: Whether its path was simulated. Else the prediction rests on the hitting time at the start.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Forecast:
     road: float
     outside: tuple[str, ...]
     status: Status
+    simulated: bool
 
 
 @dataclass(frozen=True)
@@ -50,17 +52,19 @@ class Learnability:
         rows: One per target; ``order`` ranks them, the easiest first.
         explorer: Name of the explorer.
         threshold: Goal as a share of the loss of the best constant predictor.
-        budget: Steps within which a target is to be learned.
+        within: Steps within which a target is to be learned.
         learned_first: Number of targets that were trained before the others were predicted.
         seeds: Number of starts that features were averaged over.
+        ended: ``"budget"`` or ``"interrupted"`` where one of these came before everything was computed, else ``None``.
     """
 
     rows: tuple[Forecast, ...]
     explorer: str
     threshold: float
-    budget: int
+    within: int
     learned_first: int
     seeds: int
+    ended: str | None
 
     def __iter__(self) -> Iterator[Forecast]:
         return iter(self.rows)
@@ -106,5 +110,6 @@ def _plain(row: Forecast) -> dict[str, Any]:
         "road": number(row.road),
         "outside": ", ".join(row.outside),
         "status": row.status.value,
+        "simulated": row.simulated,
         **{name: number(value) for name, value in row.baselines.items()},
     }

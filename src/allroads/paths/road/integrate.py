@@ -8,11 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from allroads.budget import Budget
 from allroads.paths.road.tangent_lift import Lifter, LocalGeometry, TangentLift, combined, difference, norm
 from allroads.pfmap.network import Params
 
 FOLD = 10.0
 """How much faster than on average so far the lift is on both sides of a fold of the map."""
+
+HELD_BACK = 0.15
+"""Share of the budget that is kept for what is measured along the road afterwards."""
 
 _FIRST_STEP, _SMALLEST_STEP = 0.05, 1e-10
 
@@ -29,6 +33,8 @@ class End(Enum):
     STEP_UNDERFLOW = "no step follows"
     NOT_FINITE = "not finite"
     STEPS = "steps used up"
+    BUDGET = "budget ended"
+    INTERRUPTED = "interrupted"
 
 
 class Kept(NamedTuple):
@@ -109,13 +115,15 @@ def integrate_lift(
     tolerance: float,
     most_steps: int,
     records: int,
+    budget: Budget,
 ) -> LiftedPath:
     """Follow ``z(t) = (1−t) start + t target`` from ``params``.
 
     A step integrates ``θ̇ = Jᵀ(K + r)⁻¹ ż`` by Bogacki and Shampine's method, and from its first stage on adds the lift
     of ``z(t) − F(θ)``, so that errors of the image are corrected and do not add up. It is taken where it ends within
     ``tolerance`` of z(t + h), as a share of the chord, and the embedded estimate of its own error is within the same
-    share of the road's length so far; where units switch, the lift jumps, and steps become short.
+    share of the road's length so far; where units switch, the lift jumps, and steps become short. The clock is read
+    before every step.
     """
     chord = target - start
     scale = float(np.linalg.norm(chord))
@@ -129,42 +137,52 @@ def integrate_lift(
     if scale == 0:
         return LiftedPath(End.REACHED, kept, 0.0, 0.0, 0, 0)
     h, deviation, drifted, steps, rejected = _FIRST_STEP, 0.0, 0.0, 0, 0
-    end = End.STEPS
+    end, took, held_back = End.STEPS, 0.0, HELD_BACK * budget.left if budget.limited else 0.0
     while steps + rejected < most_steps:
-        h = min(h, 1.0 - here.t)
-        at, lifts = here.place.params, [here.along]
-        for weights in _STAGES:
-            stage = combined(np.array([1.0, *(h * weights), 1.0]), at, *(v.motion for v in lifts), here.back.motion)
-            lifts.append(lifter.at(stage).lift(chord))
-        moves = [v.motion for v in lifts]
-        there = combined(np.array([1.0, *(h * _WEIGHTS), 1.0]), at, *moves, here.back.motion)
-        t = 1.0 if h == 1.0 - here.t else here.t + h
-        values = lifter.values(there)
-        off = float(np.linalg.norm(values - (start + t * chord))) / scale
-        strain = (off / tolerance) if np.isfinite(off) else np.inf
-        if strain <= 1:
-            lifted = here.lifted + h * float(_WEIGHTS @ [v.length for v in lifts])
-            chords, bows = _with_step(here, there)
-            after = node(t, lifted, chords, bows, there, values, at)
-            drift = h * float(norm(combined(_ESTIMATE, *moves, after.along.motion)))
-            share = drift / chords if drift > 0 else 0.0
-            strain = max(strain, share / tolerance) if np.isfinite(share) else np.inf
-            if _over_a_fold(here.along, after.along, chords / t):
-                strain = max(strain, 1e3)
-        if strain <= 1:
-            here, deviation, drifted, steps = after, max(deviation, off), drifted + drift, steps + 1
-            if t == 1.0:
-                end = End.REACHED
-                break
-            if t >= len(kept) / records:
-                kept.append(here.kept())
-        elif h <= _SMALLEST_STEP:
-            end = End.STEP_UNDERFLOW if np.isfinite(strain) else End.NOT_FINITE
+        began = budget.spent
+        if budget.ended or budget.left < took + held_back:
+            end = End.BUDGET
             break
-        else:
-            rejected += 1
-        # Both errors fall with the third power of the step.
-        h = max(_SMALLEST_STEP, h * float(np.clip(0.9 / np.cbrt(max(strain, 1e-9)), 0.1, 3.0)))
+        budget.say(f"t = {here.t:.3g} after {steps} steps")
+        with budget.interruptible():
+            h = min(h, 1.0 - here.t)
+            at, lifts = here.place.params, [here.along]
+            for weights in _STAGES:
+                stage = combined(np.array([1.0, *(h * weights), 1.0]), at, *(v.motion for v in lifts), here.back.motion)
+                lifts.append(lifter.at(stage).lift(chord))
+            moves = [v.motion for v in lifts]
+            there = combined(np.array([1.0, *(h * _WEIGHTS), 1.0]), at, *moves, here.back.motion)
+            t = 1.0 if h == 1.0 - here.t else here.t + h
+            values = lifter.values(there)
+            off = float(np.linalg.norm(values - (start + t * chord))) / scale
+            strain = (off / tolerance) if np.isfinite(off) else np.inf
+            if strain <= 1:
+                lifted = here.lifted + h * float(_WEIGHTS @ [v.length for v in lifts])
+                chords, bows = _with_step(here, there)
+                after = node(t, lifted, chords, bows, there, values, at)
+                drift = h * float(norm(combined(_ESTIMATE, *moves, after.along.motion)))
+                share = drift / chords if drift > 0 else 0.0
+                strain = max(strain, share / tolerance) if np.isfinite(share) else np.inf
+                if _over_a_fold(here.along, after.along, chords / t):
+                    strain = max(strain, 1e3)
+            if strain <= 1:
+                here, deviation, drifted, steps = after, max(deviation, off), drifted + drift, steps + 1
+                if t == 1.0:
+                    end = End.REACHED
+                    break
+                if t >= len(kept) / records:
+                    kept.append(here.kept())
+            elif h <= _SMALLEST_STEP:
+                end = End.STEP_UNDERFLOW if np.isfinite(strain) else End.NOT_FINITE
+                break
+            else:
+                rejected += 1
+            # Both errors fall with the third power of the step.
+            h = max(_SMALLEST_STEP, h * float(np.clip(0.9 / np.cbrt(max(strain, 1e-9)), 0.1, 3.0)))
+        took = budget.spent - began
+        if budget.interrupted:
+            end = End.INTERRUPTED
+            break
     if kept[-1].t < here.t:
         kept.append(here.kept())
     return LiftedPath(end, kept, deviation, drifted, steps, rejected)

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from allroads.budget import Budget, budgeted
 from allroads.errors import InputError
 from allroads.paths.directness import directness
 from allroads.paths.road.behaviour import path_losses, path_values
@@ -32,6 +33,8 @@ def road(
     chart: str = "outputs",
     held_out: Problem | tuple[Any, Any] | None = None,
     options: RoadOptions = RoadOptions(),  # noqa: B008 - frozen
+    budget: float | None = None,
+    progress: bool = True,
     throw: bool = False,
 ) -> Road:
     """Follow ``z(t) = (1−t) F(θ₀) + t z*`` by the horizontal lift ``θ̇ = Jᵀ(JJᵀ + r)⁻¹ ż``, and give its length.
@@ -50,6 +53,10 @@ def road(
             lies at infinity: its road is cut off where it is near enough, or ends with ``rank loss`` before it.
         held_out: A problem, or inputs and labels, whose loss is given along the road too.
         options: Tolerance, regularisation, records, steps and memory.
+        budget: Seconds that the call may take; default no end. Where it ends first the road is the part that was
+            followed, ``not converged``, with the cost and error of that part. Compilation counts and cannot be
+            interrupted. Ctrl-C ends the steps as a budget does; a second one ends the call.
+        progress: Whether a bar, or a line every ten seconds, tells what is being done.
         throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
@@ -80,6 +87,22 @@ def road(
         >>> round(found.cost, 5), found.reached, found.status.value
         (0.4, 1.0, 'ok')
     """
+    with budgeted("road", budget, progress) as clock:
+        return _road(problem, params, target, target_params, chart, held_out, options, throw, clock)
+
+
+def _road(
+    problem: Problem,
+    params: Params,
+    target: Any,
+    target_params: Params | None,
+    chart: str,
+    held_out: Problem | tuple[Any, Any] | None,
+    options: RoadOptions,
+    throw: bool,
+    budget: Budget,
+) -> Road:
+    """The call inside its budget."""
     checked_chart(chart)
     if (target is None) == (target_params is None):
         raise InputError("road: give exactly one of target (outputs) and target_params (a point of the same network).")
@@ -110,7 +133,7 @@ def road(
         goal, chord = start, 0.0
     lifted_path = integrate_lift(
         lifter, params, start, goal,
-        tolerance=options.tolerance, most_steps=options.most_steps, records=options.records,
+        tolerance=options.tolerance, most_steps=options.most_steps, records=options.records, budget=budget,
     )  # fmt: skip
     points = [point.params for point in lifted_path.kept]
     values = path_values(network, points, inputs)
@@ -121,6 +144,7 @@ def road(
         "steps": lifted_path.steps,
         "rejected": lifted_path.rejected,
         "lifted": lifted_path.kept[-1].lifted,
+        "ended": {End.BUDGET: "budget", End.INTERRUPTED: "interrupted"}.get(lifted_path.end),
     }
     found = Road(
         cost=float(lengths[-1]),
@@ -158,6 +182,9 @@ def _outcome(lifter: Lifter, lifted_path: LiftedPath, chord: float, tolerance: f
         return RoadStatus.DIVERGED, f"at t = {last.t:.4g} values or kernel stopped being finite."
     if lifted_path.end is End.STEPS:
         return RoadStatus.NOT_CONVERGED, f"the steps were used up at t = {last.t:.4g}; raise most_steps or tolerance."
+    if lifted_path.end in (End.BUDGET, End.INTERRUPTED):
+        said = "the budget ended" if lifted_path.end is End.BUDGET else "it was interrupted"
+        return RoadStatus.NOT_CONVERGED, f"{said} at t = {last.t:.4g}; give a larger budget or tolerance."
     if lifter.largest == 0:
         return (
             RoadStatus.RANK_LOSS,

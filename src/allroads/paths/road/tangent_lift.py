@@ -27,6 +27,8 @@ REGULARISATION = {"float32": 1e-6, "float64": 1e-12}
 ITERATIONS = 1000
 """Conjugate-gradient steps at most. What they leave undone is the residual that the next step of a road aims at."""
 
+MOST = 5
+"""Motions that are combined at most."""
 _POWER_STEPS = 30
 
 
@@ -53,7 +55,7 @@ class Lifter:
         inputs: ``[N, …]``.
         plan: How the kernel is formed, or ``None`` where it is only multiplied with.
         share: r over the largest eigenvalue of the kernel at the start.
-        largest: That eigenvalue, by power iteration.
+        largest: That eigenvalue; by power iteration where the kernel is not formed.
     """
 
     network: Network
@@ -153,7 +155,11 @@ def make_lifter(
     plan = None
     if jax.eval_shape(network.apply, params, inputs).size <= dense:
         plan = plan_kernel(network, params, inputs, examples_apart(network, params, inputs), memory)
-    largest = float(_compiled(network).largest(params, inputs))
+    if plan is None:
+        largest = float(_compiled(network).largest(params, inputs))
+    else:  # no further program to compile
+        kernel = np.asarray(kernel_function(network, plan)(params, inputs), np.float64)
+        largest = max(float(np.linalg.eigvalsh(kernel)[-1]), 0.0) if np.isfinite(kernel).all() else np.nan
     if not np.isfinite(largest):
         raise InputError(
             "the network's derivative at the start is not finite, so nothing can be followed from there. Start from a "
@@ -222,9 +228,14 @@ def norm(motion: Params) -> Any:
     return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(motion)))
 
 
+def combined(weights: np.ndarray, *motions: Params) -> Params:
+    """``Σ_i w_i motion_i``, in the precision of the motions; filled up to one number of them, compiled once."""
+    spare = MOST - len(motions)
+    return _combined(np.concatenate([weights, np.zeros(spare)]), *motions, *motions[:1] * spare)
+
+
 @jax.jit
-def combined(weights: Any, *motions: Params) -> Params:
-    """``Σ_i w_i motion_i``, in the precision of the motions."""
+def _combined(weights: Any, *motions: Params) -> Params:
     return jax.tree.map(
         lambda *parts: sum(w.astype(m.dtype) * m for w, m in zip(weights, parts, strict=True)), *motions
     )

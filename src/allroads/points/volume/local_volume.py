@@ -13,6 +13,7 @@ from scipy.special import logsumexp
 from scipy.stats import chi2, norm
 from scipy.stats import t as student
 
+from allroads.budget import budgeted
 from allroads.errors import InputError
 from allroads.pfmap.network import Params
 from allroads.pfmap.precision import float64
@@ -41,7 +42,8 @@ class Volume(Result):
     Args:
         value: Log of the mass of the set under the reference measure, in nats; 0 is everything.
         error: Half-width of its 95 % interval, in nats.
-        status: ``ok``, ``lower bound`` or ``not equilibrated``.
+        status: ``ok``, ``lower bound``, ``not equilibrated``; or ``upper bound``, where a budget ended before the
+            cutoff was reached and the number is the mass of the larger set below the last of ``cutoffs``.
         log_volume: Log of the Lebesgue volume, in nats, where the reference is a box; otherwise ``None``.
         cutoffs: ``[K]``, the levels that splitting went through inside the reference measure, decreasing; empty for
             rays.
@@ -52,7 +54,7 @@ class Volume(Result):
             0, unless too few particles had stood for much), ``restored_sd`` (of that noise), ``ancestors`` (how many
             first particles have descendants at the end, in the worst replica), ``replica_sd``, ``independent_sd`` (what
             it would be with independent particles) and ``lowest_excess``; for rays ``rays``, ``effective_rays`` and
-            ``radii``.
+            ``radii``; and ``ended``, ``"budget"`` or ``"interrupted"`` where one of these came first.
     """
 
     value: float
@@ -74,6 +76,8 @@ def local_volume(
     measure: Measure = Gaussian(1.0),  # noqa: B008 (frozen)
     preconditioner: Any = None,
     seed: int = 0,
+    budget: float | None = None,
+    progress: bool = True,
     throw: bool = False,
 ) -> Volume:
     """``log μ{w : L(w) − L(w*) ≤ ε}``, the mass of the parameters about as good as the point, in nats.
@@ -109,6 +113,12 @@ def local_volume(
             the point), a length for each parameter as a pytree or ``[d]``, or a matrix ``[d, d]`` whose columns are the
             axes. ``None``: round for rays; for splitting the Hessian's for up to 1000 parameters, else round.
         seed: Decides all draws.
+        budget: Seconds that the call may take; default no end. Where it ends first the number is a bound, with the
+            error of the particles or rays so far: in a basin, where particles are still held to the point, a lower
+            bound; from everywhere an upper bound, the mass below the lowest level reached; fewer rays are an estimate
+            as they are. Compilation counts and cannot be interrupted. Ctrl-C ends the moves as a budget does; a second
+            one ends the call.
+        progress: Whether a bar, or a line every ten seconds, tells what is being done.
         throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
@@ -134,7 +144,7 @@ def local_volume(
     """
     if not isinstance(method, Splitting | RayCasting):
         raise InputError(f"method: expected Splitting(…) or RayCasting(…); got {method!r}.")
-    with float64():
+    with budgeted("local volume", budget, progress) as clock, float64():
         params = problem.point(params)
         function = level_function(problem, params, kind)
         offset = checked_measure(measure, function.point)
@@ -142,13 +152,15 @@ def local_volume(
         check_varies(function, measure, seed)
         if isinstance(method, RayCasting):
             matrix = preconditioning_matrix(function, measure, cutoff, preconditioner)
-            found = cast_rays(function, measure, offset, cutoff, matrix, method.rays, seed)
+            found = cast_rays(function, measure, offset, cutoff, matrix, method.rays, seed, clock)
             return finish(_seen_by_rays(found, measure, offset.size), throw)
         basin = method.scope_or("basin") == "basin"
         if not basin and preconditioner is not None:
             raise InputError("preconditioner: what starts from the measure (scope='everywhere') takes none.")
         axes = starting_axes(function, measure, cutoff, preconditioner) if basin else None
-        descent = descend(function, measure, offset, cutoff, cutoff, method, axes=axes, log_prior=None, seed=seed)
+        descent = descend(
+            function, measure, offset, cutoff, cutoff, method, axes=axes, log_prior=None, seed=seed, budget=clock
+        )
     return finish(volume_of(descent, measure, offset.size), throw)
 
 
@@ -167,6 +179,7 @@ def _seen_by_rays(found: Rays, measure: Measure, dimension: int) -> Volume:
             "effective_rays": found.effective,
             "radii": found.radii,
             "evaluations": found.evaluations,
+            "ended": found.ended,
         },
     )
 
@@ -221,11 +234,15 @@ def volume_of(descent: Descent, measure: Measure, dimension: int) -> Volume:
         "replica_sd": spread,
         "independent_sd": expected,
         "lowest_excess": descent.lowest,
+        "ended": descent.ended,
     }
+    status = mixing(descent)
+    if status == VolumeStatus.OK and descent.ended:
+        status = VolumeStatus.LOWER_BOUND if descent.tether > 0 else VolumeStatus.UPPER_BOUND
     return Volume(
         value=float(value[0]),
         error=_error(descent),
-        status=mixing(descent),
+        status=status,
         log_volume=in_lebesgue(measure, float(value[0]), dimension),
         cutoffs=descent.cutoffs,
         log_masses=pooled(descent.log_masses)[0],
@@ -236,8 +253,9 @@ def volume_of(descent: Descent, measure: Measure, dimension: int) -> Volume:
 def mixing(descent: Descent) -> Status:
     """Whether the particles of a descent covered its sets.
 
-    They did not where a level was not reached, a replica died out, or the moves left heights correlated. Nor did they
-    where one of two tests against independent particles fails, each with a chance of at most ``FALSE_ALARM``:
+    They did not where a level was not reached though there was time, a replica died out, or the moves left heights
+    correlated. Nor did they where one of two tests against independent particles fails, each with a chance of at most
+    ``FALSE_ALARM``:
 
     - The log-masses of the replicas have a variance above the quantile of χ² with R − 1 degrees of freedom, and a
       standard deviation above ``INFLATION`` times that of independent particles.
@@ -246,7 +264,7 @@ def mixing(descent: Descent) -> Status:
     """
     last = descent.log_masses[:, -1]
     stuck = descent.decorrelation.min(initial=1.0) < LEAST_DECORRELATION
-    if stuck or not descent.reached or not np.isfinite(last).all():
+    if stuck or not (descent.reached or descent.ended) or not np.isfinite(last).all():
         return VolumeStatus.NOT_EQUILIBRATED
     freedom = last.size - 1
     inflation = last.std(ddof=1) / max(math.sqrt(descent.variances[-1]), 1e-3)

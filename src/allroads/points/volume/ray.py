@@ -14,6 +14,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from scipy.special import gammaln, logsumexp
 
+from allroads.budget import Budget
 from allroads.checks import check_count
 from allroads.errors import InputError, UnknownNameError
 from allroads.points.volume.level import Height, LevelFunction
@@ -27,6 +28,8 @@ _REACH = 40.0
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(100)
 _LARGEST = 4096
 """Parameters up to which a dense Hessian is made."""
+ROUNDS = 8
+"""Rounds in which rays are cast; the clock is read between them."""
 _UNASKED = 1000
 """Parameters up to which it is made without being asked for."""
 
@@ -58,6 +61,7 @@ class Rays:
         effective: ``(Σ w)² / Σ w²`` of the weights: how many rays the mean rests on.
         radii: ``[n]``, first exit of each, in units of the preconditioned direction.
         evaluations: Of the height.
+        ended: ``"budget"`` or ``"interrupted"`` where one of these came before all rays were cast, else ``None``.
     """
 
     log_mass: float
@@ -65,6 +69,7 @@ class Rays:
     effective: float
     radii: np.ndarray
     evaluations: int
+    ended: str | None
 
 
 def cast_rays(
@@ -75,6 +80,7 @@ def cast_rays(
     matrix: np.ndarray | None,
     rays: int,
     seed: int,
+    budget: Budget,
 ) -> Rays:
     """``|det A| S_{d−1} E_u ∫₀^{r(u)} π(w* + r A u) r^{d−1} dr`` with u uniform on the sphere and r(u) the first exit.
 
@@ -86,6 +92,7 @@ def cast_rays(
         matrix: A: ``None`` for the identity, ``[d]`` for a diagonal, or ``[d, d]``.
         rays: Their number n.
         seed: Decides the directions.
+        budget: Seconds; rays are cast in rounds while it lasts, two at least.
     """
     dimension = offset.size
     normal = np.random.default_rng([seed, 2]).standard_normal((rays, dimension))
@@ -100,19 +107,44 @@ def cast_rays(
     with np.errstate(divide="ignore", invalid="ignore"):
         typical = 0.5 * (centre + np.sqrt(centre**2 + 4 * (dimension - 1) / precision))
         farthest = np.where(np.isfinite(end), end, typical + 12 / np.sqrt(precision))
-    radii, evaluations = _compiled(function.height)(jnp.asarray(directions), farthest, cutoff, function.data)
+    radii, evaluations, ended = _in_rounds(function, directions, farthest, cutoff, budget)
+    rays = len(radii)
+    centre, precision = centre[:rays], precision[:rays]
     sphere = math.log(2) + 0.5 * dimension * math.log(math.pi) - gammaln(dimension / 2)
     start = float(measure.log_shape(jnp.asarray(offset), measure.scale)) + measure.log_height(dimension)
-    logs = start + _radial(np.asarray(radii), centre, precision, dimension) + log_determinant + sphere
+    logs = start + _radial(radii, centre, precision, dimension) + log_determinant + sphere
     log_mass = float(np.asarray(logsumexp(logs))) - math.log(rays)
     weights = np.exp(logs - logs.max())
     return Rays(
         log_mass=log_mass,
         error=float(1.96 * weights.std(ddof=1) / weights.mean() / math.sqrt(rays)),
         effective=float(weights.sum() ** 2 / (weights**2).sum()),
-        radii=np.asarray(radii),
-        evaluations=int(evaluations),
+        radii=radii,
+        evaluations=evaluations,
+        ended=ended,
     )
+
+
+def _in_rounds(
+    function: LevelFunction, directions: np.ndarray, farthest: np.ndarray, cutoff: float, budget: Budget
+) -> tuple[np.ndarray, int, str | None]:
+    """First exits of the rays that there was time for, evaluations, and what came before the others."""
+    rays, size = len(directions), max(2, -(-len(directions) // ROUNDS))
+    found: list[np.ndarray] = []
+    evaluations, run = 0, _compiled(function.height)
+    for begin in range(0, rays, size):
+        if begin and budget.ended:
+            break
+        budget.say(f"ray {begin} of {rays}")
+        rows = np.minimum(np.arange(begin, begin + size), rays - 1)  # one shape for all rounds
+        with budget.interruptible():
+            radii, count = run(jnp.asarray(directions[rows]), farthest[rows], cutoff, function.data)
+            found.append(np.asarray(radii)[: rays - begin])
+            evaluations += int(count)
+        if budget.interrupted and not found:
+            raise KeyboardInterrupt
+    cast = np.concatenate(found)
+    return cast, evaluations, None if len(cast) == rays else budget.ended
 
 
 def preconditioning_matrix(function: LevelFunction, measure: Measure, cutoff: float, given: Any) -> np.ndarray | None:

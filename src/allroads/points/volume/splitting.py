@@ -13,11 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from allroads.budget import Budget
 from allroads.checks import check_choice, check_count
 from allroads.errors import InputError
 from allroads.points.volume.level import Height, LevelFunction, LogPrior, Slope, Unravel
 from allroads.points.volume.measures import Measure
 from allroads.points.volume.moves import Particles, compiled_moves, cost, first_sizes
+from allroads.points.volume.weights import log_mean, mean_weights
 
 KEPT = 0.5
 """Share of the particles that pass each level."""
@@ -27,7 +29,6 @@ _INSIDE = 0.9
 """Share of the first draws around the point that must lie inside."""
 _HALVINGS = 500
 _BISECTIONS = 6
-
 
 SCOPES = ("basin", "everywhere")
 
@@ -87,6 +88,9 @@ class Descent:
         ancestors: Of the worst replica: how many of the first particles have descendants at the end.
         lowest: The least height met.
         reached: Whether the last cutoff asked for was reached.
+        tether: How tightly particles were still held to the point at the end. Above 0 the last log-mass is that of
+            the tethered measure, which lies below the reference.
+        ended: ``"budget"`` or ``"interrupted"`` where one of these came first, else ``None``.
     """
 
     cutoffs: np.ndarray
@@ -101,6 +105,8 @@ class Descent:
     ancestors: int
     lowest: float
     reached: bool
+    tether: float = 0.0
+    ended: str | None = None
 
 
 def descend(
@@ -114,6 +120,7 @@ def descend(
     axes: np.ndarray | None,
     log_prior: LogPrior | None,
     seed: int,
+    budget: Budget | None = None,
 ) -> Descent:
     """Log-masses of ``{height ≤ level}`` for levels from ``top`` down to ``bottom``; call inside ``float64()``.
 
@@ -130,7 +137,9 @@ def descend(
             measure.
         log_prior: Factor of the density, ``params -> log``, not normalised; or ``None``.
         seed: Decides all draws.
+        budget: Seconds; moves are begun where those before them say that it lasts. Default no end.
     """
+    budget = budget or Budget()
     keys, record, grow = _keys(seed), _Record(), axes is not None
     height, slope, log_shape = _functions(
         function.height, function.slope, type(measure).log_shape, log_prior, function.unravel
@@ -149,18 +158,40 @@ def descend(
         log_weights = np.asarray(particles.log_shapes - measure.log_shape(particles.offsets + data[1], measure.scale))
     record.met(particles.heights)
     log_masses, variance, log_sizes = np.full(count[0], log_mass), 0.0, first_sizes(offset.size)
+    ended: str | None = None
+    took = 0.0
     while True:
-        gained, variance_gained = _mean_weights(log_weights)
+        gained, variance_gained = mean_weights(log_weights)
         log_masses, variance = log_masses + gained, variance + variance_gained
         particles, copies = _resampled(particles, log_weights, next(keys))
         if tether == 0:
             record.reach(level, log_masses, variance)
             if level <= bottom:
                 break
-        unmoved = particles
-        particles, log_sizes, diagnostics = moves(
-            next(keys), particles, float(level), float(tether), log_sizes, options.sweeps, options.renewal, data
-        )
+        unmoved, began = particles, budget.spent
+        held = f"tether {tether:.3g}" if tether > 0 else f"log-mass {log_masses.mean():.1f}"
+        budget.say(f"{len(record.renewals)} levels, height {level:.3g}, {held}")
+        ended = budget.ended or ("budget" if budget.left < took else None)
+        if not ended:
+            with budget.interruptible():
+                particles, log_sizes, diagnostics = jax.block_until_ready(
+                    moves(
+                        next(keys),
+                        unmoved,
+                        float(level),
+                        float(tether),
+                        log_sizes,
+                        options.sweeps,
+                        options.renewal,
+                        data,
+                    )
+                )
+            ended = budget.ended if budget.interrupted else None
+        if ended:
+            if tether > 0:
+                record.reach(level, log_masses, variance)
+            break
+        took = budget.spent - began if record.renewals else 0.0  # the first waited for the compiler
         record.moved(diagnostics, options.particles * cost(grow))
         record.met(particles.heights)
         if tether > 0:
@@ -173,8 +204,9 @@ def descend(
                 break
             before, log_weights = (np.where(np.asarray(p.heights) <= lower, 0.0, -np.inf) for p in (unmoved, particles))
             level = lower
-        record.refilled(_log_mean(before, copies), _log_mean(log_weights, np.ones(count)))
-    return record.finished(reached=level <= bottom, ancestors=np.asarray(particles.ancestors))
+        record.refilled(log_mean(before, copies), log_mean(log_weights, np.ones(count)))
+    reached, ancestors = level <= bottom and not ended, np.asarray(unmoved.ancestors if ended else particles.ancestors)
+    return record.finished(reached, ancestors, tether, ended)
 
 
 def _keys(seed: int) -> Iterator[Any]:
@@ -249,28 +281,6 @@ def _tethered(
     log_axes = np.linalg.slogdet(axes)[1] if axes.ndim == 2 else np.log(np.abs(axes)).sum()
     log_mass = float(log_axes) + dimension * (small + 0.5 * math.log(2 * math.pi))
     return of(small)[0], log_mass, math.exp(-2 * small)
-
-
-def _mean_weights(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """Log of the mean weight of each replica ``[R]``, and the variance of one such if particles were independent."""
-    top = np.max(log_weights)
-    weights = np.exp(log_weights - top)
-    with np.errstate(divide="ignore"):
-        means = np.log(weights.mean(1)) + top
-    return means, float(weights.var() / weights.mean() ** 2 / weights.shape[1])
-
-
-def _log_mean(log_weights: np.ndarray, copies: np.ndarray) -> tuple[float, float]:
-    """Log of the mean weight over all replicas, and its variance where a particle counts among ``copies`` of one.
-
-    Half a particle of the largest weight is added, so that a share of none out of few has a finite log [haldane1956].
-    """
-    top = float(log_weights.max())
-    top = top if math.isfinite(top) else 0.0
-    weights = np.exp(log_weights - top)
-    total = weights.sum() + 0.5
-    squares = (copies * (weights - total / weights.size) ** 2).sum() + 0.5
-    return top + math.log(total / weights.size), float(squares / total**2)
 
 
 def _resampled(particles: Particles, log_weights: np.ndarray, key: Any) -> tuple[Particles, np.ndarray]:
@@ -354,7 +364,7 @@ class _Record:
         self.evaluations += heights.size
         self.lowest = min(self.lowest, float(heights.min()))
 
-    def finished(self, reached: bool, ancestors: np.ndarray) -> Descent:
+    def finished(self, reached: bool, ancestors: np.ndarray, tether: float, ended: str | None) -> Descent:
         return Descent(
             cutoffs=np.array(self.cutoffs),
             log_masses=np.array(self.log_masses).T,
@@ -368,4 +378,6 @@ class _Record:
             ancestors=min(np.unique(row).size for row in ancestors),
             lowest=self.lowest,
             reached=reached,
+            tether=tether,
+            ended=ended,
         )

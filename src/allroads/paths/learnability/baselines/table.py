@@ -45,21 +45,21 @@ def boolean_baselines(rows: NDArray[np.int_], labels: ArrayLike) -> dict[str, fl
     return {name: baseline(coefficients) for name, baseline in BOOLEAN.items()}
 
 
-def label_baselines(network: Network, problem: Problem, draws: int, seed: int) -> list[dict[str, Measurement]]:
-    """Baselines of every target that need no kernel: those of its truth table, and INAL."""
+def label_baselines(problem: Problem) -> list[dict[str, Measurement]]:
+    """Baselines of every target that need no network: those of its truth table."""
     inputs, labels = problem.everything
     rows = truth_table_rows(inputs)
+    if rows is None:
+        unknown = Measurement(float("nan"), status=ForecastStatus.NOT_APPLICABLE)
+        return [dict.fromkeys(BOOLEAN, unknown) for _ in labels]
+    found = [boolean_baselines(rows, standardised_columns(own)) for own in labels]
+    return [{name: Measurement(value) for name, value in boolean.items()} for boolean in found]
+
+
+def inal_baselines(network: Network, problem: Problem, draws: int, seed: int) -> list[dict[str, Measurement]]:
+    """INAL of every target."""
     columns = [standardised_columns(own) for own in problem.labels]
-    alignments = [inal(network, problem.inputs, one[None], draws=draws, seed=seed)[0] for one in columns]
-    found = []
-    for own, alignment in zip(labels, alignments, strict=True):
-        if rows is None:
-            values = dict.fromkeys(BOOLEAN, Measurement(float("nan"), status=ForecastStatus.NOT_APPLICABLE))
-        else:
-            boolean = boolean_baselines(rows, standardised_columns(own))
-            values = {name: Measurement(value) for name, value in boolean.items()}
-        found.append(values | {"INAL": alignment})
-    return found
+    return [{"INAL": inal(network, problem.inputs, one[None], draws=draws, seed=seed)[0]} for one in columns]
 
 
 def kernel_baselines(
@@ -77,10 +77,11 @@ def kernel_baselines(
         "hitting time": [one.hitting_time for one in simulations],
         "kernel alignment": [kernel_alignment(one, size[1]) for one, size in zip(spectra, norms, strict=True)],
     }
-    return {name: _mean(np.array(over_starts)) for name, over_starts in values.items()}
+    return {name: mean_over_starts(np.array(over_starts)) for name, over_starts in values.items()}
 
 
-def _mean(values: NDArray[np.float64]) -> Measurement:
+def mean_over_starts(values: NDArray[np.float64]) -> Measurement:
+    """The mean of one number over starts, with its standard error where there are several."""
     several = len(values) > 1 and bool(np.isfinite(values).all())
     error = float(np.std(values, ddof=1) / np.sqrt(len(values))) if several else None
     return Measurement(float(np.mean(values)), error)

@@ -43,31 +43,31 @@ def steps_to_goal(
     labels: Any,
     goal: float,
     starts: Params,
-    budget: int,
+    within: int,
     expected: float,
     seed: int,
 ) -> NDArray[np.float64]:
-    """Steps in which a target is learned from each start; infinite past the budget, NaN where a run diverges first.
+    """Steps in which a target is learned from each start; infinite past ``within``, NaN where a run diverges first.
 
     A run is half as long again as expected. Where one has not learned by then, all are repeated four times as long.
     """
-    count, length = len(jax.tree.leaves(starts)[0]), math.ceil(min(1.5 * expected, budget))
+    count, length = len(jax.tree.leaves(starts)[0]), math.ceil(min(1.5 * expected, within))
     problem = Problem(network, loss, inputs, labels)
     while True:
         run = explore(problem, explorer, count, steps=length, seed=seed, start=starts, record=Recording(records=128))
         found = [first_crossing(run.steps, curve, goal) for curve in run.curves["train_loss"]]
         diverged = [status == "diverged" for status in run.statuses]
-        if length == budget or all(steps is not None or lost for steps, lost in zip(found, diverged, strict=True)):
+        if length == within or all(steps is not None or lost for steps, lost in zip(found, diverged, strict=True)):
             break
-        length = min(4 * length, budget)
+        length = min(4 * length, within)
     missed = [np.nan if lost else np.inf for lost in diverged]
     return np.array([other if steps is None else max(steps, 0.5) for steps, other in zip(found, missed, strict=True)])
 
 
-def condition_on_runs(law: Calibration, x: NDArray[Any], runs: Mapping[int, NDArray[Any]], budget: int) -> Calibration:
+def condition_on_runs(law: Calibration, x: NDArray[Any], runs: Mapping[int, NDArray[Any]], within: int) -> Calibration:
     """The law conditioned on runs of some targets, by index into features ``x [T, F]``; diverged runs do not count."""
     known = [
-        (x[k], min(steps, budget), steps <= budget) for k, own in runs.items() for steps in own if not np.isnan(steps)
+        (x[k], min(steps, within), steps <= within) for k, own in runs.items() for steps in own if not np.isnan(steps)
     ]
     return law.conditioned_on(*map(np.array, zip(*known, strict=True))) if known else law
 

@@ -90,7 +90,7 @@ def segments_of(records: PathRecords, goals: NDArray[Any], examples: int) -> lis
     for t, goal in enumerate(goals):
         segments = []
         for k in range(int(found.count[t])):
-            level, curvature = _equivalent_quadratic(float(goal), found.losses[t, k], found.flow_times[t, k])
+            level, curvature = equivalent_quadratic(float(goal), found.losses[t, k], found.flow_times[t, k])
             spectrum = gauss_spectrum(found.diagonals[t, k], found.off_diagonals[t, k], found.squares[t, k])
             duration, speed, end_loss = found.durations[t, k], found.end_speeds[t, k], found.end_losses[t, k]
             end = 0.0, 1.0, 0.0, np.inf
@@ -102,7 +102,7 @@ def segments_of(records: PathRecords, goals: NDArray[Any], examples: int) -> lis
     return paths
 
 
-def _equivalent_quadratic(goal: float, loss: float, flow_time: float) -> tuple[float, float]:
+def equivalent_quadratic(goal: float, loss: float, flow_time: float) -> tuple[float, float]:
     """Level of ``‖r‖²`` and curvature h of the quadratic loss that reaches its goal when the true one does."""
     if loss <= goal:
         return 1.0, 1.0

@@ -1,0 +1,207 @@
+"""Seconds of a call: what comes back when they end, or the user asks to stop, on landscapes whose answer is known."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from spelled_out import connection_of
+
+import allroads.budget
+import allroads.paths.connect.rounds
+import allroads.paths.learnability.simulate.batches
+from allroads import InputError, LearnabilityOptions, Network, Problem, align, float64, learnability, road
+from allroads.explorers.gd import GD
+from allroads.networks.mlp import mlp
+from allroads.status import ForecastStatus, PathStatus, RoadStatus
+
+ONE = (jnp.ones((1, 1)), jnp.ones((1, 1)))
+ENDS = jnp.array([-1.0, 0.0]), jnp.array([1.0, 0.0])
+RING = Network(lambda key: jnp.ones(2), lambda w, x: x * (w**2).sum())
+
+
+@pytest.fixture
+def ticking(monkeypatch):
+    """A clock that goes on by a second whenever it is read."""
+    monkeypatch.setattr(allroads.budget, "time", SimpleNamespace(monotonic=itertools.count().__next__))
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    """``interrupt(module, name, calls)``: the user asks to stop in that call of a function, and in those after it."""
+
+    def arrange(module, name, calls, once=True):
+        whole, count = getattr(module, name), itertools.count(1)
+
+        def interrupted(*given, **options):
+            number = next(count)
+            if number == calls or (number > calls and not once):
+                raise KeyboardInterrupt
+            return whole(*given, **options)
+
+        monkeypatch.setattr(module, name, interrupted)
+
+    return arrange
+
+
+def on_ring(**options):
+    with float64():
+        return connection_of(RING, *ENDS, "mse", *ONE, progress=False, **options)
+
+
+def test_a_curve_with_time_enough_is_the_curve_without_a_budget():
+    plain, budgeted = on_ring(), on_ring(budget=3600.0)
+    assert np.array_equal(plain.losses, budgeted.losses) and budgeted.ended is None and budgeted.status == plain.status
+
+
+def test_a_budget_that_ends_cuts_the_steps_of_a_curve(ticking):
+    found, whole = on_ring(budget=20.0), 800
+    assert found.ended == "budget" and found.status == PathStatus.NOT_CONVERGED
+    assert 0 < found.steps < whole and found.gradients == 4 * found.steps
+    assert found.height < found.straight.height == pytest.approx(1.0, abs=1e-9)
+
+
+def test_a_band_out_of_time_has_the_images_so_far(ticking):
+    found = on_ring(method="neb", budget=12.0)
+    assert found.ended == "budget" and found.steps < 800 and len(found.knots) >= 9
+    assert np.isfinite(found.losses).all() and found.stats["ended"] == "budget"
+
+
+@pytest.mark.slow
+def test_seconds_are_held():
+    on_ring(steps=8)
+    began = time.monotonic()
+    found = on_ring(steps=10**7, budget=4.0)
+    assert found.ended == "budget" and time.monotonic() - began < 20  # all steps would take ten minutes
+
+
+def test_an_interrupt_returns_the_curve_so_far_and_a_second_ends_the_call(interrupt):
+    interrupt(allroads.paths.connect.rounds, "_peaks", 3)
+    found = on_ring()
+    assert found.ended == "interrupted" and found.steps == 200 and found.status == PathStatus.NOT_CONVERGED
+    assert found.height < 0.5 < found.straight.height
+    interrupt(allroads.paths.connect.rounds, "_peaks", 3, once=False)
+    with pytest.raises(KeyboardInterrupt):
+        on_ring()
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan"), "10"])
+def test_budgets_that_are_no_seconds_are_refused_before_anything_runs(seconds, monkeypatch):
+    monkeypatch.setattr(allroads.paths.connect.rounds, "compiled_training", None)
+    with pytest.raises(InputError, match="budget"):
+        on_ring(budget=seconds)
+
+
+CUBE = 1.0 - 2 * (np.arange(16)[:, None] >> np.arange(4) & 1)
+TARGETS = {f"parity of {k}": CUBE[:, :k].prod(axis=1) for k in (4, 1, 3, 2)} | {"flat": np.ones(16)}
+SMALL = mlp((4,), 1, widths=(16,))
+
+
+def forecast(simulated=None, seeds=1, **options):
+    method = LearnabilityOptions(seeds=seeds, draws=4, simulated=simulated)
+    return learnability(SMALL, CUBE, TARGETS, "mse", GD(learning_rate=0.05), options=method, progress=False, **options)
+
+
+@pytest.mark.slow
+def test_a_forecast_with_time_enough_is_the_forecast_without_a_budget():
+    plain, budgeted = forecast(), forecast(budget=3600.0)
+    assert [row.name for row in plain] == [row.name for row in budgeted] and budgeted.ended is None
+    for one, other in zip(plain, budgeted, strict=True):
+        assert one.simulated == other.simulated and one.order == other.order
+        assert one.steps == pytest.approx(other.steps, rel=1e-3)
+        assert {n: b.status for n, b in one.baselines.items()} == {n: b.status for n, b in other.baselines.items()}
+
+
+def test_targets_that_are_not_simulated_are_predicted_from_the_start():
+    found = forecast(simulated=1)
+    (simulated,) = (row for row in found if row.simulated)
+    assert found.ended is None and found["flat"].status == "nothing to learn"
+    easy, hard = found["parity of 1"], found["parity of 3"]
+    assert easy.steps < simulated.steps < np.inf and easy.steps < hard.steps < np.inf
+    assert easy.interval[1] / easy.interval[0] > simulated.interval[1] / simulated.interval[0]
+    assert np.isfinite(float(easy.baselines["hitting time"])) and float(easy.baselines["degree"]) == 1
+    assert easy.baselines["INAL"].status == ForecastStatus.NOT_COMPUTED and np.isnan(easy.road)
+
+
+def test_a_budget_that_ends_leaves_hitting_times(ticking):
+    found = forecast(budget=5.0)
+    assert found.ended == "budget" and not any(row.simulated for row in found)
+    assert found["parity of 1"].steps < found["parity of 4"].steps < np.inf
+    assert {row.status for row in found} == {ForecastStatus.OK, ForecastStatus.NOTHING_TO_LEARN}
+
+
+def test_an_interrupt_returns_the_targets_so_far(monkeypatch, interrupt):
+    monkeypatch.setattr(allroads.paths.learnability.simulate.batches, "TARGET_BATCH", 2)
+    interrupt(sys.modules["allroads.paths.learnability.learnability"], "simulate_targets", 2)
+    found = forecast()
+    assert found.ended == "interrupted" and [row.simulated for row in found] == [True, True, False, False, False]
+    assert found["parity of 3"].status == ForecastStatus.NOT_COMPUTED
+
+
+PRODUCT = Network(lambda key: jnp.ones(2), lambda w, x: x * w[0] * w[1])
+
+
+def way(**options):
+    """From 1·1 to 2·2 along the diagonal."""
+    with float64():
+        problem = Problem(PRODUCT, "mse", np.ones((1, 1)), np.array([[4.0]]))
+        return road(problem, jnp.array([1.0, 1.0]), [[4.0]], progress=False, **options)
+
+
+def test_a_road_with_time_enough_is_the_road_without_a_budget():
+    plain, budgeted = way(), way(budget=3600.0)
+    assert plain.cost == budgeted.cost == pytest.approx(np.sqrt(2), abs=1e-3)
+    assert budgeted.stats["ended"] is None and budgeted.status == RoadStatus.OK
+
+
+def test_a_budget_that_ends_gives_the_first_part_of_the_road(ticking):
+    found, whole = way(budget=20.0), way()
+    assert found.status == RoadStatus.NOT_CONVERGED and found.stats["ended"] == "budget" and "budget" in found.reason
+    assert 0 < found.stats["steps"] < whole.stats["steps"] and 0 < found.reached < 1
+    assert np.allclose(found.ts[:-1], whole.ts[: len(found.ts) - 1]) and found.ts[-1] == found.reached
+    # Of the way to f = 1 + 3t along the diagonal, √2 (√f − 1) is behind it.
+    assert found.cost == pytest.approx(np.sqrt(2) * (np.sqrt(1 + 3 * found.reached) - 1), abs=1e-3)
+
+
+def test_an_interrupt_gives_the_first_part_of_the_road(interrupt):
+    interrupt(sys.modules["allroads.paths.road.integrate"], "_with_step", 4)
+    found = way()
+    assert found.stats["ended"] == "interrupted" and found.stats["steps"] == 3 and 0 < found.reached < 1
+
+
+SHUFFLED = mlp((3,), 2, widths=(6, 6))
+
+
+def aligned(method="weights", **options):
+    a, b = (SHUFFLED.init(jax.random.key(seed)) for seed in (0, 1))
+    inputs = np.random.default_rng(0).normal(size=(16, 3)).astype(np.float32)
+    return align(SHUFFLED, a, b, inputs, method=method, progress=False, **options)
+
+
+@pytest.mark.parametrize("method", ["weights", "activations"])
+def test_an_alignment_with_time_enough_is_that_without_a_budget(method):
+    plain, budgeted = aligned(method), aligned(method, budget=3600.0)
+    assert plain.distance == budgeted.distance and budgeted.ended is None and budgeted.status == PathStatus.OK
+
+
+@pytest.mark.parametrize(
+    ("method", "seconds"), [("weights", 3.0), pytest.param("search", 60.0, marks=pytest.mark.slow)]
+)
+def test_a_budget_that_ends_gives_an_alignment_of_the_same_function(method, seconds, ticking):
+    found = aligned(method, budget=seconds)
+    assert found.ended == "budget" and found.status == PathStatus.NOT_CONVERGED
+    inputs = jnp.asarray(np.random.default_rng(1).normal(size=(5, 3)), jnp.float32)
+    given, moved = (SHUFFLED.apply(point, inputs) for point in (SHUFFLED.init(jax.random.key(1)), found.params))
+    assert np.allclose(given, moved, atol=1e-5)
+
+
+def test_an_interrupt_gives_the_alignment_so_far(interrupt):
+    interrupt(sys.modules["allroads.paths.align.align"], "match", 2)
+    found, first = aligned(), aligned(restarts=0)
+    assert found.ended == "interrupted" and found.distance == first.distance < found.distance_before
