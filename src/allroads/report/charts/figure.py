@@ -1,7 +1,8 @@
 """What a chart is made of: panels that share a caption, and the parts that all of them use.
 
-A panel's drawing refers to one parameter, ``selected``: the run that the reader has chosen, empty where none is. The
-page gives it life and the figures leave it empty.
+A panel's drawing refers to three parameters: ``selected``, the run that the reader has chosen, empty where none is;
+``singles``, whether single runs are drawn beside their median; ``joints``, whether stages are marked. The page gives
+them life and the figures leave them as they are.
 """
 
 from __future__ import annotations
@@ -19,6 +20,13 @@ from allroads.report.grids import Group
 
 Drawing: TypeAlias = alt.LayerChart | alt.FacetChart
 """A drawing of a panel: always layers, which Altair's own annotations do not know."""
+
+PARAMS: list[dict[str, Any]] = [
+    {"name": "selected", "value": ""},
+    {"name": "singles", "value": False},
+    {"name": "joints", "value": False},
+]
+"""What every drawing may refer to, with the value that it begins with."""
 
 CHOSEN = "datum.run === selected"
 NONE_OR_CHOSEN = f"selected === '' || {CHOSEN}"
