@@ -305,6 +305,7 @@ async function copyCode() {
 find("#filter")?.addEventListener("input", (event) => filter(event.target.value));
 find("#runs .scroll")?.addEventListener("scroll", cue);
 addEventListener("resize", cue);
+addEventListener("beforeprint", () => { for (const fold of all(".shortfalls")) fold.open = true; });
 addEventListener("hashchange", () => { fromAddress(); unfoldTarget(); });
 document.addEventListener("toggle", (event) => { if (event.target.matches("details") && event.target.open) drawAll(); }, true);
 for (const first of all('.switch button[aria-pressed="true"]')) show(first);

@@ -122,4 +122,5 @@ def _template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.globals["panel_id"] = panel_id
+    environment.filters["themed"] = palette.themed
     return environment.get_template(name)

@@ -51,15 +51,15 @@ def compare_groups(stored: Stored, grids: Sequence[Grid]) -> tuple[Figure, ...]:
     if not panels:
         return ()
     caption = (
-        "A dot is the median over the pairs of a group, a bar the middle half of them. Agreement that is no more than "
-        "chance says nothing of what was learned. A barrier that vanishes once hidden units are matched lay between "
-        "two copies of one solution."
+        "Agreement that is no more than chance says nothing of what was learned. A barrier that vanishes once hidden "
+        "units are matched lay between two copies of one solution."
     )
     legend: list[dict[str, Any]] = [
         {"kind": "dot", "colour": COLOURS[column], "label": f"{title.lower()}, {word}"}
         for title, columns in KINDS.values()
         for column, word in columns.items()
     ]
+    legend.append({"kind": "words", "label": "dot: median over the pairs; bar: middle half"})
     return (Figure("compared", tuple(panels), caption, legend=tuple(legend)),)
 
 

@@ -28,6 +28,9 @@ PARAMS: list[dict[str, Any]] = [
 ]
 """What every drawing may refer to, with the value that it begins with."""
 
+ROOMY = 160
+"""Pixels of height below which a panel is one of many, and its axes are as bare as can be."""
+
 CHOSEN = "datum.run === selected"
 NONE_OR_CHOSEN = f"selected === '' || {CHOSEN}"
 
@@ -125,14 +128,14 @@ def step_ticks(first: float, last: float) -> list[int]:
     return [tick for tick in ticks if first <= tick <= last]
 
 
-def step_axis(first: float, last: float, end: float, title: str) -> dict[str, Any]:
+def step_axis(first: float, last: float, end: float, title: str | None) -> dict[str, Any]:
     """Scale and axis of steps: logarithmic, with step 0 in its place (log of 1 + step).
 
     Args:
         first: Where the axis begins.
         last: The last step, and the last tick at most.
         end: Where the axis ends.
-        title: Of the axis.
+        title: Of the axis; ``None`` for none.
     """
     short = "datum.value >= 1e6 ? datum.value / 1e6 + 'M' : datum.value >= 1e3 ? datum.value / 1e3 + 'k' : datum.value"
     return {

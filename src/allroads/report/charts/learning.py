@@ -11,7 +11,7 @@ import altair as alt
 import polars as pl
 
 from allroads.report import words
-from allroads.report.charts.figure import CHOSEN, Drawing, Figure, Panel, Size, fade, median, number, step_axis
+from allroads.report.charts.figure import CHOSEN, ROOMY, Drawing, Figure, Panel, Size, fade, median, number, step_axis
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import HELD_OUT, INK, RULE, TRAIN
 from allroads.report.section import Column, Glance, Section
@@ -211,7 +211,7 @@ def draw_curves(
         last: The last step of the horizontal axis.
         banded: Whether the median over runs and the middle half are drawn, and single runs only on demand.
     """
-    x = alt.X("step:Q", **step_axis(0, last, last, "step"))
+    x = alt.X("step:Q", **step_axis(0, last, last, "step" if size.height >= ROOMY or size.legend else None))
     title = quantity if size.legend else None
     if quantity == "accuracy":
         scale, axis = alt.Scale(domain=domain), alt.Axis(format=".0%", title=title, tickCount=4)

@@ -11,15 +11,15 @@ import polars as pl
 
 from allroads.report.charts.figure import Drawing, Figure, Panel, Size
 from allroads.report.grids import Grid, full_labels
-from allroads.report.palette import AGREEMENT
+from allroads.report.palette import INK
 from allroads.report.section import Glance, Section
 from allroads.report.stored import Stored
 
 ROW = 22
 """Pixels of a group."""
 
-DARK = 0.6
-"""Shade beyond which a number is written in white."""
+HEAT, FAINT, DARK = "#3d5499", 0.05, 0.55
+"""The colour of the largest number, its opacity at the smallest, and the shade from which numbers are white."""
 
 
 def overview_section(sections: Sequence[Section]) -> Section:
@@ -59,7 +59,7 @@ def draw_overview(stored: Stored, grids: Sequence[Grid], *, glances: Sequence[Gl
         return ()
     order = [labels[group.index] for group in groups]
     draw = partial(draw_heat, order=order, columns=columns)
-    caption = "The darker a cell, the larger its number beside the others of its column; no column is better when dark."
+    caption = "The stronger a cell’s colour, the larger its number beside the others of its column; larger is not better."
     panel = Panel("", "", (), "overview", pl.DataFrame(rows), draw, 44 + ROW * len(order))
     return (Figure("overview", (panel,), caption),)
 
@@ -99,10 +99,10 @@ def draw_heat(data: alt.Data, size: Size, *, order: list[str], columns: list[str
         y=alt.Y("group:N", sort=order, scale=gap, axis=side),
         tooltip=["group:N", alt.Tooltip("column:N", title="what"), alt.Tooltip("text:N", title="value")],
     )
-    ramp = alt.Scale(domain=[0, 1], range=list(AGREEMENT))
-    ink = alt.when(f"datum.shade > {DARK}").then(alt.value("#fefefe")).otherwise(alt.value("#1d212a"))
+    ramp = alt.Scale(domain=[0, 1], range=[FAINT, 1])
+    ink = alt.when(f"datum.shade > {DARK}").then(alt.value("#fefefe")).otherwise(alt.value(INK))
     width = size.width if isinstance(size.width, str) else max(size.width, 64 * len(columns))
     return alt.layer(
-        at.mark_rect(cornerRadius=2).encode(color=alt.Color("shade:Q", scale=ramp, legend=None)),
+        at.mark_rect(cornerRadius=2, color=HEAT).encode(opacity=alt.Opacity("shade:Q", scale=ramp, legend=None)),
         at.mark_text(fontSize=11).encode(text="text:N", color=ink),
     ).properties(width=width, height=size.height - 44)

@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from allroads.report.charts.figure import CHOSEN, Drawing, Figure, Panel, Size, fade, group_scale, median, number
+from allroads.report.charts.figure import CHOSEN, ROOMY, Drawing, Figure, Panel, Size, fade, group_scale, median, number
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import INK, MUTED
 from allroads.report.section import Column, Glance, Section
@@ -17,7 +17,6 @@ from allroads.report.stored import Stored
 
 DASH = [3, 2.5]
 NOTHING = pl.DataFrame(schema={"grid": pl.String, "target": pl.String})
-ROOMY = 160  # pixels of height below which the axes bear no numbers; the note above says how much they explain
 MARGIN = 0.08  # free share of the larger side around the points
 
 
@@ -55,7 +54,7 @@ def _note(groups: tuple[Group, ...], stress: list[float]) -> str:
     share, count = (median(pl.concat([g.runs[name] for g in groups])) for name in ("certified_share", "stages"))
     said = [] if share is None else [f"{share:.0%} certified"]
     said += [] if count is None else [f"{count:g} stage{'' if count == 1 else 's'}"]
-    return "\n".join([", ".join(said)] * bool(said) + [f"{stress[1]:.0%} of stress explained"] * (len(stress) > 1))
+    return "\n".join([", ".join(said)] * bool(said) + [f"{stress[1]:.0%} of stress kept"] * (len(stress) > 1))
 
 
 def _stretch_legend(judged: bool) -> tuple[dict[str, Any], ...]:
