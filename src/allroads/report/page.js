@@ -4,7 +4,7 @@ let chosen = "";
 
 async function drawPanel(panel) {
   const element = document.getElementById(panel.id);
-  if (charts.has(panel.id) || !element.offsetParent) return; // drawn already, or hidden until it is unfolded
+  if (charts.has(panel.id) || !element.checkVisibility()) return; // drawn already, or hidden until it is unfolded
   charts.set(panel.id, null);
   const rows = rowsOf(panel.data);
   const view = await draw(element, payload.drawings[panel.drawing], rows, panel.square);
@@ -214,11 +214,7 @@ document.addEventListener("click", (event) => {
   const head = event.target.closest("#runs th");
   if (head) return sortBy(head);
   const step = event.target.closest("[data-move]");
-  if (step) {
-    move(Number(step.dataset.move));
-    if (!step.offsetParent) find("#run-panel").focus({ preventScroll: true }); // it has given way to the run
-    return;
-  }
+  if (step) return move(Number(step.dataset.move));
   if (event.target.closest(".clear")) return choose("");
   if (event.target.closest(".more")) return unfold(find("#run-more").hidden);
   const copy = event.target.closest(".copy");

@@ -21,10 +21,10 @@ ROW = 19
 COLOURS = {"chance": RULE, "agreement": "#2f427f", "barrier_train": BARRIER[2], "aligned_train": "#009e73"}
 
 KINDS: dict[str, tuple[str, dict[str, str]]] = {
-    "agreement": ("Same answer", {"chance": "by chance", "agreement": "measured"}),
+    "agreement": ("Same answer", {"chance": "agreement by chance", "agreement": "agreement"}),
     "barrier": (
         "Barrier of training loss",
-        {"barrier_train": "straight line", "aligned_train": "straight line, hidden units matched"},
+        {"barrier_train": "barrier", "aligned_train": "barrier, hidden units matched"},
     ),
 }
 """Title of each panel, and its columns with their words."""
@@ -45,6 +45,7 @@ def compare_groups(stored: Stored, grids: Sequence[Grid]) -> tuple[Figure, ...]:
         if not rows:
             continue
         order = list(dict.fromkeys(row["group"] for row in rows))
+        rows = [{"place": order.index(row["group"]), **row} for row in rows]
         draw = partial(draw_compared, order=order, share=kind == "agreement")
         height = 40 + ROW * len(order)
         panels.append(Panel(title, "", (), f"compared-{kind}", pl.DataFrame(rows), draw, height))
@@ -55,8 +56,8 @@ def compare_groups(stored: Stored, grids: Sequence[Grid]) -> tuple[Figure, ...]:
         "units are matched lay between two copies of one solution."
     )
     legend: list[dict[str, Any]] = [
-        {"kind": "dot", "colour": COLOURS[column], "label": f"{title.lower()}, {word}"}
-        for title, columns in KINDS.values()
+        {"kind": "dot", "colour": COLOURS[column], "label": word}
+        for _, columns in KINDS.values()
         for column, word in columns.items()
     ]
     legend.append({"kind": "words", "label": "dot: median over the pairs; bar: middle half"})
@@ -73,7 +74,7 @@ def draw_compared(data: alt.Data, size: Size, *, order: list[str], share: bool) 
     """Draw one panel.
 
     Args:
-        data: Rows with ``group``, ``what``, ``colour``, ``low``, ``middle``, ``high`` and ``pairs``.
+        data: Rows with ``group``, ``place``, ``what``, ``colour``, ``low``, ``middle``, ``high`` and ``pairs``.
         size: How large.
         order: The groups from top to bottom.
         share: Whether the numbers are shares from 0 to 1, and not losses.
@@ -81,9 +82,7 @@ def draw_compared(data: alt.Data, size: Size, *, order: list[str], share: bool) 
     scale = alt.Scale(domain=[0, 1]) if share else alt.Scale(zero=True)
     form = ".1%" if share else ".2~g"
     axis = alt.Axis(title=None, tickCount=5, format=".0%" if share else "~g", grid=True)
-    y = alt.Y(
-        "group:N", sort=order, title=None, axis=alt.Axis(labelLimit=190, labelPadding=8, ticks=False, domain=False)
-    )
+    y = labelled_rows(order, labelPadding=8)
     told: list[str | alt.Tooltip] = [
         "group:N",
         alt.Tooltip("what:N", title="which"),
@@ -95,7 +94,7 @@ def draw_compared(data: alt.Data, size: Size, *, order: list[str], share: bool) 
     at = alt.Chart(data).encode(y=y, tooltip=told)
     x = alt.X("middle:Q", scale=scale, axis=axis)
     colour = alt.Color("colour:N", scale=None)
-    span = at.transform_aggregate(first="min(middle)", last="max(middle)", groupby=["group"])
+    span = at.transform_aggregate(first="min(middle)", last="max(middle)", groupby=["group", "place"])
     return alt.layer(
         span.mark_rule(strokeWidth=1, color=MUTED, opacity=0.35).encode(
             x=alt.X("first:Q", scale=scale, axis=axis), x2="last:Q", tooltip=alt.value(None)

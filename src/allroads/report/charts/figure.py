@@ -7,8 +7,9 @@ them life and the figures leave them as they are.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -147,6 +148,21 @@ def step_axis(first: float, last: float, end: float, title: str | None) -> dict[
 def group_scale(groups: tuple[Group, ...], values: list[str]) -> alt.Scale:
     """The scale that gives each group's label one of ``values``."""
     return alt.Scale(domain=[group.label for group in groups], range=values)
+
+
+def labelled_rows(labels: Sequence[str], **axis: Any) -> alt.Y:
+    """The vertical axis of rows that the column ``place`` numbers from the top, with their labels.
+
+    Labels are looked up by number: Vega takes some names, such as ``constructor``, for other things than names.
+
+    Args:
+        labels: By place.
+        **axis: Of the axis and its scale (``scale``).
+    """
+    scale = axis.pop("scale", alt.Undefined)
+    look_up = f"{json.dumps([f'{label} ' for label in labels])}[datum.value]"
+    drawn = alt.Axis(title=None, ticks=False, domain=False, labelLimit=190, labelExpr=look_up, **axis)
+    return alt.Y("place:O", scale=scale, axis=drawn)
 
 
 def median(values: pl.Series) -> float | None:

@@ -36,10 +36,12 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
         for quantity in ("accuracy", "loss")
         if everything[f"train_{quantity}"].is_not_null().any() or everything[f"held_out_{quantity}"].is_not_null().any()
     ]
-    return tuple(_figure(quantity, grid, tables, everything) for quantity in quantities)
+    return tuple(_figure(quantity, grid, tables, everything, _in_nats(stored, grid)) for quantity in quantities)
 
 
-def _figure(quantity: str, grid: Grid, tables: list[tuple[Group, pl.DataFrame]], everything: pl.DataFrame) -> Figure:
+def _figure(
+    quantity: str, grid: Grid, tables: list[tuple[Group, pl.DataFrame]], everything: pl.DataFrame, in_nats: bool
+) -> Figure:
     present = [s for s in SETS if everything[f"{s}_{quantity}"].is_not_null().any()]
     if quantity == "loss":
         values = pl.concat([everything[f"{s}_loss"].rename("loss") for s in present]).drop_nulls()
@@ -60,7 +62,15 @@ def _figure(quantity: str, grid: Grid, tables: list[tuple[Group, pl.DataFrame]],
         marks.append({"kind": "stopped", "colour": INK, "label": "stopped early"})
     if quantity == "accuracy" and everything["baseline"].is_not_null().any():
         marks.append({"kind": "dash", "colour": RULE, "label": "always giving the commonest answer"})
-    draw = partial(draw_curves, quantity=quantity, sets=present, domain=domain, last=grid.last_step, banded=banded)
+    draw = partial(
+        draw_curves,
+        quantity=quantity,
+        sets=present,
+        domain=domain,
+        last=grid.last_step,
+        banded=banded,
+        title="loss (nats)" if quantity == "loss" and in_nats else quantity,
+    )
     height = 110 if len(tables) > 2 else 170
     panels = (
         Panel(group.label, _note(group), (group,), f"curves-{group.index}", rows, draw, height)
@@ -72,6 +82,13 @@ def _figure(quantity: str, grid: Grid, tables: list[tuple[Group, pl.DataFrame]],
         caption=_caption(quantity, "held_out" in present),
         legend=(*legend, *marks),
     )
+
+
+def _in_nats(stored: Stored, grid: Grid) -> bool:
+    """Whether the loss of every target of a grid is a cross-entropy."""
+    entries = [entry for entry in stored.summary.get("grids", []) if entry["name"] == grid.name]
+    losses = {target.get("loss") for entry in entries for target in entry.get("targets", [])}
+    return bool(losses) and losses <= {"cross_entropy", "bce"}
 
 
 def _banded(rows: pl.DataFrame) -> bool:
@@ -173,7 +190,9 @@ def run_charts(stored: Stored) -> list[dict[str, Any]]:
         if values.is_empty():
             continue
         domain = [0.0, 1.0] if quantity == "accuracy" else loss_domain(values)
-        draw = partial(draw_curves, quantity=quantity, sets=list(SETS), domain=domain, last=last, banded=False)
+        draw = partial(
+            draw_curves, quantity=quantity, sets=list(SETS), domain=domain, last=last, banded=False, title=None
+        )
         charts.append({"draw": draw, "title": quantity})
     return charts
 
@@ -198,6 +217,7 @@ def draw_curves(
     domain: list[float],
     last: int,
     banded: bool,
+    title: str | None,
 ) -> Drawing:
     """Draw one panel of curves.
 
@@ -210,9 +230,10 @@ def draw_curves(
         domain: Of the vertical axis.
         last: The last step of the horizontal axis.
         banded: Whether the median over runs and the middle half are drawn, and single runs only on demand.
+        title: Of the vertical axis of a figure that stands alone.
     """
     x = alt.X("step:Q", **step_axis(0, last, last, "step" if size.height >= ROOMY or size.legend else None))
-    title = quantity if size.legend else None
+    title = title if size.legend else None
     if quantity == "accuracy":
         scale, axis = alt.Scale(domain=domain), alt.Axis(format=".0%", title=title, tickCount=4)
         form = ".1%"
@@ -227,24 +248,26 @@ def draw_curves(
             rule.mark_rule(color=RULE, strokeDash=[4, 3]).encode(y=alt.Y("baseline:Q", scale=scale, axis=axis))
         )
     shown = f"singles || {CHOSEN}" if banded else "true"
+    singles: list[alt.Chart] = []
     for s in sets:
         word, colour = SETS[s]
         column = f"{s}_{quantity}"
+        layers += _band(base, column, word, colour, x, scale, axis, form) if banded else []
         at = base.encode(x=x, y=alt.Y(f"{column}:Q", scale=scale, axis=axis), detail="run:N", color=alt.value(colour))
         told = ["name:N", alt.Tooltip("step:Q", format=",d"), alt.Tooltip(f"{column}:Q", format=form, title=word)]
-        happened = at.transform_filter(f"indexof(datum.mark, '{s}') >= 0").transform_filter(shown)
-        layers += [
-            at.mark_line(strokeWidth=12, opacity=0, cursor="pointer").encode(tooltip=told),
-            *(_band(base, column, word, colour, x, scale, axis, form) if banded else ()),
-            at.transform_filter(shown).mark_line(strokeWidth=1).encode(opacity=fade(0.5)),
-            at.transform_filter(CHOSEN).mark_line(strokeWidth=2.8).encode(tooltip=told),
-            happened.mark_point(shape="circle", size=26, filled=True, stroke="white", strokeWidth=0.8).encode(
-                opacity=fade(1), tooltip=told
-            ),
+        own = at.transform_filter(shown)
+        singles += [
+            own.mark_line(strokeWidth=12, opacity=0, cursor="pointer").encode(tooltip=told),
+            own.mark_line(strokeWidth=1).encode(opacity=fade(0.5)),
+            own.transform_filter(CHOSEN).mark_line(strokeWidth=2.8).encode(tooltip=told),
+            own.transform_filter(f"indexof(datum.mark, '{s}') >= 0")
+            .mark_point(shape="circle", size=26, filled=True, stroke="white", strokeWidth=0.8)
+            .encode(opacity=fade(1), tooltip=told),
             at.transform_filter("indexof(datum.mark, 'stopped') >= 0")
             .mark_point(shape="cross", angle=45, size=60, filled=True)
             .encode(opacity=fade(1), tooltip=told, color=alt.value(INK)),
         ]
+    layers += singles
     return alt.layer(*layers).properties(width=size.width, height=size.height)
 
 

@@ -9,7 +9,7 @@ from functools import partial
 import altair as alt
 import polars as pl
 
-from allroads.report.charts.figure import Drawing, Figure, Panel, Size
+from allroads.report.charts.figure import Drawing, Figure, Panel, Size, labelled_rows
 from allroads.report.grids import Grid, full_labels
 from allroads.report.palette import INK
 from allroads.report.section import Glance, Section
@@ -43,6 +43,7 @@ def draw_overview(stored: Stored, grids: Sequence[Grid], *, glances: Sequence[Gl
     """The heat map, without the columns that no group has."""
     labels = full_labels(grids)
     groups = [group for grid in grids for group in grid.groups]
+    order = [labels[group.index] for group in groups]
     rows, columns = [], []
     for glance in glances:
         found = {labels[group.index]: glance.value(stored, group) for group in groups}
@@ -52,14 +53,21 @@ def draw_overview(stored: Stored, grids: Sequence[Grid], *, glances: Sequence[Gl
         columns.append(glance.title)
         shades = shade(list(known.values()), glance.log)
         rows += [
-            {"group": label, "column": glance.title, "text": format(value, glance.form), "shade": dark}
+            {
+                "group": label,
+                "place": order.index(label),
+                "column": glance.title,
+                "text": format(value, glance.form),
+                "shade": dark,
+            }
             for (label, value), dark in zip(known.items(), shades, strict=True)
         ]
     if not rows:
         return ()
-    order = [labels[group.index] for group in groups]
     draw = partial(draw_heat, order=order, columns=columns)
-    caption = "The stronger a cell’s colour, the larger its number beside the others of its column; larger is not better."
+    caption = (
+        "The stronger a cell’s colour, the larger its number beside the others of its column; larger is not better."
+    )
     panel = Panel("", "", (), "overview", pl.DataFrame(rows), draw, 44 + ROW * len(order))
     return (Figure("overview", (panel,), caption),)
 
@@ -86,17 +94,16 @@ def draw_heat(data: alt.Data, size: Size, *, order: list[str], columns: list[str
     """Draw the heat map.
 
     Args:
-        data: Rows with ``group``, ``column``, ``text`` and ``shade``.
+        data: Rows with ``group``, ``place``, ``column``, ``text`` and ``shade``.
         size: How large.
         order: The groups from top to bottom.
         columns: From left to right.
     """
     head = alt.Axis(orient="top", title=None, labelAngle=0, ticks=False, domain=False, labelLimit=110, labelPadding=6)
-    side = alt.Axis(title=None, ticks=False, domain=False, labelLimit=190)
     gap = alt.Scale(paddingInner=0.06)
     at = alt.Chart(data).encode(
         x=alt.X("column:N", sort=columns, scale=gap, axis=head),
-        y=alt.Y("group:N", sort=order, scale=gap, axis=side),
+        y=labelled_rows(order, scale=gap),
         tooltip=["group:N", alt.Tooltip("column:N", title="what"), alt.Tooltip("text:N", title="value")],
     )
     ramp = alt.Scale(domain=[0, 1], range=[FAINT, 1])
