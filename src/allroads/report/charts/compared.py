@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from allroads.report.charts.figure import Drawing, Figure, Panel, Size, number
+from allroads.report.charts.figure import Drawing, Figure, Panel, Size, labelled_rows, number
 from allroads.report.charts.pair_table import group_pairs
 from allroads.report.grids import Grid, full_labels
 from allroads.report.palette import BARRIER, MUTED, RULE
@@ -53,7 +53,7 @@ def compare_groups(stored: Stored, grids: Sequence[Grid]) -> tuple[Figure, ...]:
         return ()
     caption = (
         "Agreement that is no more than chance says nothing of what was learned. A barrier that vanishes once hidden "
-        "units are matched lay between two copies of one solution."
+        "units are matched came from the order of the units alone."
     )
     legend: list[dict[str, Any]] = [
         {"kind": "dot", "colour": COLOURS[column], "label": word}

@@ -260,7 +260,7 @@ def draw_curves(
             own.mark_line(strokeWidth=12, opacity=0, cursor="pointer").encode(tooltip=told),
             own.mark_line(strokeWidth=1).encode(opacity=fade(0.5)),
             own.transform_filter(CHOSEN).mark_line(strokeWidth=2.8).encode(tooltip=told),
-            own.transform_filter(f"indexof(datum.mark, '{s}') >= 0")
+            at.transform_filter(f"indexof(datum.mark, '{s}') >= 0")
             .mark_point(shape="circle", size=26, filled=True, stroke="white", strokeWidth=0.8)
             .encode(opacity=fade(1), tooltip=told),
             at.transform_filter("indexof(datum.mark, 'stopped') >= 0")
