@@ -122,7 +122,8 @@ def test_every_chart_has_marks_and_nothing_is_fetched_or_complained_of(quickstar
     )
     # The overview, learning, roads, directness, groups compared by their pairs, and agreement once unfolded.
     assert len(quickstart.folded) == 1 + 14 + 14 + 3 + 2 and len(counts) == len(quickstart.folded) + 14
-    assert min(counts.values()) >= 7  # at least a mark for each run that did not diverge
+    assert min(counts.values()) >= 4  # a median and the line that tells of it, of both sets of examples
+    assert min(count for name, count in counts.items() if "learning" not in name) >= 7  # runs that did not diverge
     assert quickstart.complaints == []
     assert quickstart.requests and {url.split(":")[0] for url in quickstart.requests} <= {"file", "data", "blob"}
     assert sum(url.startswith("file:") for url in quickstart.requests) == 1
@@ -455,7 +456,7 @@ def test_names_that_every_object_of_javascript_has_are_labels_like_others(open_p
              [dot.__data__.datum.group, dot.getAttribute("fill")])]))"""
     )
     colours = {group.label: group.colour for grid in read_grids(read_stored(tmp_path)) for group in grid.groups}
-    assert len(drawn) == 4
+    assert len(drawn) == 2
     for dots in drawn.values():
         assert dots and all(colour == colours[group] for group, colour in dots)
     for row in range(1, 28):

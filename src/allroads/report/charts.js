@@ -50,7 +50,7 @@ async function draw(element, drawing, rows, square) {
   }
   const { view, vgSpec } = await vegaEmbed(element, spec, options);
   compiled.set(drawing, vgSpec);
-  tellNearest(view, element);
+  tellNearest(view);
   for (const [name, value] of switches) view.signal(name, value);
   if (square) {
     const fit = () => view.height(view.width());
@@ -63,14 +63,12 @@ async function draw(element, drawing, rows, square) {
 }
 
 // A line is one mark: its tooltip is that of its point nearest to the pointer.
-function tellNearest(view, element) {
+function tellNearest(view) {
   const usual = view.tooltip();
   view.tooltip((handler, event, item, value) => {
     const points = item && ["line", "trail", "area"].includes(item.mark.marktype) ? item.mark.items : [];
     if (!points.length) return usual(handler, event, item, value);
-    const svg = find("svg", element);
-    const box = svg.getBoundingClientRect();
-    const x = (event.clientX - box.left) * (svg.viewBox.baseVal.width / box.width || 1) - view.origin()[0];
+    const { x } = new DOMPoint(event.clientX, event.clientY).matrixTransform(event.target.getScreenCTM().inverse());
     const nearest = points.reduce((best, point) => (Math.abs(point.x - x) < Math.abs(best.x - x) ? point : best));
     usual(handler, event, nearest, nearest.tooltip);
   });
@@ -98,7 +96,7 @@ async function enlarge(id) {
   if (panel.square) drawing.width = drawing.height;
   const rows = rowsOf(panel.data).map((row) => ({ ...row }));
   const { view } = await vegaEmbed(place, whole(drawing, rows), { actions: false, renderer: "svg", hover: false });
-  tellNearest(view, place);
+  tellNearest(view);
   large = { view, name: id };
   view.signal("selected", rows.some((row) => row.run === chosen) ? chosen : "");
   await view.runAsync();

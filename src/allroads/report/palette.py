@@ -44,6 +44,7 @@ THEMED = {
     GRID: "var(--gridline)",
     PAPER: "var(--paper)",
     "white": "var(--paper)",
+    "black": "var(--ink)",
     "#fff": "var(--paper)",
     TRAIN: "var(--train)",
     HELD_OUT: "var(--held)",

@@ -12,13 +12,14 @@ import polars as pl
 from allroads.report.charts.figure import Drawing, Figure, Panel, Size, labelled_rows, number
 from allroads.report.charts.pair_table import group_pairs
 from allroads.report.grids import Grid, full_labels
-from allroads.report.palette import BARRIER, MUTED, RULE
+from allroads.report.palette import AGREEMENT, MUTED, RULE
 from allroads.report.stored import Stored
 
 ROW = 19
 """Pixels of a group."""
 
-COLOURS = {"chance": RULE, "agreement": "#2f427f", "barrier_train": BARRIER[2], "aligned_train": "#009e73"}
+COLOURS = {"chance": RULE, "agreement": AGREEMENT[3], "barrier_train": "#9c6327", "aligned_train": "#d6a75c"}
+"""Indigo is agreement and brown a barrier, as on the whole page; these two browns stand out in both schemes."""
 
 KINDS: dict[str, tuple[str, dict[str, str]]] = {
     "agreement": ("Same answer", {"chance": "agreement by chance", "agreement": "agreement"}),
