@@ -20,6 +20,7 @@ from allroads.report.section import Column, Listing, Section
 from allroads.report.shell import embedded, render_page
 from allroads.report.stored import Stored, read_stored
 from allroads.report.write import write_whole
+from allroads.studies.answers import answers
 
 
 def write_report(directory: str | Path) -> Path:
@@ -71,7 +72,7 @@ def render(stored: Stored) -> str:
         question=summary.get("question") or "",
         findings=[
             (question, *([_finding(finding, sections, grids) for finding in part] for part in parts))
-            for question, *parts in words.answers(summary)
+            for question, *parts in answers(summary)
         ],
         shortfalls=shortfalls(stored, sections, grids),
         sections=sections,

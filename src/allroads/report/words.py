@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -15,28 +15,6 @@ if TYPE_CHECKING:
 
 RAN = "The run took all its steps with finite numbers."
 NAMED = 8  # runs named one by one in a sentence before it counts the rest
-
-
-def answers(summary: Mapping[str, Any]) -> list[tuple[str, list[dict[str, Any]], list[dict[str, Any]]]]:
-    """Questions with their findings: those for the whole study, then those of one grid each.
-
-    Findings that answer no question come last, under an empty one; questions without a finding stay, so that a reader
-    sees what was not measured.
-
-    Args:
-        summary: Of a study; ``questions`` and of each finding ``question``, ``headline``, ``grid`` and ``text``.
-
-    Example:
-        >>> answers({"questions": {"a": "Why?"}, "findings": [{"text": "So.", "question": "a", "grid": ""}]})
-        [('Why?', [{'text': 'So.', 'question': 'a', 'grid': ''}], [])]
-    """
-    questions = {**(summary.get("questions") or {}), "": ""}
-    found = []
-    for key, question in questions.items():
-        own = [f for f in summary.get("findings") or [] if f.get("question", "") == key]
-        heads = [f for f in own if f.get("headline", True)]
-        found.append((question, heads, [f for f in own if not f.get("headline", True)]))
-    return found if found[-1][1] else found[:-1]
 
 
 def shortfalls(stored: Stored, grids: Sequence[Grid]) -> list[dict[str, Any]]:

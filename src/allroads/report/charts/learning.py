@@ -333,8 +333,8 @@ SECTION = Section(
     toggle=("singles", "Single runs"),
     glances=(
         Glance("fitted", _share("steps_to_fit"), ".0%"),
-        Glance("step", lambda stored, group: median(group.runs["steps_to_fit"]), ",.0f", log=True),
+        Glance("step to fit", lambda stored, group: median(group.runs["steps_to_fit"]), ",.0f", log=True),
         Glance("generalised", _share("steps_to_generalise"), ".0%"),
-        Glance("held out", lambda stored, group: median(group.runs["held_out_accuracy"]), ".1%"),
+        Glance("held-out acc.", lambda stored, group: median(group.runs["held_out_accuracy"]), ".1%"),
     ),
 )
