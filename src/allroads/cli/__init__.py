@@ -120,7 +120,7 @@ def _run_study(
 
 def _print_study(done: Any, as_json: bool) -> None:
     """What came of a study: findings, where the results are, and which tasks failed."""
-    from allroads.studies.answers import answers
+    from allroads.answers import answers
 
     if as_json:
         summary = {key: done.summary[key] for key in ("name", "findings", "failures", "status_counts", "cost")}

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from allroads.answers import answers
 from allroads.report import words
 from allroads.report.charts import learning
 from allroads.report.charts.figure import Figure
@@ -20,7 +21,6 @@ from allroads.report.section import Column, Listing, Section
 from allroads.report.shell import embedded, render_page
 from allroads.report.stored import Stored, read_stored
 from allroads.report.write import write_whole
-from allroads.studies.answers import answers
 
 
 def write_report(directory: str | Path) -> Path:
