@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from allroads.report.stored import SCHEMA_VERSION
-from allroads.studies.measures.measure import Measure, Schema
+from allroads.studies.measures.measure import QUESTIONS, Measure, Schema
 from allroads.studies.measures.registry import known_measures
 from allroads.studies.tables import schemas
 
@@ -118,6 +118,9 @@ def write_study(
                         "run_b": ids[b],
                         "barrier_train": height,
                         "barrier_held_out": height * 1.3 if task.held_out else None,
+                        "aligned_train": 0.3 * height,
+                        "aligned_held_out": 0.39 * height if task.held_out else None,
+                        "chance": task.baseline,
                         "agreement": min(1.0, 0.99 if same else 0.8 + rng.normal(0, 0.02)),
                     }
                 )
@@ -273,24 +276,32 @@ def _summary(tasks: list[Task], runs: list[dict], name: str, question: str | Non
             "generalised at step 640, 8 times later.",
             "chart": "learning",
             "grid": "modular",
+            "question": "learnable",
+            "headline": True,
         },
         {
             "text": "10 of 12 Boolean targets were learned by every seed; the slowest needed 110 times the steps of "
             "the fastest.",
             "chart": "learning",
             "grid": "boolean",
+            "question": "learnable",
+            "headline": False,
         },
         {
             "text": "Runs on direct roads learned sooner: the rank correlation of directness with steps to learn is "
             "−0.81 (95 % interval −0.87 to −0.72).",
             "chart": "directness",
             "grid": "boolean",
+            "question": "road",
+            "headline": True,
         },
         {
             "text": "Independent runs of modular addition agree on 91 % of held-out pairs, and 40 of 120 pairs have no "
             "barrier between them.",
             "chart": "pairs",
             "grid": "modular",
+            "question": "elsewhere",
+            "headline": True,
         },
         {
             "text": "7 of 8 runs learned the digits, to 97.1 % ± 0.4 of held-out images.",
@@ -309,6 +320,7 @@ def _summary(tasks: list[Task], runs: list[dict], name: str, question: str | Non
         "question": question
         or "Which roads does learning take through function space, and do direct ones get there first?",
         "grids": list(grids.values()),
+        "questions": dict(QUESTIONS),
         "findings": findings if set(grids) >= {"modular", "boolean", "digits"} else [],
         "quantities": [
             {

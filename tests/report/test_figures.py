@@ -13,22 +13,32 @@ from allroads.report.key import draw_key
 
 SVG = "{http://www.w3.org/2000/svg}"
 TITLES = {
+    "overview": {"fitted", "agreement", "barrier"},
+    "compared": {"Same answer", "Barrier of training loss"},
     "learning": {"step", "accuracy"},
-    "loss": {"step", "loss"},
+    "loss": {"step", "loss (nats)"},
     "roads": {"InPCA axis 1 (explains 58%)", "InPCA axis 2 (with axis 1: 76%)"},
-    "directness": {"steps to fit", "directness (chord / arc; chart: sphere)", "turning (radians; chart: sphere)"},
-    "barriers": {"seed"},
+    "directness": {"steps to fit", "directness (chord / arc)"},
+    "turning": {"steps to fit", "turning (radians)"},
     "agreement": {"seed"},
+    "barriers": {"seed"},
+    "aligned": {"seed"},
 }
+WHOLE = ("overview", "compared")
 KEYS = {
-    "learning": ["training accuracy", "held-out accuracy", "fitted", "generalised", "stopped early",
-                 "always giving the commonest answer"],
-    "loss": ["training loss", "held-out loss", "fitted", "generalised", "stopped early"],
-    "roads": ["and", "<xor>", "start: ignorance", "target: the truth", "solid: certified", "dashed: not certified",
-              "tick: one stage ends, the next begins"],
+    "overview": [],
+    "compared": ["agreement by chance", "agreement", "barrier", "barrier, hidden units matched",
+                 "dot: median over the pairs; bar: middle half"],
+    "learning": ["training accuracy, median run and middle half", "held-out accuracy, median run and middle half",
+                 "fitted", "generalised", "stopped early", "always giving the commonest answer"],
+    "loss": ["training loss, median run and middle half", "held-out loss, median run and middle half", "fitted",
+             "generalised", "stopped early"],
+    "roads": ["and", "<xor>", "start: ignorance", "target: the truth", "solid: certified", "dashed: not certified"],
     "directness": ["and", "<xor>", "hollow: never fitted"],
-    "barriers": ["0", "1.3", "barrier (loss)"],
+    "turning": ["and", "<xor>", "hollow: never fitted"],
     "agreement": ["75%", "100%", "probes answered alike"],
+    "barriers": ["0", "1.3", "barrier (loss)"],
+    "aligned": ["0", "1.3", "barrier (loss)"],
 }  # fmt: skip
 
 
@@ -40,7 +50,8 @@ def small(tmp_path_factory):
 
 def test_svg_figures_are_xml_with_axis_titles_and_marks(small):
     files = write_figures(small, "svg")
-    assert [file.name for file in files] == [f"{chart}-boolean-co.svg" for chart in TITLES]
+    names = [f"{chart}.svg" if chart in WHOLE else f"{chart}-boolean-co.svg" for chart in TITLES]
+    assert [file.name for file in files] == names
     for file, titles in zip(files, TITLES.values(), strict=True):
         assert file.parent == small / "figures"
         root = ET.fromstring(file.read_text(encoding="utf-8"))
@@ -80,7 +91,7 @@ def _boxes(file):
 
 def test_the_key_names_every_sign_and_no_two_texts_of_it_collide(small):
     for file in write_figures(small, "svg"):
-        words = KEYS[file.name.split("-")[0]]
+        words = KEYS[re.split("[-.]", file.name)[0]]
         boxes = _boxes(file)
         lowest = [next(box for box in reversed(boxes) if box[0] == word) for word in words]
         for place, (one, left, top, right, bottom) in enumerate(lowest):

@@ -13,6 +13,7 @@ from synthetic_study import Task, write_study
 from allroads.report import write_report
 from allroads.report.grids import read_grids
 from allroads.report.stored import read_stored
+from allroads.studies.measures.measure import QUESTIONS
 
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -39,7 +40,12 @@ class Page:
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.folded: list[str] = []
         self.page.goto(path.as_uri() + fragment)
+        self.drawn()
+
+    def drawn(self) -> None:
+        """Wait until every chart in sight is drawn."""
         self.page.wait_for_function("document.documentElement.dataset.drawn === 'yes'", timeout=60_000)
 
     @property
@@ -85,7 +91,12 @@ def open_page(browser) -> Iterator[Callable[..., Page]]:
 
 @pytest.fixture(scope="module")
 def shared(open_page, study) -> Page:
-    return open_page(study / "report.html")
+    """The page with its matrices unfolded."""
+    opened = open_page(study / "report.html")
+    opened.folded = opened.page.evaluate("[...allroads.charts.keys()]")
+    opened.page.click("#pairs details.fold > summary")
+    opened.drawn()
+    return opened
 
 
 @pytest.fixture
@@ -100,17 +111,19 @@ def quickstart(shared) -> Page:
 def chart(shared) -> SimpleNamespace:
     """Ids of one chart of each kind in the first grid."""
     ids = shared.page.evaluate("[...allroads.charts.keys()]")
-    kinds = ("learning", "roads", "directness", "barriers", "agreement")
+    kinds = ("learning", "roads", "directness", "agreement")
     return SimpleNamespace(**{kind: next(i for i in ids if i.startswith(f"chart-{kind}-")) for kind in kinds})
 
 
 def test_every_chart_has_marks_and_nothing_is_fetched_or_complained_of(quickstart):
     counts = quickstart.page.evaluate(
-        """Object.fromEntries([...document.querySelectorAll(".chart")].filter((c) => c.offsetParent).map((c) => [c.id,
-           c.querySelectorAll(":is(.mark-line, .mark-trail, .mark-symbol, .mark-rect) path").length]))"""
+        """Object.fromEntries([...document.querySelectorAll(".chart")].filter((c) => c.checkVisibility()).map((c) =>
+           [c.id, c.querySelectorAll(":is(.mark-line, .mark-trail, .mark-symbol, .mark-rect) path").length]))"""
     )
-    assert len(counts) == 14 + 14 + 3 * 2 + 14 * 2  # learning, roads, directness and turning, barriers and agreement
-    assert min(counts.values()) >= 7  # at least a mark for each run that did not diverge
+    # The overview, learning, roads, directness, groups compared by their pairs, and agreement once unfolded.
+    assert len(quickstart.folded) == 1 + 14 + 14 + 3 + 2 and len(counts) == len(quickstart.folded) + 14
+    assert min(counts.values()) >= 4  # a median and the line that tells of it, of both sets of examples
+    assert min(count for name, count in counts.items() if "learning" not in name) >= 7  # runs that did not diverge
     assert quickstart.complaints == []
     assert quickstart.requests and {url.split(":")[0] for url in quickstart.requests} <= {"file", "data", "blob"}
     assert sum(url.startswith("file:") for url in quickstart.requests) == 1
@@ -118,9 +131,7 @@ def test_every_chart_has_marks_and_nothing_is_fetched_or_complained_of(quickstar
 
 def test_a_row_marks_its_run_in_every_chart(quickstart, chart):
     run = quickstart.rows()[5]
-    assert {
-        opacity for opacities in quickstart.opacities(chart.learning, "mark-line").values() for opacity in opacities
-    } == {0, 0.65}
+    assert set(quickstart.opacities(chart.learning, "mark-line")) == {None}  # a median, no single runs
     quickstart.page.click(f'tr[data-run="{run}"]')
     quickstart.settle()
     assert quickstart.chosen == run and quickstart.selected_rows == [run]
@@ -129,24 +140,118 @@ def test_a_row_marks_its_run_in_every_chart(quickstart, chart):
     )
     assert all(signal == (run if holds else "") for _, holds, signal in signals)
     holders = {name.split("-")[1] for name, holds, _ in signals if holds}
-    assert holders == {"learning", "roads", "directness", "barriers", "agreement"}
-    for kind, mark in ((chart.learning, "mark-line"), (chart.roads, "mark-trail"), (chart.directness, "mark-symbol")):
+    assert holders == {"learning", "roads", "directness", "agreement"}
+    assert set(quickstart.opacities(chart.learning, "mark-line")) == {None, run}
+    for kind, mark in ((chart.roads, "mark-trail"), (chart.directness, "mark-symbol")):
         opacities = quickstart.opacities(kind, mark)
-        assert max(opacities.pop(run)) >= 0.6
+        assert max(opacities.pop(run)) >= 0.5
         assert opacities and max(max(values) for values in opacities.values()) <= 0.2
     cells = quickstart.page.evaluate(
         """(id) => [...document.querySelectorAll(`#${id} .mark-rect path`)].map((p) => [p.__data__.datum.run,
            p.__data__.datum.other, Number(p.getAttribute("opacity") ?? 1)])""",
-        chart.barriers,
+        chart.agreement,
     )
     assert {opacity for a, b, opacity in cells if run in (a, b)} == {1}
     assert {opacity for a, b, opacity in cells if run not in (a, b)} == {0.15}
+
+
+def test_single_runs_and_stages_are_drawn_on_demand(quickstart, chart):
+    page = quickstart.page
+    counts = """([id, kind]) => document.querySelectorAll(`#${id} .${kind} path`).length"""
+    for section, identity, mark in (("learning", chart.learning, "mark-line"), ("roads", chart.roads, "mark-symbol")):
+        before = page.evaluate(counts, [identity, mark])
+        toggle = page.locator(f"#{section} .toggle")
+        toggle.click()
+        quickstart.settle()
+        assert toggle.get_attribute("aria-pressed") == "true"
+        assert page.evaluate(counts, [identity, mark]) >= before + 16  # one more for each run at least
+        toggle.click()
+        quickstart.settle()
+        assert toggle.get_attribute("aria-pressed") == "false" and page.evaluate(counts, [identity, mark]) == before
+
+
+def test_the_median_tells_its_numbers_where_the_pointer_is(quickstart, chart):
+    """Along the median of the first panel, the tooltip has the step nearest to the pointer and the median there."""
+    page = quickstart.page
+    page.locator(f"#{chart.learning}").scroll_into_view_if_needed()
+    spots = page.evaluate(
+        """(id) => {
+          const view = allroads.charts.get(id).view;
+          const line = [...document.querySelectorAll(`#${id} .mark-line path`)].find((path) =>
+            path.__data__.datum.mid !== undefined && Number(path.getAttribute("opacity")) === 0);
+          const points = line.__data__.mark.items;
+          return [0.4, 0.7].map((share) => {
+            const point = points[Math.floor(share * points.length)];
+            const at = new DOMPoint(point.x, point.y).matrixTransform(line.getScreenCTM());
+            return { x: at.x, y: at.y, step: point.datum.step, mid: point.datum.mid, runs: point.datum.runs };
+          });
+        }""",
+        chart.learning,
+    )
+    for spot in spots:
+        page.mouse.move(spot["x"], spot["y"])
+        page.wait_for_function(
+            """(step) => document.querySelector("#vg-tooltip-element.visible")?.textContent.includes(step)""",
+            arg=f"{spot['step']:,}",
+        )
+        text = page.inner_text("#vg-tooltip-element")
+        assert f"{100 * spot['mid']:.1f}%" in text and "middle half" in text and str(spot["runs"]) in text
+    page.mouse.move(1, 1)
+
+
+def test_a_panel_opens_large_and_zooms(quickstart):
+    page = quickstart.page
+    page.click("#learning .enlarge >> nth=0")
+    page.wait_for_selector("#enlarged[data-drawn]")
+    ticks = """() => [...document.querySelectorAll(".dialog-chart .role-axis-label text")].map((t) => t.textContent)"""
+    before = page.evaluate(ticks)
+    box = page.locator(".dialog-chart svg").bounding_box()
+    assert box["width"] > 1000
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.wheel(0, -500)
+    page.wait_for_function(f"(before) => JSON.stringify(({ticks})()) !== JSON.stringify(before)", arg=before)
+    with page.expect_download() as found:
+        page.click('.save[data-kind="svg"]')
+    picture = Path(found.value.path()).read_text("utf-8")
+    assert picture.startswith("<svg") and "var(" not in picture and found.value.suggested_filename.endswith(".svg")
+    page.keyboard.press("Escape")
+    assert not page.locator("#enlarged").is_visible() and quickstart.complaints == []
+
+
+def test_the_scheme_follows_the_system_and_its_switch(quickstart):
+    page = quickstart.page
+    ground = """() => getComputedStyle(document.body).backgroundColor"""
+    line = """() => getComputedStyle(document.querySelector("#learning .role-axis-label text")).fill"""
+    light = page.evaluate(ground), page.evaluate(line)
+    page.emulate_media(color_scheme="dark")
+    dark = page.evaluate(ground), page.evaluate(line)
+    assert light[0] != dark[0] and light[1] != dark[1]
+    page.click(".scheme")
+    assert (page.evaluate(ground), page.evaluate(line)) == light
+    page.click(".scheme")
+    assert (page.evaluate(ground), page.evaluate(line)) == dark
+    page.emulate_media(media="print")
+    assert page.evaluate(line) == light[1]
+    page.emulate_media(media="screen", color_scheme="light")
+    page.evaluate("localStorage.clear(); delete document.documentElement.dataset.theme")
+
+
+def test_the_page_is_short_and_answers_first(quickstart, open_page, study):
+    fresh = open_page(study / "report.html")
+    assert fresh.page.evaluate("document.documentElement.scrollHeight") <= 7000
+    questions = fresh.page.eval_on_selector_all(".findings dt", "all => all.map(dt => dt.textContent)")
+    assert questions[:5] == list(QUESTIONS.values())
+    last = fresh.page.locator(".findings > div").nth(4).bounding_box()
+    assert last["y"] + last["height"] <= DESKTOP["height"]
+    unknown = fresh.page.locator(".findings > div", has_text="What lies around?")
+    assert "did not measure" in unknown.inner_text()
 
 
 def test_the_panel_tells_of_the_run_and_how_to_load_it(quickstart):
     row = quickstart.page.locator("#runs tbody tr", has_text="diverged")
     row.click()
     panel = quickstart.page.locator("#run-panel")
+    panel.locator(".more").click()
     assert "digits 8×8 · seed 5" in panel.inner_text()
     assert "Lower the learning rate" in panel.inner_text()
     run = quickstart.page.evaluate(
@@ -170,10 +275,13 @@ def test_a_dot_selects_its_row(quickstart, chart, kind):
 
 
 def test_a_line_and_a_cell_select_a_run(quickstart, chart):
+    quickstart.page.click("#learning .toggle")
+    quickstart.settle()
     quickstart.page.locator(f"#{chart.learning}").scroll_into_view_if_needed()
     spot = quickstart.page.evaluate(
         """(id) => {
-          const line = [...document.querySelectorAll(`#${id} .mark-line path`)].at(-1);
+          const lines = [...document.querySelectorAll(`#${id} .mark-line path`)];
+          const line = lines.filter((path) => path.__data__.datum.run).at(-1);
           const at = line.getPointAtLength(line.getTotalLength() / 2).matrixTransform(line.getScreenCTM());
           return { x: at.x, y: at.y };
         }""",
@@ -181,6 +289,7 @@ def test_a_line_and_a_cell_select_a_run(quickstart, chart):
     )
     quickstart.page.mouse.click(spot["x"], spot["y"] + 3)  # beside the line, within its reach
     assert quickstart.chosen in quickstart.rows()[:16]
+    quickstart.page.click("#learning .toggle")
     cell = quickstart.page.locator(f"#{chart.agreement} .mark-rect path").nth(40)
     run = cell.evaluate("(path) => path.__data__.datum.run")
     quickstart.page.evaluate("allroads.choose('')")
@@ -207,9 +316,11 @@ def test_keys_move_the_choice(quickstart, chart):
 
 
 @pytest.mark.parametrize(("ahead", "back"), [("ArrowDown", "ArrowUp"), ("ArrowRight", "ArrowLeft")])
-def test_every_arrow_key_steps_after_the_first_run_was_chosen_by_its_button(quickstart, ahead, back):
+def test_every_arrow_key_steps_from_the_buttons_of_the_bar(quickstart, ahead, back):
     page, rows = quickstart.page, quickstart.rows()
-    page.click("text=Choose the first run")
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("ArrowRight")
+    page.click('#run-panel [data-move="-1"]')
     assert quickstart.chosen == rows[0]
     seen = []
     for key in (ahead, ahead, back, back, back):
@@ -227,7 +338,7 @@ def test_left_and_right_step_from_anywhere_but_a_field(quickstart):
     page.keyboard.press("ArrowDown")  # scrolls, as on every page
     assert quickstart.chosen == rows[0]
     page.wait_for_function(f"scrollY > {before}")
-    page.click('.chosen [data-move="1"]')
+    page.click('#run-panel [data-move="1"]')
     for key, place in (("ArrowLeft", 0), ("ArrowRight", 1), ("ArrowDown", 2)):
         page.keyboard.press(key)
         assert quickstart.chosen == rows[place]
@@ -267,10 +378,10 @@ def test_the_table_sorts_both_ways_and_filters(quickstart):
 
 def test_loss_replaces_accuracy(quickstart):
     page = quickstart.page
-    page.click('#learning-modular [data-figure="loss"]')
+    page.click('#learning [data-figure="loss"]')
     page.wait_for_selector("#learning-modular figure.loss .mark-line path")
     assert not page.is_visible("#learning-modular figure.learning")
-    page.click('#learning-modular [data-figure="learning"]')
+    page.click('#learning [data-figure="learning"]')
     assert page.is_visible("#learning-modular figure.learning")
 
 
@@ -278,7 +389,7 @@ def test_every_finding_links_to_a_place_on_the_page(quickstart):
     links = quickstart.page.eval_on_selector_all(
         ".findings a, nav ul a", "links => links.map(link => link.getAttribute('href'))"
     )
-    assert len(links) == 5 + 7
+    assert len(links) == 5 + 8
     assert all(quickstart.page.locator(link).count() == 1 for link in links)
 
 
@@ -305,7 +416,10 @@ def test_the_address_opens_the_page_at_a_run(open_page, tmp_path):
 def test_a_phone_shows_it_without_sideways_scrolling(open_page, study):
     phone = open_page(study / "report.html", PHONE)
     assert phone.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    widths = phone.page.eval_on_selector_all(".chart svg", "all => all.map(svg => svg.getBoundingClientRect().right)")
+    assert phone.page.evaluate("document.documentElement.scrollHeight") <= 12_000
+    widths = phone.page.eval_on_selector_all(  # the overview scrolls within its frame
+        "figure:not(.overview) .chart svg", "all => all.map(svg => svg.getBoundingClientRect().right)"
+    )
     assert widths and max(widths) <= PHONE["width"]
     assert phone.complaints == []
 
@@ -319,9 +433,10 @@ def test_names_are_words_and_never_code(open_page, tmp_path):
     write_study(tmp_path, tasks, name=attack, question="a </script> b & c", records=12)
     page = open_page(write_report(tmp_path))
     page.page.click("#runs tbody tr:nth-child(2)")
+    page.page.click("#run-panel .more")
     page.page.wait_for_selector(".run-chart .mark-line path", state="attached")
     for kind in ("learning", "roads"):
-        page.page.hover(f".{kind} .chart svg")
+        page.page.hover(f".{kind} .chart svg >> nth=0")
     assert page.page.evaluate("window.hacked") is None
     assert page.page.title().startswith(attack) and page.page.inner_text("h1") == attack
     assert page.page.locator("img, b, i").count() == 0
@@ -341,7 +456,7 @@ def test_names_that_every_object_of_javascript_has_are_labels_like_others(open_p
              [dot.__data__.datum.group, dot.getAttribute("fill")])]))"""
     )
     colours = {group.label: group.colour for grid in read_grids(read_stored(tmp_path)) for group in grid.groups}
-    assert len(drawn) == 4
+    assert len(drawn) == 2
     for dots in drawn.values():
         assert dots and all(colour == colours[group] for group, colour in dots)
     for row in range(1, 28):
@@ -377,11 +492,12 @@ def test_a_page_with_parts_missing_says_so_in_words(open_page, tmp_path, case):
     if BARE[case] and case != "two architectures":
         assert "No pair was compared in this grid" in text
     empty = page.page.evaluate(
-        """[...document.querySelectorAll(".chart")].filter((c) => c.offsetParent &&
+        """[...document.querySelectorAll(".chart")].filter((c) => c.checkVisibility() &&
            !c.querySelector(":is(.mark-line, .mark-trail, .mark-symbol, .mark-rect) path")).map((c) => c.id)"""
     )
     assert empty == []
     if case != "no runs":
         page.page.click("#runs tbody tr")
+        page.page.click("#run-panel .more")
         page.page.wait_for_selector(".run-chart .mark-line path", state="attached")
     assert page.complaints == []

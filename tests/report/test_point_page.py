@@ -151,7 +151,7 @@ def test_coefficients_stand_under_the_learning_curves(browser, measured):
     )
     sound = [fill for status, fill in fills if status == "converged"]
     other = [fill for status, fill in fills if status != "converged"]
-    assert sound.count("#009e73") == 3 and other == ["white"] * 3  # a stage's ring lies under its dot
+    assert sound.count("#009e73") == 3 and other == ["var(--paper)"] * 3  # a stage's ring lies under its dot
     assert shown.locator("#llc .mark-rule line").count() >= 3 + 1  # intervals, and zero
     run = read_stored(measured).runs["run"][0]
     shown.evaluate(f"allroads.choose('{run}')")

@@ -96,8 +96,8 @@ def test_ticks_and_solid_stretches_are_those_that_were_stored(study):
         solid, _ = drawn(rows.filter(run=run, point="run").vstack(rows.filter(run=run, point="end")))
         wanted = stored.curves.filter(pl.col("certified"), run=run)["step"].to_list()
         assert sorted(end for steps in solid for end in steps[1:]) == wanted
-    assert [entry["kind"] for entry in found.legend] == ["start", "truth", "line", "dash", "joint"]
-    assert "certified" in found.caption and found.panels[0].note.endswith("% certified, 2 stages")
+    assert [entry["kind"] for entry in found.legend] == ["start", "truth", "line", "dash"]
+    assert "must fall" in found.caption and found.panels[0].note.endswith("% certified, 2 stages\n76% of stress kept")
 
 
 def test_a_stretch_over_skipped_records_is_solid_only_where_all_of_it_is(study):
@@ -119,8 +119,8 @@ def test_a_study_that_does_not_look_for_stretches_gives_its_page(study):
     change(study, "curves", certified=pl.lit(None), joint=pl.lit(None))
     stored, found = figure(study)
     assert stored.runs["stages"].null_count() == 3 and stored.curves["certified"].null_count() == stored.curves.height
-    assert [entry["kind"] for entry in found.legend] == ["start", "truth"] and "certified" not in found.caption
-    assert found.panels[0].note == "" and found.panels[0].rows["certified"].all()
+    assert [entry["kind"] for entry in found.legend] == ["start", "truth"] and "must fall" not in found.caption
+    assert found.panels[0].note == "76% of stress kept" and found.panels[0].rows["certified"].all()
     page = write_report(study).read_text(encoding="utf-8")
     assert 'data-key="stages"' not in page and 'data-key="directness"' in page
 
@@ -138,7 +138,7 @@ def test_where_nothing_can_be_certified_the_caption_says_so(study):
     change(study, "curves", certified=pl.lit(None))
     found = figure(study)[1]
     assert "no stretch can be certified" in found.caption
-    assert [entry["kind"] for entry in found.legend] == ["start", "truth", "joint"]
+    assert [entry["kind"] for entry in found.legend] == ["start", "truth"]
 
 
 def test_a_figure_for_a_paper_dashes_and_ticks(study):

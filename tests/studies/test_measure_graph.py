@@ -297,7 +297,7 @@ def test_the_variable_of_the_finding_is_that_of_its_chart(tmp_path):
     rows = figure.panels[0].rows.filter("learned")
     (found,) = measure.findings(stored.tables, ["g"])
     drawn = spearman(rows.drop_nulls("directness").select("directness", "steps").to_numpy())
-    assert f"over {rows.height} fitted runs" in found.text and f"{drawn:+.2f}".replace("-", "−") in found.text
+    assert f"Over {rows.height} fitted runs" in found.text and f"{drawn:+.2f}".replace("-", "−") in found.text
     assert rows.height == 15 and "steps to fit" in found.text
 
 

@@ -1,17 +1,17 @@
 """What a study measures and says, against runs whose answers are known."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-import polars as pl
 import pytest
 from made_up_units import a_run, on_road, result, unit_of
 
 from allroads import Network, Target, explore
 from allroads.explorers.gd import GD
 from allroads.explorers.recording import Recording
+from allroads.networks.mlp import mlp
 from allroads.studies.measures import certified, curves, directness, embedding, fit, pairs, stages, turning, values
 from allroads.studies.measures.fit import first_lasting
-from allroads.studies.summary import find
 
 LINE = Network(lambda key: jnp.zeros(1), lambda w, x: x * w)
 DATA = Target(
@@ -98,6 +98,42 @@ def test_pairs_of_a_double_well():
     assert [(row["run_a"], row["run_b"]) for row in rows] == [("a", "b"), ("a", "c"), ("b", "c")]
     assert all(row["agreement"] == 1.0 for row in rows)
     assert rows[2]["barrier_train"] == pytest.approx(0.0, abs=1e-6)
+    assert all(row["chance"] == 1.0 for row in rows)  # every answer is 0
+
+
+def a_hidden_layer_shuffled(seed):
+    """An MLP, and the same function with its hidden units in another order."""
+    network = mlp((3,), 2, widths=(6,))
+    params = network.init(jax.random.key(seed))
+    order = np.random.default_rng(seed).permutation(6)
+    first, last = params["layers"]
+    moved = [
+        {"weight": first["weight"][:, order], "bias": first["bias"][order]},
+        {"weight": last["weight"][order], "bias": last["bias"]},
+    ]
+    return network, params, {"layers": moved}
+
+
+@pytest.mark.parametrize(("align", "limit", "expected"), [("weights", 28, 3), ("activations", 2, 2), ("none", 28, 0)])
+def test_matched_hidden_units_leave_no_barrier_between_copies(align, limit, expected):
+    """Three copies of one network whose hidden units stand in other orders: apart plain, together once matched."""
+    inputs = np.random.default_rng(0).standard_normal((16, 3))
+    target = Target("two", inputs=inputs, labels=np.arange(16) % 2, loss="cross_entropy", train_fraction=0.5)
+    network, params, moved = a_hidden_layer_shuffled(1)
+    runs = [a_run(target, network, name=name) for name in "abc"]
+    for run, end in zip(runs, (params, moved, params), strict=True):
+        run.end = end
+    rows = pairs.MEASURE.compute(unit_of(*runs), pairs.PairOptions(align=align, aligned=limit))
+    matched = [row for row in rows if "aligned_train" in row]
+    assert len(matched) == expected
+    for row in matched:
+        assert row["aligned_train"] == pytest.approx(0.0, abs=1e-5)
+        assert row["aligned_held_out"] == pytest.approx(0.0, abs=1e-5)
+    assert rows[0]["barrier_train"] > 1e-3
+    # Both give the same answers, c zeros and 1 − c ones: by chance they share c² + (1 − c)².
+    said = np.asarray(network.apply(params, target.held_out.inputs)).argmax(-1)
+    ones = said.mean()
+    assert all(row["agreement"] == 1.0 and row["chance"] == pytest.approx(ones**2 + (1 - ones) ** 2) for row in rows)
 
 
 def classes(count=3, examples=4):
@@ -122,68 +158,6 @@ def test_embedding_holds_start_target_and_runs_at_their_distances():
     np.testing.assert_allclose(last, found["target"], atol=1e-6)
     assert runs[0]["step"] == 0 and runs[-1]["step"] == 49
     assert 0 < rows[0]["explained_x"] <= rows[0]["explained_z"] <= 1
-
-
-def tables(**columns):
-    count = len(next(iter(columns.values())))
-    runs = {
-        "grid": ["g"] * count, "target": ["t"] * count, "status": ["ok"] * count, "steps": [100] * count,
-        "steps_to_fit": [10] * count, "steps_to_generalise": [40] * count, "held_out_accuracy": [1.0] * count,
-        "baseline_held_out_accuracy": [0.5] * count, "chart": ["sphere"] * count, "directness": [0.5] * count,
-        "turning": [1.0] * count, "certified_share": [None] * count, "stages": [None] * count, **columns,
-    }  # fmt: skip
-    no_pairs = pl.DataFrame(
-        schema={"grid": pl.String, "agreement": pl.Float64, "barrier_train": pl.Float64, "barrier_held_out": pl.Float64}
-    )
-    return {"runs": pl.DataFrame(runs), "pairs": no_pairs}, ["g"]
-
-
-def findings(tables, grids):
-    measures = [module.MEASURE for module in (fit, certified, directness, pairs)]
-    return [vars(finding) for finding in find(measures, tables, grids)]
-
-
-def test_sentences_count_what_learned_and_what_did_not():
-    (first,) = findings(*tables(steps_to_fit=[10, 10, 20, None], steps_to_generalise=[40, None, None, None]))
-    assert "3 of 4 runs fitted" in first["text"] and "1 of 4 runs generalised" in first["text"]
-    assert first["chart"] == "learning"
-    (none,) = findings(*tables(steps_to_fit=pl.Series([None, None], dtype=pl.Int64)))
-    assert "None of 2 runs fitted" in none["text"]
-    diverged, _ = findings(*tables(status=["ok", "diverged"]))
-    assert diverged["text"].startswith("1 of 2 runs diverged")
-
-
-def test_shares_certified_are_said_grid_by_grid_and_only_where_they_are_known():
-    (_, said) = findings(*tables(certified_share=[0.5, 0.7, 0.9], stages=[2, 4, 4]))
-    assert said["chart"] == "roads"
-    assert said["text"] == (
-        "The median road is certified on 70 [60–80] % (g) of its length: there the loss on its probes must fall. It "
-        "goes in direct stages, 4 [3–4] (g) of them."
-    )
-
-
-def test_rank_correlation_is_exact_on_monotone_data_and_silent_on_noise():
-    many = [f"t{i}" for i in range(8) for _ in range(4)]
-    steps = [10 * (i + 1) for i in range(8) for _ in range(4)]
-    falling = [1 / s for s in steps]
-    said = findings(*tables(target=many, steps_to_fit=steps, directness=falling))
-    assert any("less direct roads take longer" in f["text"] and "−1.00" in f["text"] for f in said)
-    noise = np.random.default_rng(0).random(32).tolist()
-    said = findings(*tables(target=many, steps_to_fit=steps, directness=noise))
-    assert any("not clearly related" in f["text"] for f in said)
-
-
-def test_ends_are_described_by_their_numbers_alone():
-    """Runs that agree on three quarters of the answers across a rise of 0.02 are not said to agree, nor to be apart."""
-    (runs, names) = tables(steps_to_fit=pl.Series([None, None], dtype=pl.Int64))
-    row = {"grid": "g", "agreement": 0.731, "barrier_train": 0.02, "barrier_held_out": None}
-    said = findings(runs | {"pairs": pl.DataFrame([row] * 3, schema_overrides={"barrier_held_out": pl.Float64})}, names)
-    (text,) = [found["text"] for found in said if found["chart"] == "pairs"]
-    said = "The median pair of runs of one setting answers 73.1 % of {} examples alike. On the straight line between "
-    said += "their weights the training loss rises by 0.02{} (g)."
-    assert text == said.format("training", "")
-    both = findings(runs | {"pairs": pl.DataFrame([row | {"barrier_held_out": 0.0}] * 3)}, names)
-    assert said.format("held-out", " and the held-out loss by 0.00") in [found["text"] for found in both]
 
 
 @pytest.mark.parametrize(("status", "step"), [("ok", 1), ("diverged", None)])

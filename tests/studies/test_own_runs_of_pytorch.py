@@ -127,7 +127,7 @@ def test_every_measure_and_the_report_are_there(reported):
     assert found["pairs"].height == 1 and found["llc"].height == 4  # two checkpoints of each of two runs
     assert set(found["embedding"]["run"].drop_nulls()) == set(runs["run"])
     texts = [finding["text"] for finding in reported.said["findings"]]
-    assert texts[0].startswith("All 2 runs fitted the training examples of quadrants")
+    assert texts[0].startswith("All 2 runs (100 %, 95 % interval 34–100 %) fitted the training examples of quadrants")
     assert Path(reported.said["report"]).read_text("utf-8").count("cost of training not known") == 1
 
 

@@ -102,7 +102,8 @@ def test_a_study_stores_its_predictions_and_resumes(linear, tmp_path, monkeypatc
     assert "predicted steps" in [quantity["name"] for quantity in asked.summary["quantities"]]
     (said,) = [found["text"] for found in asked.summary["findings"] if found["chart"] == "forecasts"]
     inside = table["within"].sum()
-    assert said.endswith("in all 3 runs." if inside == 3 else f"in {inside or 'none'} of 3 runs.")
+    count = "All 3 runs" if inside == 3 else f"{inside or 'None'} of 3 runs"
+    assert said.startswith(f"{count} (") and "took steps within the predicted 90 % interval" in said
     assert not any(run(study, stored).computed.values())
     assert 'id="forecasts-a"' in write_report(stored).read_text()
 
@@ -244,8 +245,8 @@ def test_the_finding_gives_a_correlation_from_five_targets_on():
         return [finding.text for finding in found if finding.chart == "forecasts"]
 
     (five,), (four,) = said(5), said(4)
-    assert "rank correlation of +1.00" in five and "in 4 of 5 runs" in five
-    assert "correlation" not in four and "in all 4 runs" in four
+    assert "rank correlation of predicted and actual steps +1.00" in five and five.startswith("4 of 5 runs")
+    assert "correlation" not in four and four.startswith("All 4 runs")
     assert said(0) == []
 
 

@@ -122,14 +122,16 @@ def test_the_finding_counts_only_sound_ends():
     )  # fmt: skip
 
     def said(statuses):
-        values = {"run": ["a", "a", "b", "b"], "step": [0, 9, 0, 9], "value": [9.0, 1.5, 9.0, 77.0], "status": statuses}
+        values = {"run": ["a", "a", "b", "b"], "step": [0, 9, 0, 9], "value": [9.0, 1.5, 9.0, 77.0], "error": [0.1] * 4}
+        values |= {"status": statuses}
         (found,) = find([MEASURE], {"runs": runs, "llc": pl.DataFrame(values)}, ["g"])
         assert found.chart == "llc"
         return found.text
 
     bad = "not at a minimum"
     assert said([bad, "converged", bad, bad]) == (
-        "Where they end, 1 of 2 runs have a learning coefficient at nβ = n/ln n: median 1.5, of 4.0 at most."
+        "Where they end, 1 of 2 runs have a learning coefficient at nβ = n/ln n: median 1.5. In 1 of 1 it lies below "
+        "4.0, the value without degeneracy, by more than its error."
     )
     assert said(["converged", bad, "converged", "diverged"]) == (
         "No run ends at a point with a learning coefficient at nβ = n/ln n: 1 diverged, 1 not at a minimum."

@@ -52,7 +52,8 @@ def test_a_study_finds_the_programs_of_its_runs(tmp_path):
     assert len(ends) == 2 and ends["correct"].all() and ends["equal"].all()
     assert all("^" in source for source in ends["source"])
     (sentence,) = [finding["text"] for finding in done.summary["findings"] if "program" in finding["text"]]
-    assert sentence.startswith("All 2 runs end at a program that is proved to be the target, over all 8 inputs")
+    assert sentence.startswith("All 2 runs (100 %, 95 % interval 34–100 %) end at a program that is proved to be the ")
+    assert "target, over all 8 inputs" in sentence
     steps = [part.filter(pl.col("source") == part["source"][-1])["step"].min() for part in table.partition_by("run")]
     assert (
         f"Their last program is there from step {np.median(steps):,.0f} on (median of 2); the reading before it: "
@@ -94,8 +95,8 @@ def test_the_finding_counts_what_was_proved_and_since_when():
         schema_overrides={"source": pl.String, "correct": pl.Boolean},
         infer_schema_length=None,
     )  # fmt: skip
-    first, second = findings({"runs": runs, "programs": programs}, ["one", "two"])
-    assert (first.grid, second.grid) == ("one", "two")
+    whole, first, second = findings({"runs": runs, "programs": programs}, ["one", "two"])
+    assert (whole.grid, first.grid, second.grid) == ("", "one", "two") and "4 of 6" in whole.text
     # Ends: a, b and c are proved to be the target; d is another function, e is not proved. One of them computes.
     assert "3 of 5" in first.text
     assert "end at a program that is proved to be the target, at all lengths and over all 8 inputs" in first.text

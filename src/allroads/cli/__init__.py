@@ -127,6 +127,8 @@ def _run_study(
 
 def _print_study(done: Any, as_json: bool) -> None:
     """What came of a study: findings, where the results are, and which tasks failed."""
+    from allroads.answers import answers
+
     if as_json:
         summary = {key: done.summary[key] for key in ("name", "findings", "failures", "status_counts", "cost")}
         _print_json(
@@ -140,8 +142,12 @@ def _print_study(done: Any, as_json: bool) -> None:
         return
     if not any(done.computed.values()):
         print("Everything was finished before; nothing was computed.")
-    for finding in done.summary["findings"]:
-        print(f"• {finding['text']}")
+    for question, heads, parts in answers(done.summary):
+        for finding in heads:
+            grid = f"{finding['grid']}: " if finding["grid"] and len(done.summary["grids"]) > 1 else ""
+            print(f"• {question} {grid}{finding['text']}" if question else f"• {grid}{finding['text']}")
+        if parts:
+            print(f"  ({len(parts)} more, by grid, in the report)")
     print(f"Results: {done.directory}")
     if done.report:
         print(f"Report:  {done.report.resolve().as_uri()}")

@@ -18,6 +18,7 @@ FAMILIES = ("chains", "curvature", "landscape", "paths", "programs", "runs")
 """Modules of this package; each registers its charts."""
 
 Draw = TypeVar("Draw", bound=Callable[..., Any])
+Drawn = TypeVar("Drawn")
 
 
 def chart(name: str) -> Callable[[Draw], Draw]:
@@ -61,3 +62,19 @@ def html(result: Any) -> str:
     except InputError:  # a result with nothing to draw
         return text
     return f"{text}<br>{vl_convert.vegalite_to_svg(drawn.to_dict())}"
+
+
+def titled(drawn: Drawn, what: str, how: str = "") -> Drawn:
+    """A chart with what it shows above it, and below that how: how many of what, and which interval.
+
+    Args:
+        drawn: An Altair chart.
+        what: What was found, in a few words.
+        how: A line; may be empty.
+    """
+    import altair as alt
+
+    bare: Any = drawn
+    title = alt.Title(what, subtitle=how or alt.Undefined, anchor="start", fontSize=12)
+    named: Drawn = bare.properties(title=title)
+    return named

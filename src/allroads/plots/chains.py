@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allroads.errors import InputError
-from allroads.plots import chart
+from allroads.plots import chart, titled
 
 if TYPE_CHECKING:
     import altair
@@ -50,7 +50,10 @@ def chain_traces(found: LearningCoefficient) -> altair.LayerChart | altair.Facet
     )
     level = alt.Chart(alt.Data(values=mean))
     band = level.mark_rect(opacity=0.3, color=ORANGE).encode(y="low:Q", y2="high:Q")
-    return alt.layer(lines, band, level.mark_rule(color=ORANGE, strokeDash=[4, 3]).encode(y="mean:Q"))
+    drawn = alt.layer(lines, band, level.mark_rule(color=ORANGE, strokeDash=[4, 3]).encode(y="mean:Q"))
+    chains = min(CHAINS, len(trace))
+    how = f"{chains} of {len(trace)} chains, {trace.shape[1]} draws each; dashed: λ̂; band: 95 % interval"
+    return titled(drawn, f"λ̂ = {found.value:.3g} ± {error:.2g}", how)
 
 
 @chart("Samples")
@@ -80,7 +83,8 @@ def energy_histogram(found: Samples) -> altair.LayerChart | altair.FacetChart:
         )
     )
     mean = alt.Chart(alt.Data(values=[{"mean": found.value}]))
-    return alt.layer(bars, mean.mark_rule(color=ORANGE, strokeDash=[4, 3]).encode(x="mean:Q"))
+    drawn = alt.layer(bars, mean.mark_rule(color=ORANGE, strokeDash=[4, 3]).encode(x="mean:Q"))
+    return titled(drawn, f"mean energy {found.value:.3g}", f"{found.energy.size:,} draws; dashed: their mean")
 
 
 @chart("LLCCurve")
@@ -111,7 +115,7 @@ def llc_along_a_run(curve: LLCCurve) -> altair.LayerChart | altair.FacetChart:
     y = alt.Y("value:Q", title="λ̂")
     fill = alt.condition("datum.sound", alt.value(BLUE), alt.value("white"))
     stages = alt.Chart(alt.Data(values=[{"step": float(step)} for step in curve.boundary_steps]))
-    return alt.layer(
+    drawn = alt.layer(
         stages.mark_rule(color=GREY, strokeDash=[2, 3]).encode(x=x),
         base.mark_rule(color=BLUE).encode(y=alt.Y("low:Q", title="λ̂"), y2="high:Q"),
         base.mark_line(color=BLUE, strokeWidth=1).encode(y=y),
@@ -119,6 +123,9 @@ def llc_along_a_run(curve: LLCCurve) -> altair.LayerChart | altair.FacetChart:
             y=y, fill=fill, tooltip=["step:Q", "value:Q", "status:N"]
         ),
     )
+    sound = sum(row["sound"] for row in rows)
+    how = f"{sound} of {len(rows)} points may be read (filled); bars: 95 % intervals; dashed: a new stage begins"
+    return titled(drawn, "learning coefficient along the run", how)
 
 
 def _spread(count: int, most: int) -> np.ndarray:

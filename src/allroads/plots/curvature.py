@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from allroads.plots import chart
+from allroads.plots import chart, titled
 from allroads.plots.paths import COLOURS, lines
 
 if TYPE_CHECKING:
@@ -38,18 +38,22 @@ def spectrum(found: Spectrum | KernelSpectrum) -> altair.Chart:
         .mark_tick(color=COLOURS[1], thickness=2)
         .encode(x=alt.X("eigenvalue:Q", scale=scale), y="share:Q", tooltip="eigenvalue:Q")
     )
-    drawn: altair.Chart = steps + marks
+    how = f"line: share of all eigenvalues, method {found.method}; ticks: the {len(tops)} largest"
+    drawn: altair.Chart = titled(steps + marks, f"eigenvalues, the largest {found.norm:.3g}", how)
     return drawn
 
 
 @chart("Volume")
 def volume(found: Volume) -> altair.Chart:
     """The log-mass of the sets that splitting went through, against log ε."""
-    return lines(np.log(found.cutoffs), {"log mass": found.log_masses}, "ln ε", "ln mass")
+    drawn = lines(np.log(found.cutoffs), {"log mass": found.log_masses}, "ln ε", "ln mass (nats)")
+    return titled(drawn, f"ln mass = {found.value:.4g} ± {found.error:.2g} nats", "± is a 95 % interval")
 
 
 @chart("VolumeScaling")
 def scaling(found: VolumeScaling) -> altair.Chart:
     """The log-mass of every replica against log ε; the learning coefficient is its slope."""
     replicas = {f"replica {k}": masses for k, masses in enumerate(found.log_masses)}
-    return lines(np.log(found.cutoffs), replicas, "ln ε", "ln mass")
+    drawn = lines(np.log(found.cutoffs), replicas, "ln ε", "ln mass (nats)")
+    how = f"the slope of {len(replicas)} replicas; ± is a 95 % interval"
+    return titled(drawn, f"λ = {found.value:.3g} ± {found.error:.2g}", how)

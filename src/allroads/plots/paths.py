@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allroads.plots import chart
+from allroads.plots import chart, titled
 
 if TYPE_CHECKING:
     import altair
@@ -27,7 +27,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 def profile(found: Barrier) -> altair.Chart:
     """The loss on the segment, and the line between its ends, over which the barrier stands."""
     line = (1 - found.ts) * found.losses[0] + found.ts * found.losses[-1]
-    return lines(found.ts, {"loss": found.losses, "line between the ends": line}, "t", "loss")
+    drawn = lines(found.ts, {"loss": found.losses, "line between the ends": line}, "t", "loss")
+    return titled(drawn, f"barrier {found.height:.3g}", f"{len(found.ts)} points on the segment")
 
 
 @chart("Interpolation")
@@ -45,13 +46,17 @@ def curve(found: Connection) -> altair.Chart:
     if found.held_out is not None and found.straight_held_out is not None:
         parts |= {"curve, held out": found.held_out, "straight, held out": found.straight_held_out}
     rows = [row for name, part in parts.items() for row in _rows(part.ts, {name: part.losses})]
-    return _drawn(alt, rows, list(parts), "t", "loss")
+    drawn = _drawn(alt, rows, list(parts), "t", "loss")
+    what = f"barrier {found.barrier.height:.3g} along the curve, {found.straight.height:.3g} straight"
+    return titled(drawn, what, f"{len(found.barrier.ts)} points on the curve")
 
 
 @chart("Road")
 def road(found: Road) -> altair.Chart:
     """The cost so far against the share of the segment covered: it steepens where the map gives way."""
-    return lines(found.ts, {"cost so far": found.lengths}, "share of the segment", "length in parameter space")
+    drawn = lines(found.ts, {"cost so far": found.lengths}, "share of the segment", "length in parameter space")
+    how = f"covers {found.reached:.0%} of the segment; ± is the error of the steps and corners; chart {found.chart}"
+    return titled(drawn, f"cost {found.cost:.3g} ± {found.error:.1g}", how)
 
 
 @chart("Certificate")
@@ -65,7 +70,8 @@ def certificate(found: Certificate) -> altair.Chart:
         .mark_bar(color=COLOURS[0])
         .encode(x=alt.X("radians:Q"), y=alt.Y("what:N", title=None, sort=None))
     )
-    return drawn
+    verdict = "certified" if found.certified else "not certified"
+    return titled(drawn, f"{verdict}: turning {found.turning:.3g}, bound {found.bound:.3g} radians")
 
 
 @chart("Embedding")

@@ -28,17 +28,24 @@ def program(found: Extraction) -> altair.Chart:
     if diagram is None:
         what = "no program was read" if found.program is None else "the program has no drawing"
         raise InputError(f"{what}; read the fields of the result instead.")
-    drawn: altair.Chart = diagram_layers(alt.Data(values=diagram.marks())).properties(width=360, height=360)
+    marks = diagram.marks()
+    drawn: altair.Chart = diagram_layers(
+        alt.Data(values=marks), len([m for m in marks if m["kind"] == "node"])
+    ).properties(width=360, height=360)
     return drawn
 
 
-def diagram_layers(data: Any) -> Any:
+def diagram_layers(data: Any, nodes: int) -> Any:
     """The layers of a diagram: edges, arrow heads, nodes, and their labels.
 
     Args:
         data: Rows of :meth:`allroads.programs.diagram.Diagram.marks`.
+        nodes: How many there are: many on one ring are drawn small enough to lie side by side.
     """
     import altair as alt
+
+    each = f"min(width, height) / {max(nodes, 1)}"
+    disc, letter = alt.expr(f"min(520, 4.7 * pow({each}, 2))"), alt.expr(f"min(10, 1.4 * {each})")
 
     square = alt.Scale(domain=[-1.15, 1.15])
     at = alt.Chart(data).encode(x=alt.X("x:Q", axis=None, scale=square), y=alt.Y("y:Q", axis=None, scale=square))
@@ -52,7 +59,7 @@ def diagram_layers(data: Any) -> Any:
         .mark_point(shape="triangle-up", filled=True, size=45, color=LINE, opacity=1)
         .encode(angle=alt.Angle("angle:Q", scale=alt.Scale(domain=[0, 360], range=[0, 360]))),
         kind("dot").mark_point(filled=True, size=14, color=LINE, opacity=1),
-        kind("node").mark_point(shape="circle", filled=True, size=520, color=PAPER, stroke=INK, opacity=1),
-        kind("node").mark_text(fontSize=10, color=INK).encode(text="text:N"),
+        kind("node").mark_point(shape="circle", filled=True, size=disc, color=PAPER, stroke=INK, opacity=1),
+        kind("node").mark_text(fontSize=letter, color=INK).encode(text="text:N"),
         kind("label").mark_text(fontSize=9, color=INK).encode(text="text:N"),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from allroads.errors import InputError
-from allroads.plots import chart
+from allroads.plots import chart, titled
 
 if TYPE_CHECKING:
     import altair
@@ -51,4 +51,5 @@ def learning_curves(run: Trajectory) -> altair.Chart:
             detail="member:N",
         )
     )
-    return drawn
+    members = min(SHOWN, len(run.members))
+    return titled(drawn, "learning curves", f"{members} of {len(run.members)} members, a line each")

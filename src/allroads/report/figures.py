@@ -10,7 +10,7 @@ import altair as alt
 import vl_convert as vlc
 
 from allroads.errors import UnknownNameError
-from allroads.report.charts.figure import Figure, Size, inline
+from allroads.report.charts.figure import PARAMS, Figure, Size, inline
 from allroads.report.charts.registry import read_sections
 from allroads.report.encode import records
 from allroads.report.grids import read_grids
@@ -28,7 +28,7 @@ PNG_SCALE = 3
 
 
 def write_figures(directory: str | Path, format: str) -> list[Path]:
-    """Write every chart of every grid as one file, ``DIR/figures/<chart>-<grid>.<format>``.
+    """Write every chart as one file: ``DIR/figures/<chart>-<grid>.<format>``, or ``<chart>.<format>`` of all grids.
 
     Args:
         directory: The run directory.
@@ -44,14 +44,19 @@ def write_figures(directory: str | Path, format: str) -> list[Path]:
     if format not in FORMATS:
         raise UnknownNameError("figure format", format, FORMATS)
     stored = read_stored(directory)
-    written, sections = [], read_sections(stored)
-    for grid in read_grids(stored):
-        for section in sections:
-            for figure in section.figures(stored, grid):
-                if figure.panels:
-                    path = stored.directory / "figures" / f"{figure.chart}-{grid.slug}.{format}"
-                    written.append(write_whole(path, _convert(specification(figure), format)))
-    return written
+    grids, sections = read_grids(stored), read_sections(stored)
+    drawn = [(figure, figure.chart) for section in sections for figure in section.whole(stored, grids)]
+    drawn += [
+        (figure, f"{figure.chart}-{grid.slug}")
+        for grid in grids
+        for section in sections
+        for figure in section.figures(stored, grid)
+    ]
+    return [
+        write_whole(stored.directory / "figures" / f"{name}.{format}", _convert(specification(figure), format))
+        for figure, name in drawn
+        if figure.panels
+    ]
 
 
 def specification(figure: Figure) -> dict[str, Any]:
@@ -72,7 +77,7 @@ def specification(figure: Figure) -> dict[str, Any]:
     parts = [_without_legends(panels)]
     if legend := _legend(figure):
         parts.append(draw_key(legend, columns * (width + BESIDE) - BESIDE))
-    apart = {"params": [{"name": "selected", "value": ""}], "config": vega_config()}
+    apart = {"params": PARAMS, "config": vega_config()}
     own = dict.fromkeys(("color", "fill", "stroke", "shape", "size", "angle", "strokeWidth"), "independent")
     return whole | {"vconcat": parts, "spacing": 14, "resolve": {"scale": own}} | apart
 

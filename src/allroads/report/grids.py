@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -65,6 +66,17 @@ class Grid:
     def last_step(self) -> int:
         """The largest number of steps that a run of this grid was given."""
         return max(self.runs["steps"].to_list(), default=1) or 1
+
+
+def full_labels(grids: Iterable[Grid]) -> dict[int, str]:
+    """What the groups of a study are called where they stand together, by index: with their grid where two share one.
+
+    Args:
+        grids: Of one study.
+    """
+    groups = [(grid.name, group) for grid in grids for group in grid.groups]
+    said = Counter(group.label for _, group in groups)
+    return {g.index: g.label if said[g.label] == 1 else f"{grid}: {g.label}" for grid, g in groups}
 
 
 def slug(name: str) -> str:

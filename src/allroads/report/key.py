@@ -15,7 +15,7 @@ FONT_SIZE = 11
 NARROW, WIDE = 5.8, 11.5
 """Widest usual width of a letter at that size, and of one of an East Asian script."""
 RAMP = 84
-STROKES = ("line", "dash", "joint")
+STROKES = ("line", "dash")
 DASH = [4, 3]
 
 Entry = Mapping[str, Any]
@@ -95,13 +95,7 @@ def _strokes(entry: Entry, x: float, y: float) -> list[dict[str, Any]]:
     if kind not in STROKES:
         return []
     along = {"x": x + 1, "x2": x + STROKE - 1, "y": y, "y2": y, "color": entry["colour"], "dashed": kind == "dash"}
-    if kind != "joint":
-        return [along | {"strokeWidth": 2.5 if kind == "line" else 1.5}]
-    middle = x + STROKE / 2
-    return [
-        along | {"strokeWidth": 1.5},
-        along | {"x": middle, "x2": middle, "y": y - 5, "y2": y + 5, "strokeWidth": 2.2},
-    ]
+    return [along | {"strokeWidth": 2.5 if kind == "line" else 1.5}]
 
 
 def _points(entry: Entry, x: float, y: float) -> list[dict[str, Any]]:

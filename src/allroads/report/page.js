@@ -1,60 +1,10 @@
 // One chosen run, shared by every chart, the table, the panel and the address.
-const payload = JSON.parse(document.getElementById("payload").textContent);
 const runs = new Map(payload.runs.map((run) => [run.run, run]));
-const charts = new Map(); // id of a chart's element -> { view, runs: ids that it shows }
-const tables = new Map(); // key of a data set -> its rows
-const find = (selector, root = document) => root.querySelector(selector);
-const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 let chosen = "";
-
-// ---------------------------------------------------------------- data
-function rowsOf(key) {
-  if (!tables.has(key)) {
-    const columns = Object.entries(payload.data[key] ?? {}).map(([name, column]) =>
-      Array.isArray(column) ? [name, column] : [name, column.places.map((i) => (i < 0 ? null : column.values[i]))]);
-    const count = columns.length ? columns[0][1].length : 0;
-    tables.set(key, Array.from({ length: count }, (_, i) =>
-      Object.fromEntries(columns.map(([name, column]) => [name, column[i]]))));
-  }
-  return tables.get(key);
-}
-
-// ---------------------------------------------------------------- charts
-const compiled = new Map(); // drawing -> its Vega form, compiled once for all the panels that share it
-
-async function draw(element, drawing, rows, square) {
-  const values = rows.map((row) => ({ ...row })); // Vega marks the objects that it is given
-  const options = { actions: false, renderer: "svg", hover: false };
-  let spec;
-  if (compiled.has(drawing)) {
-    spec = compiled.get(drawing);
-    const data = spec.data.map((source) => (source.name === "rows" ? { ...source, values } : source));
-    spec = { ...spec, data };
-    options.mode = "vega";
-  } else {
-    spec = {
-      ...drawing,
-      config: payload.config,
-      datasets: { rows: values },
-      params: [{ name: "selected", value: "" }],
-      autosize: { type: "fit-x", contains: "padding" },
-    };
-    options.mode = "vega-lite";
-  }
-  const { view, vgSpec } = await vegaEmbed(element, spec, options);
-  compiled.set(drawing, vgSpec);
-  if (square) {
-    const fit = () => view.height(view.width());
-    view.addSignalListener("width", () => { fit(); view.runAsync(); });
-    await fit().runAsync();
-  }
-  element.style.minHeight = "";
-  return view;
-}
 
 async function drawPanel(panel) {
   const element = document.getElementById(panel.id);
-  if (charts.has(panel.id) || !element.offsetParent) return; // drawn already, or hidden until its switch is pressed
+  if (charts.has(panel.id) || !element.checkVisibility()) return; // drawn already, or hidden until it is unfolded
   charts.set(panel.id, null);
   const rows = rowsOf(panel.data);
   const view = await draw(element, payload.drawings[panel.drawing], rows, panel.square);
@@ -73,12 +23,17 @@ function mark(chart) {
   if (chart.view.signal("selected") !== here) chart.view.signal("selected", here).runAsync();
 }
 
-async function drawAll() {
-  for (const panel of payload.panels) {
-    await drawPanel(panel);
-    await new Promise((resolve) => setTimeout(resolve)); // lets the reader scroll in between
-  }
-  document.documentElement.dataset.drawn = "yes";
+let drawing = Promise.resolve(); // one pass after another
+function drawAll() {
+  delete document.documentElement.dataset.drawn;
+  const pass = async () => {
+    for (const panel of payload.panels) {
+      await drawPanel(panel);
+      await new Promise((resolve) => setTimeout(resolve)); // lets the reader scroll in between
+    }
+  };
+  const mine = (drawing = drawing.then(pass));
+  return mine.then(() => { if (mine === drawing) document.documentElement.dataset.drawn = "yes"; });
 }
 
 // ---------------------------------------------------------------- choosing
@@ -103,10 +58,7 @@ function move(by, among = () => true) {
 
 function fromAddress() {
   const match = location.hash.match(/^#run=(.+)$/);
-  if (!match) return;
-  const run = decodeURIComponent(match[1]);
-  choose(run, { keepAddress: true });
-  if (runs.has(run) && matchMedia("(max-width: 69.99rem)").matches) find("#run-panel").scrollIntoView();
+  if (match) choose(decodeURIComponent(match[1]), { keepAddress: true });
 }
 
 // ---------------------------------------------------------------- table
@@ -204,12 +156,10 @@ function snippet(run) {
 
 function fillPanel() {
   const run = runs.get(chosen);
-  find(".chosen").hidden = find(".something").hidden = !run;
-  find(".nothing").hidden = Boolean(run);
-  if (!run) return;
-  const swatch = () => find(".mark", rowOf(chosen)).cloneNode(true);
-  find(".chosen-name").replaceChildren(swatch(), ` ${run.name}`);
-  find(".run-name").replaceChildren(swatch(), ` ${run.name}`);
+  const dock = find("#run-panel");
+  dock.classList.toggle("open", Boolean(run));
+  if (!run) return unfold(false);
+  find(".run-name").replaceChildren(find(".mark", rowOf(chosen)).cloneNode(true), ` ${run.name}`);
   const status = payload.statuses[run.status];
   const strong = document.createElement("strong");
   strong.textContent = run.status;
@@ -223,7 +173,13 @@ function fillPanel() {
   }));
   find("#run-panel .code").textContent = snippet(run);
   find(".copied").textContent = "";
-  drawRun(run);
+  if (!find("#run-more").hidden) drawRun(run);
+}
+
+function unfold(open) {
+  find("#run-more").hidden = !open;
+  find("#run-panel .more").setAttribute("aria-expanded", String(open));
+  if (open) drawRun(runs.get(chosen));
 }
 
 function story(run) {
@@ -258,26 +214,25 @@ document.addEventListener("click", (event) => {
   const head = event.target.closest("#runs th");
   if (head) return sortBy(head);
   const step = event.target.closest("[data-move]");
-  if (step) {
-    move(Number(step.dataset.move));
-    if (!step.offsetParent) find("#run-panel").focus({ preventScroll: true }); // it has given way to the run
-    return;
-  }
+  if (step) return move(Number(step.dataset.move));
   if (event.target.closest(".clear")) return choose("");
-  const link = event.target.closest('a[href="#run-panel"]');
-  if (link) { // keeps the run in the address
-    event.preventDefault();
-    find("#run-panel").scrollIntoView();
-    return find("#run-panel").focus({ preventScroll: true });
-  }
+  if (event.target.closest(".more")) return unfold(find("#run-more").hidden);
   const copy = event.target.closest(".copy");
   if (copy) return copyCode();
   const pressed = event.target.closest(".switch button");
-  if (pressed) show(pressed);
+  if (pressed) {
+    show(pressed);
+    return drawAll();
+  }
+  const toggle = event.target.closest(".toggle");
+  if (!toggle) return;
+  const on = toggle.getAttribute("aria-pressed") !== "true";
+  toggle.setAttribute("aria-pressed", String(on));
+  setParam(toggle.dataset.param, on);
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || find("#enlarged").open) return;
   if (event.key === "Escape") return choose("");
   const sideways = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   const by = sideways ?? { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -294,18 +249,42 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     const shown = charts.get(chart.id)?.runs;
     if (shown) move(by, (run) => shown.has(run));
-  } else if (by && runs.size && !event.target.closest("input, pre, .scroll")) {
-    if (!sideways && !event.target.closest("#run-panel, .chosen")) return; // up and down scroll the page
+  } else if (by && runs.size && !event.target.closest("input, pre, .scroll, summary")) {
+    if (!sideways && !event.target.closest("#run-panel")) return; // up and down scroll the page
     event.preventDefault();
     move(by);
   }
 });
 
+// Of figures that stand behind one another one is shown; a grid that lacks it keeps what it has.
 function show(button) {
-  const grid = button.closest(".grid");
-  for (const other of all(".switch button", grid)) other.setAttribute("aria-pressed", String(other === button));
-  for (const figure of all("figure", grid)) figure.hidden = !figure.classList.contains(button.dataset.figure);
-  drawAll();
+  const block = button.closest(".block");
+  const wanted = button.dataset.figure;
+  const known = all(".switch button", block).map((other) => other.dataset.figure);
+  for (const other of all(".switch button", block)) other.setAttribute("aria-pressed", String(other === button));
+  const hide = (part, here) => { part.hidden = known.some((name) => part.classList.contains(name)) && here && !part.classList.contains(wanted); };
+  for (const grid of all(".grid", block)) {
+    const has = all("figure", grid).some((figure) => figure.classList.contains(wanted));
+    for (const figure of all("figure", grid)) hide(figure, has);
+  }
+  for (const part of all(".of-figure", block)) hide(part, true);
+}
+
+// The target of a link is unfolded, and so is what it lies in.
+function unfoldTarget() {
+  const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!target) return;
+  for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+  target.scrollIntoView();
+}
+
+// A table that is wider than its frame says so.
+function cue() {
+  const frame = find("#runs .scroll");
+  if (!frame) return;
+  const rest = frame.scrollWidth - frame.clientWidth - frame.scrollLeft;
+  frame.classList.toggle("more-right", rest > 4);
+  find("#runs .cue").hidden = frame.scrollWidth - frame.clientWidth <= 4;
 }
 
 async function copyCode() {
@@ -320,10 +299,13 @@ async function copyCode() {
 }
 
 find("#filter")?.addEventListener("input", (event) => filter(event.target.value));
-addEventListener("hashchange", fromAddress);
-for (const first of all('.switch button[aria-pressed="true"]')) {
-  for (const figure of all("figure", first.closest(".grid"))) figure.hidden = !figure.classList.contains(first.dataset.figure);
-}
+find("#runs .scroll")?.addEventListener("scroll", cue);
+addEventListener("resize", cue);
+addEventListener("beforeprint", () => { for (const fold of all(".shortfalls")) fold.open = true; });
+addEventListener("hashchange", () => { fromAddress(); unfoldTarget(); });
+document.addEventListener("toggle", (event) => { if (event.target.matches("details") && event.target.open) drawAll(); }, true);
+for (const first of all('.switch button[aria-pressed="true"]')) show(first);
 window.allroads = { charts, choose, chosen: () => chosen };
+cue();
 fromAddress();
 drawAll();

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from allroads.answers import answers
 from allroads.report import words
 from allroads.report.charts import learning
+from allroads.report.charts.figure import Figure
 from allroads.report.charts.registry import KNOWN, read_sections
 from allroads.report.encode import records
 from allroads.report.grids import Grid, read_grids
-from allroads.report.section import Column, Section
+from allroads.report.section import Column, Listing, Section
 from allroads.report.shell import embedded, render_page
 from allroads.report.stored import Stored, read_stored
 from allroads.report.write import write_whole
@@ -52,8 +55,7 @@ def render(stored: Stored) -> str:
     """The page as text."""
     grids = read_grids(stored)
     sections = read_sections(stored)
-    figures = {(section.name, grid.name): section.figures(stored, grid) for section in sections for grid in grids}
-    listings = {(section.name, grid.name): section.listings(stored, grid) for section in sections for grid in grids}
+    blocks = {section.name: make_block(section, stored, grids) for section in sections}
     runs = _runs(grids)
     payload = {
         "runs": runs,
@@ -64,16 +66,18 @@ def render(stored: Stored) -> str:
     summary = stored.summary
     return render_page(
         "template.html",
-        ((section, parts) for (section, _), parts in figures.items()),
+        ((name, block.figures) for name, block in blocks.items()),
         payload,
         name=summary.get("name") or stored.directory.resolve().name,
         question=summary.get("question") or "",
-        findings=[_finding(finding, sections, grids) for finding in summary.get("findings", [])],
+        findings=[
+            (question, *([_finding(finding, sections, grids) for finding in part] for part in parts))
+            for question, *parts in answers(summary)
+        ],
         shortfalls=shortfalls(stored, sections, grids),
         sections=sections,
-        listings=listings,
+        blocks=blocks,
         grids=grids,
-        figures=figures,
         runs=runs,
         columns=_columns(stored.runs, sections),
         quantities=summary.get("quantities", []),
@@ -85,6 +89,67 @@ def render(stored: Stored) -> str:
         provenance=list(_flatten(summary.get("provenance") or {})),
         config_toml=summary.get("config_toml") or "",
     )
+
+
+@dataclass(frozen=True)
+class Block:
+    """A section as the page lays it out.
+
+    Attributes:
+        whole: Figures of the whole study.
+        grids: Each grid that has charts, with its figures and listings.
+        legends: The key of each kind of figure, each entry once, with its kind.
+        captions: The sentences under them, each once, with the kind of figure; one of some grids names them.
+        absent: Why there is nothing to see, of grids without charts.
+        switch: The figures between which the reader switches, with their labels.
+    """
+
+    whole: tuple[Figure, ...]
+    grids: tuple[tuple[Grid, tuple[Figure, ...], tuple[Listing, ...]], ...]
+    legends: tuple[tuple[str, tuple[dict[str, Any], ...]], ...]
+    captions: tuple[tuple[str, str], ...]
+    absent: tuple[str, ...]
+    switch: tuple[tuple[str, str], ...]
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """All its figures."""
+        return (*self.whole, *(figure for _, parts, _ in self.grids for figure in parts))
+
+
+def make_block(section: Section, stored: Stored, grids: Sequence[Grid]) -> Block:
+    """What a section shows: whatever its grids share is said once."""
+    found = [(grid, section.figures(stored, grid), section.listings(stored, grid)) for grid in grids]
+    drawn = tuple((g, kept, texts) for g, parts, texts in found if (kept := tuple(p for p in parts if p.panels)))
+    entries: dict[str, dict[tuple[str, ...], dict[str, Any]]] = {}
+    said: dict[tuple[str, str], list[str]] = {}
+    for grid, parts, _ in drawn:
+        for figure in parts:
+            entries.setdefault(figure.chart, {}).update({_identity(entry): entry for entry in figure.legend})
+            said.setdefault((figure.chart, figure.caption), []).append(grid.name)
+    absent: dict[str, list[str]] = {}
+    for grid, parts, _ in found:
+        for text in dict.fromkeys(figure.absent for figure in parts if not figure.panels and figure.absent):
+            absent.setdefault(text, []).append(grid.name)
+    return Block(
+        whole=section.whole(stored, grids),
+        grids=drawn,
+        legends=tuple((chart, tuple(known.values())) for chart, known in entries.items() if known),
+        captions=tuple((chart, _of(names, len(drawn), text)) for (chart, text), names in said.items()),
+        absent=tuple(_of(names, len(found), text) for text, names in absent.items()),
+        switch=tuple((name, label) for name, label in section.switch if name in entries),
+    )
+
+
+def _identity(entry: dict[str, Any]) -> tuple[str, ...]:
+    """What tells two entries of a key apart."""
+    group = entry.get("group")
+    return (entry["kind"], entry["label"], str(entry.get("colour")), str(group and group.index))
+
+
+def _of(names: Sequence[str], of: int, text: str) -> str:
+    """A sentence, with the grids of which it speaks where those are not all."""
+    return text if len(names) == of else f"{words.listed(list(names))}: {text}"
 
 
 def shortfalls(stored: Stored, sections: Sequence[Section], grids: Sequence[Grid]) -> list[dict[str, Any]]:
@@ -133,14 +198,16 @@ def _columns(runs: pl.DataFrame, sections: Sequence[Section]) -> list[Column]:
 
 
 def _finding(finding: dict[str, Any], sections: Sequence[Section], grids: Sequence[Grid]) -> dict[str, str]:
-    chart, text = finding.get("chart"), finding.get("text", "")
+    chart, grid = finding.get("chart"), str(finding.get("grid") or "")
+    said = {"text": finding.get("text", ""), "grid": grid if len(grids) > 1 else "", "href": "", "link": ""}
     if chart == "runs":
-        return {"text": text, "href": "#runs", "link": "table of runs"}
+        return said | {"href": "#runs", "link": "table of runs"}
     section = next((section for section in sections if section.name == chart), None)
     if section is None:
-        return {"text": text, "href": "", "link": ""}
-    anchor = {grid.name: grid.slug for grid in grids}.get(str(finding.get("grid")))
-    return {"text": text, "href": f"#{chart}-{anchor}" if anchor else f"#{chart}", "link": section.link}
+        return said
+    anchor = {grid.name: grid.slug for grid in grids}.get(grid)
+    within = anchor and not section.folded
+    return said | {"href": f"#{chart}-{anchor}" if within else f"#{chart}", "link": section.link}
 
 
 def _cost(cost: dict[str, Any]) -> list[tuple[str, str, str]]:

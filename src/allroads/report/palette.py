@@ -10,7 +10,7 @@ orange              answers on the held-out examples
 green, purple,      a group of runs (one target, architecture and explorer), together with a
 amber, sky          shape: 4 colours × 6 shapes tell 24 groups apart
 cream to brown      height of a barrier between two runs, as on a map of mountains
-white to black      share of probes on which two runs agree
+pale to indigo      share of probes on which two runs agree; a number beside others of its kind
 ink, heavy          the chosen run, and the two fixed points of function space: start and target
 grey                a reference: the majority baseline, axes, whatever is not chosen
 ==================  ============================================================================
@@ -33,9 +33,38 @@ GROUP_COLOURS = ("#009e73", "#c368a0", "#d99200", "#4aa8de")
 GROUP_SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
 
 BARRIER = ("#fbf6ea", "#e6cfa1", "#bf8c4b", "#85531f", "#452709")
-AGREEMENT = ("#fafafa", "#c9c9c9", "#8a8a8a", "#4a4a4a", "#111111")
+AGREEMENT = ("#f4f6fb", "#ccd5e9", "#98a9d1", "#6077b0", "#2f427f")
 
 FADED = 0.1
+
+THEMED = {
+    INK: "var(--ink)",
+    MUTED: "var(--muted)",
+    RULE: "var(--rule)",
+    GRID: "var(--gridline)",
+    PAPER: "var(--paper)",
+    "white": "var(--paper)",
+    "black": "var(--ink)",
+    "#fff": "var(--paper)",
+    TRAIN: "var(--train)",
+    HELD_OUT: "var(--held)",
+}
+"""Colours that the page has in a light and a dark form, by the property of its style sheet."""
+
+
+def themed(drawing: Any) -> Any:
+    """A drawing in which these colours are the page's own, so that they follow its scheme.
+
+    Example:
+        >>> themed({"color": "#1d2129", "text": "white wine"})
+        {'color': 'var(--ink)', 'text': 'white wine'}
+    """
+    if isinstance(drawing, dict):
+        return {key: themed(part) for key, part in drawing.items()}
+    if isinstance(drawing, list):
+        return [themed(part) for part in drawing]
+    return THEMED.get(drawing, drawing) if isinstance(drawing, str) else drawing
+
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from allroads.report.charts.figure import Figure
-    from allroads.report.grids import Grid
+    from allroads.report.grids import Grid, Group
     from allroads.report.stored import Stored
 
 
@@ -47,12 +47,37 @@ class Listing:
     text: str
 
 
+@dataclass(frozen=True)
+class Glance:
+    """One column of the overview: a number for each group of runs.
+
+    Attributes:
+        title: Its heading.
+        value: ``value(stored, group)``; ``None`` where there is none.
+        form: How it is written.
+        log: Whether its colours are spaced by ratio.
+    """
+
+    title: str
+    value: Callable[[Stored, Group], float | None]
+    form: str
+    log: bool = False
+
+
 def _no_listings(stored: Stored, grid: Grid) -> tuple[Listing, ...]:
     return ()
 
 
 def _none(stored: Stored, grids: Sequence[Grid]) -> list[dict[str, Any]]:
     return []
+
+
+def _nothing(stored: Stored, grids: Sequence[Grid]) -> tuple[Figure, ...]:
+    return ()
+
+
+def _nowhere(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -65,13 +90,17 @@ class Section:
         title: Its heading.
         link: How a finding that links to it calls it.
         lead: What a reader who has never heard of it needs to know.
-        figures: ``figures(stored, grid)`` gives its charts.
+        figures: ``figures(stored, grid)`` gives its charts of one grid.
+        whole: ``whole(stored, grids)`` gives its charts of the whole study.
         listings: ``listings(stored, grid)`` gives the texts below its charts.
         columns: Columns of the table of runs.
         shortfalls: ``shortfalls(stored, grids)`` gives sentences about what did not work; see
             :mod:`allroads.report.words`.
         switch: Labels of its figures where they stand behind one another, by the figure's name; empty where they are
             shown one below the other.
+        folded: Where not empty, the charts of single grids are folded away under this line.
+        toggle: A parameter of its drawings that the reader may switch on, and the words of the switch; may be empty.
+        glances: Its columns of the overview.
         trust: Name of a table whose column ``status`` is counted and explained, and the heading above that.
     """
 
@@ -80,9 +109,13 @@ class Section:
     title: str
     link: str
     lead: str
-    figures: Callable[[Stored, Grid], tuple[Figure, ...]]
+    figures: Callable[[Stored, Grid], tuple[Figure, ...]] = _nowhere
+    whole: Callable[[Stored, Sequence[Grid]], tuple[Figure, ...]] = _nothing
     listings: Callable[[Stored, Grid], tuple[Listing, ...]] = _no_listings
     columns: tuple[Column, ...] = ()
     shortfalls: Callable[[Stored, Sequence[Grid]], list[dict[str, Any]]] = _none
     switch: tuple[tuple[str, str], ...] = ()
+    folded: str = ""
+    toggle: tuple[str, str] = ("", "")
+    glances: tuple[Glance, ...] = ()
     trust: tuple[str, str] | None = None

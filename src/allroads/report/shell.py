@@ -16,7 +16,7 @@ import polars as pl
 import vl_convert as vlc
 
 from allroads.report import palette
-from allroads.report.charts.figure import Drawing, Figure, Panel, Size
+from allroads.report.charts.figure import PARAMS, Drawing, Figure, Panel, Size
 from allroads.report.encode import encode, script_json, thin
 
 MOST_ROWS = 40_000  # points of curves and roads on the page; longer ones are thinned
@@ -38,9 +38,10 @@ def render_page(
         "drawings": drawings,
         "panels": panels,
         "data": data,
-        "config": palette.vega_config() | {"aria": False},
+        "config": palette.themed(palette.vega_config() | {"aria": False, "background": "transparent"}),
+        "params": PARAMS,
     }
-    library, script = _library(), resource("page.js")
+    library, script = _library(), resource("charts.js") + resource("page.js")
     return _template(template).render(
         **context,
         marks=palette.SHAPE_PATHS,
@@ -89,7 +90,7 @@ def panel_id(figure: Figure, panel: Panel) -> str:
 def embedded(draw: Callable[[alt.Data, Size], Drawing], height: int) -> dict[str, Any]:
     """A drawing as the page's script reads it, without data and configuration."""
     spec = draw(alt.NamedData("rows"), Size("container", height, legend=False)).to_dict(validate=False)
-    return {key: value for key, value in spec.items() if key not in ("$schema", "config", "datasets")}
+    return {key: palette.themed(value) for key, value in spec.items() if key not in ("$schema", "config", "datasets")}
 
 
 def _policy(*scripts: str) -> str:
@@ -121,4 +122,5 @@ def _template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.globals["panel_id"] = panel_id
+    environment.filters["themed"] = palette.themed
     return environment.get_template(name)

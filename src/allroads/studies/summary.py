@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from allroads.studies.measures.measure import Finding, Measure
+from allroads.studies.measures.measure import QUESTIONS, Finding, Measure
 from allroads.studies.store import SCHEMA_VERSION
 from allroads.studies.toml import to_toml
 
@@ -62,13 +62,25 @@ def make_summary(
         "cost": {"seconds": round(seconds, 3)} | {name: _known_sum(runs[name]) for name in ("gradients", "examples")},
         "provenance": dict(provenance),
         "config_toml": to_toml(plan.study),
-        "findings": [
-            asdict(finding)
-            for finding in find(
-                [node.measure for node in shown], tables, [grid.name for grid in plan.study.sections], failures
-            )
-        ],
+        "questions": dict(QUESTIONS),
+        "findings": stated(
+            find([node.measure for node in shown], tables, [grid.name for grid in plan.study.sections], failures)
+        ),
     }
+
+
+def stated(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Findings as the summary has them, with ``headline``: whether none of the whole study says it for this one.
+
+    Example:
+        >>> whole, part = Finding("all", "learning"), Finding("some", "learning", "a grid")
+        >>> [found["headline"] for found in stated([whole, part])], stated([part])[0]["headline"]
+        ([True, False], True)
+    """
+    whole = {(found.chart, found.question) for found in findings if not found.grid}
+    return [
+        asdict(found) | {"headline": not found.grid or (found.chart, found.question) not in whole} for found in findings
+    ]
 
 
 def _known_sum(costs: pl.Series) -> int | None:

@@ -26,7 +26,7 @@ from allroads.report.charts.figure import (
 )
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import INK, MARKS, MUTED, RULE
-from allroads.report.section import Column, Section
+from allroads.report.section import Column, Glance, Section
 from allroads.report.stored import Stored
 
 LEARNED = "steps_to_fit"  # the variable of the finding that links here
@@ -36,36 +36,39 @@ QUANTITIES = {"directness": "chord / arc", "turning": "radians"}
 
 
 def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
-    """Directness and turning, side by side, one dot a run."""
+    """Directness and turning, one dot a run."""
     rows = _rows(grid)
     soonest = number(rows.filter(pl.col("learned"))["steps"].min() or 0)
     first = 10 ** math.floor(math.log10(soonest)) if soonest >= 1 else 0
-    panels = []
+    drawn = {}
     for quantity, unit in QUANTITIES.items():
         present = rows.filter(pl.col(quantity).is_not_null())
         if present.is_empty():
             continue
         charts = ", ".join(grid.runs["chart"].drop_nulls().unique().sort())
-        title = f"{quantity} ({unit}{'; chart: ' + charts if charts else ''})"
+        axis = f"{quantity} ({unit})"
         top = 1.08 if quantity == "directness" else 1.12 * max(number(present[quantity].max()), 1e-3)
         draw = partial(
-            draw_scatter, quantity=quantity, title=title, top=top, groups=grid.groups, first=first, last=grid.last_step
+            draw_scatter, quantity=quantity, title=axis, top=top, groups=grid.groups, first=first, last=grid.last_step
         )
-        note = f"median {median(present[quantity]):.3g}"
-        panels.append(Panel(quantity.capitalize(), note, (), f"straight-{grid.slug}", rows, draw, height=300))
-    if not panels:
+        note = f"median {median(present[quantity]):.3g}{', chart ' + charts if charts else ''}"
+        marks = grid.groups if len(grid.groups) == 1 else ()
+        title = grid.groups[0].label if marks else f"{quantity.capitalize()} of {len(grid.groups)} groups"
+        drawn[quantity] = Panel(title, note, marks, f"straight-{grid.slug}", rows, draw, height=165)
+    if not drawn:
         absent = "No run of this grid has a directness: every one stopped before its road had a length."
         return (Figure("directness", (), "", absent=absent),)
     caption = (
-        "Look for a slope: where roads are direct (near 1) and turn little, runs should fit their training examples in "
-        "few steps; dots beyond the dashed line never fitted them within their steps."
+        "Each dot is one run; a slope says that straighter roads took fewer, or more, steps. Dots beyond the dashed "
+        "line never fitted their training examples."
     )
-    legend = tuple({"kind": "mark", "group": group, "label": group.label} for group in grid.groups)
+    groups = grid.groups if len(grid.groups) > 1 else ()
+    legend: tuple[dict[str, Any], ...] = tuple({"kind": "mark", "group": g, "label": g.label} for g in groups)
     if len(legend) > MARKS:
         legend = ({"kind": "words", "label": "point at a dot for its name: there are more groups than marks"},)
     if not rows["learned"].all():
         legend += ({"kind": "hollow", "label": "hollow: never fitted"},)
-    return (Figure("directness", tuple(panels), caption, legend=legend),)
+    return tuple(Figure(quantity, (panel,), caption, legend=legend) for quantity, panel in drawn.items())
 
 
 def _rows(grid: Grid) -> pl.DataFrame:
@@ -139,13 +142,17 @@ SECTION = Section(
     nav="Directness",
     title="Directness and turning",
     link="directness and turning",
-    lead="Directness is the straight distance from a road’s start to its end, divided by the road’s length: 1 is a "
-    "straight road, near 0 a winding one. Turning adds up every change of direction along the way; a full circle is "
-    "6.28 radians.",
+    lead="Directness is the straight distance from a road’s start to its end, divided by its length: 1 is straight, "
+    "near 0 winding. Turning adds up the changes of direction; a full circle is 6.28 radians.",
     figures=figures,
     columns=(
         Column("directness", "directness", ".3f", "chord / arc of the road; 1 is straight"),
         Column("turning", "turning", ".2f", "total turning of the road, in radians"),
     ),
     shortfalls=shortfalls,
+    switch=(("directness", "Directness"), ("turning", "Turning")),
+    glances=(
+        Glance("directness", lambda stored, group: median(group.runs["directness"]), ".2f"),
+        Glance("turning", lambda stored, group: median(group.runs["turning"]), ".3g"),
+    ),
 )

@@ -1,13 +1,15 @@
 """What a chart is made of: panels that share a caption, and the parts that all of them use.
 
-A panel's drawing refers to one parameter, ``selected``: the run that the reader has chosen, empty where none is. The
-page gives it life and the figures leave it empty.
+A panel's drawing refers to three parameters: ``selected``, the run that the reader has chosen, empty where none is;
+``singles``, whether single runs are drawn beside their median; ``joints``, whether stages are marked. The page gives
+them life and the figures leave them as they are.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -19,6 +21,16 @@ from allroads.report.grids import Group
 
 Drawing: TypeAlias = alt.LayerChart | alt.FacetChart
 """A drawing of a panel: always layers, which Altair's own annotations do not know."""
+
+PARAMS: list[dict[str, Any]] = [
+    {"name": "selected", "value": ""},
+    {"name": "singles", "value": False},
+    {"name": "joints", "value": False},
+]
+"""What every drawing may refer to, with the value that it begins with."""
+
+ROOMY = 160
+"""Pixels of height below which a panel is one of many, and its axes are as bare as can be."""
 
 CHOSEN = "datum.run === selected"
 NONE_OR_CHOSEN = f"selected === '' || {CHOSEN}"
@@ -117,14 +129,14 @@ def step_ticks(first: float, last: float) -> list[int]:
     return [tick for tick in ticks if first <= tick <= last]
 
 
-def step_axis(first: float, last: float, end: float, title: str) -> dict[str, Any]:
+def step_axis(first: float, last: float, end: float, title: str | None) -> dict[str, Any]:
     """Scale and axis of steps: logarithmic, with step 0 in its place (log of 1 + step).
 
     Args:
         first: Where the axis begins.
         last: The last step, and the last tick at most.
         end: Where the axis ends.
-        title: Of the axis.
+        title: Of the axis; ``None`` for none.
     """
     short = "datum.value >= 1e6 ? datum.value / 1e6 + 'M' : datum.value >= 1e3 ? datum.value / 1e3 + 'k' : datum.value"
     return {
@@ -136,6 +148,21 @@ def step_axis(first: float, last: float, end: float, title: str) -> dict[str, An
 def group_scale(groups: tuple[Group, ...], values: list[str]) -> alt.Scale:
     """The scale that gives each group's label one of ``values``."""
     return alt.Scale(domain=[group.label for group in groups], range=values)
+
+
+def labelled_rows(labels: Sequence[str], **axis: Any) -> alt.Y:
+    """The vertical axis of rows that the column ``place`` numbers from the top, with their labels.
+
+    Labels are looked up by number: Vega takes some names, such as ``constructor``, for other things than names.
+
+    Args:
+        labels: By place.
+        **axis: Of the axis and its scale (``scale``).
+    """
+    scale = axis.pop("scale", alt.Undefined)
+    look_up = f"{json.dumps([f'{label} ' for label in labels])}[datum.value]"
+    drawn = alt.Axis(title=None, ticks=False, domain=False, labelLimit=190, labelExpr=look_up, **axis)
+    return alt.Y("place:O", scale=scale, axis=drawn)
 
 
 def median(values: pl.Series) -> float | None:

@@ -1,4 +1,4 @@
-"""Learning curves: one line a run, on the training and on the held-out examples."""
+"""Learning curves: the median run with the middle half, and single runs, on training and on held-out examples."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ import altair as alt
 import polars as pl
 
 from allroads.report import words
-from allroads.report.charts.figure import CHOSEN, Drawing, Figure, Panel, Size, fade, median, number, step_axis
+from allroads.report.charts.figure import CHOSEN, ROOMY, Drawing, Figure, Panel, Size, fade, median, number, step_axis
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import HELD_OUT, INK, RULE, TRAIN
-from allroads.report.section import Column, Section
+from allroads.report.section import Column, Glance, Section
 from allroads.report.stored import Stored
 
 SETS = {"train": ("training", TRAIN), "held_out": ("held-out", HELD_OUT)}
 BOUND = 10.0
+FEW = 3  # runs of a group below which each is drawn and no median
+ALONE = 0.5  # share of steps that runs must have in common for a median of them
 FLOOR = 1e-8  # losses below are drawn here: a logarithmic axis has no zero
 
 
@@ -34,10 +36,12 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
         for quantity in ("accuracy", "loss")
         if everything[f"train_{quantity}"].is_not_null().any() or everything[f"held_out_{quantity}"].is_not_null().any()
     ]
-    return tuple(_figure(quantity, grid, tables, everything) for quantity in quantities)
+    return tuple(_figure(quantity, grid, tables, everything, _in_nats(stored, grid)) for quantity in quantities)
 
 
-def _figure(quantity: str, grid: Grid, tables: list[tuple[Group, pl.DataFrame]], everything: pl.DataFrame) -> Figure:
+def _figure(
+    quantity: str, grid: Grid, tables: list[tuple[Group, pl.DataFrame]], everything: pl.DataFrame, in_nats: bool
+) -> Figure:
     present = [s for s in SETS if everything[f"{s}_{quantity}"].is_not_null().any()]
     if quantity == "loss":
         values = pl.concat([everything[f"{s}_loss"].rename("loss") for s in present]).drop_nulls()
@@ -46,7 +50,9 @@ def _figure(quantity: str, grid: Grid, tables: list[tuple[Group, pl.DataFrame]],
         columns = [*(f"{s}_accuracy" for s in present), "baseline"]
         lowest = min(number(low) for c in columns if (low := everything[c].min()) is not None)
         domain = [math.floor(10 * lowest) / 10, 1.0]
-    legend = [{"kind": "line", "colour": SETS[s][1], "label": f"{SETS[s][0]} {quantity}"} for s in present]
+    banded = all(_banded(rows) for _, rows in tables)
+    drawn = ", median run and middle half" if banded else ""
+    legend = [{"kind": "line", "colour": SETS[s][1], "label": f"{SETS[s][0]} {quantity}{drawn}"} for s in present]
     marks = [
         {"kind": "dot", "colour": SETS[s][1], "label": word}
         for s, word in (("train", "fitted"), ("held_out", "generalised"))
@@ -56,8 +62,16 @@ def _figure(quantity: str, grid: Grid, tables: list[tuple[Group, pl.DataFrame]],
         marks.append({"kind": "stopped", "colour": INK, "label": "stopped early"})
     if quantity == "accuracy" and everything["baseline"].is_not_null().any():
         marks.append({"kind": "dash", "colour": RULE, "label": "always giving the commonest answer"})
-    draw = partial(draw_curves, quantity=quantity, sets=present, domain=domain, last=grid.last_step)
-    height = 150 if len(tables) > 2 else 240
+    draw = partial(
+        draw_curves,
+        quantity=quantity,
+        sets=present,
+        domain=domain,
+        last=grid.last_step,
+        banded=banded,
+        title="loss (nats)" if quantity == "loss" and in_nats else quantity,
+    )
+    height = 110 if len(tables) > 2 else 170
     panels = (
         Panel(group.label, _note(group), (group,), f"curves-{group.index}", rows, draw, height)
         for group, rows in tables
@@ -68,6 +82,20 @@ def _figure(quantity: str, grid: Grid, tables: list[tuple[Group, pl.DataFrame]],
         caption=_caption(quantity, "held_out" in present),
         legend=(*legend, *marks),
     )
+
+
+def _in_nats(stored: Stored, grid: Grid) -> bool:
+    """Whether the loss of every target of a grid is a cross-entropy."""
+    entries = [entry for entry in stored.summary.get("grids", []) if entry["name"] == grid.name]
+    losses = {target.get("loss") for entry in entries for target in entry.get("targets", [])}
+    return bool(losses) and losses <= {"cross_entropy", "bce"}
+
+
+def _banded(rows: pl.DataFrame) -> bool:
+    """Whether runs are enough, and were recorded at the same steps, for a median of them."""
+    runs = rows["run"].n_unique()
+    shared = rows.group_by("step").len()["len"] > runs / 2
+    return runs >= FEW and number(shared.mean()) >= ALONE
 
 
 def loss_domain(losses: pl.Series) -> list[float]:
@@ -162,18 +190,21 @@ def run_charts(stored: Stored) -> list[dict[str, Any]]:
         if values.is_empty():
             continue
         domain = [0.0, 1.0] if quantity == "accuracy" else loss_domain(values)
-        draw = partial(draw_curves, quantity=quantity, sets=list(SETS), domain=domain, last=last)
+        draw = partial(
+            draw_curves, quantity=quantity, sets=list(SETS), domain=domain, last=last, banded=False, title=None
+        )
         charts.append({"draw": draw, "title": quantity})
     return charts
 
 
 def _note(group: Group) -> str:
+    """How many runs fitted and generalised, and the median step of those."""
     parts = []
-    for column, verb, unit in (("steps_to_fit", "fitted", "step "), ("steps_to_generalise", "generalised", "")):
+    for column, verb in (("steps_to_fit", "fitted"), ("steps_to_generalise", "generalised")):
         if column == "steps_to_generalise" and not holds_out(group):
             continue
         count, middle = group.runs[column].drop_nulls().len(), median(group.runs[column])
-        parts.append(f"{count} of {group.runs.height} {verb}" + (f", median {unit}{middle:,.0f}" if count else ""))
+        parts.append(f"{count}/{group.runs.height} {verb}" + (f", step {middle:,.0f}" if count else ""))
     return "\n".join(parts)
 
 
@@ -185,6 +216,8 @@ def draw_curves(
     sets: list[str],
     domain: list[float],
     last: int,
+    banded: bool,
+    title: str | None,
 ) -> Drawing:
     """Draw one panel of curves.
 
@@ -196,16 +229,17 @@ def draw_curves(
         sets: Which of ``"train"`` and ``"held_out"`` are drawn.
         domain: Of the vertical axis.
         last: The last step of the horizontal axis.
+        banded: Whether the median over runs and the middle half are drawn, and single runs only on demand.
+        title: Of the vertical axis of a figure that stands alone.
     """
-    x = alt.X("step:Q", **step_axis(0, last, last, "step"))
-    title = quantity if size.legend else None
+    x = alt.X("step:Q", **step_axis(0, last, last, "step" if size.height >= ROOMY or size.legend else None))
+    title = title if size.legend else None
     if quantity == "accuracy":
         scale, axis = alt.Scale(domain=domain), alt.Axis(format=".0%", title=title, tickCount=4)
+        form = ".1%"
     else:
         scale, axis = alt.Scale(type="log", domain=domain, clamp=True), alt.Axis(format="~g", title=title, tickCount=4)
-    names = [f"{SETS[s][0]} {quantity}" for s in sets]
-    colours = alt.Scale(domain=names, range=[SETS[s][1] for s in sets])
-    legend = alt.Legend(title=None, orient="bottom") if size.legend else None
+        form = ".3~g"
     base = alt.Chart(data)
     layers: list[alt.Chart] = []
     if quantity == "accuracy":
@@ -213,23 +247,69 @@ def draw_curves(
         layers.append(
             rule.mark_rule(color=RULE, strokeDash=[4, 3]).encode(y=alt.Y("baseline:Q", scale=scale, axis=axis))
         )
-    for s, name in zip(sets, names, strict=True):
-        y = alt.Y(f"{s}_{quantity}:Q", scale=scale, axis=axis)
-        colour = alt.Color("curve:N", scale=colours, legend=legend)
-        at = base.transform_calculate(curve=f"'{name}'").encode(x=x, y=y, detail="run:N", color=colour)
-        happened = f"indexof(datum.mark, '{s}') >= 0"
-        layers += [
-            at.mark_line(strokeWidth=1.2, interpolate="linear").encode(opacity=fade(0.65)),
-            at.mark_line(strokeWidth=12, opacity=0, cursor="pointer").encode(tooltip="name:N"),
-            at.transform_filter(CHOSEN).mark_line(strokeWidth=2.8),
-            at.transform_filter(happened)
+    shown = f"singles || {CHOSEN}" if banded else "true"
+    singles: list[alt.Chart] = []
+    for s in sets:
+        word, colour = SETS[s]
+        column = f"{s}_{quantity}"
+        layers += _band(base, column, word, colour, x, scale, axis, form) if banded else []
+        at = base.encode(x=x, y=alt.Y(f"{column}:Q", scale=scale, axis=axis), detail="run:N", color=alt.value(colour))
+        told = ["name:N", alt.Tooltip("step:Q", format=",d"), alt.Tooltip(f"{column}:Q", format=form, title=word)]
+        own = at.transform_filter(shown)
+        singles += [
+            own.mark_line(strokeWidth=12, opacity=0, cursor="pointer").encode(tooltip=told),
+            own.mark_line(strokeWidth=1).encode(opacity=fade(0.5)),
+            own.transform_filter(CHOSEN).mark_line(strokeWidth=2.8).encode(tooltip=told),
+            at.transform_filter(f"indexof(datum.mark, '{s}') >= 0")
             .mark_point(shape="circle", size=26, filled=True, stroke="white", strokeWidth=0.8)
-            .encode(opacity=fade(1), tooltip="name:N"),
+            .encode(opacity=fade(1), tooltip=told),
             at.transform_filter("indexof(datum.mark, 'stopped') >= 0")
             .mark_point(shape="cross", angle=45, size=60, filled=True)
-            .encode(opacity=fade(1), tooltip="name:N", color=alt.value(INK)),
+            .encode(opacity=fade(1), tooltip=told, color=alt.value(INK)),
         ]
+    layers += singles
     return alt.layer(*layers).properties(width=size.width, height=size.height)
+
+
+def _band(
+    base: alt.Chart, column: str, word: str, colour: str, x: alt.X, scale: alt.Scale, axis: alt.Axis, form: str
+) -> list[alt.Chart]:
+    """The median over runs and the middle half of them, at the steps at which most runs were recorded."""
+    over = (
+        base.transform_filter(f"isValid(datum.{column})")
+        .transform_aggregate(
+            mid=f"median({column})", low=f"q1({column})", high=f"q3({column})", runs="count()", groupby=["step"]
+        )
+        .transform_joinaggregate(most="max(runs)")
+        .transform_filter("2 * datum.runs > datum.most")
+        .encode(x=x, color=alt.value(colour))
+    )
+    told = [
+        alt.Tooltip("step:Q", format=",d"),
+        alt.Tooltip("mid:Q", format=form, title=f"{word}, median"),
+        alt.Tooltip("low:Q", format=form, title="middle half, from"),
+        alt.Tooltip("high:Q", format=form, title="to"),
+        alt.Tooltip("runs:Q", title="runs"),
+    ]
+    y = alt.Y("mid:Q", scale=scale, axis=axis)
+    clear = alt.when("selected === ''").then(alt.value(1)).otherwise(alt.value(0.35))
+    return [
+        over.mark_area(opacity=0.2).encode(y=alt.Y("low:Q", scale=scale, axis=axis), y2="high:Q"),
+        over.mark_line(strokeWidth=2).encode(y=y, opacity=clear),
+        over.mark_line(strokeWidth=9, opacity=0).encode(y=y, tooltip=told),
+    ]
+
+
+def _share(column: str) -> Any:
+    """The share of a group's runs in which a step is known."""
+
+    def value(stored: Stored, group: Group) -> float | None:
+        if column == "steps_to_generalise" and not holds_out(group):
+            return None
+        known = group.runs[column]
+        return known.count() / len(known) if len(known) else None
+
+    return value
 
 
 SECTION = Section(
@@ -237,9 +317,8 @@ SECTION = Section(
     nav="Learning",
     title="Learning",
     link="learning curves",
-    lead="Every line is one training run. Steps are spaced by powers of ten, so that the first ten steps take as much "
-    "room as the last nine tenths. Dots mark the step from which on a run answered almost all of its training examples "
-    "(fitted) and almost all held-out examples (generalised).",
+    lead="Steps are spaced by powers of ten. A run has fitted, or generalised, from the step on from which it answers "
+    "almost all training, or held-out, examples rightly.",
     figures=figures,
     columns=(
         Column("steps_to_fit", "fitted", ",d", "step at which the training examples were fitted"),
@@ -251,4 +330,11 @@ SECTION = Section(
     ),
     shortfalls=shortfalls,
     switch=(("learning", "Accuracy"), ("loss", "Loss")),
+    toggle=("singles", "Single runs"),
+    glances=(
+        Glance("fitted", _share("steps_to_fit"), ".0%"),
+        Glance("step to fit", lambda stored, group: median(group.runs["steps_to_fit"]), ",.0f", log=True),
+        Glance("generalised", _share("steps_to_generalise"), ".0%"),
+        Glance("held-out acc.", lambda stored, group: median(group.runs["held_out_accuracy"]), ".1%"),
+    ),
 )

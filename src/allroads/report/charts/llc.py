@@ -8,10 +8,10 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from allroads.report.charts.figure import CHOSEN, Drawing, Figure, Panel, Size, fade, inline, number, step_axis
+from allroads.report.charts.figure import CHOSEN, Drawing, Figure, Panel, Size, fade, inline, median, number, step_axis
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import INK, RULE
-from allroads.report.section import Section
+from allroads.report.section import Glance, Section
 from allroads.report.stored import Stored
 
 SOUND = ("converged", "scale-dependent")
@@ -27,7 +27,7 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
     if not tables:
         return (Figure("llc", (), "", absent="No learning coefficient was stored for this grid."),)
     domain = _domain(pl.concat([rows for _, rows in tables]))
-    height = 150 if len(tables) > 2 else 240
+    height = 110 if len(tables) > 2 else 170
     panels = tuple(
         Panel(
             group.label,
@@ -126,6 +126,12 @@ def draw_coefficients(data: alt.Data, size: Size, *, group: Group, domain: list[
     ).properties(width=size.width, height=size.height)
 
 
+def _last(stored: Stored, group: Group) -> float | None:
+    """Median of the sound coefficients of the last points."""
+    rows = _rows(stored, group)
+    return median(rows.filter((pl.col("step") == pl.col("step").max().over("run")) & pl.col("sound"))["value"])
+
+
 SECTION = Section(
     name="llc",
     nav="Degeneracy",
@@ -135,5 +141,6 @@ SECTION = Section(
     "the loss feels there: the lower, the more degenerate the point. Where it falls or rises in stages, the run "
     "reorganises itself. The steps are those of the learning curves above.",
     figures=figures,
+    glances=(Glance("λ̂ at the end", _last, ".3g"),),
     trust=("llc", "How far to trust the learning coefficients"),
 )

@@ -9,11 +9,13 @@ import altair as alt
 import numpy as np
 import polars as pl
 
+from allroads.report.charts.compared import compare_groups
 from allroads.report.charts.figure import Drawing, Figure, Panel, Size, median, number
+from allroads.report.charts.pair_table import MEASURED, group_pairs, read_pairs
 from allroads.report.cluster import cluster_order
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import AGREEMENT, BARRIER, INK
-from allroads.report.section import Section
+from allroads.report.section import Glance, Section
 from allroads.report.stored import Stored
 
 MOST_LABELS = 24  # rows beyond which seeds are not written on the axes
@@ -23,32 +25,38 @@ Cells = list[tuple[Group, pl.DataFrame]]
 
 
 def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
-    """Barriers and agreement, one panel a group."""
+    """Agreement, barriers and aligned barriers, one panel a group."""
     found = [(group, _cells(stored, group)) for group in grid.groups]
     found = [(group, cells) for group, cells in found if not cells.is_empty()]
-    parts = (figure for figure in (_barriers(found), _agreement(found)) if figure.panels)
+    parts = (figure for figure in (_agreement(found), *_barriers(found)) if figure.panels)
     absent = "No pair was compared in this grid: a group needs at least two runs that finished."
-    return tuple(parts) or (Figure("barriers", (), "", absent=absent),)
+    return tuple(parts) or (Figure("agreement", (), "", absent=absent),)
 
 
-def _barriers(found: Cells) -> Figure:
-    present = [(group, cells) for group, cells in found if cells["barrier"].is_not_null().any()]
-    top = max((number(cells["barrier"].max()) for _, cells in present), default=0.0)
-    held_out = any(cells["held_out"].any() for _, cells in present)
-    caption = "Look for pale blocks: runs between which the straight line in weight space climbs no barrier" + (
-        "; training loss stands below the diagonal and held-out loss above it." if held_out else " of training loss."
-    )
-    return _figure("barriers", "barrier", present, (0.0, max(top, 1e-3)), BARRIER, "barrier (loss)", caption)
+def _barriers(found: Cells) -> tuple[Figure, ...]:
+    """Plain and aligned barriers in the same colours."""
+    top = max((number(cells[c].max() or 0.0) for _, cells in found for c in ("barrier", "aligned")), default=0.0)
+    held_out = any(cells["held_out"].any() for _, cells in found)
+    half = " Training loss stands below the diagonal and held-out loss above it." if held_out else ""
+    captions = {
+        "barrier": f"Pale: the straight line between the weights of two runs climbs no barrier.{half}",
+        "aligned": f"The barrier once the hidden units of one run are matched to those of the other.{half} Pairs that "
+        "were not matched are blank.",
+    }
+    figures = []
+    for column, caption in captions.items():
+        present = [(group, cells) for group, cells in found if cells[column].is_not_null().any()]
+        chart = "barriers" if column == "barrier" else "aligned"
+        domain = (0.0, max(top, 1e-3))
+        figures.append(_figure(chart, column, present, domain, BARRIER, "barrier (loss)", caption))
+    return tuple(figures)
 
 
 def _agreement(found: Cells) -> Figure:
     present = [(group, cells) for group, cells in found if cells["agreement"].is_not_null().any()]
     low = min((number(cells["agreement"].min()) for _, cells in present), default=1.0)
     low = min(math.floor(20 * low) / 20, 0.95)
-    caption = (
-        "Look for dark blocks: runs that give the same answer on nearly all probes have learned the same function, "
-        "whatever their weights."
-    )
+    caption = "Dark: two runs give the same answer on nearly all probes, whatever their weights."
     return _figure("agreement", "agreement", present, (low, 1.0), AGREEMENT, "probes answered alike", caption)
 
 
@@ -61,7 +69,7 @@ def _figure(
     label: str,
     caption: str,
 ) -> Figure:
-    number = ".2g" if column == "barrier" else ".0%"
+    number = ".0%" if column == "agreement" else ".2g"
     largest = max((group.runs.height for group, _ in present), default=0)
     draw = partial(
         draw_matrix, column=column, domain=domain, colours=colours, number=number, labels=largest <= MOST_LABELS
@@ -89,7 +97,7 @@ def _note(group: Group, cells: pl.DataFrame, column: str) -> str:
         note = f"median {median(cells['agreement']):.1%}"
     else:
         middles = {
-            word: median(cells.filter(pl.col("held_out") == held_out)["barrier"])
+            word: median(cells.filter(pl.col("held_out") == held_out)[column])
             for word, held_out in (("train", False), ("held-out", True))
         }
         note = "median " + " · ".join(f"{m:.2g} {word}" for word, m in middles.items() if m is not None)
@@ -99,8 +107,7 @@ def _note(group: Group, cells: pl.DataFrame, column: str) -> str:
 def _cells(stored: Stored, group: Group) -> pl.DataFrame:
     """Every ordered pair of a group as one cell; ``row`` and ``column`` are seeds, their places come by cluster."""
     runs = group.runs.head(MOST_RUNS).select("run", "seed")
-    measured = ("barrier_train", "barrier_held_out", "agreement")
-    pairs = stored.tables["pairs"].filter(pl.col("run_a") != pl.col("run_b")).select("run_a", "run_b", *measured)
+    pairs = read_pairs(stored).filter(pl.col("run_a") != pl.col("run_b")).select("run_a", "run_b", *MEASURED)
     both = pl.concat([pairs, pairs.rename({"run_a": "run_b", "run_b": "run_a"}).select(pairs.columns)])
     both = both.filter(pl.col("run_a").is_in(runs["run"].implode()), pl.col("run_b").is_in(runs["run"].implode()))
     runs = runs.filter(pl.col("run").is_in(both["run_a"].implode()))
@@ -113,8 +120,11 @@ def _cells(stored: Stored, group: Group) -> pl.DataFrame:
             places.rename({"run": "other", "row": "column", "place": "place_other"}), on="other", maintain_order="left"
         )
         .with_columns(held_out=pl.lit(held_out) & (pl.col("place") < pl.col("place_other")))
-        .with_columns(barrier=pl.when("held_out").then("barrier_held_out").otherwise("barrier_train"))
-        .select("run", "other", "row", "column", "place", "place_other", "held_out", "barrier", "agreement")
+        .with_columns(
+            barrier=pl.when("held_out").then("barrier_held_out").otherwise("barrier_train"),
+            aligned=pl.when("held_out").then("aligned_held_out").otherwise("aligned_train"),
+        )
+        .select("run", "other", "row", "column", "place", "place_other", "held_out", "barrier", "aligned", "agreement")
     )
 
 
@@ -164,7 +174,7 @@ def draw_matrix(
         alt.Tooltip("column:N", title="and seed"),
         alt.Tooltip(f"{column}:Q", format=number),
     ]
-    if column == "barrier":
+    if column != "agreement":
         at = at.transform_calculate(loss="datum.held_out ? 'held-out' : 'training'")
         tooltip.append(alt.Tooltip("loss:N"))
     scale = alt.Scale(domain=list(domain), range=list(colours), clamp=True)
@@ -176,13 +186,25 @@ def draw_matrix(
     ).properties(width=size.width, height=size.height)
 
 
+def _middle(column: str, stored: Stored, group: Group) -> float | None:
+    return median(group_pairs(stored, group)[column])
+
+
 SECTION = Section(
     name="pairs",
     nav="Pairs",
     title="Where the runs ended",
     link="pairs of runs",
-    lead="Two runs of the same kind may end at the same function or at different ones. Each cell compares two of them, "
-    "with similar runs side by side. The barrier is how far the loss rises on the straight line between their weights; "
-    "agreement is how often they give the same answer.",
+    lead="Two runs of one group may end at the same function or at others. Agreement is how often they give the same "
+    "answer; the barrier is how far the loss rises on the straight line between their weights.",
     figures=figures,
+    whole=compare_groups,
+    folded="Every pair of runs as a matrix",
+    switch=(("agreement", "Agreement"), ("barriers", "Barrier"), ("aligned", "Barrier, units matched")),
+    glances=(
+        Glance("agreement", partial(_middle, "agreement"), ".1%"),
+        Glance("by chance", partial(_middle, "chance"), ".0%"),
+        Glance("barrier", partial(_middle, "barrier_train"), ".2g", log=True),
+        Glance("units matched", partial(_middle, "aligned_train"), ".2g", log=True),
+    ),
 )

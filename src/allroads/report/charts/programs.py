@@ -39,12 +39,16 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
         proved = int(own.filter(pl.col("step") == pl.col("step").max().over("run"))["correct"].sum())
         draw = partial(draw_lengths, group=group, last=grid.last_step)
         note = f"{proved} of {own['run'].n_unique()} end at their target's program"
-        panels.append(Panel(group.label, note, (group,), f"programs-{group.index}", own, draw, 200))
+        panels.append(Panel(group.label, note, (group,), f"programs-{group.index}", own, draw, 150))
     caption = "Length of the program in bits; filled where it is the target's, hollow where it is another function's."
     absent = "" if panels else "No program was read in this grid."
     lengths = Figure("programs", tuple(panels), caption if panels else "", absent=absent)
     drawn = _diagrams(stored, grid)
-    return (lengths, Figure("program-diagrams", drawn, DIAGRAMS)) if drawn else (lengths,)
+    if not drawn:
+        return (lengths,)
+    diagrams = Figure("program-diagrams", drawn, DIAGRAMS)
+    along = rows.group_by("run").len()["len"].max() != 1  # one point of each run makes no curve of lengths
+    return (lengths, diagrams) if along else (diagrams,)
 
 
 def _diagrams(stored: Stored, grid: Grid) -> tuple[Panel, ...]:
@@ -55,9 +59,16 @@ def _diagrams(stored: Stored, grid: Grid) -> tuple[Panel, ...]:
         group = next(group for group in grid.groups if group.label == label)
         diagram = Diagram.of_dict(json.loads(str(text)))
         rows = pl.DataFrame(diagram.marks())
-        note = f"{diagram.kind}; {len(part)} runs"
+        right = int(part["correct"].sum())
+        note = f"{diagram.kind}; {len(part)} runs, {right} right"
+        nodes = rows.filter(pl.col("kind") == "node").height
         key = f"diagram-{group.index}-{number}"
-        found.append((len(part), Panel(group.label, note, (group,), key, rows, draw_diagram, 300, square=True)))
+        found.append(
+            (
+                len(part),
+                Panel(group.label, note, (group,), key, rows, partial(draw_diagram, nodes=nodes), 240, square=True),
+            )
+        )
     found.sort(key=lambda pair: -pair[0])
     return tuple(panel for _, panel in found[:MOST_DIAGRAMS])
 
@@ -97,14 +108,15 @@ def draw_lengths(data: alt.Data, size: Size, *, group: Group, last: int) -> Draw
     ).properties(width=size.width, height=size.height)
 
 
-def draw_diagram(data: alt.Data, size: Size) -> Drawing:
+def draw_diagram(data: alt.Data, size: Size, *, nodes: int) -> Drawing:
     """Draw a program as nodes and edges.
 
     Args:
         data: Rows of :meth:`allroads.programs.diagram.Diagram.marks`.
         size: How large.
+        nodes: How many there are.
     """
-    drawn: Drawing = diagram_layers(data).properties(width=size.width, height=size.height)
+    drawn: Drawing = diagram_layers(data, nodes).properties(width=size.width, height=size.height)
     return drawn
 
 

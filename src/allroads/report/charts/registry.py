@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from allroads.report.charts import directness, forecasts, learning, llc, pairs, programs, roads
 from allroads.report.charts.generic import generic_section
+from allroads.report.charts.overview import overview_section
 from allroads.report.section import Section
 from allroads.report.stored import Stored
 
@@ -24,7 +25,7 @@ CHARTS: dict[str, Section | None] = {
 }
 """By the measure's name, in the order of the page; ``None`` where others show what it gives."""
 
-KNOWN = frozenset(section.name for section in CHARTS.values() if section is not None)
+KNOWN = frozenset({"overview"} | {section.name for section in CHARTS.values() if section is not None})
 """Names of the sections with charts of their own."""
 
 
@@ -33,4 +34,5 @@ def read_sections(stored: Stored) -> tuple[Section, ...]:
     measures = {measure["name"]: measure for measure in stored.measures}
     known = [section for name, section in CHARTS.items() if name in measures and section is not None]
     plain = [generic_section(measure) for name, measure in measures.items() if name not in CHARTS]
-    return tuple({section.name: section for section in [*known, *plain]}.values())
+    found = tuple({section.name: section for section in [*known, *plain]}.values())
+    return (overview_section(found), *found)

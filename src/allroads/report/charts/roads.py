@@ -9,10 +9,10 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from allroads.report.charts.figure import CHOSEN, Drawing, Figure, Panel, Size, fade, group_scale, median, number
+from allroads.report.charts.figure import CHOSEN, ROOMY, Drawing, Figure, Panel, Size, fade, group_scale, median, number
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import INK, MUTED
-from allroads.report.section import Column, Section
+from allroads.report.section import Column, Glance, Section
 from allroads.report.stored import Stored
 
 DASH = [3, 2.5]
@@ -32,14 +32,14 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
             continue
         stress = explained_stress(table.filter(pl.col("target") == target))
         draw = partial(draw_roads, groups=groups, box=_box(rows), stress=stress, last=grid.last_step)
-        panels.append(Panel(target, _note(groups), groups, f"roads-{groups[0].index}", rows, draw, height=210))
+        panels.append(Panel(target, _note(groups, stress), groups, f"roads-{groups[0].index}", rows, draw, height=120))
     if len(panels) == 1:
-        panels = [replace(panels[0], height=340)]
+        panels = [replace(panels[0], height=260)]
     if not panels:
         absent = "No road was embedded for this grid: a picture of function space needs at least one run that moved."
         return (Figure("roads", (), "", absent=absent),)
     legend = ({"kind": "start", "label": "start: ignorance"}, {"kind": "truth", "label": "target: the truth"})
-    legend += _stretch_legend(panels, judged)
+    legend += _stretch_legend(judged)
     return (Figure("roads", tuple(panels), _caption(grid, judged), legend=legend, own_scales=("color", "shape")),)
 
 
@@ -49,32 +49,29 @@ def explained_stress(points: pl.DataFrame) -> list[float]:
     return [] if shares.is_empty() else [float(share) for share in shares.row(0)]
 
 
-def _note(groups: tuple[Group, ...]) -> str:
-    """Share certified and number of stages of the median run; empty where neither was measured."""
+def _note(groups: tuple[Group, ...], stress: list[float]) -> str:
+    """Of the median run, the share certified and the number of stages; and how much of the distances is drawn."""
     share, count = (median(pl.concat([g.runs[name] for g in groups])) for name in ("certified_share", "stages"))
     said = [] if share is None else [f"{share:.0%} certified"]
     said += [] if count is None else [f"{count:g} stage{'' if count == 1 else 's'}"]
-    return f"median road: {', '.join(said)}" if said else ""
+    return "\n".join([", ".join(said)] * bool(said) + [f"{stress[1]:.0%} of stress kept"] * (len(stress) > 1))
 
 
-def _stretch_legend(panels: list[Panel], judged: bool) -> tuple[dict[str, Any], ...]:
+def _stretch_legend(judged: bool) -> tuple[dict[str, Any], ...]:
     solid = {"kind": "line", "colour": MUTED, "label": "solid: certified"}
     dashed = {"kind": "dash", "colour": MUTED, "label": "dashed: not certified"}
-    joint = {"kind": "joint", "colour": MUTED, "label": "tick: one stage ends, the next begins"}
-    joints = any((panel.rows["mark"] == "joint").any() for panel in panels)
-    return ((solid, dashed) if judged else ()) + ((joint,) if joints else ())
+    return (solid, dashed) if judged else ()
 
 
 def _caption(grid: Grid, judged: bool) -> str:
     caption = (
-        "Look at how the lines go from the ring (a guess that knows nothing) to the star (every answer right): "
-        "each is one run, thicker as training goes on, with its mark where it ended; "
-        "lines that share a road learned the same way, and a straight line is the shortest road."
+        "Each line is one run, from the ring (a guess that knows nothing) towards the star (every answer right); it "
+        "grows thicker as training goes on. Lines that share a road learned the same way."
     )
     if judged:
         return caption + (
-            " Solid stretches are certified: they head straight enough for the target that the loss on the probes must "
-            "fall from record to record; of dashed ones nothing is said. Ticks part the direct stages."
+            " On solid stretches the loss on the probes must fall, because they head straight enough for the target; "
+            "of dashed ones nothing is said."
         )
     if "not applicable" in set(grid.runs["certified_status"]):
         return caption + " In this chart of function space no stretch can be certified, so none is marked."
@@ -203,19 +200,23 @@ def draw_roads(
         f" (with axis 1: {stress[1]:.0%})" if len(stress) > 1 else "",
     ]
     axis: dict[str, Any] = {"tickCount": 4, "format": "~g", "grid": False}
+    titles = [f"InPCA axis 1{shares[0]}", f"InPCA axis 2{shares[1]}"]
+    if size.height < ROOMY:
+        axis |= {"labels": False, "ticks": False}
+        titles = ["InPCA axis 1", "InPCA axis 2"]
+    extent = 8 if size.height < ROOMY else 36
     legend = (
         alt.Legend(title=None, orient="bottom") if size.legend and len(groups) > 1 else None
     )  # one group is named by the title
     colour = alt.Color("group:N", scale=group_scale(groups, [g.colour for g in groups]), legend=legend)
     shape = alt.Shape("group:N", scale=group_scale(groups, [g.shape for g in groups]), legend=legend)
     at = alt.Chart(data).encode(
-        x=alt.X("x:Q", scale=scale_x, axis=alt.Axis(title=f"InPCA axis 1{shares[0]}", **axis)),
-        y=alt.Y(
-            "y:Q", scale=scale_y, axis=alt.Axis(title=f"InPCA axis 2{shares[1]}", minExtent=36, maxExtent=36, **axis)
-        ),
+        x=alt.X("x:Q", scale=scale_x, axis=alt.Axis(title=titles[0], **axis)),
+        y=alt.Y("y:Q", scale=scale_y, axis=alt.Axis(title=titles[1], minExtent=extent, maxExtent=extent, **axis)),
     )
     runs = at.transform_filter("datum.point === 'run' || datum.point === 'end'").encode(detail="run:N", order="step:Q")
-    ends = at.transform_filter("datum.point === 'end'").encode(color=colour, shape=shape, tooltip="name:N")
+    told: list[str | alt.Tooltip] = ["name:N", alt.Tooltip("step:Q", format=",d")]
+    ends = at.transform_filter("datum.point === 'end'").encode(color=colour, shape=shape, tooltip=told)
     solid, dashed = (
         runs.transform_filter(f"{no}datum.certified").encode(detail=["run:N", "piece:N"]) for no in ("", "!")
     )
@@ -230,10 +231,10 @@ def draw_roads(
     return alt.layer(
         solid.mark_trail().encode(color=colour, size=thick, opacity=fade(0.6)),
         dashed.mark_line(strokeWidth=1.1, strokeDash=DASH).encode(color=colour, opacity=fade(0.7)),
-        runs.mark_line(strokeWidth=12, opacity=0, cursor="pointer").encode(tooltip="name:N"),
+        runs.mark_line(strokeWidth=12, opacity=0, cursor="pointer").encode(tooltip=told),
         solid.transform_filter(CHOSEN).mark_line(strokeWidth=3).encode(color=colour),
         dashed.transform_filter(CHOSEN).mark_line(strokeWidth=2.4, strokeDash=DASH).encode(color=colour),
-        joints.mark_point(**tick).encode(color=colour, opacity=fade(0.8)),
+        joints.transform_filter("joints").mark_point(**tick).encode(color=colour, opacity=fade(0.8)),
         ends.mark_point(filled=True, size=48, stroke="white", strokeWidth=0.8).encode(opacity=fade(1)),
         ends.transform_filter(CHOSEN).mark_point(filled=True, size=110, stroke=INK, strokeWidth=1.6, opacity=1),
         start.mark_point(shape="circle", size=90, fill="white", stroke=INK, strokeWidth=1.8, opacity=1),
@@ -257,13 +258,16 @@ SECTION = Section(
     nav="Roads",
     title="Roads in function space",
     link="roads",
-    lead="What a network computes is its list of answers on a fixed set of probe inputs, and that list is a point. "
-    "Training moves the point: its path is the run’s road. The pictures flatten this large space to the two directions "
-    "that keep most of the distances between points (InPCA); the percentages say how much of them is kept (explained "
-    "stress), and a unit is equally long both ways.",
+    lead="A network’s answers on fixed probe inputs are a point, and training moves it along the run’s road. The "
+    "pictures show the two directions that keep most of the distances between points (InPCA), and say how much.",
     figures=figures,
     columns=(
         Column("certified_share", "certified", ".0%", "share of the road's length on which the loss must fall"),
         Column("stages", "stages", "d", "direct pieces that the road is made of"),
+    ),
+    toggle=("joints", "Mark the stages"),
+    glances=(
+        Glance("certified", lambda stored, group: median(group.runs["certified_share"]), ".0%"),
+        Glance("stages", lambda stored, group: median(group.runs["stages"]), ".3g"),
     ),
 )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from allroads.studies.measures.measure import Finding, Measure, Options, Outcome, Quantity, Tables
-from allroads.studies.measures.sentences import listed, middle
+from allroads.studies.measures.sentences import by_grid, counted, middle
 
 if TYPE_CHECKING:
     from allroads.studies.units import Unit
@@ -42,19 +43,23 @@ def measure_certified(unit: Unit, options: Options) -> Outcome:
 
 
 def findings(tables: Tables, grids: Sequence[str]) -> list[Finding]:
-    """How much of the roads is certified, and in how many stages they go, grid by grid in one sentence."""
-    shares, counts = [], []
-    for grid in grids:
-        runs = tables["runs"].filter(pl.col("grid") == grid)
-        share, count = runs["certified_share"].drop_nulls(), runs["stages"].drop_nulls()
-        if not share.is_empty():
-            shares.append(f"{middle(share * 100, '{} %')} ({grid})")
-            counts += [f"{middle(count, '{}')} ({grid})"] if not count.is_empty() else []
-    if not shares:
-        return []
-    text = f"The median road is certified on {listed(shares)} of its length: there the loss on its probes must fall."
-    text += f" It goes in direct stages, {listed(counts)} of them." if counts else ""
-    return [Finding(text, "roads", grids[0])]
+    """How much of the roads is certified, and in how many stages they go; of all runs, then grid by grid."""
+    return by_grid(_certified, "roads", "road")(tables["runs"], grids)
+
+
+def _certified(runs: pl.DataFrame) -> str:
+    shares, stages = runs["certified_share"].drop_nulls(), runs["stages"].drop_nulls()
+    text = ""
+    if not shares.is_empty():
+        some = int((shares > 0).sum())
+        have = "has" if len(shares) == 1 else "have"
+        have = "has" if len(shares) == 1 else "have"
+        text = f"{counted(some, len(shares))} {have} a stretch on which the loss must fall"
+        text += f", over {middle(shares * 100, '{} %')} of the median road" if np.median(shares) > 0 else ""
+        text += ". "
+    if not stages.is_empty():
+        text += f"The median road has {middle(stages, '{}')} direct stage{'' if np.median(stages) == 1 else 's'}."
+    return text.rstrip()
 
 
 MEASURE = Measure(

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from allroads.studies.measures.measure import Finding, Measure, Options, Quantity, Row, Tables
-from allroads.studies.measures.sentences import rank_correlation, signed
+from allroads.studies.measures.sentences import by_grid, listed, middle, rank_correlation, signed
 
 if TYPE_CHECKING:
     from allroads.studies.units import Unit
@@ -36,26 +36,37 @@ def measure_directness(unit: Unit, options: Options) -> Row:
 
 
 def findings(tables: Tables, grids: Sequence[str]) -> list[Finding]:
-    """The rank correlation of directness with steps to fit, in grids of five targets or more."""
-    return [Finding(_related(tables["runs"].filter(pl.col("grid") == grid)), "directness", grid) for grid in grids]
+    """How direct the roads are, and whether less direct ones take longer; of all runs, then grid by grid."""
+    return by_grid(_direct, "directness", "road")(tables["runs"], grids)
+
+
+def _direct(runs: pl.DataFrame) -> str:
+    known = runs.drop_nulls("directness")
+    if known.is_empty():
+        return ""
+    charts = listed(known["chart"].unique().sort().to_list())
+    text = f"The median road has a directness of {middle(known['directness'], '{}', 2)}; 1 is straight"
+    return f"{text} (charts: {charts}). {_related(known)}".rstrip()
 
 
 def _related(runs: pl.DataFrame) -> str:
-    measured = runs.drop_nulls(["directness", "steps_to_fit"])
-    targets = measured["target"].n_unique()
-    if targets < TARGETS:
-        return ""
-    value, low, high = rank_correlation(measured, "directness", "steps_to_fit")
-    if np.isnan(value):
-        return ""
-    clear = "are not clearly related" if low <= 0 <= high else "go together"
-    if high < 0:
-        clear = "run against each other: less direct roads take longer"
-    return (
-        f"Directness of the road in function space ({measured['chart'][0]} chart) and steps to fit {clear}; over "
-        f"{measured.height} fitted runs of {targets} targets their rank correlation is {signed(value)} (95 % interval "
-        f"over targets {signed(low)} to {signed(high)})."
-    )
+    """The rank correlation of directness with steps to fit, within the grids of five targets or more."""
+    said = []
+    for (grid,), part in runs.drop_nulls("steps_to_fit").group_by("grid", maintain_order=True):
+        targets = part["target"].n_unique()
+        if targets < TARGETS:
+            continue
+        value, low, high = rank_correlation(part, "directness", "steps_to_fit")
+        if np.isnan(value):
+            continue
+        verb = "directness and steps to fit are not clearly related"
+        verb = "less direct roads took more steps to fit" if high < 0 else verb
+        verb = "less direct roads took fewer steps to fit" if low > 0 else verb
+        said.append(
+            f"Over {part.height} fitted runs of {targets} targets ({grid}), {verb}: rank correlation {signed(value)}, "
+            f"95 % interval over targets {signed(low)} to {signed(high)}."
+        )
+    return " ".join(said)
 
 
 MEASURE = Measure(

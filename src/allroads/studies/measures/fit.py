@@ -10,7 +10,7 @@ import polars as pl
 from pydantic import Field
 
 from allroads.studies.measures.measure import Finding, Measure, Options, Quantity, Row, Tables
-from allroads.studies.measures.sentences import listed, middle, share
+from allroads.studies.measures.sentences import by_grid, counted, listed, middle
 
 if TYPE_CHECKING:
     from allroads.studies.units import Unit
@@ -73,53 +73,66 @@ def score(curves: Mapping[str, np.ndarray], part: str, target: Target, loss: str
 
 
 def findings(tables: Tables, grids: Sequence[str]) -> list[Finding]:
-    """Which targets were fitted and generalised, grid by grid."""
-    return [Finding(_learned(tables["runs"].filter(pl.col("grid") == grid)), "learning", grid) for grid in grids]
+    """What was fitted and generalised, and how the held-out answers end; of all runs, then grid by grid."""
+    runs = tables["runs"]
+    return [
+        *by_grid(_learned, "learning", "learnable")(runs, grids),
+        *by_grid(_held_out, "learning", "learned")(runs, grids),
+    ]
 
 
 def _learned(runs: pl.DataFrame) -> str:
     targets: list[str] = runs["target"].unique(maintain_order=True).to_list()
-    return _learned_one(runs, targets[0]) if len(targets) == 1 else _learned_many(runs)
+    whose = f"the training examples of {targets[0]}" if len(targets) == 1 else "their training examples"
+    text = f"{_count(runs, 'steps_to_fit', f'fitted {whose}')}"
+    if runs["held_out_accuracy"].is_not_null().any():
+        held_out = runs.filter(pl.col("held_out_accuracy").is_not_null())
+        text += f"; {_lower(_count(held_out, 'steps_to_generalise', 'generalised to the held-out ones'))}"
+        delay = (held_out["steps_to_generalise"] / held_out["steps_to_fit"].clip(lower_bound=1)).drop_nulls()
+        if len(delay) and len(targets) == 1:
+            text += f", {middle(delay, '{} times the steps', 1)}"
+    return f"{text}. {_by_target(runs) if len(targets) > 1 else ''}".rstrip()
 
 
-def _learned_one(runs: pl.DataFrame, target: str) -> str:
-    fitted, generalised = runs["steps_to_fit"].drop_nulls(), runs["steps_to_generalise"].drop_nulls()
-    text = f"{share(len(fitted), runs.height)} fitted the training examples of {target}"
-    text += f" ({middle(fitted, 'median step {}')})" if len(fitted) else ""
-    if runs["held_out_accuracy"].null_count() == runs.height:
-        return text + "."
-    text += f"; {share(len(generalised), runs.height).lower()} generalised"
-    if len(generalised):
-        text += f" ({middle(generalised, 'median step {}')})"
-        delay = (runs["steps_to_generalise"] / runs["steps_to_fit"].clip(lower_bound=1)).drop_nulls()
-        if len(delay) and float(np.median(delay.to_numpy())) >= 2:
-            text += f", {middle(delay, '{} times later')}"
-    accuracy, baseline = runs["held_out_accuracy"], runs["baseline_held_out_accuracy"].drop_nulls().to_list()
-    text += f". Held-out accuracy ends at {middle(accuracy, '{}', 3)}"
-    return text + (f"; a constant answer gives {max(baseline):.3f}." if baseline else ".")
+def _count(runs: pl.DataFrame, column: str, verb: str) -> str:
+    """How many did so, with the share and its interval, and the median step of those that did."""
+    steps = runs[column].drop_nulls()
+    when = f" at {middle(steps, 'median step {}')}" if len(steps) else f" within {max(runs['steps'].to_list())} steps"
+    return f"{counted(len(steps), runs.height)} {verb}{when}"
 
 
-def _learned_many(runs: pl.DataFrame) -> str:
+def _lower(text: str) -> str:
+    return text[0].lower() + text[1:]
+
+
+def _by_target(runs: pl.DataFrame) -> str:
+    """Targets that all their runs fitted, the soonest and the latest of them, and those that none fitted."""
     by_target = runs.group_by("target", maintain_order=True).agg(
         pl.col("steps_to_fit").count().alias("fitted"),
-        pl.col("steps_to_generalise").count().alias("generalised"),
         pl.len().alias("runs"),
         pl.col("steps_to_fit").median().alias("step"),
     )
-    whole = by_target.filter(pl.col("fitted") == pl.col("runs")).sort("step")
+    whole = by_target.filter(pl.col("fitted") == pl.col("runs")).sort("step", maintain_order=True)
     never = by_target.filter(pl.col("fitted") == 0)["target"].to_list()
-    part = by_target.height - whole.height - len(never)
-    text = f"Of {by_target.height} targets, {whole.height} were fitted by all their runs"
-    if whole.height > 1:
+    text = f"All runs fitted {whole.height} of {by_target.height} targets"
+    if whole.height > 1 and whole["step"][0] < whole["step"][-1]:
         first, last = whole.row(0, named=True), whole.row(-1, named=True)
         text += f", from {first['target']} (median step {first['step']:.0f}) to {last['target']} ({last['step']:.0f})"
-    text += f"; {part} by some of them" if part else ""
-    text += f"; none fitted {listed(never)} in {max(runs['steps'].to_list())} steps" if never else ""
-    if runs["held_out_accuracy"].null_count() < runs.height:
-        general = by_target.filter(pl.col("generalised") == pl.col("runs")).height
-        lost = by_target.filter(pl.col("generalised") == 0)["target"].to_list()
-        text += f". {general} generalised in all their runs" + (f", {listed(lost)} by none" if lost else "")
-    return text + "."
+    return text + (f"; none fitted {listed(never)}." if never else ".")
+
+
+def _held_out(runs: pl.DataFrame) -> str:
+    """Held-out accuracy beside that of the commonest answer: how many runs end above it."""
+    known = runs.drop_nulls(["held_out_accuracy", "baseline_held_out_accuracy"])
+    if known.is_empty():
+        return ""
+    above = known.filter(pl.col("held_out_accuracy") > pl.col("baseline_held_out_accuracy"))
+    ends = middle(known["held_out_accuracy"] * 100, "{} %", 1)
+    constant = middle(known["baseline_held_out_accuracy"] * 100, "{} %", 1)
+    return (
+        f"Held-out accuracy ends at a median of {ends}, where always giving the commonest answer has {constant}; "
+        f"{_lower(counted(above.height, known.height))} {'ends' if known.height == 1 else 'end'} above that."
+    )
 
 
 MEASURE = Measure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,8 +14,9 @@ from pydantic import Field
 from allroads.errors import AllroadsError
 from allroads.paths.learnability.law.crossing import first_crossing
 from allroads.status import ForecastStatus
+from allroads.studies.measures.intervals import wilson
 from allroads.studies.measures.measure import LABELS, Finding, Measure, Options, Quantity, Row, Tables
-from allroads.studies.measures.sentences import rank_correlation, share, signed
+from allroads.studies.measures.sentences import by_grid, counted, rank_correlation, signed
 
 if TYPE_CHECKING:
     from allroads.studies.units import Run, Unit
@@ -37,6 +39,9 @@ BASELINES = {
 NUMBERS = ("low", "high", "probability", "probability_low", "probability_high", "road")
 TARGETS = 5
 """Targets that a grid needs for its rank correlation to be a finding."""
+
+PROMISED = 0.9
+"""Share of runs that a predicted interval should hold."""
 
 PREDICTED = {
     "goal": pl.Float64,
@@ -174,23 +179,38 @@ def compare_outcomes(predictions: pl.DataFrame, tables: Tables) -> pl.DataFrame:
 
 
 def findings(tables: Tables, grids: Sequence[str]) -> list[Finding]:
-    """How the predictions turned out, grid by grid; a correlation where there are five targets."""
-    table = tables["forecasts"]
-    return [Finding(_predicted(table.filter(pl.col("grid") == grid)), "forecasts", grid) for grid in grids]
+    """How the predictions turned out, of all runs, then grid by grid; a correlation where a grid has five targets."""
+    return by_grid(_predicted, "forecasts", "learnable")(tables["forecasts"], grids)
 
 
 def _predicted(forecasts: pl.DataFrame) -> str:
-    held = forecasts.drop_nulls(["run", "predicted"]).with_columns(pl.col("actual").fill_null(pl.col("budget")))
+    held = forecasts.drop_nulls(["run", "predicted", "within"])
     if held.is_empty():
         return ""
-    targets = held["target"].n_unique()
-    text = "Predicted from the maps at the start, the steps to learn"
-    if targets >= TARGETS:
-        value, low, high = rank_correlation(held, "predicted", "actual")
-        if value == value:
-            interval = f"95 % interval over {targets} targets {signed(low)} to {signed(high)}"
-            text += f" have a rank correlation of {signed(value)} with the actual ones ({interval}), and"
-    return f"{text} lie in the predicted 90 % interval in {share(int(held['within'].sum()), held.height).lower()}."
+    inside = int(held["within"].sum())
+    low, high = wilson(inside, held.height)
+    verdict = "as many as promised" if low <= PROMISED <= high else "more than promised"
+    verdict = "fewer than promised" if high < PROMISED else verdict
+    text = f"{counted(inside, held.height)} took steps within the predicted 90 % interval: {verdict}."
+    return f"{text} {_ranked(held.with_columns(pl.col('actual').fill_null(pl.col('budget'))))}".rstrip()
+
+
+def _ranked(held: pl.DataFrame) -> str:
+    """Whether the targets were learned in the order that was predicted."""
+    said = []
+    for (grid,), part in held.group_by("grid", maintain_order=True):
+        targets = part["target"].n_unique()
+        value, low, high = rank_correlation(part, "predicted", "actual") if targets >= TARGETS else (math.nan,) * 3
+        if math.isnan(value):
+            continue
+        verb = "were learned in an order that the prediction does not clearly tell"
+        verb = "were learned in about the predicted order" if low > 0 else verb
+        verb = "were learned against the predicted order" if high < 0 else verb
+        said.append(
+            f"The {targets} targets of {grid} {verb}: rank correlation of predicted and actual steps {signed(value)} "
+            f"(95 % interval over targets {signed(low)} to {signed(high)})."
+        )
+    return " ".join(said)
 
 
 MEASURE = Measure(

@@ -11,7 +11,7 @@ import polars as pl
 from pydantic import Field
 
 from allroads.studies.measures.measure import Finding, Measure, Options, Quantity, Row, Tables
-from allroads.studies.measures.sentences import middle, share
+from allroads.studies.measures.sentences import by_grid, middle, share
 from allroads.studies.measures.thinning import spread
 
 if TYPE_CHECKING:
@@ -73,15 +73,13 @@ def measure_llc(unit: Unit, options: LLCOptions) -> list[Row]:
 
 def findings(tables: Tables, grids: Sequence[str]) -> list[Finding]:
     """What the learning coefficients of the last points come to; only the sound ones are numbers."""
-    return [
-        Finding(_degeneracy(tables["runs"].filter(pl.col("grid") == grid), tables["llc"]), "llc", grid)
-        for grid in grids
-    ]
+    columns = ["run", "grid", "parameters"]
+    ends = tables["llc"].join(tables["runs"].select(columns), on="run", maintain_order="left")
+    ends = ends.filter(pl.col("step") == pl.col("step").max().over("run"))
+    return by_grid(_degeneracy, "llc", "around")(ends, grids)
 
 
-def _degeneracy(runs: pl.DataFrame, coefficients: pl.DataFrame) -> str:
-    mine = coefficients.join(runs.select("run", "parameters"), on="run", maintain_order="left")
-    ends = mine.filter(pl.col("step") == pl.col("step").max().over("run"))
+def _degeneracy(ends: pl.DataFrame) -> str:
     if ends.is_empty():
         return ""
     sound = ends.filter(pl.col("status").is_in(["converged", "scale-dependent"]))
@@ -89,8 +87,13 @@ def _degeneracy(runs: pl.DataFrame, coefficients: pl.DataFrame) -> str:
         counts = ", ".join(f"{count} {status}" for status, count in sorted(Counter(ends["status"]).items()))
         return f"No run ends at a point with a learning coefficient at nβ = n/ln n: {counts}."
     text = f"Where they end, {share(len(sound), len(ends)).lower()} have a learning coefficient at nβ = n/ln n"
-    value = f"{middle(sound['value'], 'median {}', 1)}, of {middle(sound['parameters'] / 2, '{}', 1)} at most"
-    return f"{text}: {value}."
+    value = middle(sound["value"], "median {}", 1)
+    most = sound["parameters"] / 2
+    below = sound.filter(pl.col("value") + pl.col("error") < pl.col("parameters") / 2).height
+    return (
+        f"{text}: {value}. In {below} of {len(sound)} it lies below {middle(most, '{}', 1)}, the value without "
+        "degeneracy, by more than its error."
+    )
 
 
 MEASURE = Measure(

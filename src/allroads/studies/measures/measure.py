@@ -72,13 +72,36 @@ class Quantity:
     source: str = ""
 
 
+Question: TypeAlias = Literal["", "learnable", "learned", "road", "elsewhere", "around"]
+
+QUESTIONS: dict[Question, str] = {
+    "learnable": "Will it be learned?",
+    "learned": "What was learned?",
+    "road": "How did it get there?",
+    "elsewhere": "Would another run end elsewhere?",
+    "around": "What lies around?",
+}
+"""What a study is asked, by the word that a :class:`Finding` names it with; the report answers in this order."""
+
+
 @dataclass(frozen=True)
 class Finding:
-    """One sentence made from the measurements, the section of the report that shows it, and its grid."""
+    """One sentence made from the measurements.
+
+    Every verb follows from the numbers: the sentence has one for what they show, one for the opposite, and one for
+    numbers that show neither. The numbers are those of the chart, and stand in the sentence with their uncertainty.
+
+    Args:
+        text: The sentence, or a few; empty where there is nothing to say.
+        chart: The section of the report that shows it.
+        grid: Its grid; empty for the whole study, which the report states first.
+        question: Which of :data:`QUESTIONS` it answers; empty for none of them.
+    """
 
     text: str
     chart: str
     grid: str = ""
+    question: Question = ""
 
 
 @dataclass(frozen=True)
@@ -126,7 +149,7 @@ class Measure:
         options: The class of its options.
         needs: Names of measures whose results ``compute`` reads; the trajectory is always given.
         quantities: What it measures, as the report states it.
-        findings: ``findings(tables, grids)`` gives sentences; ``grids`` are those with a run.
+        findings: ``findings(tables, grids)`` gives sentences, see :class:`Finding`; ``grids`` are those with a run.
         tabulate: ``tabulate(rows, tables)`` completes its table where that takes other tables.
         reads: Names of measures whose columns ``tabulate`` reads.
         chunk: Units, at most, that one job computes; more than one for what is quick, and only for runs.

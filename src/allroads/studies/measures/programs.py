@@ -14,7 +14,7 @@ import polars as pl
 from pydantic import Field
 
 from allroads.studies.measures.measure import Finding, Measure, Options, Quantity, Row, Tables
-from allroads.studies.measures.sentences import share
+from allroads.studies.measures.sentences import by_grid, counted
 from allroads.studies.measures.thinning import spread
 
 if TYPE_CHECKING:
@@ -79,13 +79,13 @@ def measure_programs(unit: Unit, options: ProgramOptions) -> list[Row]:
 
 
 def findings(tables: Tables, grids: Sequence[str]) -> list[Finding]:
-    """Which programs the runs end with, how many, what was proved, and when each appears."""
-    found = []
-    for grid in grids:
-        runs = tables["runs"].filter(pl.col("grid") == grid)
+    """Which programs the runs end with, how many, what was proved, and when each appears; of all, then by grid."""
+
+    def say(runs: pl.DataFrame) -> str:
         texts = _ends(runs, tables["programs"]), _appear(runs, tables["programs"])
-        found.append(Finding(" ".join(text for text in texts if text), "programs", grid))
-    return found
+        return " ".join(text for text in texts if text)
+
+    return by_grid(say, "programs", "learned")(tables["runs"], grids)
 
 
 def _appear(runs: pl.DataFrame, programs: pl.DataFrame) -> str:
@@ -127,7 +127,7 @@ def _ends(runs: pl.DataFrame, programs: pl.DataFrame) -> str:
     computing = proved.filter(pl.col("status") == "computes").height
     distinct = proved.select("target", "source").n_unique()
     return (
-        f"{share(len(proved), len(ends))} end at a program that is proved to be the target, {' and '.join(scopes)} "
+        f"{counted(len(proved), len(ends))} end at a program that is proved to be the target, {' and '.join(scopes)} "
         f"({languages}): {_counted(distinct, 'program')} for {_counted(proved['target'].n_unique(), 'target')}. "
         f"In {computing} of them exchanged hidden states act as those of the program."
     )

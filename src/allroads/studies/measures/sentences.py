@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import polars as pl
+
+from allroads.studies.measures.intervals import wilson
+from allroads.studies.measures.measure import Finding, Question
 
 RESAMPLES = 2000
 """Bootstrap samples behind an interval of a rank correlation."""
@@ -44,6 +47,46 @@ def share(count: int, of: int) -> str:
     if count == of:
         return f"All {of} runs" if of > 1 else "The run"
     return f"{count} of {of} runs" if count else f"None of {of} runs"
+
+
+def counted(count: int, of: int) -> str:
+    """How many of the runs, with the share and its interval.
+
+    Example:
+        >>> counted(3, 4), counted(0, 4)
+        ('3 of 4 runs (75 %, 95 % interval 30–95 %)', 'None of 4 runs (0 %, 95 % interval 0–49 %)')
+    """
+    low, high = wilson(count, of)
+    return f"{share(count, of)} ({100 * count / of:.0f} %, 95 % interval {100 * low:.0f}–{100 * high:.0f} %)"
+
+
+def short(number: float, digits: int = 2) -> str:
+    """A number to a few significant digits, without exponents between 0.0001 and 100,000.
+
+    Example:
+        >>> short(0.012345), short(1234.5), short(0.0)
+        ('0.012', '1,234', '0')
+    """
+    if number != 0 and not 1e-4 <= abs(number) < 1e5:
+        return f"{number:.{digits - 1}e}"
+    return f"{number:,.0f}" if abs(number) >= 10 ** (digits - 1) else f"{number:.{digits}g}"
+
+
+def by_grid(say: Callable[[pl.DataFrame], str], chart: str, question: Question) -> Callable[..., list[Finding]]:
+    """Findings of one sentence: of each grid that has one, and before them, where several have, of the whole study.
+
+    Args:
+        say: The sentence of a table with the column ``grid``; empty where there is nothing to say.
+        chart: The section that shows it.
+        question: What it answers.
+    """
+
+    def find(table: pl.DataFrame, grids: Sequence[str]) -> list[Finding]:
+        parts = [(grid, table.filter(pl.col("grid") == grid)) for grid in grids]
+        found = [Finding(text, chart, grid, question) for grid, part in parts if (text := say(part))]
+        return [Finding(say(table), chart, "", question), *found] if len(found) > 1 else found
+
+    return find
 
 
 def listed(names: Sequence[str]) -> str:
