@@ -2,7 +2,7 @@
 #   make demo         sets up a virtual environment, runs the quickstart study, prints where its report is
 #   make test         the tests that reach every public name; some 10 minutes on two cores
 #   make test-all     these, and those that take longest
-#   make lint         ruff, mypy and pyright; half a minute, a minute the first time; part of `make test`
+#   make lint         ruff, mypy and pyright side by side; half a minute, a minute the first time; part of `make test`
 #   make test-level   the tests of stored and drawn numbers, compiled for an older processor
 PYTHON ?= python3
 VENV ?= .venv
@@ -32,8 +32,7 @@ test-level: $(VENV)/.test
 lint: $(VENV)/.test
 	$(BIN)/ruff check --quiet
 	$(BIN)/ruff format --check --quiet
-	$(BIN)/mypy --no-error-summary
-	$(BIN)/basedpyright
+	$(BIN)/mypy --no-error-summary & mypy=$$!; $(BIN)/basedpyright; told=$$?; wait $$mypy && exit $$told
 
 $(BIN)/pip:
 	$(PYTHON) -c 'import sys; sys.exit("allroads needs Python 3.11 or newer; this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else 0'

@@ -89,7 +89,7 @@ class _Traced:
         inside = TracedProblem(self.counted, problem.data)
         self._init: Callable[..., State] = jax.jit(lambda keys, population: explorer.init(keys, population, inside))
         self._step: Callable[..., tuple[State, Info]] = jax.jit(lambda state: explorer.step(state, inside))
-        self._shapes = lambda state: jax.eval_shape(lambda moving: explorer.step(moving, inside), state)
+        self._shapes: Callable[[State], Any] = lambda state: jax.eval_shape(lambda at: explorer.step(at, inside), state)
         self.explorer, self.evaluations = explorer, 0
 
     def init(self, keys: Any, population: Any) -> State:
