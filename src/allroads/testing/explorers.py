@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from allroads.errors import InputError
-from allroads.explorers.explorer import Explorer, Info, State, TracedProblem, example_count
+from allroads.explorers.explorer import Explorer, Info, State, TracedProblem
 from allroads.explorers.pack import check_step
 from allroads.networks.mlp import mlp
 from allroads.pfmap.objective import Examples
@@ -155,8 +155,8 @@ def _check_options(explorer: Any, part: str) -> None:
         f"{type(explorer).__name__}, which is none",
         "Decorate the class with @dataclass(frozen=True) and keep in the state what changes.",
     )
-    names = [field.name for field in dataclasses.fields(explorer) if field.init]
     copy = _copy(explorer)
+    names = [field.name for field in dataclasses.fields(copy) if field.init]
     try:
         same = copy == explorer and hash(copy) == hash(explorer)
     except TypeError as error:
@@ -276,7 +276,7 @@ def _check_cost(part: str, explorer: Explorer, problem: Problem, infos: list[_Se
         str(claimed),
         "Return Info(loss, gradients=…, forwards=…) with the numbers of one member; a gradient counts once.",
     )
-    examples, expected = np.asarray(info.examples), explorer.batch_size or example_count(problem)
+    examples, expected = np.asarray(info.examples), explorer.batch_size or len(problem)
     promise(
         (examples == expected).all(),
         part,
