@@ -16,6 +16,7 @@ LAYERS = (
     ("points", "paths", "programs"),
     ("atlas",),
     ("studies",),
+    ("testing",),
     ("report",),
     ("cli",),
 )

@@ -33,11 +33,9 @@ def every(kind: str) -> Explorer:
     return build_explorer(kind, **options | ({"batch_size": 4} if kind in {"sgd", "adam", "sgld"} else {}))
 
 
-QUICK = {"gd", "sgd", "sgld", "evolution"}
-
-
-@pytest.mark.parametrize("kind", [pytest.param(k, marks=[pytest.mark.slow] * (k not in QUICK)) for k in EXPLORERS])
+@pytest.mark.parametrize("kind", ["sgd", "evolution"])
 def test_stepping_by_hand_is_what_explore_does(kind):
+    """One whose members move alone, and one that mixes them; all keep the promises of ``check_explorer``."""
     explorer = every(kind)
     with float64():
         run = explore(PROBLEM, explorer, MEMBERS, steps=5, seed=2, record=Recording(checkpoints=6))
@@ -46,38 +44,22 @@ def test_stepping_by_hand_is_what_explore_does(kind):
         state = explorer.init(jnp.stack(keys), starts, PROBLEM)
         gradients = forwards = 0
         for k in range(1, 6):
-            before = [PROBLEM.mean(jax.tree.map(lambda leaf, m=m: leaf[m], state.params)) for m in range(3)]
             state, info = explorer.step(state, PROBLEM)
-            if k == 3:  # an interruption: nothing is remembered outside of the state
-                kept = jax.tree.map(lambda a: jax.random.key_data(a) if is_key(a) else a, state)
-                kept = pickle.loads(pickle.dumps(jax.tree.map(np.asarray, kept)))
-                state = jax.tree.map(
-                    lambda a, old: jax.random.wrap_key_data(jnp.asarray(a)) if is_key(old) else jnp.asarray(a),
-                    kept,
-                    state,
-                )
             gradients, forwards = gradients + np.asarray(info.gradients), forwards + np.asarray(info.forwards)
             for name, leaf in state.params.items():
                 np.testing.assert_allclose(leaf, run.params[name][:, k], rtol=1e-9, atol=1e-12)
-            assert jnp.shape(info.loss) == (3,)
-            if explorer.batch_size is None and kind not in SAMPLERS:
-                np.testing.assert_allclose(info.loss, before, rtol=1e-9)
     assert (run.cost.gradients == gradients).all() and (run.cost.forwards == forwards).all()
     assert (run.cost.examples == (gradients + forwards) * np.asarray(info.examples)).all()
 
 
-def is_key(array) -> bool:
-    return jnp.issubdtype(array.dtype, jax.dtypes.prng_key)
-
-
 @pytest.mark.parametrize("kind", EXPLORERS)
-def test_equal_options_are_equal_explorers(kind):
-    a, b = every(kind), every(kind)
-    assert a == b and hash(a) == hash(b) and a.name == kind
+def test_an_explorer_is_named_as_it_is_asked_for_and_can_be_sent_to_a_worker(kind):
+    explorer = every(kind)
+    assert explorer == every(kind) and explorer.name == kind
     if kind not in SAMPLERS:
-        assert pickle.loads(pickle.dumps(as_explorer(a))) == a
+        assert pickle.loads(pickle.dumps(as_explorer(explorer))) == explorer
     with pytest.raises(dataclasses.FrozenInstanceError):
-        a.batch_size = 2
+        explorer.batch_size = 2
 
 
 def test_the_number_of_the_step_stays_one_for_all_members():

@@ -18,7 +18,6 @@ from allroads.programs import torch_module, zoo
 from allroads.programs.ground_truth import entries, write_model
 from allroads.programs.language import languages
 from allroads.programs.mealy import Machine
-from allroads.targets.symbols import decoded
 
 FEW = ("pairs-less", "div-3", "sum-last3", "subtract-mod-13-waves")
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in entries() if name not in FEW]
@@ -40,28 +39,23 @@ def test_there_are_models_of_every_language_and_their_names_are_told_apart():
     assert {f"tomita-{k}" for k in range(1, 8)} <= set(entries())
 
 
-@pytest.mark.parametrize("name", [*FEW, *SLOW])
-def test_a_model_answers_its_whole_domain_as_the_definition_does_and_is_read_back(name):
-    """The labels come from the definition, never from the program; the program's own source is run apart."""
+def of_languages(*names):
+    return [
+        pytest.param(n, marks=[pytest.mark.slow] * (n not in FEW)) for n in entries() if entries()[n].language in names
+    ]
+
+
+@pytest.mark.parametrize("name", of_languages("fourier", "mealy", "boolean"))
+def test_a_program_is_read_back_in_its_normal_form_or_with_as_few_gates(name):
+    """All else that is promised of a model of the zoo is checked by ``check_language``."""
     network, params, program, target = zoo(name)
-    assert target.full is not None and program.language == entries()[name].language
-    with float64():
-        point = jax.tree.map(lambda leaf: np.asarray(leaf, float), params)
-        outputs = np.asarray(network.apply(point, target.full.inputs))
-    assert np.array_equal(answers_of(outputs, target), target.full.labels)
-    tokens = target.alphabet if target.interface.vocabulary is not None else None
-    examples = list(decoded(target.full.inputs[:: max(1, len(target.full) // 64)], tokens)[0])
-    if program.language != "linear":
-        assert run_source(program.source, examples) == program.run(examples)
+    assert program.language == entries()[name].language
     own = [language for language in languages() if language.name == program.language]
     found = extract(network, params, target, languages=own)
-    assert found.program is not None and found.program.language == program.language
-    whole = found.equivalence.proved or found.equivalence.length == target.interface.input_shape[0]
-    assert whole and found.correct.equal and found.program.equals(program).equal
-    if program.language in ("fourier", "mealy"):
-        assert found.program.canonical() == program.canonical()
     if program.language == "boolean":
         assert found.program.gates <= program.gates
+    else:
+        assert found.program.canonical() == program.canonical()
 
 
 @pytest.mark.parametrize("name", [*FEW, *SLOW])

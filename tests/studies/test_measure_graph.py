@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 import sys
 import time
 from dataclasses import replace
@@ -87,10 +88,18 @@ def known(monkeypatch):
     return add
 
 
+@pytest.fixture(scope="module")
+def finished_run(shared_study, tmp_path_factory):
+    """The run directory of the small study, finished; tests take copies."""
+    directory = tmp_path_factory.mktemp("finished") / "run"
+    run(shared_study, directory)
+    return directory
+
+
 @pytest.fixture
-def trained(study, tmp_path, monkeypatch):
-    """The small study, finished; from here on, every call of ``explore`` is counted."""
-    run(study, tmp_path / "run")
+def trained(finished_run, tmp_path, monkeypatch):
+    """The shared study, finished; from here on, every call of ``explore`` is counted."""
+    shutil.copytree(finished_run, tmp_path / "run")
     calls = []
     explore = explore_module.explore
     monkeypatch.setattr(explore_module, "explore", lambda *a, **k: calls.append(a) or explore(*a, **k))
@@ -114,41 +123,43 @@ slow = partial(pytest.param, marks=pytest.mark.slow)
         slow("measures.embedding.records=4", {"embedding"}),
     ],
 )
-def test_a_changed_option_computes_its_measure_and_what_needs_it_and_trains_nothing(study, trained, override, again):
+def test_a_changed_option_computes_its_measure_and_what_needs_it_and_trains_nothing(
+    shared_study, trained, override, again
+):
     directory, calls = trained
     before = {name: len(entries_of(Store(directory), name)) for name in (*RUN_SCOPED, "pairs", "embedding")}
-    done = run(study, directory, override)
+    done = run(shared_study, directory, override)
     assert set(counted(done)) == again and calls == []
     after = {name: len(entries_of(Store(directory), name)) for name in before}
     assert {name for name in after if after[name] > before[name]} == again
     assert len(Store(directory).list("cells")) == 10
-    assert not counted(run(study, directory))  # and back: nothing was thrown away
+    assert not counted(run(shared_study, directory))  # and back: nothing was thrown away
 
 
-def test_a_changed_threshold_gives_the_tables_of_a_fresh_study_within_three_seconds(study, trained, tmp_path):
+def test_a_changed_threshold_gives_the_tables_of_a_fresh_study_within_three_seconds(shared_study, trained, tmp_path):
     directory, _ = trained
     began = time.perf_counter()
-    run(study, directory, "measures.fit.threshold=0.6")
+    run(shared_study, directory, "measures.fit.threshold=0.6")
     assert time.perf_counter() - began < 3
-    run(study, tmp_path / "fresh", "measures.fit.threshold=0.6")
+    run(shared_study, tmp_path / "fresh", "measures.fit.threshold=0.6")
     for table in (directory / "tables").glob("*.parquet"):
         assert table.read_bytes() == (tmp_path / "fresh/tables" / table.name).read_bytes()
 
 
-def test_a_new_version_computes_its_measure_and_what_needs_it(study, trained, known, monkeypatch):
+def test_a_new_version_computes_its_measure_and_what_needs_it(shared_study, trained, known, monkeypatch):
     directory, calls = trained
     known(LETTERS, DOUBLED)
-    assert set(counted(run(study, directory))) == {"letters", "doubled"}
+    assert set(counted(run(shared_study, directory))) == {"letters", "doubled"}
     known(replace(LETTERS, version=2, compute=lambda unit, options: {"letters": 7}))
-    assert set(counted(run(study, directory))) == {"letters", "doubled"} and calls == []
+    assert set(counted(run(shared_study, directory))) == {"letters", "doubled"} and calls == []
     runs = pl.read_parquet(directory / "tables/runs.parquet")
     assert runs["letters"].to_list() == [7] * 10 and runs["doubled"].to_list() == [14] * 10
 
 
-def test_a_made_up_measure_is_in_tables_findings_and_report(study, trained, known):
+def test_a_made_up_measure_is_in_tables_findings_and_report(shared_study, trained, known):
     directory, _ = trained
     known(LETTERS)
-    done = run_study(study, directory, "process", overrides=["measures.letters.letter=b"])
+    done = run_study(shared_study, directory, "process", overrides=["measures.letters.letter=b"])
     runs = pl.read_parquet(directory / "tables/runs.parquet")
     assert runs["letters"].to_list() == [run.count("b") for run in runs["run"]]
     assert {"text": f"parity: {runs['letters'].sum()} letters.", "chart": "letters", "grid": "parity"} in list(
@@ -162,7 +173,7 @@ def test_a_made_up_measure_is_in_tables_findings_and_report(study, trained, know
 
 
 @pytest.mark.slow
-def test_a_measure_that_fails_for_one_run_leaves_the_others_alone(study, trained, known):
+def test_a_measure_that_fails_for_one_run_leaves_the_others_alone(shared_study, trained, known):
     directory, _ = trained
     unlucky = pl.read_parquet(directory / "tables/runs.parquet")["run"][3]
 
@@ -173,8 +184,15 @@ def test_a_measure_that_fails_for_one_run_leaves_the_others_alone(study, trained
 
     known(replace(LETTERS, compute=compute), DOUBLED)
     with pytest.raises(WorkerError) as error:
-        run_study(study, directory, "process")
-    for said in ("study 'small'", "letters of", "parity of 3", "seed 3", "ZeroDivisionError: the flux", "All else is"):
+        run_study(shared_study, directory, "process")
+    for said in (
+        "study 'small'",
+        "letters of",
+        "parity of 3",
+        "seed 3",
+        "ZeroDivisionError: the flux",
+        "All else is",
+    ):
         assert said in str(error.value)
     assert error.value.finished.directory == directory and error.value.finished.summary["failures"]
     runs = pl.read_parquet(directory / "tables/runs.parquet")
@@ -187,7 +205,7 @@ def test_a_measure_that_fails_for_one_run_leaves_the_others_alone(study, trained
     assert "ZeroDivisionError" in (directory / "report.html").read_text()
     known(LETTERS)  # repaired: only what is missing is computed
     seen = []
-    done = run(study, directory, progress=lambda progress: seen.append(progress.phase))
+    done = run(shared_study, directory, progress=lambda progress: seen.append(progress.phase))
     assert set(counted(done)) == {"letters", "doubled"}
     assert pl.read_parquet(directory / "tables/runs.parquet")["doubled"].null_count() == 0
 
@@ -206,11 +224,11 @@ def test_a_measure_that_fails_for_one_run_leaves_the_others_alone(study, trained
         (7, "it gave int; expected a row"),
     ],
 )
-def test_a_table_that_does_not_fit_its_schema_is_a_failure(study, trained, known, row, said):
+def test_a_table_that_does_not_fit_its_schema_is_a_failure(shared_study, trained, known, row, said):
     directory, _ = trained
     known(replace(LETTERS, compute=lambda unit, options: row))
     with pytest.raises(WorkerError, match=said):
-        run(study, directory)
+        run(shared_study, directory)
     assert pl.read_parquet(directory / "tables/runs.parquet")["letters"].null_count() == 10
 
 
@@ -260,10 +278,10 @@ def test_a_measure_that_cannot_be_is_refused(arguments, said):
 
 
 @pytest.mark.slow
-def test_a_measure_that_is_off_leaves_its_columns_null(study, trained):
+def test_a_measure_that_is_off_leaves_its_columns_null(shared_study, trained):
     directory, _ = trained
     off = ("measures.stages=false", "measures.embedding=false", "measures.pairs=false")
-    done = run_study(study, directory, "process", overrides=off)
+    done = run_study(shared_study, directory, "process", overrides=off)
     runs = pl.read_parquet(directory / "tables/runs.parquet")
     assert runs["stages"].null_count() == 10 and runs["turning"].null_count() == 0
     assert not {"stages", "pairs"} & {measure["name"] for measure in done.summary["measures"]}

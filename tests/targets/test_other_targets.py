@@ -1,6 +1,5 @@
 """Linear teachers, digits, arrays from files, factories; and what holds for every kind."""
 
-import json
 import subprocess
 import sys
 
@@ -10,9 +9,11 @@ import pytest
 from allroads.errors import InputError
 from allroads.targets import build_target
 from allroads.targets.arrays import arrays
+from allroads.targets.build import TARGETS
 from allroads.targets.digits import digits
 from allroads.targets.factory import factory
 from allroads.targets.linear_teacher import linear_teacher
+from allroads.testing import check_target
 
 # --- linear teachers
 
@@ -234,19 +235,13 @@ def test_same_options_same_target_and_changed_options_another(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_arrays_are_locked_sides_differ_and_truth_is_json(kind):
+def test_every_kind_keeps_the_promises_of_a_target(kind):
     name, options, _ = KINDS[kind]
-    target = build_target(name, **options)
-    sides = [p for p in (target.train, target.held_out, target.full) if p is not None]
-    for probes in sides:
-        assert not probes.inputs.flags.writeable and not probes.labels.flags.writeable
-        assert probes.inputs.shape[1:] == target.interface.input_shape and len(probes.labels) == len(probes)
-    train, held_out = ({row.tobytes() for row in p.inputs} for p in sides[:2])
-    assert train and held_out and not train & held_out
-    if target.full is not None:
-        assert train | held_out <= {row.tobytes() for row in target.full.inputs}
-    assert json.loads(json.dumps(target.truth, allow_nan=False)) == target.truth
-    assert set(target.baseline) == {"train_accuracy", "train_loss", "held_out_accuracy", "held_out_loss"}
+    check_target(lambda: build_target(name, **options))
+
+
+def test_every_kind_is_among_them():
+    assert {name for name, *_ in KINDS.values()} == set(TARGETS) - {"arrays"}  # which reads a file: see above
 
 
 def test_the_same_in_another_process():

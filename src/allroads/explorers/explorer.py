@@ -34,7 +34,8 @@ class Info(NamedTuple):
     """What one step saw and what it cost; a number stands for every member alike.
 
     Attributes:
-        loss: Loss of each member as the step saw it, before it moved, ``[M]``.
+        loss: Loss of each member as the step saw it, ``[M]``: where it stood before it moved; of a sampler, at its draw
+            or on the way there.
         gradients: Gradients of a batch that a member evaluated.
         forwards: Forward passes over a batch that a member evaluated outside gradients.
         examples: Examples in such a batch, the same at every step: the cost is evaluations × examples.

@@ -61,7 +61,7 @@ def compiled_pack(
         population = jax.vmap(network.init)(derived(keys, 0)) if starts is None else starts
         state = explorer.init(derived(keys, 1), population, problem)
         members = len(keys)
-        _check_step(explorer, state, jax.eval_shape(lambda moving: explorer.step(moving, problem), state), members)
+        check_step(explorer, state, jax.eval_shape(lambda moving: explorer.step(moving, problem), state), members)
 
         def advance(_: Any, moving: _Moving) -> _Moving:
             moved, info = explorer.step(moving.state, problem)
@@ -98,7 +98,7 @@ def compiled_pack(
     return jax.jit(run)
 
 
-def _check_step(explorer: Explorer, state: State, stepped: Any, members: int) -> None:
+def check_step(explorer: Explorer, state: State, stepped: Any, members: int) -> None:
     """Refuse what an explorer's ``step`` gives where it is not a state like the one before and the loss per member."""
     what = f"{type(explorer).__name__}.step"
     if not (isinstance(stepped, tuple) and len(stepped) == 2 and isinstance(stepped[1], Info)):

@@ -87,7 +87,7 @@ def as_point(params: Any, what: str = "params", network: Network | None = None) 
         if isinstance(leaf, Tracer):
             return leaf
         try:
-            array = leaf if isinstance(leaf, jax.Array) else as_array(leaf)
+            array = np.asarray(leaf) if isinstance(leaf, jax.Array) else as_array(leaf)
         except (TypeError, ValueError) as error:
             raise InputError(f"{name}: {type(leaf).__name__} is no array; a point is a pytree of arrays.") from error
         if not jnp.issubdtype(array.dtype, jnp.floating):
@@ -95,10 +95,11 @@ def as_point(params: Any, what: str = "params", network: Network | None = None) 
                 f"{name} is {array.dtype}, not a floating-point array, so it has no derivative. Keep it out of the "
                 "parameters (close over it in apply, or equinox.partition the module), or convert it."
             )
-        moved = jnp.asarray(array, float)
-        if not np.isfinite(np.asarray(moved)).all():
+        with np.errstate(over="ignore"):
+            moved = array.astype(jax.dtypes.canonicalize_dtype(float))  # a copy: device_put may share memory
+        if not np.isfinite(moved).all():
             raise InputError(f"{name} holds NaN or infinity; expected finite numbers. Choose another point.")
-        return moved
+        return leaf if isinstance(leaf, jax.Array) and leaf.dtype == moved.dtype else jax.device_put(moved)
 
     if not jax.tree.leaves(params):
         raise InputError(f"{what}: there is no array in it, so there is nothing to move. Give a pytree of arrays.")

@@ -302,4 +302,5 @@ def _shapes(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def _present(array: Any) -> Any:
     """An array on the device; floating-point numbers in the present precision."""
-    return jnp.asarray(array, float if jnp.issubdtype(array.dtype, jnp.floating) else None)
+    kind = float if jnp.issubdtype(array.dtype, jnp.floating) else array.dtype
+    return jax.device_put(array.astype(jax.dtypes.canonicalize_dtype(kind)))  # jnp.asarray would compile for each shape

@@ -27,7 +27,8 @@ class SamplerExplorer(PerMember):
         nbeta: nβ: the factor of the mean loss; ``n / ln n`` for n examples is usual. No default: it decides what is
             sampled.
         localisation: γ. Default 1.
-        steps: Gradients per step of the explorer. Default 1; an HMC trajectory has that many.
+        steps: Steps of the sampler per step of the explorer, with one gradient each, of ``MCLMC`` two. Default 1; an
+            HMC trajectory has that many.
 
     Raises:
         InputError: If nβ is missing, or a number is negative or not finite.
@@ -153,7 +154,8 @@ class _SamplerRule:
         law = self._posterior(problem, start, state.params)
         chain, draw = options.sampler.draw(draw_key, chain, law, options.step_size, options.steps)
         size = options.batch_size or example_count(problem)
-        info = Info(draw.energy / options.nbeta, gradients=options.steps, examples=size)
+        gradients = options.steps * options.sampler.gradients_per_step
+        info = Info(draw.energy / options.nbeta, gradients=gradients, examples=size)
         return State(law.split(chain.position), _SamplerMemory(start, chain, key)), info
 
     def _posterior(self, problem: ProblemLike, start: Any, params: Params) -> Posterior:

@@ -30,6 +30,7 @@ class MCLMC(Sampler):
     name: ClassVar[str] = "mclmc"
     target_acceptance: ClassVar[float | None] = 0.75
     default_step_size: ClassVar[float] = 0.2
+    gradients_per_step: ClassVar[int] = 2  # of the integrator of McLachlan
 
     def init(self, position: Any, posterior: Posterior, key: Any) -> Any:
         """The state at a flat position, its momentum drawn."""

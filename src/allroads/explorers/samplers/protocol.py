@@ -78,7 +78,8 @@ class Sampler(ABC):
         target_acceptance: The acceptance that a step is tuned to; ``None`` where no step is refused.
         default_step_size: The step to start from, or to keep where none is tuned.
         step_scaling: Power p of ``d^{−p}`` by which the stable step falls with the dimension.
-        trajectories: Whether the number of gradients per draw follows from the step, as along a trajectory.
+        trajectories: Whether the number of steps per draw follows from the size of a step, as along a trajectory.
+        gradients_per_step: Gradients that one of the steps of a draw evaluates.
     """
 
     step_size: float | None = None
@@ -88,6 +89,7 @@ class Sampler(ABC):
     default_step_size: ClassVar[float]
     step_scaling: ClassVar[float] = 0.0
     trajectories: ClassVar[bool] = False
+    gradients_per_step: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         check_positive(step_size=self.step_size)
@@ -103,7 +105,7 @@ class Sampler(ABC):
 
     @abstractmethod
     def draw(self, key: Any, state: Any, posterior: Posterior, step_size: Any, steps: Any) -> tuple[Any, Draw]:
-        """The state after ``steps`` gradients, and its record."""
+        """The state after ``steps`` steps, and its record."""
 
     def bias(self, step_size: float) -> float:
         """Predicted relative bias of the energy; the step is in units of the stiffest direction's width."""

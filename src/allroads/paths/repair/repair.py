@@ -13,8 +13,10 @@ import numpy as np
 from allroads.errors import InputError, UnknownNameError
 from allroads.paths.repair.statistics import batch_norms, reset_statistics
 from allroads.paths.repair.units import corrected_network, corrections, unit_statistics, with_layers
+from allroads.pfmap.arrays import as_point
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.symmetries.group import named_leaves
+from allroads.pfmap.symmetries.symmetries import examples
 from allroads.status import PathStatus, Status
 
 METHODS = ("units", "statistics")
@@ -111,7 +113,8 @@ def repair(network: Network, a: Params, b: Params, inputs: Any, t: float = 0.5, 
         raise InputError(f"repair: t must lie between 0 and 1; got {t!r}.")
     if jax.tree.map(np.shape, a) != jax.tree.map(np.shape, b):
         raise InputError("repair: the two points are not of one architecture. Give ends of the same network.")
-    inputs = tuple(map(jnp.asarray, inputs)) if isinstance(inputs, tuple) else jnp.asarray(inputs)
+    a, b = as_point(a, "a", network), as_point(b, "b", network)
+    inputs = jax.tree.map(jnp.asarray, examples(inputs))
     found = repair_method(network, a, inputs, method)
 
     @jax.jit
@@ -119,7 +122,7 @@ def repair(network: Network, a: Params, b: Params, inputs: Any, t: float = 0.5, 
         point = jax.tree.map(lambda p, q: p + t.astype(p.dtype) * (q - p), a, b)
         return found.fix(point, t, found.statistics(a, b, inputs), inputs)
 
-    params = repaired(*jax.tree.map(jnp.asarray, (a, b)), jnp.asarray(t))
+    params = repaired(a, b, jnp.asarray(t))
     status = PathStatus.OK if found.changed else PathStatus.NOT_APPLICABLE
     return Repaired(found.network, params, found.changed, found.skipped, status)
 

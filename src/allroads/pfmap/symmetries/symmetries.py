@@ -12,6 +12,7 @@ import numpy as np
 from allroads.errors import InputError
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.precision import float64
+from allroads.pfmap.problem import checked_examples
 from allroads.pfmap.symmetries.derive import derive
 from allroads.pfmap.symmetries.group import Element, Symmetries
 
@@ -80,13 +81,10 @@ def examples(inputs: Any) -> Any:
     """Inputs as an array, or as a tuple of arrays where the network takes several.
 
     Raises:
-        InputError: If there is no example.
+        InputError: If there is no example, or a number is not finite.
     """
-    arrays = tuple(map(np.asarray, inputs)) if isinstance(inputs, tuple) else np.asarray(inputs)
-    for array in jax.tree.leaves(arrays):
-        if array.ndim == 0 or array.size == 0:
-            raise InputError(f"inputs have shape {array.shape}; expected [N, ...] with at least one example.")
-    return arrays
+    several = isinstance(inputs, tuple)
+    return tuple(checked_examples(one, "inputs") for one in inputs) if several else checked_examples(inputs, "inputs")
 
 
 def _checked(network: Network, found: Symmetries, params: Params, inputs: Any, seed: int) -> Symmetries:

@@ -15,6 +15,7 @@ from allroads.pfmap.problem import Problem
 from allroads.points.description.point import Point, checked_point, not_finite
 from allroads.points.description.rounding import Rounding, find_roundings, spread
 from allroads.results import Measurement, finish
+from allroads.status import DescriptionStatus
 
 CODERS = ("lzma", "zlib", "entropy")
 _LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
@@ -108,7 +109,7 @@ def compressed_length(
         "rounded_loss": nearest.loss,
     }
     values = [length[coder] for length in lengths]
-    return finish(Measurement(values[0], spread(values), stats=stats), throw)
+    return finish(Measurement(values[0], spread(values), DescriptionStatus.OK, stats), throw)
 
 
 def entropy_bits(symbols: np.ndarray) -> float:

@@ -15,6 +15,7 @@ from allroads.pfmap.objective import Examples, Objective
 from allroads.pfmap.problem import Problem
 from allroads.points.description.point import checked_point, not_finite
 from allroads.results import Measurement, finish
+from allroads.status import DescriptionStatus
 
 
 def factorised_size(problem: Problem, params: Params, *, delta: float = 0.01, throw: bool = False) -> Measurement:
@@ -87,6 +88,7 @@ def factorised_size(problem: Problem, params: Params, *, delta: float = 0.01, th
     found = min(fits, key=lambda row: (numbers[row], losses[row]))
     size = Measurement(
         point.stored_bits * int(numbers[found]),
+        status=DescriptionStatus.OK,
         stats=stats
         | {
             "numbers": int(numbers[found]),

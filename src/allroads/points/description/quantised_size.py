@@ -11,6 +11,7 @@ from allroads.points.description.grids import WIDTHS
 from allroads.points.description.point import checked_point, not_finite
 from allroads.points.description.rounding import find_roundings, spread
 from allroads.results import Measurement, finish
+from allroads.status import DescriptionStatus
 
 
 def quantised_size(
@@ -103,4 +104,4 @@ def quantised_size(
         "stochastic_widths": [rounding.width for rounding in stochastic],
         "stochastic_bits": sizes[1:],
     }
-    return finish(Measurement(sizes[0], spread(sizes), stats=stats), throw)
+    return finish(Measurement(sizes[0], spread(sizes), DescriptionStatus.OK, stats), throw)

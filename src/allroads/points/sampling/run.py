@@ -107,7 +107,9 @@ class Run:
         )
         self.z = self.states.position
         self.last_energy = np.asarray(out.energy[..., -1])
-        self.gradients += self.groups * chains * plan.draws * (self.steps + plan.rotate)
+        self.gradients += (
+            self.groups * chains * plan.draws * (self.steps * self.sampler.gradients_per_step + plan.rotate)
+        )
         seen: Draws = jax.tree.map(np.asarray, out._replace(moments=None))
         return seen._replace(moments=out.moments)
 

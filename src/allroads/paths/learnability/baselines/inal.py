@@ -11,6 +11,8 @@ import numpy as np
 
 from allroads.pfmap.jaxpr import evaluate, intermediates
 from allroads.pfmap.network import Network
+from allroads.pfmap.problem import checked_examples
+from allroads.pfmap.symmetries.symmetries import examples
 from allroads.results import Measurement
 from allroads.status import ForecastStatus
 
@@ -52,9 +54,11 @@ def inal(network: Network, inputs: Any, targets: Any, *, draws: int = DRAWS, see
         >>> abs(found - 1) < 4 * found.error
         True
     """
-    targets = np.asarray(targets, np.float64)
+    inputs, targets = examples(inputs), checked_examples(targets, "targets").astype(np.float64)
     columns = targets.reshape(*targets.shape[:2], -1)
-    sums = _compiled(network)(jax.random.split(jax.random.key(seed), draws), jnp.asarray(inputs), jnp.asarray(columns))
+    sums = _compiled(network)(
+        jax.random.split(jax.random.key(seed), draws), jax.tree.map(jnp.asarray, inputs), jnp.asarray(columns)
+    )
     squares = np.square(np.asarray(sums, np.float64)) / columns.shape[1] ** 2  # [draws, T, C, units]
     squares = squares.reshape(draws, len(columns), -1)
     means = squares.mean(axis=0)
