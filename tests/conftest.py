@@ -23,6 +23,7 @@ _given = os.environ.get("XLA_FLAGS", "")
 os.environ["XLA_FLAGS"] = " ".join([_given, *(flag for flag in _FLAGS if flag.split("=")[0] not in _given)]).strip()
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NPROC", "1")
+os.environ.setdefault("ALLROADS_CACHE", "off")  # what another run compiled is not to decide a test
 
 install_import_hook(MODULES, "shapes.checked")
 
