@@ -8,6 +8,7 @@ import platform
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 OFF = "off"
 """The value of ``ALLROADS_CACHE`` that keeps nothing."""
@@ -50,8 +51,9 @@ def keep_compiled() -> Path | None:
     import jax
     from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
-    chosen = jax.config.jax_compilation_cache_dir is not None or not jax.config.jax_enable_compilation_cache
-    folder = None if chosen else _prepared()
+    chosen: dict[str, Any] = jax.config.values
+    free = chosen["jax_compilation_cache_dir"] is None and chosen["jax_enable_compilation_cache"]
+    folder = _prepared() if free else None
     if folder is None:
         return None
     jax.config.update("jax_compilation_cache_dir", str(folder))

@@ -158,6 +158,7 @@ def inspect(
     max_draws: Annotated[int | None, typer.Option(help="Most draws per chain.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Examples per gradient, for sgld and its kin.")] = None,
     top: Annotated[int | None, typer.Option(help="Hessian eigenvalues. Default: 10.")] = None,
+    budget: Annotated[float | None, typer.Option(help="Seconds that it may take. Default: no end.")] = None,
     seed: Annotated[int, typer.Option(help="Decides everything random.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -179,12 +180,12 @@ def inspect(
         "max_draws": max_draws,
         "batch_size": batch_size,
         "top": top,
+        "budget": budget,
     }
     options = {name: value for name, value in given.items() if value is not None}
     check_destination(report, "--report")
     asked = Request(factory, str(data), loss, None if weights is None else str(weights), seed, options)
-    with Console(stderr=True).status("Measuring: this takes a minute or more …"):
-        found = asked.run()
+    found = asked.run()
     if as_json:
         _print_json({**plain(found, asked.origin), "python": asked.snippet, "report": report and str(report)})
     else:

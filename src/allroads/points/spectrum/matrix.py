@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -21,7 +21,7 @@ from allroads.pfmap.network import Network, Params
 _TOGETHER = 16
 """Products computed side by side at most: a small transformer's 16 together take a fifth of the time of 16 in turn."""
 _CACHED = 2**25
-"""Bytes that products side by side take at most, about a processor's cache: beyond it, together is slower than in turn."""
+"""Bytes of products side by side, about a processor's cache: past it, together is slower than in turn."""
 
 Apply = Callable[..., Any]
 
@@ -51,6 +51,17 @@ class Matrix:
     def product(self, v: Float[np.ndarray, " size"]) -> Float[np.ndarray, " size"]:
         """A v in double precision, whatever the precision it was computed in."""
         return np.asarray(self.compiled(jnp.asarray(v, self.dtype), *self.data), np.float64)
+
+    def single(self) -> Matrix | None:
+        """The same matrix in single precision; ``None`` where the network computes in double precision all the same."""
+        with jax.enable_x64(False):
+            data = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), self.data)
+            vector = jax.ShapeDtypeStruct((self.size,), np.float32)
+            try:
+                image = jax.eval_shape(lambda v, *given: self.apply(v, *given), vector, *data)
+            except (TypeError, ValueError):
+                return None
+        return replace(self, dtype=np.dtype(np.float32), data=data) if image.dtype == np.float32 else None
 
     def together(self, beside: int = 0) -> int:
         """How many products may be computed side by side where each needs ``beside`` bytes more."""

@@ -62,7 +62,7 @@ def _correlate(
     kernel = weight.shape[2:]
     single = x.ndim == len(kernel) + 1
     x = x[None] if single else x
-    banded = 1 < kernel[-1] and x.shape[-1] <= min(BANDED * kernel[-1], len(x))
+    banded = kernel[-1] > 1 and x.shape[-1] <= min(BANDED * kernel[-1], len(x))
     out = (_by_bands if banded else _by_patches)(x, weight, pads, stride, dilation, groups)
     if bias is not None:
         out = out + bias.reshape(-1, *[1] * len(kernel))
@@ -131,7 +131,8 @@ def band(
     count = (size + sum(pads) - dilation * (kernel - 1) - 1) // stride + 1
     element, output = np.indices((kernel, count))
     seen = output * stride + element * dilation - pads[0]
-    return (seen[:, None, :] == np.arange(size)[None, :, None]).astype(float)
+    found: np.ndarray = (seen[:, None, :] == np.arange(size)[None, :, None]).astype(float)
+    return found
 
 
 @rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
