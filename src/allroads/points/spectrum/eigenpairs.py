@@ -96,7 +96,7 @@ def extreme_eigenpairs(
     if size <= _SMALL or 3 * count > size:
         columns = np.stack([product(unit) for unit in np.eye(size)])
         return _one_end(dense_eigenpairs((columns + columns.T) / 2), count, end)
-    rng, budget = np.random.default_rng(seed), budget or Budget()
+    rng = np.random.default_rng(seed)
     norm = _norm(product, size, rng, budget)
     if norm == 0.0:
         return Eigenpairs(np.zeros(count), np.eye(count, size), np.zeros(count), 0.0, True)
@@ -122,7 +122,7 @@ def extreme_eigenpairs(
     return _one_end(_ritz(product, found, norm, complete), count, end)
 
 
-def _norm(product: Product, size: int, rng: np.random.Generator, budget: Budget) -> float:
+def _norm(product: Product, size: int, rng: np.random.Generator, budget: Budget | None) -> float:
     """The largest ``|λ|`` to a few per cent; exactly 0 for the zero matrix."""
     if not product(rng.standard_normal(size)).any():
         return 0.0
@@ -140,10 +140,12 @@ def _arpack(
     count: int,
     tolerance: float,
     rng: np.random.Generator,
-    budget: Budget,
+    budget: Budget | None,
     which: str = "LA",
 ) -> tuple[np.ndarray, np.ndarray, bool]:
     """Values, vectors ``[d, k]``, and whether all converged; else those that did, at a looser tolerance if need be."""
+    if budget is None:
+        return _search(product, size, count, tolerance, rng, which)
     seen: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=_krylov(count, size))
 
     def watched(v: np.ndarray) -> np.ndarray:
@@ -203,9 +205,16 @@ def _krylov(count: int, size: int) -> int:
     return min(size, max(2 * count + 1, 40))
 
 
-def vectors_held(count: int, size: int) -> int:
-    """Vectors of the matrix's size that finding ``count`` pairs holds at its peak, in double precision."""
-    return size if size <= _SMALL or 3 * count > size else 4 * _krylov(count, size) + 4 * (count + 1)
+def vectors_held(count: int, size: int, watched: bool = False) -> int:
+    """Vectors of the matrix's size that finding ``count`` pairs holds at its peak, in double precision.
+
+    Args:
+        count: Number of pairs.
+        size: d.
+        watched: Whether a budget is given, for which products are kept.
+    """
+    krylov = (4 if watched else 2) * _krylov(count, size)
+    return size if size <= _SMALL or 3 * count > size else krylov + 4 * (count + 1)
 
 
 def _ritz(product: Product, basis: np.ndarray, norm: float, complete: bool) -> Eigenpairs:

@@ -138,9 +138,11 @@ def spectrum_until(
     itemsize = np.dtype(jnp.zeros(0).dtype).itemsize
     tolerance, probes, steps = options.tolerance_for(itemsize), options.probes, options.steps
     method = options.method_for(size)
-    held = dense_bytes(size) if method == "dense" else matrix_free_bytes(size, itemsize, top + bottom, steps)
+    held = dense_bytes(size) if method == "dense" else matrix_free_bytes(size, itemsize, top + bottom, steps, True)
     budget.say("compilation")
+    began = time.monotonic()
     operator = loss_matrix(problem, params, matrix, mask, held=held, memory=options.memory)
+    compilation = time.monotonic() - began
 
     value = mean_loss(problem, operator)
     direction = np.random.default_rng(seed).standard_normal(size)
@@ -159,18 +161,23 @@ def spectrum_until(
         estimates = _estimates(Quadrature(every.values, 0, [], []), pairs.norm, 0.0, 0.0, shift, operator.dtype)
     else:
         budget.say("largest eigenvalues")
-        search = Budget(budget.left / 2 if budget.limited else None, budget.say)
+        free_time = max(budget.left - compilation, budget.left / 4)  # the random vectors are compiled on their own
+        search = Budget(free_time / 2 if 0 < free_time < np.inf else None, budget.say)
+        if budget.ended:
+            search.interrupt()
         find = partial(extreme_eigenpairs, operator.product, size, seed=seed, budget=search)
         pairs = find(max(1, top), tolerance=tolerance)
         ends = find(bottom, end="bottom", tolerance=tolerance) if bottom else _parted(pairs, 0)
         lowest, slack = _lowest(find, ends, never_negative(matrix, problem), pairs.norm, shift, tolerance)
-        if search.interrupted:
+        if search.interrupted and not budget.ended:
             budget.interrupt()
-        asked, steps = steps, steps if budget.left == np.inf else int(np.clip(budget.left / (2 * cost), 8, steps))
+        asked = steps
+        if budget.limited:
+            steps = int(np.clip((budget.left - compilation) / (2 * cost), min(8, steps), steps))
         known = pairs.residuals <= 2 * tolerance * pairs.norm
         sampled = partial(
             lanczos_quadrature, vectors=pairs.vectors[known], values=pairs.values[known], probes=probes,
-            steps=min(asked, steps), seed=seed, budget=budget,
+            steps=steps, seed=seed, budget=budget,
         )  # fmt: skip
         estimates = _sampled(sampled, operator, pairs.norm, lowest, slack, shift)
         pairs = _parted(pairs, top)
