@@ -161,7 +161,7 @@ def ask(name: str, measure: str, folder: Path) -> object:
     if measure == "connect":
         joined = allroads.connect(problem, end, other)
         return [float(joined.barrier), joined.status.value]
-    ranked = allroads.learnability(network, inputs, targets, LOSSES[name], allroads.Adam(RATES[name]))
+    ranked = allroads.learnability(network, inputs, targets, LOSSES[name], allroads.Adam(learning_rate=RATES[name]))
     return [[row.order, row.status.value] for row in ranked]
 
 

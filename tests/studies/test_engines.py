@@ -16,9 +16,7 @@ from allroads.studies.threads import one_thread
 
 
 def environment():
-    return {
-        name: os.environ.get(name) for name in ("XLA_FLAGS", "NPROC", "OMP_NUM_THREADS")
-    }
+    return {name: os.environ.get(name) for name in ("XLA_FLAGS", "NPROC", "OMP_NUM_THREADS")}
 
 
 def is_running(process):

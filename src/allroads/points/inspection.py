@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from inspect import signature
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from allroads.budget import Budget, budgeted
+from allroads.checks import check_choice, check_count
 from allroads.pfmap.network import Params
 from allroads.pfmap.precision import float64
 from allroads.pfmap.problem import Problem
 from allroads.points.description import NETWORK_MEASURES, network_complexity
 from allroads.points.llc import LearningCoefficient, llc
-from allroads.points.sampling.plan import options_from_names
+from allroads.points.sampling.plan import Chains, options_from_names
 from allroads.points.spectrum import Spectrum
 from allroads.points.spectrum.options import number_of_pairs
 from allroads.points.spectrum.spectrum import spectrum_until
@@ -26,6 +28,9 @@ CURVATURE = 0.5
 
 LAST = 0.1
 """A description length is begun while at least this share of the budget is left."""
+
+_SAMPLING = (*signature(options_from_names).parameters, *(field.name for field in fields(Chains)))
+"""Options of the chains by plain names; ``chains`` is their number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +105,9 @@ def inspect_point(
         Traceback (most recent call last):
         allroads.errors.InputError: ...
     """
+    check_count("seed", seed, 0)
+    for name in sampling:
+        check_choice("option of inspect_point", name, _SAMPLING)
     options = options_from_names(**sampling)
     options["seed"] = seed
     with budgeted("inspect", budget, progress) as time:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -56,12 +57,13 @@ class Matrix:
 
     def single(self) -> Matrix | None:
         """The same matrix in single precision; ``None`` where the network computes in double precision all the same."""
-        with jax.enable_x64(False):
+        with jax.enable_x64(False), warnings.catch_warnings():
             data = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), self.data)
             vector = jax.ShapeDtypeStruct((self.size,), np.float32)
-            try:
+            try:  # a warning says that the network asks for double precision itself
+                warnings.simplefilter("error", UserWarning)
                 image = jax.eval_shape(lambda v, *given: self.apply(v, *given), vector, *data)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, UserWarning):
                 return None
         return replace(self, dtype=np.dtype(np.float32), data=data) if image.dtype == np.float32 else None
 
