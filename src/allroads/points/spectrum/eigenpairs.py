@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.linalg import qr
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from allroads.budget import Budget
@@ -23,7 +22,7 @@ _SMALL = 64
 """Up to this size, or where more than a third of the pairs are wanted, the matrix is made from its columns."""
 _RESTARTS = 100
 _DEPENDENT = 1e-6
-"""Vectors whose distance from the others' span is smaller than this, for unit length, add nothing to it."""
+"""Singular values below this share of the largest are of directions that the vectors do not span."""
 
 Product = Callable[[np.ndarray], np.ndarray]
 
@@ -171,14 +170,14 @@ def _seen_pairs(
         return np.zeros(0), np.zeros((0, 0)), False
     vectors, images = (np.stack(part, axis=1) for part in zip(*seen, strict=True))
     lengths = np.maximum(np.linalg.norm(vectors, axis=0), np.finfo(float).tiny)
-    basis, turn, order = qr(vectors / lengths, mode="economic", pivoting=True)
-    rank = int((np.abs(np.diag(turn)) > _DEPENDENT).sum())
-    chosen = order[:rank]
-    image = (images[:, chosen] / lengths[chosen]) @ np.linalg.inv(turn[:rank, :rank])
-    seen_matrix = basis[:, :rank].T @ image
-    values, within = np.linalg.eigh((seen_matrix + seen_matrix.T) / 2)
+    left, singular, right = np.linalg.svd(vectors / lengths, full_matrices=False)
+    kept = singular > _DEPENDENT * singular[0]
+    basis = left[:, kept]
+    image = (images / lengths) @ (right[kept].T / singular[kept])
+    small = basis.T @ image
+    values, within = np.linalg.eigh((small + small.T) / 2)
     last = np.argsort(np.abs(values) if which == "LM" else values)[-count:]
-    return values[last], basis[:, :rank] @ within[:, last], False
+    return values[last], basis @ within[:, last], False
 
 
 def _search(
