@@ -1,7 +1,8 @@
 # Commands for a fresh machine with Python ≥ 3.11 and make:
 #   make demo         sets up a virtual environment, runs the quickstart study, prints where its report is
 #   make test         the tests that reach every public name; some 10 minutes on two cores
-#   make test-all     these, and those that take longest
+#   make test-all     these, those that take longest, and the site of the documentation
+#   make docs         the documentation as a site, build/site/index.html; a warning is an error
 #   make lint         ruff, mypy and pyright; half a minute, a minute the first time; part of `make test`
 #   make test-level   the tests of stored and drawn numbers, compiled for an older processor
 PYTHON ?= python3
@@ -13,7 +14,7 @@ TEST := $(BIN)/pytest --numprocesses 2 --dist loadfile
 # Without fused multiply-adds, results differ in their last bits from those of any newer processor.
 LEVEL ?= SSE4_2
 
-.PHONY: demo test test-all test-level lint clean
+.PHONY: demo test test-all test-level docs lint clean
 
 demo: $(VENV)/.core
 	$(BIN)/allroads run quickstart
@@ -21,11 +22,14 @@ demo: $(VENV)/.core
 test: $(VENV)/.test lint
 	$(TEST) -m 'not slow'
 
-test-all: test
+test-all: test docs
 	$(TEST) -m slow
 
 test-level: $(VENV)/.test
 	XLA_FLAGS="$$XLA_FLAGS --xla_cpu_max_isa=$(LEVEL)" $(TEST) -m 'stored or draws'
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check --quiet
@@ -47,6 +51,10 @@ $(VENV)/.test: $(VENV)/.core
 	$(INSTALL) torch==2.13.0
 	$(INSTALL) --editable '.[torch]' --group test --group dev
 	touch $@ $(VENV)/.core
+
+$(VENV)/.docs: $(VENV)/.core
+	$(INSTALL) --group docs
+	touch $@
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -20,7 +20,16 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SOURCE = sorted((ROOT / "src").rglob("*.py"))
 ROLES = ("target", "architecture", "explorer")
-LONG = {"llc.md", "volume.md", "direct_enough.md", "explorers.md", "description.md", "connect.md"}
+LONG = {
+    "README.md",
+    "tutorial.md",
+    "llc.md",
+    "volume.md",
+    "direct_enough.md",
+    "explorers.md",
+    "description.md",
+    "connect.md",
+}
 MADE_LATER = {"report.png"}  # a photograph of a page, not written by hand
 
 blocks_of = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -59,12 +68,21 @@ def test_a_page_prints_what_it_says(page, tmp_path, monkeypatch):
     assert result.failed == 0, "".join(told)
 
 
-def test_the_readme_has_two_commands_and_a_short_session():
+def test_the_readme_has_two_commands():
     readme = ROOT / "README.md"
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
-    commands = set(re.findall(r"`make (\w+)`", readme.read_text("utf-8")))
+    commands = set(re.findall(r"^\| `make (\w+)`", readme.read_text("utf-8"), re.MULTILINE))
     assert commands == {"demo", "test"} and commands <= set(targets)
-    assert len(re.findall(r"^>>>", sessions(readme), re.MULTILINE)) <= 11  # ten lines and the imports
+
+
+def test_the_readme_answers_each_question_by_one_line():
+    text = (ROOT / "README.md").read_text("utf-8")
+    questions = re.split(r"^\*\*\d\. (?=.+\?\*\*)", text, flags=re.MULTILINE)[1:]
+    assert len(questions) == 5
+    for question in questions:
+        answer = blocks_of.search(question)[2]
+        assert len(re.findall(r"^>>>", answer, re.MULTILINE)) == 1 and not re.search(r"^\.\.\.", answer, re.MULTILINE)
+        assert [line for line in answer.splitlines() if line and line[:3] != ">>>"], "no answer"
 
 
 def source_keys() -> set[str]:
@@ -110,7 +128,7 @@ def anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", named([*PAGES, ROOT / "CONTRIBUTING.md"]))
 def test_links_lead_somewhere(page):
-    links = re.findall(r"\]\(([^)\s]+)\)", prose(page))
+    links = re.findall(r"\]\(([^)\s]+)\)", prose(page)) + re.findall(r'src="([^"]+)"', prose(page))
     for link in links:
         if re.match(r"\w+:", link):
             continue

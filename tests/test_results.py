@@ -25,6 +25,8 @@ from allroads import (
     kernel_spectrum,
     local_volume,
     path_cost,
+    path_plane,
+    random_plane,
     road,
     spectrum,
     stages,
@@ -46,6 +48,10 @@ MADE = {
     "Barrier": lambda: barrier(PROBLEM, A, B),
     "Interpolation": lambda: interpolation(PROBLEM, A, B),
     "Connection": lambda: connect(PROBLEM, A, B),
+    "LossPlane": lambda: random_plane(PROBLEM, A, points=3),
+    "PathPlane": lambda: path_plane(
+        PROBLEM, jax.tree.map(lambda *p: jnp.stack(p), A, B, NET.init(jax.random.key(2))), points=3
+    ),
     "Certificate": lambda: certify(PATH, PATH[-1], "mse"),
     "Stages": lambda: stages(PATH),
     "Alignment": lambda: align(NET, A, B, np.eye(2)),

@@ -1,5 +1,6 @@
 """The set-up: exact versions for what is declared, and a PyTorch build that nothing replaces."""
 
+import ast
 import importlib.metadata
 import json
 import re
@@ -23,7 +24,7 @@ def names(requirements):
 
 def test_everything_declared_has_an_exact_version():
     groups = PROJECT["dependency-groups"]
-    declared = names([*PROJECT["project"]["dependencies"], *groups["test"], *groups["dev"]])
+    declared = names([*PROJECT["project"]["dependencies"], *groups["test"], *groups["dev"], *groups["docs"]])
     pinned = {name.lower() for name in PINS}
     # What only builds and checks the package may be newer than it was here.
     assert [name for name in declared if name not in pinned and name not in ("build",)] == []
@@ -45,6 +46,19 @@ def test_pyright_reads_whatever_is_public():
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         above = {path, *path.parents}
         assert above & read and not above & left_out, f"{name} is defined in {path}, which pyright does not read"
+
+
+def test_type_checkers_know_every_public_name():
+    tree = ast.parse(Path(allroads.__file__).read_text())
+    known = {
+        alias.name: node.module
+        for block in tree.body
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert known == allroads._HOME
 
 
 def test_no_package_index_is_named():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     # the parameter–function map
@@ -105,6 +105,9 @@ _HOME = {
     "repair": "allroads.paths.repair",
     "directness": "allroads.paths.directness",
     "inpca": "allroads.paths.inpca",
+    "loss_plane": "allroads.paths.landscape",
+    "path_plane": "allroads.paths.landscape",
+    "random_plane": "allroads.paths.landscape",
     "learnability": "allroads.paths.learnability",
     "LearnabilityOptions": "allroads.paths.learnability",
     "eigenlearning": "allroads.paths.learnability",
@@ -178,6 +181,7 @@ if TYPE_CHECKING:
     from allroads.paths.directness import directness
     from allroads.paths.inpca import inpca
     from allroads.paths.interpolation import interpolation
+    from allroads.paths.landscape import loss_plane, path_plane, random_plane
     from allroads.paths.learnability import LearnabilityOptions, eigenlearning, inal, learnability
     from allroads.paths.progress import geodesic_progress
     from allroads.paths.repair import repair
@@ -201,6 +205,7 @@ if TYPE_CHECKING:
         quantised_size,
     )
     from allroads.points.influence import bayesian_influence, loss_kernel, susceptibilities, weight_covariance
+    from allroads.points.inspection import inspect_point
     from allroads.points.llc import llc
     from allroads.points.refined import refined_llc
     from allroads.points.sampling import Chains, Samples, sample

@@ -39,19 +39,20 @@ class Status(StrEnum):
 _OK = ("ok", "The quantity was computed as defined.", "", "", True)
 _NOT_FINITE = (
     "diverged",
-    "A loss or an output is not finite where it was looked at.",
+    "A loss or an output is not finite at a point where it was computed.",
     "A point whose run diverged, scores that overflow, or labels far out of scale.",
-    "Look at the loss of the point itself; take an earlier checkpoint, or compute inside allroads.float64().",
+    "Check the loss of the point itself. Take an earlier checkpoint, or compute inside allroads.float64().",
 )
 _NOT_APPLICABLE = (
     "not applicable",
     "The quantity has no meaning for this kind of output or network.",
-    "A chart of probabilities asked of outputs that are not class scores; nothing in the network to repair.",
+    "A chart of probabilities for outputs that are not class scores, or a network without anything to repair.",
     "Choose the chart 'outputs', a loss that makes the outputs class scores, or leave the repair out.",
 )
 _NOT_EQUILIBRATED = (
     "not equilibrated",
-    "The samples had not spread over what they should cover; the number can be off by more than its error.",
+    "The samples have not spread over the whole region that they should cover. The number can be off by more than its "
+    "error.",
 )
 
 
@@ -75,7 +76,7 @@ class PathStatus(Status):
     DEGENERATE = (
         "degenerate",
         "The quantity is not defined for this input.",
-        "A path of zero length, or two points that are the same.",
+        "A path of zero length, or two equal points.",
         "Record more steps, or measure a path that moves.",
     )
     NOT_APPLICABLE = _NOT_APPLICABLE
@@ -95,19 +96,19 @@ class RoadStatus(Status):
     DEGENERATE = (
         "degenerate",
         "The start already gives the target, so the segment has no length.",
-        "A start that has learned the target, or a target read off the start itself.",
+        "A start that has learned the target, or a target taken from the start itself.",
         "Choose another start or another target.",
     )
     RANK_LOSS = (
         "rank loss",
-        "The map cannot follow the segment any further.",
+        "The network cannot follow the segment any further.",
         "The direction left the kernel's range, a fold of the map, more outputs than parameters, or a zero kernel.",
         "Read reached and outside; choose another target, start or chart, a wider network, or a larger tolerance.",
     )
     NOT_CONVERGED = (
         "not converged",
         "The steps ran out before the end of the segment.",
-        "A segment that the map follows in very small steps, or a small tolerance.",
+        "A segment that can be followed in very small steps only, or a small tolerance.",
         "Allow more steps, or loosen the tolerance.",
     )
     NOT_APPLICABLE = _NOT_APPLICABLE
@@ -126,14 +127,14 @@ class ForecastStatus(Status):
     DIVERGED = _NOT_FINITE
     DEGENERATE = (
         "degenerate",
-        "The linearised map does not move towards this target at all.",
+        "The linearised network does not move towards this target at all.",
         "A kernel that is zero on the target, dead units, or an output layer of zeros that nothing feeds.",
         "Choose another start, a wider network or another initialisation.",
     )
     NOT_APPLICABLE = (
         "not applicable",
         "The prediction has no meaning for this explorer, loss or start.",
-        "A sampler that has no goal to arrive at, or a loss without a constant to compare with.",
+        "A sampler, which has no goal, or a loss without a best constant answer.",
         "Ask for an explorer that follows gradients.",
     )
 
@@ -205,7 +206,7 @@ class SpectrumStatus(Status):
         "flat",
         "Every curvature is zero.",
         "A loss that does not depend on the parameters: dead units, zero inputs, or a saturated output.",
-        "Check that the loss changes with the parameters; a flat point has no scale of its own.",
+        "Check that the loss changes with the parameters. A flat point has no scale of its own.",
     )
     UNRESOLVED = (
         "unresolved",
@@ -233,7 +234,7 @@ class VolumeStatus(Status):
     )
     LOWER_BOUND = (
         "lower bound",
-        "The number is a lower bound, in high dimension one that may be exponentially far below.",
+        "The number is a lower bound. In high dimension it can be exponentially too small.",
         "A few of the rays carry nearly all of the weight: the basin is much longer in some directions than in others.",
         "Use method='splitting', or a preconditioner that makes the basin round, such as 'hessian'.",
         True,
@@ -260,14 +261,14 @@ class DescriptionStatus(Status):
     DIVERGED = _NOT_FINITE
     NOT_CONVERGED = (
         "not converged",
-        "The code was not found: the search ended at its bound.",
+        "No code was found before the search ended at its limit.",
         "A loss that rises with any rounding, or too few steps of training.",
         "Raise delta, or allow more bits or steps.",
     )
     NOT_APPLICABLE = (
         "not applicable",
         "The quantity has no meaning for this network or loss.",
-        "A code of labels asked of outputs that are not class scores; no matrix to factorise.",
+        "A code of labels for outputs that are not class scores, or a network without a matrix to factorise.",
         "Use 'cross_entropy' or 'bce', or another code.",
     )
 
@@ -278,7 +279,7 @@ class EquivalenceStatus(Status):
     PROVED = ("proved", "The functions are equal on the whole finite domain, or at every length.", "", "", True)
     NOT_PROVED = (
         "not proved",
-        "No disagreement was found where it was looked; the rest of the domain is open.",
+        "No disagreement was found among the inputs that were compared; the other inputs were not.",
         "A domain that is too large to enumerate, or hidden states whose classes could not be shown to be closed.",
         "Shorten the domain, train longer so that margins grow, or compare more samples.",
         True,
@@ -300,12 +301,12 @@ class ExtractionStatus(Status):
         "behaves as",
         "Network and program are proved equal; the causal check is absent or failed.",
         "Hidden states that do not map onto the states of the program, or a language without such a check.",
-        "Read interchange; take the program as a description of the function and not of the mechanism.",
+        "Read interchange. Take the program as a description of the function, and not of the mechanism.",
         True,
     )
     NOT_PROVED = (
         "not proved",
-        "The program agrees wherever it was compared, and that is not the whole domain.",
+        "The program agrees with the network on all inputs that were compared. These are not the whole domain.",
         "A domain that is too large, or classes of hidden states that could not be shown to be closed.",
         "Train longer so that margins grow, or compare longer sequences.",
         True,
@@ -313,25 +314,25 @@ class ExtractionStatus(Status):
     TABLE = (
         "table",
         "Every program that was found is as long as the table of the function.",
-        "A memorised table, or a rule that the languages cannot say shortly.",
+        "A memorised table, or a rule that has no short program in these languages.",
         "Train until the network generalises, or give another language.",
     )
     PARTIAL = (
         "partial",
-        "The program answers as the network does on some inputs only.",
-        "A network that is half trained, or a state that the reading missed.",
+        "The program gives the network's answers on some inputs only.",
+        "A network that is half trained, or a state that extraction missed.",
         "Read the counterexample of the equivalence; train longer.",
     )
     NO_PROGRAM = (
         "no program",
         "No program was found that the network computes.",
-        "A network that is not trained, memorises, or computes something that the languages cannot say.",
+        "A network that is untrained or memorises, or a function that has no program in these languages.",
         "Read stats['languages']; train longer, or give another language.",
     )
     NOT_APPLICABLE = (
         "not applicable",
         "No language reads this kind of network and target.",
-        "Real inputs without an alphabet, or a recurrent reading asked of a network without a cell.",
+        "Real inputs without an alphabet, or a recurrent target for a network without a cell.",
         "Give a target with an alphabet or a finite domain, and the network's cell.",
     )
 

@@ -17,14 +17,19 @@ import typer
 from allroads.errors import AllroadsError, InputError, WorkerError
 
 app = typer.Typer(
-    help="Map the parameter–function map of neural networks.",
+    help="What will a neural network learn, what did it learn, and how? Train, measure and report.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+Keys = Annotated[list[str] | None, typer.Option(help="Change a key of the study, for example grid.0.seeds=4.")]
+Engine = Annotated[str | None, typer.Option(help="Where to compute: auto, process (this one), pool or pool:N.")]
+NoReport = Annotated[bool, typer.Option("--no-report", help="Do not write the report.")]
+Weights = Annotated[Path | None, typer.Option(help="A safetensors file. Default: the weights that the function gives.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything that is random.")]
 
 
 def main() -> None:
@@ -47,10 +52,12 @@ def main() -> None:
 @app.command()
 def run(
     study: Annotated[str, typer.Argument(help="A TOML file, or the name of a built-in study.")],
-    out: Annotated[Path | None, typer.Option(help="The run directory. Default: runs/<name of the study>.")] = None,
-    set: Annotated[list[str] | None, typer.Option(help="Override a key, for example grid.0.seeds=4.")] = None,
-    engine: Annotated[str | None, typer.Option(help="auto, process, pool or pool:N.")] = None,
-    no_report: Annotated[bool, typer.Option("--no-report", help="Write no page.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Directory for the results. Default: runs/<name of the study>.")
+    ] = None,
+    set: Keys = None,
+    engine: Engine = None,
+    no_report: NoReport = False,
     as_json: Json = False,
 ) -> None:
     """Run a study, or finish one that was interrupted."""
@@ -65,13 +72,13 @@ def report_runs(
     ],
     data: Annotated[Path, typer.Option(help="An .npz file with inputs and labels, held-out ones too if there are.")],
     loss: Annotated[str, typer.Option(help="mse, cross_entropy or bce.")],
-    out: Annotated[Path | None, typer.Option(help="The run directory. Default: DIRECTORY-report.")] = None,
-    set: Annotated[list[str] | None, typer.Option(help="Set a key, such as measures.llc=true.")] = None,
-    engine: Annotated[str | None, typer.Option(help="auto, process, pool or pool:N.")] = None,
-    no_report: Annotated[bool, typer.Option("--no-report", help="Write no page.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Directory for the results. Default: DIRECTORY-report.")] = None,
+    set: Keys = None,
+    engine: Engine = None,
+    no_report: NoReport = False,
     as_json: Json = False,
 ) -> None:
-    """Measure the runs of your own training loop and write their report; nothing is trained."""
+    """Measure your own training runs and write a report."""
     plain = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), Path(directory).parts))
     own = {"checkpoints": directory, "network": network, "data": str(data), "loss": loss}
     name = plain.resolve().name or "runs"
@@ -147,22 +154,30 @@ def inspect(
     ],
     data: Annotated[Path, typer.Option(help="An .npz file with inputs and labels.")],
     loss: Annotated[str, typer.Option(help="mse, cross_entropy, bce, or MODULE:FUNCTION.")],
-    weights: Annotated[Path | None, typer.Option(help="A safetensors file. Default: the factory's own.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Write the page of the point to this file.")] = None,
-    nbeta: Annotated[float | None, typer.Option(help="Inverse temperature. Default: the coldest that fits.")] = None,
-    localisation: Annotated[float | None, typer.Option(help="How strongly chains are held to the point.")] = None,
+    weights: Weights = None,
+    report: Annotated[Path | None, typer.Option(help="Write a report of the point to this file.")] = None,
+    nbeta: Annotated[
+        float | None, typer.Option(help="Inverse temperature nβ. Default: the largest at which the point is a minimum.")
+    ] = None,
+    localisation: Annotated[
+        float | None, typer.Option(help="Strength γ of the term that keeps chains near the point.")
+    ] = None,
     sampler: Annotated[str | None, typer.Option(help="hmc, mala, mclmc, sgld, rmsprop_sgld or sgnht.")] = None,
     chains: Annotated[int | None, typer.Option(help="Number of chains, even.")] = None,
-    draws: Annotated[int | None, typer.Option(help="Draws per chain. Default: until it is precise.")] = None,
-    burn_in: Annotated[int | None, typer.Option(help="Draws per chain before those, in whole rounds.")] = None,
-    max_draws: Annotated[int | None, typer.Option(help="Most draws per chain.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Examples per gradient, for sgld and its kin.")] = None,
-    top: Annotated[int | None, typer.Option(help="Hessian eigenvalues. Default: 10.")] = None,
-    budget: Annotated[float | None, typer.Option(help="Seconds that it may take. Default: no end.")] = None,
-    seed: Annotated[int, typer.Option(help="Decides everything random.")] = 0,
+    draws: Annotated[int | None, typer.Option(help="Draws per chain. Default: until the answer is precise.")] = None,
+    burn_in: Annotated[
+        int | None, typer.Option(help="Draws per chain that are thrown away first, in whole rounds.")
+    ] = None,
+    max_draws: Annotated[int | None, typer.Option(help="Largest number of draws per chain.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Examples per gradient, for sgld, rmsprop_sgld and sgnht.")
+    ] = None,
+    top: Annotated[int | None, typer.Option(help="Number of Hessian eigenvalues. Default: 10.")] = None,
+    budget: Annotated[float | None, typer.Option(help="Seconds that the command may take. Default: no limit.")] = None,
+    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Measure one point of your own network: loss, learning coefficient, curvature, description length."""
+    """Measure loss, degeneracy and curvature at one point."""
     from rich.console import Console
 
     from allroads.cli.point_request import Request
@@ -203,20 +218,22 @@ def connect(
     factory: Annotated[
         str, typer.Argument(help="MODULE:FUNCTION that gives a PyTorch or Equinox module, a Network or its functions.")
     ],
-    a: Annotated[Path, typer.Option(help="Weights of one end: a safetensors file.")],
-    b: Annotated[Path, typer.Option(help="Weights of the other end.")],
+    a: Annotated[Path, typer.Option(help="Weights of one end point: a safetensors file.")],
+    b: Annotated[Path, typer.Option(help="Weights of the other end point.")],
     data: Annotated[Path, typer.Option(help="An .npz file with inputs and labels, held-out ones too if there are.")],
     loss: Annotated[str, typer.Option(help="mse, cross_entropy, bce, or MODULE:FUNCTION.")],
     method: Annotated[str, typer.Option(help="bezier, polygon, short, neb or geodesic.")] = "bezier",
-    align: Annotated[str | None, typer.Option(help="Move b near a first: weights, activations or search.")] = None,
+    align: Annotated[
+        str | None, typer.Option(help="First move b near a by a symmetry: weights, activations or search.")
+    ] = None,
     bends: Annotated[int | None, typer.Option(help="Free points of the curve.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps of training. Default: 800.")] = None,
-    chart: Annotated[str | None, typer.Option(help="Of a geodesic: outputs, probabilities or sphere.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps of the curve. Default: 800.")] = None,
+    chart: Annotated[str | None, typer.Option(help="Chart of a geodesic: outputs, probabilities or sphere.")] = None,
     save: Annotated[Path | None, typer.Option(help="Write the curve's control points as safetensors.")] = None,
-    seed: Annotated[int, typer.Option(help="Decides everything random.")] = 0,
+    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Find a curve of low loss between two points of your own network."""
+    """Find a curve of low loss between two points."""
     from rich.console import Console
 
     from allroads.cli.connect_request import ConnectRequest, save_curve
@@ -242,13 +259,13 @@ def extract(
     factory: Annotated[
         str, typer.Argument(help="MODULE:FUNCTION that gives a PyTorch or Equinox module, a Network or its functions.")
     ],
-    target: Annotated[str, typer.Option(help="What it was to learn: a kind, or MODULE:FUNCTION that gives a Target.")],
-    weights: Annotated[Path | None, typer.Option(help="A safetensors file. Default: the factory's own.")] = None,
+    target: Annotated[str, typer.Option(help="What the network was to learn: a kind of target, or MODULE:FUNCTION.")],
+    weights: Weights = None,
     set: Annotated[list[str] | None, typer.Option(help="An option of the target, for example task=Parity_All.")] = None,
-    seed: Annotated[int, typer.Option(help="Decides everything random.")] = 0,
+    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Read the program that your own network computes, with its proof."""
+    """Read the program that a network computes."""
     from rich.console import Console
 
     from allroads.cli.extract_request import ExtractRequest
@@ -265,14 +282,14 @@ def extract(
 
 @app.command()
 def zoo(
-    name: Annotated[str | None, typer.Argument(help="A model. Default: list them.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name of a network. Default: list them all.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="A new folder for weights, source and what the network reads.")
+        Path | None, typer.Option(help="New folder for the weights, the program and the description of inputs.")
     ] = None,
-    bits: Annotated[bool, typer.Option("--bits", help="List the length of each program too; takes a minute.")] = False,
+    bits: Annotated[bool, typer.Option("--bits", help="Also list the length of each program; takes a minute.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Networks whose programs are known, written into the weights: ground truth for reading networks."""
+    """Write networks whose programs are known."""
     from allroads.cli.zoo_request import ask_zoo
 
     told, lines = ask_zoo(name, out, bits)
@@ -285,11 +302,13 @@ def zoo(
 @app.command()
 def learnability(
     study: Annotated[str, typer.Argument(help="A TOML file, or the name of a built-in study.")],
-    set: Annotated[list[str] | None, typer.Option(help="Override a key, for example grid.0.steps=4000.")] = None,
-    learn: Annotated[int, typer.Option(min=0, help="Targets to learn first, which tells much of the others.")] = 0,
+    set: Keys = None,
+    learn: Annotated[
+        int, typer.Option(min=0, help="Number of targets to train first; the others are then predicted better.")
+    ] = 0,
     as_json: Json = False,
 ) -> None:
-    """Predict how long a study's targets take to learn, from the maps at the start."""
+    """Predict how long a study's targets take to learn."""
     from allroads.studies.threads import one_thread
 
     one_thread()
@@ -308,10 +327,10 @@ def learnability(
 @app.command()
 def report(
     directory: Annotated[Path, typer.Argument(help="A run directory.")],
-    figures: Annotated[str | None, typer.Option(help="Write each chart too: svg, png or pdf.")] = None,
+    figures: Annotated[str | None, typer.Option(help="Also write each chart as a file: svg, png or pdf.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the page of a run directory, and with --figures each chart for a paper."""
+    """Write the report of a run directory again."""
     if figures is not None and figures not in ("svg", "png", "pdf"):
         raise InputError(f"--figures {figures!r}: expected svg, png or pdf.")
     from allroads.report import write_figures, write_report
@@ -333,7 +352,7 @@ def list_(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List what a study can be made of, or the cells of a run directory."""
+    """List what a study can contain, or the runs of one."""
     from allroads.studies.catalogue import KINDS, list_cells, list_kinds
 
     if what is not None and what not in KINDS:
@@ -356,7 +375,7 @@ def list_(
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Check this machine: versions, JAX and PyTorch builds, devices, threads, cache, Chromium."""
+    """Check what is installed and how this machine is set up."""
     from allroads.studies.doctor import examine
 
     checks = examine()

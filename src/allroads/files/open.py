@@ -44,10 +44,11 @@ def open_point(factory: str, data: str | Path, weights: str | Path | None = None
     Args:
         factory: ``"module:function"``. The function gives a ``torch.nn.Module``, an ``equinox.Module``, a ``Network``,
             ``(network, params)`` or a pair of functions ``(init, apply)``. If it takes the keyword ``interface``, it is
-            given an :class:`~allroads.targets.interface.Interface` read off the data, with as many outputs as labels
-            that are whole numbers name classes; if ``key``, a JAX key. A PyTorch module is put in evaluation mode.
+            given an :class:`~allroads.targets.interface.Interface` made from the data. Labels that are whole numbers
+            are classes, and there are as many outputs. If it takes ``key``, it is given a JAX key. A PyTorch module is
+            put in evaluation mode.
         data: An ``.npz`` file with ``inputs`` and ``labels``, or with ``train_inputs`` and ``train_labels`` beside
-            held-out ones, which are not looked at.
+            held-out ones, which are not used.
         weights: A safetensors file. Its names are those of the module's ``state_dict`` in PyTorch, buffers included,
             else the path in the parameters joined with dots. Default: the factory's own weights, or drawn by its
             ``init``.

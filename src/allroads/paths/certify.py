@@ -91,28 +91,24 @@ def certify(
 ) -> Certificate:
     """Certify that the loss falls along a path: Γ < arcsin(2√κ/(1+κ)).
 
-    Theorem: let ``−∇ℓ(z) = W(z)(z* − z)`` with symmetric W, μI ≤ W ≤ LI, on the hull of the path and z* (so it is for
-    a μ-strongly convex, L-smooth ℓ with minimiser z*). If the path ends at z* and turns by less than the bound, ℓ falls
+    Theorem: on the hull of the path and z*, let ``−∇ℓ(z) = W(z)(z* − z)`` with symmetric W, μI ≤ W ≤ LI. A μ-strongly
+    convex, L-smooth ℓ with minimiser z* has such a W. If the path ends at z* and turns by less than the bound, ℓ falls
     strictly along it. A path that ends elsewhere is continued straight to z* first, so that ending far from it counts
-    as turning. Proof in docs/straightness.md; for squared error, κ = 1, the condition is that of [lucas2021]. The bound
-    cannot be raised: just past it there are paths with a rise.
+    as turning. The proof is in docs/straightness.md. For squared error, κ = 1, the condition is that of [lucas2021].
+    The bound cannot be raised: just past it there are paths with a rise.
 
     κ follows from the loss, the chart and the probabilities p that the path visits:
 
-    ============================  =============  ============================================================
-    loss                          chart          κ
-    ============================  =============  ============================================================
-    ``mse``                       outputs        1
-    ``cross_entropy``, ``bce``    sphere         sure labels: √(least probability of a right answer);
-                                                 others: ratio of extremes of 1 + √(q/p)
-    the same, labels q not sure   probabilities  min p / max p
-    the same, labels q not sure   outputs        ≥ min p / min(½, 1 − (C−1) min p), modulo a common shift
-    callable                      outputs        ``kappa``, or that of its Hessian where it is quadratic
-    ============================  =============  ============================================================
+    - ``mse`` in outputs: 1.
+    - ``cross_entropy`` and ``bce`` on the sphere: √(least probability of a right answer) for sure labels, else the
+      ratio of extremes of 1 + √(q/p) for labels q.
+    - The same, labels not sure, in probabilities: min p / max p.
+    - The same, labels not sure, in outputs: at least min p / min(½, 1 − (C−1) min p), modulo a common shift.
+    - A callable, in outputs: ``kappa``, or that of its Hessian where it is quadratic.
 
     Args:
         values: Outputs along the path, ``[T, N, …, C]`` (or ``[T, D]``); used as they are, never resampled.
-        target: Where the loss is least. ``mse``: labels, one an output. ``cross_entropy``: classes ``[N, …]`` or
+        target: Where the loss is least. ``mse``: labels, one per output. ``cross_entropy``: classes ``[N, …]`` or
             probabilities ``[N, …, C]``. ``bce``: labels in [0, 1]. Callable: the minimising outputs, or in the other
             charts classes or probabilities.
         loss: ``"mse"``, ``"cross_entropy"``, ``"bce"``, or ``(outputs, labels) -> per-example losses``, which is asked
@@ -126,13 +122,13 @@ def certify(
         A :class:`Certificate`. *Not certified* is not a barrier.
 
     Raises:
-        InputError: If the path is not finite, the target lies outside the chart (probabilities that do not sum to one)
-            or is not the minimiser, or ``kappa`` not in (0, 1].
+        InputError: If the path is not finite, the target lies outside the chart (probabilities that do not sum to one),
+            the target is not the minimiser, or ``kappa`` is not in (0, 1].
         UnknownNameError: If there is no such chart or loss.
 
-    When it fails: the statement is about the polygon through the given points; in ``outputs`` and ``probabilities``
-    the loss falls on its segments too, on the ``sphere`` from point to point. Of a smooth path that was sampled it
-    says nothing between samples. A run that jitters at its end turns without limit: read ``share``.
+    When it fails: the statement is about the polygon through the given points. In ``outputs`` and ``probabilities``
+    the loss falls on its segments too, on the ``sphere`` from point to point. It says nothing about a smooth path
+    between its samples. A run that jitters at its end turns without limit: read ``share``.
 
     References: [lucas2021] [horn2013]
 

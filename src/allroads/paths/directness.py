@@ -14,9 +14,9 @@ from allroads.status import PathStatus
 def directness(values: Any, chart: str = "outputs", points: int | None = POINTS, *, throw: bool = False) -> Measurement:
     """Directness ``‖F(1) − F(0)‖ / ∫‖dF‖``: chord over arc length of a path's image, 1 where it is straight.
 
-    Conventions: Euclidean length in the chart over all probes and outputs together; a path with more points than
-    ``points`` is first resampled to that many, evenly by arc length, because the arc of a noisy path grows with the
-    number of points it is seen at.
+    Conventions: length is Euclidean in the chart, over all probes and outputs together. A path with more points than
+    ``points`` is first resampled to that many, evenly by arc length. The length of a noisy path would grow with the
+    number of its points.
 
     Args:
         values: Outputs along the path, ``[T, N, C]``.

@@ -76,9 +76,9 @@ def interpolation(
 ) -> Interpolation:
     """Largest rise of the loss on ``(1−t) a + t b``, with its negative control.
 
-    That the loss falls monotonically from an initial to a trained point is usual, and mostly a fact about the end:
-    it is as usual from noise. So the same end is also approached from noise, each leaf Gaussian with the root mean
-    square of that leaf of ``a``, and a monotone segment counts as evidence about the path only where few of those are.
+    The loss often falls monotonically from an initial to a trained point. Mostly this is a fact about the end, since
+    it is as frequent from noise. So the same end is also approached from noise: each leaf is Gaussian with the root
+    mean square of that leaf of ``a``. A monotone segment counts as evidence about the path only where few of those are.
 
     Args:
         problem: Network, loss and the examples over which the loss is taken.

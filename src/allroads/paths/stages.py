@@ -119,7 +119,7 @@ def stages(
             ``params`` is given, or ``straight`` not in (0, 1).
         UnknownNameError: If there is no such chart.
 
-    When it fails: a road that bends evenly has no stages, but is cut into pieces all the same; the turns at its joints
+    When it fails: a road that bends evenly has no stages, and is cut into pieces nevertheless. The turns at its joints
     are then small and alike, and the loss has no plateaus there.
 
     References: [saxe2014]; for the kernel's change [fort2020].

@@ -21,8 +21,8 @@ def trajectory_distance(
 ) -> Measurement:
     """Mean Bhattacharyya distance of two runs at equal progress, ``1/(s₁−s₀) ∫ d_B(a(s), b(s)) ds``.
 
-    Each run is first laid out by its geodesic progress s instead of its steps, so that a fast and a slow run on the
-    same road are at distance 0. A run counts where it *first* reaches a progress; between two records its √p is
+    Each run is a function of its geodesic progress s, and not of its steps. So a fast and a slow run on the same road
+    are at distance 0. A run counts where it *first* reaches a progress; between two records its √p is
     interpolated and normalised.
 
     Args:

@@ -15,8 +15,8 @@ from allroads.status import PathStatus
 def turning(values: Any, chart: str = "outputs", points: int | None = POINTS, *, throw: bool = False) -> Measurement:
     """Turning ``∫‖dT̂‖`` of a path's image in radians, T̂ its unit tangent: 0 where it is straight.
 
-    The path is resampled to ``points`` points, evenly by arc length, and the angles between consecutive segments are
-    added up; a smooth curve is thus measured up to its first and last half segment, 1/points of the whole. Also
+    The path is resampled to ``points`` points, evenly by arc length. The angles between consecutive segments are added
+    up. So a smooth curve is measured up to its first and last half segment, 1/points of the whole. Turning is also
     called Gauss length [lucas2021].
 
     Args:

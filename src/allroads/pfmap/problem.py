@@ -42,8 +42,9 @@ class Problem:
         regulariser: Any other penalty: a function of the parameters, in the unit of the loss.
 
     Raises:
-        InputError: On data that are empty, not numbers, NaN or infinite, or of different lengths; labels that the loss
-            cannot take or that do not fit the outputs; tokens out of range; weights that are negative or all 0.
+        InputError: On data that are empty, not numbers, NaN or infinite, or of different lengths. On labels that the
+            loss cannot take or that do not fit the outputs. On tokens out of range, and on weights that are negative
+            or all 0.
         UnknownNameError: If no loss has that name.
 
     Example:

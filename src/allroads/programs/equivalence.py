@@ -22,8 +22,8 @@ class Equivalence(Result):
         scope: One of :data:`SCOPES`.
         checked: Number of examples that were compared, or of transitions in an induction.
         length: Length L up to which sequences were compared; ``None`` where lengths play no part.
-        margin: Smallest distance of an output from where its answer would change, in units of the outputs; for an
-            induction over hidden states a lower bound that holds at every length. ``None`` between two programs.
+        margin: Smallest distance of an output from where its answer would change, in units of the outputs. For an
+            induction over hidden states it is a lower bound at every length. ``None`` between two programs.
         counterexample: The shortest example that was found on which the two differ.
         answers: The two answers to it.
         stats: What else it rests on.

@@ -76,8 +76,8 @@ def run_study(
 ) -> StudyRun:
     """Run a study, or finish one that was interrupted.
 
-    Cells that are stored are never computed again: two processes may run one study in one directory and share
-    the work, and an interrupted study that is run again ends in the same tables, bit for bit.
+    Cells that are stored are never computed again. Two processes may run one study in one directory and share the
+    work. An interrupted study that is run again ends in the same tables, bit for bit.
 
     Args:
         config: A TOML file, the name of a built-in study, or the configuration as nested dicts and lists.

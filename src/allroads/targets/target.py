@@ -47,9 +47,9 @@ class Target:
     Networks see real numbers, or with an alphabet tokens (positions in the alphabet); functions see the
     symbols: a list of T symbols, or of T tuples where a position has several channels.
 
-    ``function`` is called with the first example alone. If that works, it is a function of one example; if it
-    raises, it is called with the whole batch and must give one answer an example. ``vectorised`` says it
-    outright.
+    ``function`` is called with the first example alone. If that works, it is a function of one example. If it
+    raises, it is called with the whole batch and must give one answer per example. With ``vectorised`` you say
+    which it is.
 
     Args:
         name: How reports call it; any text. It never becomes part of a path.

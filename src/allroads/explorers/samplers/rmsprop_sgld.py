@@ -28,8 +28,8 @@ class RMSPropSGLD(StochasticSampler):
     """Preconditioned Langevin dynamics on minibatches [li2016].
 
     The mean square starts at 1, the square of the gradient of the stiffest mode in the units in which
-    :func:`allroads.llc` runs it. It is over all steps: the term from the change of the scale with the position is left
-    out, as is usual, and with a memory of 100 steps that alone made the energy of a quadratic 36 % too large.
+    :func:`allroads.llc` runs it. It is over all steps. The term from the change of the scale with the position is left
+    out, as is usual. With a memory of 100 steps, that alone made the energy of a quadratic 36 % too large.
 
     Args:
         step_size: ε; default 0.04.

@@ -26,7 +26,7 @@ class SGNHT(StochasticSampler):
     """Langevin dynamics of second order whose friction adapts until the momenta have temperature 1 [ding2014].
 
     The friction takes out what the noise of batches heats, as long as that noise is alike in all directions. The
-    momentum moves by the gradient at the new position; with the gradient at the old one, a mode of frequency ω would be
+    momentum moves by the gradient at the new position. With the gradient at the old one, a mode of frequency ω would be
     heated at the rate ``ε ω²``.
 
     Args:

@@ -51,16 +51,16 @@ def from_torch(
             that their entries have in ``module``, which says little of a trained one; equal entries stay. Without
             either, ``network.init`` raises an error where there are such parameters.
         running_statistics: ``"constants"``, or ``"params"``: ``running_mean`` and ``running_var`` of every batch norm
-            are parameters too, so that two trained modules are two points of one network, alignment moves the
-            channels, and ``repair="statistics"`` takes them anew on data. To be measured, not to be trained: a
-            gradient along them is that of the function, by which no training of PyTorch moves them.
+            are parameters too. Then two trained modules are two points of one network, alignment moves the channels,
+            and ``repair="statistics"`` takes them anew on data. Measure such a network and do not train it: a gradient
+            along the statistics is that of the function, and PyTorch's training does not follow it.
 
     Returns:
         The network, and the module's present weights.
 
     Raises:
-        InputError: If torch is not installed, the example inputs do not fit the module, the module is in double
-            precision outside :func:`allroads.float64`, or in half precision, or scripted, packs sequences, or its
+        InputError: If torch is not installed, or the example inputs do not fit the module. If the module is in double
+            precision outside :func:`allroads.float64`, in half precision, or scripted. If it packs sequences, or its
             control flow depends on values.
         UnknownNameError: If ``running_statistics`` or ``init`` is a name that does not exist.
         UnsupportedOperatorError: If an operator has no rule; names it and the line of code that it comes from.

@@ -62,11 +62,11 @@ class RepairMethod:
 def repair(network: Network, a: Params, b: Params, inputs: Any, t: float = 0.5, *, method: str = "units") -> Repaired:
     """The point ``(1−t) a + t b`` with the statistics of its units corrected.
 
-    Between two networks that do different things units average out: the standard deviation of a unit falls from layer
-    to layer, down to ``1/√2`` of the ends' where they are uncorrelated, and the loss rises for that reason alone.
+    Between two different networks, units average out. The standard deviation of a unit falls from layer to layer, down
+    to ``1/√2`` of the ends' where they are uncorrelated. The loss rises for that reason alone.
 
-    - ``"units"``: every unit of every hidden layer gets, over the data, the mean and the standard deviation that are
-      ``1−t`` to ``t`` between those at the ends, by one scale and one shift before its bias. Layers are contractions
+    - ``"units"``: every unit of every hidden layer gets one scale and one shift before its bias. Over the data, its
+      mean and standard deviation then lie ``1−t`` to ``t`` between those at the ends. Layers are contractions
       and convolutions with weights, found by tracing; the last one, which reads out, stays as it is.
     - ``"statistics"``: for batch norms whose running mean and variance are *parameters*: both are taken anew on the
       data, layer after layer. They are recognised as ``(x − mean) / √(variance + constant)``. The variance is the mean
@@ -90,7 +90,7 @@ def repair(network: Network, a: Params, b: Params, inputs: Any, t: float = 0.5, 
             no function of one example.
         UnknownNameError: If there is no such method.
 
-    When it fails: layers inside loops (recurrent networks) and embeddings that are looked up are not seen; a batch
+    When it fails: layers inside loops (recurrent networks) and embeddings that are looked up are not repaired. A batch
     norm that is folded into one scale and one shift is not recognised.
 
     References: [jordan2023]

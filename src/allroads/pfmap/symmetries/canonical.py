@@ -28,8 +28,8 @@ def canonical(found: Symmetries, params: Params) -> Params:
     Raises:
         InputError: If the point is not of this network, or not finite.
 
-    When it fails: units with equal weights to everything in order (two dead units, say) are not told apart and stay in
-    the order in which they came; two points are then equal up to their exchange. Rounding moves a representative by as
+    When it fails: units with equal weights, such as two dead units, cannot be told apart. They stay in the order in
+    which they came, and two points are then equal up to their exchange. Rounding moves a representative by as
     much as it moves the point, unless two weights that decide an order are nearly equal.
 
     Example:

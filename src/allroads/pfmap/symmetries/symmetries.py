@@ -28,11 +28,11 @@ SINGLE = 1e-4
 def symmetries(network: Network, params: Params, inputs: Any, seed: int = 0) -> Symmetries:
     """The permutations, sign flips and rescalings of parameters that leave a network's function as it is.
 
-    They are derived from the jaxpr of ``network.apply``: axes that are added, multiplied or contracted with each other
-    move together; what touches inputs, outputs or the index itself is pinned. Hidden units, channels, heads, the units
-    inside a head, the state of a recurrent network and the residual stream are found; so are sign flips where a
-    function is odd and positive rescalings where it is homogeneous. The result is then checked: random elements act on
-    random parameters in double precision, and units whose motion changes an output are pinned and named.
+    They are derived from the jaxpr of ``network.apply``. Axes that are added, multiplied or contracted with each other
+    move together. What touches inputs, outputs or the index itself is pinned. Permutations are found of hidden units,
+    channels, heads, the units inside a head, the state of a recurrent network, and the residual stream. Sign flips are
+    found where a function is odd, and positive rescalings where it is homogeneous. The result is then checked: random
+    elements act on random parameters in double precision. Units whose motion changes an output are pinned and named.
 
     Args:
         network: The two pure functions.
@@ -47,10 +47,10 @@ def symmetries(network: Network, params: Params, inputs: Any, seed: int = 0) -> 
     Raises:
         InputError: If the network cannot be traced, or a parameter is not real and finite.
 
-    When it fails: some symmetries leave no mark on single axes and are not found: exchanging parts that are written out
-    one after another (heads in a Python loop, experts in a list), rotations of linear and of query–key spaces, shifts
-    of the inputs of softmax, anything that holds on the given data alone. What a network's constants pin (the running
-    statistics of a PyTorch batch norm) stays pinned.
+    When it fails: symmetries that do not act on single axes are not found. Such are exchanges of parts that are written
+    out one after another (heads in a Python loop, experts in a list). Such are rotations of linear and of query–key
+    spaces, shifts of the inputs of softmax, and anything that holds on the given data alone. What a network's
+    constants pin (the running statistics of a PyTorch batch norm) stays pinned.
 
     References:
         [ainsworth2023], [entezari2022]

@@ -33,8 +33,8 @@ def compressed_length(
 ) -> Measurement:
     """Compressed length: bits of the codes of :func:`quantised_size`, entropy coded, and of its scales.
 
-    Conventions: the width is the one that :func:`quantised_size` finds; its codes are written tensor after tensor in
-    the order of the pytree, as bytes (two a code beyond 8 bits), and
+    Conventions: the width is the one that :func:`quantised_size` finds. Its codes are written tensor after tensor in
+    the order of the pytree, as bytes (two per code beyond 8 bits). They
 
     - ``"lzma"``: are compressed by raw LZMA2 at preset 9e, without a container. An actual stream;
     - ``"zlib"``: by zlib at level 9, its six bytes of frame included. An actual stream;
@@ -67,9 +67,9 @@ def compressed_length(
         InputError: As :func:`quantised_size`.
         UnknownNameError: If there is no such coder or scales.
 
-    When it fails: coders of bytes do not use that codes of few bits are unevenly spread, unless they are very much so;
-    for such networks the entropy says more. The order of hidden units is in the
-    stream although the function does not depend on it, ``log₂ width!`` bits a layer.
+    When it fails: coders of bytes gain little where codes of few bits are unevenly spread. For such networks the
+    entropy says more. The order of hidden units is in the stream, although the function does not depend on it:
+    ``log₂ width!`` bits per layer.
 
     References:
         [urdshals2025]

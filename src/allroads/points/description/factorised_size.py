@@ -20,8 +20,8 @@ from allroads.results import Measurement, finish
 def factorised_size(problem: Problem, params: Params, *, delta: float = 0.01, throw: bool = False) -> Measurement:
     """Factorised size: bits of the point with its matrices cut to low rank by one threshold, loss at most L + δ.
 
-    Conventions: a tensor of two or more axes is a matrix ``[everything before the last axis, last axis]``; singular
-    values of at least τ times its largest are kept, with one τ for all matrices, and every τ that makes a difference is
+    Conventions: a tensor of two or more axes is a matrix ``[everything before the last axis, last axis]``. Singular
+    values of at least τ times its largest are kept, with one τ for all matrices. Every τ that makes a difference is
     tried. Rank k of an m × n matrix costs ``k (m + n)`` numbers; where that is no saving, the matrix is kept as it is,
     m n numbers. Vectors are kept. A number is 32 or 64 bits, as stored.
 
@@ -40,8 +40,8 @@ def factorised_size(problem: Problem, params: Params, *, delta: float = 0.01, th
         ``diverged`` (and NaN) where L is not finite.
 
     Raises:
-        InputError: On parameters that are not floating-point or not finite, empty data, labels that do not match, δ <
-        0.
+        InputError: If parameters are not floating-point or not finite, data are empty, labels do not match, or δ is
+            negative.
 
     When it fails: the largest singular value says nothing about how much a direction matters to the loss, so ranks
     chosen by looking at the loss go lower. Costs one forward pass for each singular value of the network.

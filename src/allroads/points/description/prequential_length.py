@@ -41,15 +41,15 @@ def prequential_length(
     """Prequential (online) description length, in bits: what labels cost a receiver who learns them block by block.
 
     The examples are put into a random order and cut into blocks that end at ``t₁ < … < t_S = n``. The first block costs
-    log₂ of the number of classes per label; block s + 1 costs ``−log₂`` of the probability that a network gives it
-    which was trained from its initialisation on the first t_s examples. Both sides know network, explorer and inputs.
-    A penalty of the problem is part of the training, not of the code.
+    log₂ of the number of classes per label. For block s + 1, a network is trained from its initialisation on the first
+    t_s examples. The block costs ``−log₂`` of the probability that this network gives it. Both sides know network,
+    explorer and inputs. A penalty of the problem is part of the training, not of the code.
 
     - ``code="last"``: the network after the last step predicts. Trained past fitting it is overconfident, and random
       labels cost far more than the uniform code.
-    - ``code="mixture"``: a block has the mean of the probabilities that the recorded steps of the run and the uniform
-      code give it, so it costs at most log₂(records + 1) bits more than the best of these: early stopping without
-      held-out data, and never much worse than uniform.
+    - ``code="mixture"``: the recorded steps of the run and the uniform code each give a block a probability; it has the
+      mean of them. So it costs at most log₂(records + 1) bits more than the best of these. This is early stopping
+      without held-out data, and never much worse than uniform.
 
     Invariance to rescaling: no point goes in, so there is nothing to rescale; rescaling the *initialisation* changes
     how the network learns, and so the length.
@@ -77,8 +77,8 @@ def prequential_length(
         point predicting.
 
     Raises:
-        InputError: If the loss is no code, labels are no classes or have weights, there are more blocks than examples,
-            a batch is larger than the first block, or as :func:`allroads.explore`.
+        InputError: If the loss is no code, or labels are no classes or have weights. If there are more blocks than
+            examples, or a batch is larger than the first block. Also as :func:`allroads.explore`.
         UnknownNameError: If there is no such code.
         MeasurementError: With ``throw``, where a run diverged.
 

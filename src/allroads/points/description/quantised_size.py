@@ -25,10 +25,10 @@ def quantised_size(
 ) -> Measurement:
     """Quantised size: bits of the point rounded to the smallest uniform bit width whose loss is at most L + δ.
 
-    Conventions: one width b for all tensors, tried exhaustively at 0 (all zero) and 2 … 16 bits, on symmetric grids
-    ``u k / K`` with ``K = 2^{b−1} − 1`` and |k| ≤ K, so 3 bits are the seven levels −3 … 3 of a third of u. The size
-    is b bits a number on a grid, and one number as stored (32 or 64 bits) for each scale and for each number kept as
-    it is; the width itself is free. Where no width keeps the loss, or scales cost more than they save, it is the size
+    Conventions: all tensors have one width b, tried exhaustively at 0 (all zero) and 2 … 16 bits. Grids are symmetric,
+    ``u k / K`` with ``K = 2^{b−1} − 1`` and |k| ≤ K. So 3 bits are the seven levels −3 … 3 of a third of u. A number on
+    a grid takes b bits. Each scale, and each number kept as it is, takes one number as stored (32 or 64 bits). The
+    width itself is free. Where no width keeps the loss, or scales cost more than they save, it is the size
     as stored. A rise within 16 units of rounding of the loss counts as none.
 
     Scales, and what the size is invariant to on relu networks (multiply what enters a hidden unit, bias included, and
@@ -59,8 +59,8 @@ def quantised_size(
         ``stored_bits``, ``delta``, ``scales``, ``convention``. Status ``diverged`` (and NaN) where L is not finite.
 
     Raises:
-        InputError: On parameters that are not floating-point or not finite, empty data, labels that do not match, δ <
-        0.
+        InputError: If parameters are not floating-point or not finite, data are empty, labels do not match, or δ is
+            negative.
         UnknownNameError: If there are no such scales.
 
     When it fails: it bounds the information in the point from above, for this one code; retraining or rounding that

@@ -66,13 +66,13 @@ def susceptibilities(
     """Susceptibilities ``χ = (1/nβ) ∂E[φ_C]/∂h`` of groups C of parameters to ``q → (1 − h) q + h δ_z``, probes z.
 
     q is the data. φ_C is the observable φ at points where all parameters outside C are those of w*, by default
-    ``φ = L(w) − L(w*)``. With ``E_C`` the mean over the posterior in which only C is free, and ``Δ = ℓ_z − L``::
+    ``φ = L(w) − L(w*)``. With ``E_C`` the mean over the posterior in which only C is free, and ``Δ = ℓ_z − L``:
 
         χ = −E_C[φ Δ] + E_C[φ] E[Δ]        centre="full"    E over the posterior of all parameters [baker2025]
         χ = −Cov_C(φ, Δ)                   centre="group"   E replaced by E_C
 
     The first is the response of the unnormalised ``E[φ δ(w outside C)]`` over the full posterior, in units of
-    ``E[δ(w outside C)]``; the second that of the mean over the group's own posterior. Where χ is negative, more data
+    ``E[δ(w outside C)]``. The second is that of the mean over the group's own posterior. Where χ is negative, more data
     like z lowers φ.
 
     Args:

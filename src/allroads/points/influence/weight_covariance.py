@@ -84,8 +84,8 @@ def weight_covariance(
 ) -> WeightCovariance:
     """Eigenvalues and eigenvectors of ``Cov(w)`` under ``exp(−nβ L(w) − γ/2 ‖w − w*‖²)``.
 
-    At a regular minimum it is ``(nβ H + γ)⁻¹``; where the loss is singular, the leading directions are those in which
-    the weights move while the function hardly does, as far as the valleys reach at this temperature.
+    At a regular minimum it is ``(nβ H + γ)⁻¹``. Where the loss is singular, the leading directions are those in which
+    the weights move and the function hardly changes, as far as the valleys reach at this temperature.
 
     Args:
         problem: Network, loss, penalty and the n examples.

@@ -27,10 +27,10 @@ def function_log_probability(
 ) -> Volume:
     """``log P(f)``: the probability, in nats, that parameters drawn from ``measure`` compute the labels on all inputs.
 
-    Splitting from the measure through sets of ever fewer errors: the level is the share of wrong answers plus the
-    share of the outputs that is on the wrong side, which is 0 exactly where all answers are right and does not change
-    when the outputs are rescaled. Right is as in training: ``bce``, a positive logit exactly where the label is 1;
-    ``cross_entropy``, the largest score at the label.
+    It is computed by splitting, from the measure through sets of ever fewer errors. The level of a point is the share
+    of wrong answers plus the share of the outputs that is on the wrong side. It is 0 exactly where all answers are
+    right, and does not change when the outputs are rescaled. An answer is right as in training. For ``bce`` the logit
+    is positive exactly where the label is 1. For ``cross_entropy`` the largest score is the label's.
 
     Args:
         problem: The network, all inputs that count, their labels (0 or 1, or classes), and ``"bce"`` or

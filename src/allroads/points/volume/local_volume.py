@@ -78,13 +78,15 @@ def local_volume(
 ) -> Volume:
     """``log μ{w : L(w) − L(w*) ≤ ε}``, the mass of the parameters about as good as the point, in nats.
 
-    **Splitting** runs populations of particles, a compiled batch, through nested sets; between them, particles move by
-    slice sampling along differences of one another, which needs no step size and does not care how stretched the set
-    is. It is right at any shape and estimates its error from replicas that never mix. In a basin, its default scope,
-    particles start in a normal distribution around the point, of the Hessian's shape or that of ``preconditioner``, and
-    spread until the reference measure alone holds them; they also take flights that the gradient reflects at the wall
-    of the set, and never cross a half way that lies outside: the part of the set that wide passages connect to the
-    point. The start decides how long the way is, not where it ends. With ``scope="everywhere"`` particles start from
+    **Splitting** runs populations of particles, a compiled batch, through nested sets. Between the sets, particles move
+    by slice sampling along differences of one another. This needs no step size and works however stretched the set
+    is. It is right at any shape and estimates its error from replicas that never mix.
+
+    In a basin, its default scope, particles start in a normal distribution around the point. Its shape is that of the
+    Hessian or of ``preconditioner``. They spread until the reference measure alone holds them. They also take flights,
+    which the gradient reflects at the wall of the set. No move crosses a middle that lies outside. So the basin is the
+    part of the set that wide passages connect to the point. The start decides how long a run takes, and not where it
+    ends. With ``scope="everywhere"`` particles start from
     the reference measure, lose half of their number at each level, and count every part of the set: costs are in
     proportion to the number of nats and of parameters.
 

@@ -67,11 +67,11 @@ def volume_scaling(
 ) -> VolumeScaling:
     """λ and m of ``V(ε) = μ{w : L(w) − L(w*) ≤ ε} ≈ c ε^λ (−log ε + b)^{m−1}`` from volumes at many ε.
 
-    One splitting run from the reference measure to the last cutoff gives V at every level on its way; its increments
-    between levels are what is fitted, because their errors are independent. b is the first correction to the
-    asymptotic form and stands for the unit of the loss; where m = 1 it is a term with the next exponent, where that is
-    needed. The largest ε are left out of the fit as far as they do not follow the form: the range is shortened from
-    above until its misfit is that of noise.
+    One splitting run from the reference measure to the last cutoff gives V at every level. The increments of V between
+    levels are fitted, because their errors are independent. b is the first correction to the asymptotic form and
+    stands for the unit of the loss. Where m = 1, the correction is a term with the next exponent, if it is needed. The
+    largest ε are left out of the fit as far as they do not follow the form: the range is shortened from above until its
+    misfit is that of noise.
 
     λ is that of the most singular minimum that the reference measure covers: centre it on the point and make it
     narrow for the λ *at* the point. Costs grow with ``λ log(1/ε)`` nats; meant for λ up to about ten. Far from

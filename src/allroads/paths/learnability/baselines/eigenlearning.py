@@ -49,9 +49,9 @@ def eigenlearning(
         :class:`Eigenlearning`.
 
     Raises:
-        InputError: If the eigenvalues are not finite, negative beyond rounding, all zero, or fewer than n of them are
-            nonzero while there is no ridge (the kernel is singular: n random examples cannot all be fitted); if the
-            shapes differ.
+        InputError: If the eigenvalues are not finite, negative beyond rounding, or all zero. If fewer than n of them
+            are nonzero and there is no ridge: the kernel is singular, and n random examples cannot all be fitted. If
+            the shapes differ.
 
     When it fails: it is the theory of a fixed kernel and of large n; a network that learns features departs from it.
 
