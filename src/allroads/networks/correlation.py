@@ -11,7 +11,9 @@ zeros, and multiplied as a whole.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import jax.numpy as jnp
@@ -23,6 +25,21 @@ from allroads.networks.windows import windows
 
 COPYING = 100
 """What copying a number of a patch costs, in multiplications: for more than that, zeros are multiplied instead."""
+
+_PATCHES = ContextVar("patches", default=False)
+
+
+@contextmanager
+def channels_as_units() -> Iterator[None]:
+    """In this block, convolutions are traced as patches times weights, whose own axes are channels alone.
+
+    A banded matrix has an axis of output columns beside the channels.
+    """
+    before = _PATCHES.set(True)
+    try:
+        yield
+    finally:
+        _PATCHES.reset(before)
 
 
 def correlate(
@@ -67,7 +84,7 @@ def _bands_are_faster(x: Any, weight: Any, groups: int) -> bool:
     """Whether multiplying zeros takes less than copying patches, and the matrix is no larger than the patches."""
     outputs, columns, kernel = weight.shape[0] // groups, x.shape[-1], weight.shape[-1]
     rows = len(x) * math.prod(x.shape[2:-1])
-    return bool(kernel > 1 and columns * outputs <= min(kernel * (outputs + COPYING), rows))
+    return bool(not _PATCHES.get() and kernel > 1 and columns * outputs <= min(kernel * (outputs + COPYING), rows))
 
 
 def _by_patches(
@@ -83,7 +100,11 @@ def _by_patches(
     patches, positions = _patches(x, kernel, pads, stride, dilation)
     patches = patches.reshape(len(x), groups, x.shape[1] // groups * math.prod(kernel), -1)
     weight = weight.reshape(groups, weight.shape[0] // groups, -1)
-    return jnp.einsum("ngkp,gok->ngop", patches, weight).reshape(len(x), -1, *positions)
+    if groups == 1:
+        out = jnp.einsum("nkp,ok->nop", patches[:, 0], weight[0])
+    else:
+        out = jnp.einsum("ngkp,gok->ngop", patches, weight)
+    return out.reshape(len(x), -1, *positions)
 
 
 def _by_bands(
