@@ -26,6 +26,7 @@ os.environ["XLA_FLAGS"] = " ".join([_given, *(flag for flag in _FLAGS if flag.sp
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NPROC", "1")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
+os.environ.setdefault("ALLROADS_CACHE", "off")  # what another run compiled is not to decide a test
 
 install_import_hook(MODULES, "shapes.checked")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1] / "src" / "allroads"
 
 LAYERS = (
-    ("errors", "checks", "status", "results", "imported"),
+    ("errors", "checks", "status", "results", "imported", "compiled"),
     ("pfmap",),
     ("targets",),
     ("networks", "explorers"),

@@ -13,6 +13,8 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 import allroads  # noqa: E402
+from allroads import float64  # noqa: E402
+from allroads.networks.torch.rules import RULES  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -142,3 +144,19 @@ def test_operators_and_their_derivatives_are_those_of_pytorch(family):
         ours = jax.jit(jax.grad(scalar))(params)["x"]
         np.testing.assert_allclose(ours, theirs, rtol=1e-8, atol=1e-10)
         assert np.isfinite(theirs).all() and jnp.isfinite(ours).all()
+
+
+@pytest.mark.parametrize("size", [5, 13, 50])  # the last is too long for a banded matrix
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "dilation", "groups"),
+    [(3, 1, 1, 1, 1), (2, 2, 0, 1, 2), ((2, 3), (1, 2), (0, 2), (1, 2), 1), (3, 2, 2, 2, 4), (1, 1, 0, 1, 1)],
+)
+def test_convolutions_by_bands_and_by_patches_are_pytorchs(size, kernel, stride, padding, dilation, groups):
+    rng = np.random.default_rng(size)
+    spread = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    x, w = rng.normal(size=(16, 4, 7, size)), rng.normal(size=(8, 4 // groups, *spread))
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    expected = torch.nn.functional.conv2d(torch.tensor(x), torch.tensor(w), **options).numpy()
+    with float64():
+        found = RULES["conv2d"](jnp.asarray(x), jnp.asarray(w), None, stride, padding, dilation, groups)
+    np.testing.assert_allclose(found, expected, atol=1e-12)

@@ -16,9 +16,7 @@ from allroads.studies.threads import one_thread
 
 
 def environment():
-    return {
-        name: os.environ.get(name) for name in ("XLA_FLAGS", "NPROC", "OMP_NUM_THREADS", "JAX_COMPILATION_CACHE_DIR")
-    }
+    return {name: os.environ.get(name) for name in ("XLA_FLAGS", "NPROC", "OMP_NUM_THREADS")}
 
 
 def is_running(process):
@@ -51,12 +49,10 @@ def test_in_process_runs_on_submit_and_keeps_errors():
         engine.submit(fail).result()
 
 
-def test_pool_workers_have_one_thread_and_leave_the_parent_alone(monkeypatch, tmp_path):
+def test_pool_workers_have_one_thread_and_leave_the_parent_alone(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=x")
     for name in ("NPROC", "OMP_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
-    monkeypatch.setenv("ALLROADS_CACHE", str(tmp_path))
     with Pool(1) as pool:
         found = pool.submit(environment).result()
         assert pool.submit(os.getpid).result() != os.getpid()
@@ -64,7 +60,6 @@ def test_pool_workers_have_one_thread_and_leave_the_parent_alone(monkeypatch, tm
             pool.submit(fail).result()
     assert found["XLA_FLAGS"].split() == ["--xla_dump_to=x", "--xla_cpu_multi_thread_eigen=false"]
     assert found["OMP_NUM_THREADS"] == found["NPROC"] == "1"
-    assert found["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / "jax")
     assert "OMP_NUM_THREADS" not in os.environ
 
 
@@ -92,9 +87,8 @@ def test_a_worker_computes_on_one_thread(monkeypatch):
 def test_flags_of_the_user_stand(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=true")
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
-    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "JAX_COMPILATION_CACHE_DIR"):
+    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.setenv(name, "7")
-    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "7")
     one_thread()
     one_thread()
     assert os.environ["XLA_FLAGS"] == "--xla_cpu_multi_thread_eigen=true"

@@ -179,6 +179,7 @@ def inspect(
         int | None, typer.Option(help="Examples per gradient, for sgld, rmsprop_sgld and sgnht.")
     ] = None,
     top: Annotated[int | None, typer.Option(help="Number of Hessian eigenvalues. Default: 10.")] = None,
+    budget: Annotated[float | None, typer.Option(help="Seconds that the command may take. Default: no limit.")] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -200,12 +201,12 @@ def inspect(
         "max_draws": max_draws,
         "batch_size": batch_size,
         "top": top,
+        "budget": budget,
     }
     options = {name: value for name, value in given.items() if value is not None}
     check_destination(report, "--report")
     asked = Request(factory, str(data), loss, None if weights is None else str(weights), seed, options)
-    with Console(stderr=True).status("Measuring: this takes a minute or more …"):
-        found = asked.run()
+    found = asked.run()
     if as_json:
         _print_json({**plain(found, asked.origin), "python": asked.snippet, "report": report and str(report)})
     else:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import jax
@@ -10,11 +11,11 @@ import jax.numpy as jnp
 
 from allroads.errors import InputError, UnknownNameError
 from allroads.networks.activations import resolve_activation
+from allroads.networks.correlation import correlate
 from allroads.networks.initialisation import Initialisation, affine
 from allroads.networks.inputs import checked_inputs, checked_sizes
+from allroads.networks.windows import windows
 from allroads.pfmap.network import Network, Params
-
-POOLINGS: dict[str, Callable[..., Any]] = {"max": jnp.max, "mean": jnp.mean}
 
 
 def convolutional(
@@ -37,8 +38,7 @@ def convolutional(
 
     Convolutions have stride 1 and keep the image's size: the border is padded with zeros, ``(kernel − 1) //
     2`` of them before and the rest after. Pooling windows do not overlap; rows and columns left over at the
-    end are dropped. A convolution is computed as patches times a matrix, which stays quick when the weights
-    have a member axis.
+    end are dropped.
 
     Args:
         input_shape: ``(H, W)`` or ``(H, W, channels)``.
@@ -99,33 +99,32 @@ def convolutional(
     def apply(params: Params, inputs: Any) -> Any:
         inputs = checked_inputs(inputs, input_shape, vocabulary, name)
         x = inputs.reshape(*inputs.shape[:3], depth).astype(params["readout"]["weight"].dtype)
+        x = jnp.moveaxis(x, -1, 1)
+        before = (kernel - 1) // 2
+        border = (before, kernel - 1 - before)
         for layer in params["layers"]:
-            x = _pooled(act(affine(layer, patches(x, kernel))), pool, pooling)
-        return affine(params["readout"], x.reshape(x.shape[0], -1))
+            weight = jnp.moveaxis(layer["weight"].reshape(kernel, kernel, x.shape[1], -1), (2, 3), (1, 0))
+            x = correlate(x, weight, layer["bias"], [border] * 2, [1, 1], [1, 1], 1)
+            x = _pooled(act(x), pool, pooling)
+        return affine(params["readout"], jnp.moveaxis(x, 1, -1).reshape(x.shape[0], -1))
 
     return Network(init_params, apply, name=name)
 
 
-def patches(x: Any, kernel: int) -> Any:
-    """The neighbourhood of every pixel: ``[N, H, W, C]`` to ``[N, H, W, kernel²·C]``, zeros past the border.
-
-    Example:
-        >>> patches(jnp.ones((1, 2, 2, 1)), 3).sum(-1)[0]
-        Array([[4., 4.],
-               [4., 4.]], dtype=float32)
-    """
-    _, height, width, _ = x.shape
-    before = (kernel - 1) // 2
-    border = (before, kernel - 1 - before)
-    padded = jnp.pad(x, ((0, 0), border, border, (0, 0)))
-    shifts = [(row, column) for row in range(kernel) for column in range(kernel)]
-    return jnp.concatenate([padded[:, r : r + height, c : c + width] for r, c in shifts], axis=-1)
-
-
 def _pooled(x: Any, pool: int, pooling: str) -> Any:
-    if pool == 1:
-        return x
-    examples, height, width, depth = x.shape
-    rows, columns = height // pool, width // pool
-    windows = x[:, : rows * pool, : columns * pool].reshape(examples, rows, pool, columns, pool, depth)
-    return POOLINGS[pooling](windows, axis=(2, 4))
+    """Windows of ``x [N, channels, H, W]`` that do not overlap, one axis after the other."""
+    for axis in (2, 3):
+        x = POOLINGS[pooling](windows(x, axis, pool, pool))
+    return x
+
+
+def _maximum(parts: Sequence[Any]) -> Any:
+    """The first of equals wins, and with it the gradient."""
+    return reduce(lambda top, part: jnp.where((part > top) | jnp.isnan(part), part, top), parts)
+
+
+def _mean(parts: Sequence[Any]) -> Any:
+    return sum(parts) / len(parts)
+
+
+POOLINGS: dict[str, Callable[[Sequence[Any]], Any]] = {"max": _maximum, "mean": _mean}

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from allroads.compiled import keep_compiled
 from allroads.errors import InputError
 from allroads.pfmap.network import Network, Params
 
@@ -75,6 +76,7 @@ def as_point(params: Any, what: str = "params", network: Network | None = None) 
         >>> as_point({"w": np.ones(2)})["w"].dtype
         dtype('float32')
     """
+    keep_compiled()
     if callable(getattr(params, "state_dict", None)):
         params = params.state_dict()
     if isinstance(params, OrderedDict):

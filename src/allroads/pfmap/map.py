@@ -11,6 +11,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Float, Num
 
+from allroads.compiled import keep_compiled
 from allroads.errors import InputError
 from allroads.pfmap.arrays import as_array, is_tensor
 from allroads.pfmap.kernel import examples_apart, kernel_function, plan_kernel
@@ -50,6 +51,7 @@ class ParameterFunctionMap:
     memory: int = 2**31
 
     def __post_init__(self) -> None:
+        keep_compiled()
         inputs = self.inputs if isinstance(self.inputs, jax.Array) else np.asarray(self.inputs)
         if inputs.ndim == 0 or inputs.size == 0:
             raise InputError(

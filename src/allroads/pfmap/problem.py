@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.checks import check_number
+from allroads.compiled import keep_compiled
 from allroads.errors import InputError
 from allroads.pfmap.arrays import as_array, as_point
 from allroads.pfmap.labels import check_labels, check_weights
@@ -70,6 +71,7 @@ class Problem:
     regulariser: Callable[[Params], Any] | None = None
 
     def __post_init__(self) -> None:
+        keep_compiled()
         set_ = object.__setattr__
         per_example = resolve_loss(self.loss)
         set_(self, "loss", loss_name(per_example) or per_example)

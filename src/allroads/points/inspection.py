@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from inspect import signature
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from allroads.budget import Budget, budgeted
+from allroads.checks import check_choice, check_count
 from allroads.pfmap.network import Params
 from allroads.pfmap.precision import float64
 from allroads.pfmap.problem import Problem
-from allroads.points.description import network_complexity
+from allroads.points.description import NETWORK_MEASURES, network_complexity
 from allroads.points.llc import LearningCoefficient, llc
-from allroads.points.sampling.plan import options_from_names
-from allroads.points.spectrum import Spectrum, spectrum
+from allroads.points.sampling.plan import Chains, options_from_names
+from allroads.points.spectrum import Spectrum
+from allroads.points.spectrum.options import number_of_pairs
+from allroads.points.spectrum.spectrum import spectrum_until
 from allroads.results import Measurement
+
+CURVATURE = 0.5
+"""Share of the time that the learning coefficient leaves, for the spectrum; the rest is for description lengths."""
+
+LAST = 0.1
+"""A description length is begun while at least this share of the budget is left."""
+
+_SAMPLING = (*signature(options_from_names).parameters, *(field.name for field in fields(Chains)))
+"""Options of the chains by plain names; ``chains`` is their number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +45,7 @@ class Inspection:
         llc: Local learning coefficient, with chains and diagnostics in ``stats``.
         spectrum: Of the Hessian, with nβ and γ of the learning coefficient.
         description: Description lengths in bits, by name.
+        left_out: Names of the description lengths for which no time was left.
     """
 
     loss: float
@@ -40,6 +55,7 @@ class Inspection:
     llc: Measurement
     spectrum: Spectrum
     description: Mapping[str, Measurement]
+    left_out: tuple[str, ...] = ()
 
 
 def inspect_point(
@@ -48,6 +64,8 @@ def inspect_point(
     *,
     top: int | None = None,
     seed: int = 0,
+    budget: float | None = None,
+    progress: bool = True,
     **sampling: Any,
 ) -> Inspection:
     """Loss, gradient, local learning coefficient, Hessian spectrum and description lengths at a point.
@@ -61,6 +79,11 @@ def inspect_point(
         params: The point: a pytree of floating-point arrays.
         top: Number of Hessian eigenvalues; default 10, or all where there are fewer.
         seed: Decides everything random.
+        budget: Seconds that the call may take, compilation included; default no end. Of what the learning coefficient
+            leaves, half goes to the spectrum, which then has larger errors, and half to the description lengths, which
+            are taken one after another. What was left out is named in ``left_out``. An interrupt from the keyboard ends
+            the present measure and leaves out the rest; the spectrum is then a rough one.
+        progress: Whether to tell on the standard error what is being done, after two seconds.
         **sampling: ``nbeta``, ``localisation``, ``sampler``, ``chains``, … as plain names and numbers, see
             :func:`~allroads.points.sampling.plan.options_from_names`.
 
@@ -82,21 +105,55 @@ def inspect_point(
         Traceback (most recent call last):
         allroads.errors.InputError: ...
     """
+    check_count("seed", seed, 0)
+    for name in sampling:
+        check_choice("option of inspect_point", name, _SAMPLING)
     options = options_from_names(**sampling)
     options["seed"] = seed
-    coefficient = llc(problem, params, **options)
-    with float64():
-        point = problem.point(params)
-        gradient = jax.jit(jax.grad(problem.objective.mean))(point, problem.data)
-        return Inspection(
-            loss=coefficient.stats["loss"],
-            gradient_norm=float(jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(gradient)))),
-            parameters=sum(leaf.size for leaf in jax.tree.leaves(point)),
-            examples=len(problem),
-            llc=coefficient,
-            spectrum=spectrum(problem, point, top=top, seed=seed, shift=_shift(coefficient)),
-            description=network_complexity(problem, point),
-        )
+    with budgeted("inspect", budget, progress) as time:
+        with float64():
+            point = problem.point(params)
+            parameters = sum(leaf.size for leaf in jax.tree.leaves(point))
+            number_of_pairs("top", top, parameters, "parameters")
+        time.say("learning coefficient")
+        coefficient = llc(problem, params, **options)
+        with float64():
+            gradient = jax.jit(jax.grad(problem.objective.mean))(point, problem.data)
+            norm = float(jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(gradient))))
+            part = Budget(CURVATURE * time.left if time.limited and not time.ended else None, _under(time, "spectrum"))
+            if time.ended:
+                part.interrupt()
+            curvature = spectrum_until(part, problem, point, top=top, seed=seed, shift=_shift(coefficient))
+            if part.interrupted:
+                time.interrupt()
+            description = _description(time, problem, point)
+    return Inspection(
+        loss=coefficient.stats["loss"],
+        gradient_norm=norm,
+        parameters=parameters,
+        examples=len(problem),
+        llc=coefficient,
+        spectrum=curvature,
+        description=description,
+        left_out=tuple(name for name in NETWORK_MEASURES if name not in description),
+    )
+
+
+def _description(time: Budget, problem: Problem, point: Params) -> dict[str, Measurement]:
+    """Description lengths while there is time for them."""
+    found: dict[str, Measurement] = {}
+    for name, measure in NETWORK_MEASURES.items():
+        if time.ended or (time.limited and time.left < LAST * time.seconds):
+            break
+        time.say(name.replace("_", " "))
+        with time.interruptible():
+            found |= network_complexity(problem, point, measures={name: measure})
+    return found
+
+
+def _under(time: Budget, name: str) -> Callable[[str], None]:
+    """What a part says, under its name."""
+    return lambda text: time.say(f"{name}, {text}")
 
 
 def _shift(coefficient: LearningCoefficient) -> float:

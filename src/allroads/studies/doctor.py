@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from allroads.studies.threads import POOLS, cache_folder, cores
+from allroads.compiled import cache_folder
+from allroads.studies.threads import POOLS, cores
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 """Names under which Chromium is installed."""
@@ -113,6 +114,8 @@ def _threads() -> Check:
 
 def _cache() -> Check:
     folder = cache_folder()
+    if folder is None:
+        return Check("cache", "off: ALLROADS_CACHE says so")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

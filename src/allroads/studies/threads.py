@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 XLA_ONE_THREAD = ("--xla_cpu_multi_thread_eigen=false",)
 """What keeps single operations of XLA's CPU back end on one thread."""
@@ -14,7 +13,7 @@ say) and the libraries under NumPy and SciPy on one thread."""
 
 
 def one_thread() -> None:
-    """Keep this process and its children on one thread each, and share their compiled programs.
+    """Keep this process and its children on one thread each.
 
     Many processes of one thread each use a machine better than one process of many on small networks, and
     sums are then taken in one order. It must run before JAX computes for the first time; nothing calls it
@@ -26,14 +25,6 @@ def one_thread() -> None:
     os.environ["XLA_FLAGS"] = " ".join(flags)
     for pool in POOLS:
         os.environ.setdefault(pool, "1")
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "jax"))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
-
-
-def cache_folder() -> Path:
-    """Where compiled programs are kept between runs: ``$ALLROADS_CACHE``, else ``~/.cache/allroads``."""
-    chosen = os.environ.get("ALLROADS_CACHE")
-    return Path(chosen) if chosen else Path.home() / ".cache" / "allroads"
 
 
 def cores() -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from allroads.compiled import keep_compiled
 from allroads.errors import InputError
 from allroads.pfmap.network import Network
 
@@ -77,6 +78,7 @@ def from_torch(
         (['bias', 'weight'], tensor([[ 1., -2.]]))
     """
     _require_torch()
+    keep_compiled()
     from allroads.networks.torch.bridge import bridge
 
     return bridge(module, example_inputs, init, running_statistics)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
+from allroads.networks.correlation import channels_as_units
 from allroads.pfmap.jaxpr import evaluate_annotated, shaped
 from allroads.pfmap.network import Network, Params
 
@@ -49,7 +50,8 @@ def with_layers(network: Network, params: Params, inputs: Any, at_layer: AtLayer
             count += 1
         return outputs, any(data)
 
-    outputs, _ = evaluate_annotated(network, params, inputs, lambda number: False, True, rule)
+    with channels_as_units():
+        outputs, _ = evaluate_annotated(network, params, inputs, lambda number: False, True, rule)
     return outputs, count, loops
 
 

@@ -7,6 +7,7 @@ the rest is searched again, until nothing there lies beyond.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +16,13 @@ import numpy as np
 from jaxtyping import Float
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
+from allroads.budget import Budget
+
 _SMALL = 64
 """Up to this size, or where more than a third of the pairs are wanted, the matrix is made from its columns."""
 _RESTARTS = 100
+_DEPENDENT = 1e-6
+"""Singular values below this share of the largest are of directions that the vectors do not span."""
 
 Product = Callable[[np.ndarray], np.ndarray]
 
@@ -63,6 +68,7 @@ def extreme_eigenpairs(
     tolerance: float = 1e-8,
     seed: int = 0,
     check: bool = True,
+    budget: Budget | None = None,
 ) -> Eigenpairs:
     """The ``count`` largest (``end="top"``) or smallest (``"bottom"``) eigenvalues with sign, and their vectors.
 
@@ -77,6 +83,8 @@ def extreme_eigenpairs(
         tolerance: Largest residual over the largest ``|λ|``; default 1e-8, made for double precision.
         seed: Decides the start vectors.
         check: Whether to search for what was missed; not needed for one value alone.
+        budget: Where it ends, so does the search: the pairs are those of the products made so far, with their
+            residuals, and ``complete`` is false.
 
     Example:
         >>> diagonal = np.repeat([3.0, 2.0, 1.0], 100)
@@ -88,7 +96,7 @@ def extreme_eigenpairs(
         columns = np.stack([product(unit) for unit in np.eye(size)])
         return _one_end(dense_eigenpairs((columns + columns.T) / 2), count, end)
     rng = np.random.default_rng(seed)
-    norm = _norm(product, size, rng)
+    norm = _norm(product, size, rng, budget)
     if norm == 0.0:
         return Eigenpairs(np.zeros(count), np.eye(count, size), np.zeros(count), 0.0, True)
     sign, shift = (1.0 if end == "top" else -1.0), 1.5 * norm
@@ -103,7 +111,7 @@ def extreme_eigenpairs(
             image = sign * product(v) + shift * v
             return image - found @ (found.T @ image)
 
-        values, vectors, converged = _arpack(rest, size, 1 if turn else count, tolerance, rng)
+        values, vectors, converged = _arpack(rest, size, 1 if turn else count, tolerance, rng, budget)
         complete = complete and converged
         beyond = turn and (not values.size or values[-1] <= np.sort(levels)[-count] + tolerance * shift)
         found = np.linalg.qr(np.concatenate([found, vectors], axis=1))[0]
@@ -113,18 +121,69 @@ def extreme_eigenpairs(
     return _one_end(_ritz(product, found, norm, complete), count, end)
 
 
-def _norm(product: Product, size: int, rng: np.random.Generator) -> float:
+def _norm(product: Product, size: int, rng: np.random.Generator, budget: Budget | None) -> float:
     """The largest ``|λ|`` to a few per cent; exactly 0 for the zero matrix."""
     if not product(rng.standard_normal(size)).any():
         return 0.0
-    values, _, _ = _arpack(product, size, 1, 1e-2, rng, which="LM")
+    values, _, _ = _arpack(product, size, 1, 1e-2, rng, budget, which="LM")
     return float(np.abs(values).max()) if values.size else float(np.linalg.norm(product(rng.standard_normal(size))))
 
 
+class _Ended(Exception):
+    """The budget ended within a search."""
+
+
 def _arpack(
-    product: Product, size: int, count: int, tolerance: float, rng: np.random.Generator, which: str = "LA"
+    product: Product,
+    size: int,
+    count: int,
+    tolerance: float,
+    rng: np.random.Generator,
+    budget: Budget | None,
+    which: str = "LA",
 ) -> tuple[np.ndarray, np.ndarray, bool]:
     """Values, vectors ``[d, k]``, and whether all converged; else those that did, at a looser tolerance if need be."""
+    if budget is None:
+        return _search(product, size, count, tolerance, rng, which)
+    seen: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=_krylov(count, size))
+
+    def watched(v: np.ndarray) -> np.ndarray:
+        if budget.ended and len(seen) >= 2 * count:
+            raise _Ended
+        v = v.ravel()
+        seen.append((v.copy(), product(v)))
+        return seen[-1][1]
+
+    with budget.interruptible():
+        try:
+            return _search(watched, size, count, tolerance, rng, which)
+        except _Ended:
+            pass
+    return _seen_pairs(seen, count, which)
+
+
+def _seen_pairs(
+    seen: deque[tuple[np.ndarray, np.ndarray]], count: int, which: str
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Rayleigh–Ritz in the span of the vectors whose products are known."""
+    if not seen:
+        return np.zeros(0), np.zeros((0, 0)), False
+    vectors, images = (np.stack(part, axis=1) for part in zip(*seen, strict=True))
+    lengths = np.maximum(np.linalg.norm(vectors, axis=0), np.finfo(float).tiny)
+    left, singular, right = np.linalg.svd(vectors / lengths, full_matrices=False)
+    kept = singular > _DEPENDENT * singular[0]
+    basis = left[:, kept]
+    image = (images / lengths) @ (right[kept].T / singular[kept])
+    small = basis.T @ image
+    values, within = np.linalg.eigh((small + small.T) / 2)
+    last = np.argsort(np.abs(values) if which == "LM" else values)[-count:]
+    return values[last], basis @ within[:, last], False
+
+
+def _search(
+    product: Product, size: int, count: int, tolerance: float, rng: np.random.Generator, which: str
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """ARPACK's pairs, and whether all converged."""
     operator = LinearOperator((size, size), matvec=product, dtype=np.float64)  # pyright: ignore[reportCallIssue]
     start = product(rng.standard_normal(size))
     options: dict[str, Any] = dict(v0=start, which=which, maxiter=_RESTARTS, ncv=_krylov(count, size))
@@ -145,9 +204,16 @@ def _krylov(count: int, size: int) -> int:
     return min(size, max(2 * count + 1, 40))
 
 
-def vectors_held(count: int, size: int) -> int:
-    """Vectors of the matrix's size that finding ``count`` pairs holds at its peak, in double precision."""
-    return size if size <= _SMALL or 3 * count > size else 2 * _krylov(count, size) + 4 * (count + 1)
+def vectors_held(count: int, size: int, watched: bool = False) -> int:
+    """Vectors of the matrix's size that finding ``count`` pairs holds at its peak, in double precision.
+
+    Args:
+        count: Number of pairs.
+        size: d.
+        watched: Whether a budget is given, for which products are kept.
+    """
+    krylov = (4 if watched else 2) * _krylov(count, size)
+    return size if size <= _SMALL or 3 * count > size else krylov + 4 * (count + 1)
 
 
 def _ritz(product: Product, basis: np.ndarray, norm: float, complete: bool) -> Eigenpairs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def trace(quadrature: Quadrature) -> Measurement:
         3
     """
     value, sampling, _ = quadrature.trace(lambda x: x)
-    return Measurement(value, sampling if quadrature.rest else None)
+    return Measurement(value, sampling if quadrature.rest else None, stats={"precision": quadrature.precision})
 
 
 def log_determinant(quadrature: Quadrature, shift: float, extent: Extent) -> Measurement:
@@ -64,7 +65,7 @@ def effective_dimension(quadrature: Quadrature, shift: float, extent: Extent) ->
 
 
 def _shifted(function: Function, quadrature: Quadrature, shift: float, extent: Extent) -> Measurement:
-    stats = {"shift": shift, "lowest": extent.lowest}
+    stats: dict[str, Any] = {"shift": shift, "lowest": extent.lowest, "precision": quadrature.precision}
     status = _status(shift, extent)
     if status not in (SpectrumStatus.OK, SpectrumStatus.FLAT):
         nodes, weights = quadrature.nodes()

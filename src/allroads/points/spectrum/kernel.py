@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from allroads.checks import check_count
 from allroads.pfmap.arrays import as_point
 from allroads.pfmap.map import ParameterFunctionMap
 from allroads.pfmap.network import Network, Params
@@ -64,6 +65,7 @@ def kernel_spectrum(
         >>> kernel_spectrum(line, jnp.zeros(2), np.array([[1.0, 0.0], [0.0, 3.0], [0.0, 4.0]])).eigenvalues.round(4)
         array([25.,  1.,  0.])
     """
+    check_count("seed", seed, 0)
     params, memory = as_point(params, network=network), options.memory
     function = ParameterFunctionMap(network, inputs, memory)
     values = jax.eval_shape(function.values, params)

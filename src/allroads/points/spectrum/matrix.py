@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -20,6 +21,10 @@ from allroads.pfmap.network import Network, Params
 
 _TOGETHER = 16
 """Products computed side by side at most: a small transformer's 16 together take a fifth of the time of 16 in turn."""
+_CACHED = 2**25
+"""Bytes of products side by side, about a processor's cache: past it, together is slower than in turn."""
+_IN_TURN = 2**30
+"""Bytes that all rows pass through up to which they are made one by one: another compilation would take longer."""
 
 Apply = Callable[..., Any]
 
@@ -50,14 +55,33 @@ class Matrix:
         """A v in double precision, whatever the precision it was computed in."""
         return np.asarray(self.compiled(jnp.asarray(v, self.dtype), *self.data), np.float64)
 
+    def single(self) -> Matrix | None:
+        """The same matrix in single precision; ``None`` where the network computes in double precision all the same."""
+        with jax.enable_x64(False), warnings.catch_warnings():
+            data = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), self.data)
+            vector = jax.ShapeDtypeStruct((self.size,), np.float32)
+            try:  # a warning says that the network asks for double precision itself
+                warnings.simplefilter("error", UserWarning)
+                image = jax.eval_shape(lambda v, *given: self.apply(v, *given), vector, *data)
+            except (TypeError, ValueError, UserWarning):
+                return None
+        return replace(self, dtype=np.dtype(np.float32), data=data) if image.dtype == np.float32 else None
+
     def together(self, beside: int = 0) -> int:
         """How many products may be computed side by side where each needs ``beside`` bytes more."""
-        return max(1, min(_TOGETHER, self.room // max(1, self.temporary + beside)))
+        each = max(1, self.temporary)
+        return max(1, min(_TOGETHER, self.room // (each + beside), _CACHED // each))
 
     def dense(self) -> Float[np.ndarray, "size size"]:
         """All of it, ``[d, d]`` in double precision, symmetric."""
-        rows = np.asarray(_rows(self.apply, self.together(), self.size, self.dtype, self.data), np.float64)
-        return (rows + rows.T) / 2
+        rows: np.ndarray
+        if self.size * self.temporary <= _IN_TURN:
+            rows = np.stack([self.product(unit) for unit in np.eye(self.size)])
+        else:
+            together = self.together()
+            rows = np.asarray(_rows(self.apply, together, self.size, self.dtype, self.data), np.float64)
+        symmetric: np.ndarray = (rows + rows.T) / 2
+        return symmetric
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))

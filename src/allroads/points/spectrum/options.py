@@ -65,10 +65,10 @@ def dense_bytes(size: int) -> int:
     return 6 * 8 * size * size
 
 
-def matrix_free_bytes(size: int, itemsize: int, pairs: int, steps: int) -> int:
+def matrix_free_bytes(size: int, itemsize: int, pairs: int, steps: int, watched: bool = False) -> int:
     """Bytes of the largest of the parts, which are done one after another, and of the eigenvectors kept."""
     parts = (
-        8 * size * vectors_held(max(1, pairs), size),
+        8 * size * vectors_held(max(1, pairs), size, watched),
         lanczos_bytes(size, itemsize, steps) + itemsize * size * pairs,
     )
     return max(parts) + 2 * 8 * size * pairs

@@ -23,6 +23,7 @@ from jaxtyping import Float
 from matfree import decomp
 from scipy.linalg import solve_banded
 
+from allroads.budget import Budget
 from allroads.pfmap.lanczos import breakdown_index, gauss_rule
 from allroads.points.spectrum.matrix import Matrix
 
@@ -38,12 +39,14 @@ class Quadrature:
         rest: Dimension of their complement.
         diagonals: Of the tridiagonal matrix of each start vector, a list of ``[steps]``.
         off_diagonals: Beside each, ``[steps]``; the last couples to the step that was not taken.
+        precision: Of the products behind the rules.
     """
 
     known: Float[np.ndarray, " known"]
     rest: int
     diagonals: list[np.ndarray]
     off_diagonals: list[np.ndarray]
+    precision: str = "float64"
 
     @property
     def size(self) -> int:
@@ -90,6 +93,7 @@ def lanczos_quadrature(
     probes: int,
     steps: int,
     seed: int,
+    budget: Budget | None = None,
 ) -> Quadrature:
     """Gauss rules of a matrix on the complement of known eigenvectors.
 
@@ -100,18 +104,28 @@ def lanczos_quadrature(
         probes: Start vectors, at least 2.
         steps: Lanczos steps from each, at most the dimension of the complement.
         seed: Decides the start vectors.
+        budget: Fewer probes are drawn where it ends, two at least.
 
     References: [ubaru2017], [golub2010]
     """
     rest = matrix.size - len(values)
     if rest == 0:
         return Quadrature(np.asarray(values), 0, [], [])
-    steps = min(steps, rest)
+    steps, budget = min(steps, rest), budget or Budget()
     keys = jax.random.split(jax.random.key(seed), probes)
     together = matrix.together(lanczos_bytes(matrix.size, matrix.dtype.itemsize, steps))
-    a, b = _tridiagonals(matrix.apply, steps, together, jnp.asarray(vectors, matrix.dtype), keys, matrix.data)
-    ended = [_ended(*pair, np.finfo(matrix.dtype).eps) for pair in zip(np.asarray(a), np.asarray(b), strict=True)]
-    return Quadrature(np.asarray(values), rest, [pair[0] for pair in ended], [pair[1] for pair in ended])
+    group = next(n for n in range(min(max(2, together), probes), probes + 1) if probes % n == 0)
+    rules: list[tuple[np.ndarray, np.ndarray]] = []
+    with jax.enable_x64(matrix.dtype.itemsize == 8):
+        known = jnp.asarray(vectors, matrix.dtype)
+        while not rules or (len(rules) < probes and not budget.ended):
+            budget.say(f"random vector {len(rules) + 1} of {probes}")
+            with budget.interruptible():
+                some = keys[len(rules) : len(rules) + group]
+                found = _tridiagonals(matrix.apply, steps, together, known, some, matrix.data)
+                eps = float(np.finfo(matrix.dtype).eps)
+                rules += [_ended(a, b, eps) for a, b in zip(*map(np.asarray, found), strict=True)]
+    return Quadrature(np.asarray(values), rest, [a for a, _ in rules], [b for _, b in rules], matrix.dtype.name)
 
 
 def lanczos_bytes(size: int, itemsize: int, steps: int) -> int:

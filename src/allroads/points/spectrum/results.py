@@ -59,6 +59,7 @@ class Spectrum(Result):
         method: ``"dense"`` or ``"matrix_free"``.
         status: Of the eigenpairs: ``ok``, ``not converged``, ``flat`` or ``diverged``. The other quantities carry
             their own.
+        ended: ``"complete"``, or why it ended before: ``"budget"`` or ``"interrupted"``.
     """
 
     eigenvalues: Float[np.ndarray, " top"]
@@ -77,6 +78,7 @@ class Spectrum(Result):
     matrix: str
     method: str
     status: Status
+    ended: str = "complete"
 
     @property
     def value(self) -> np.ndarray:
@@ -90,8 +92,8 @@ class Spectrum(Result):
 
     @property
     def stats(self) -> dict[str, Any]:
-        """``loss``, ``shift``, ``matrix``, ``method`` and ``norm``."""
-        return {name: getattr(self, name) for name in ("loss", "shift", "matrix", "method", "norm")}
+        """``loss``, ``shift``, ``matrix``, ``method``, ``norm`` and ``ended``."""
+        return {name: getattr(self, name) for name in ("loss", "shift", "matrix", "method", "norm", "ended")}
 
 
 @dataclass(frozen=True, eq=False, repr=False)

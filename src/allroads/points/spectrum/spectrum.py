@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.checks import check_number
+from allroads.budget import Budget, budgeted
+from allroads.checks import check_count, check_number
 from allroads.pfmap.network import Params
 from allroads.pfmap.problem import Problem
 from allroads.points.masks import Mask, free_index
@@ -28,6 +31,9 @@ from allroads.points.spectrum.results import Density, Spectrum
 from allroads.results import Measurement, finish
 from allroads.status import SpectrumStatus
 
+_CLEAR = 100
+"""Rounding errors of the largest eigenvalue that a shift must exceed for single precision."""
+
 
 def spectrum(
     problem: Problem,
@@ -40,6 +46,8 @@ def spectrum(
     mask: Mask = None,
     options: SpectrumOptions = SpectrumOptions(),  # noqa: B008 - frozen
     seed: int = 0,
+    budget: float | None = None,
+    progress: bool = True,
     throw: bool = False,
 ) -> Spectrum:
     """Eigenvalues λ_i, eigenvectors, trace, log-determinant, density and effective dimension of curvature at a point.
@@ -63,12 +71,18 @@ def spectrum(
             function of an array's path. A is then its block on them, and eigenvectors are 0 elsewhere.
         options: Method, probes, steps, tolerance and memory.
         seed: Decides start vectors and probes.
+        budget: Seconds that it may take, compilation included; default no end. Where the time is short, the search for
+            eigenpairs ends with larger residuals, and fewer random vectors and Lanczos steps are taken; errors say
+            what that costs, and ``ended`` is ``"budget"``. An interrupt from the keyboard ends it likewise.
+        progress: Whether to tell on the standard error what is being done, after two seconds.
         throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
         A :class:`~allroads.points.spectrum.Spectrum`. Errors of the matrix-free estimates are one standard error over
         the probes, plus for log-determinant and effective dimension half the gap between two Lanczos rules that
-        bracket the truth; of dense results there are none.
+        bracket the truth; of dense results there are none. In double precision too, the random vectors are followed
+        in single precision where rounding adds less than a third to none of these errors; ``stats["precision"]`` of
+        the estimates says so. Eigenpairs are in the precision of the point.
 
     Raises:
         UnknownNameError: If there is no such matrix.
@@ -93,6 +107,29 @@ def spectrum(
         >>> found.eigenvalues.round(6), found.trace, found.effective_dimension
         (array([4., 1.]), 5, 0.65)
     """
+    with budgeted("spectrum", budget, progress) as until:
+        found = spectrum_until(
+            until, problem, params, matrix=matrix, top=top, bottom=bottom, shift=shift, mask=mask, options=options,
+            seed=seed,
+        )  # fmt: skip
+    return finish(found, throw)
+
+
+def spectrum_until(
+    budget: Budget,
+    problem: Problem,
+    params: Params,
+    *,
+    matrix: str = "hessian",
+    top: int | None = None,
+    bottom: int = 0,
+    shift: float | None = None,
+    mask: Mask = None,
+    options: SpectrumOptions = SpectrumOptions(),  # noqa: B008 - frozen
+    seed: int = 0,
+) -> Spectrum:
+    """:func:`spectrum` within a budget that others share."""
+    check_count("seed", seed, 0)
     params = problem.point(params)
     free = free_index(params, mask)
     size = parameter_count(params) if free is None else len(free)
@@ -102,44 +139,70 @@ def spectrum(
     itemsize = np.dtype(jnp.zeros(0).dtype).itemsize
     tolerance, probes, steps = options.tolerance_for(itemsize), options.probes, options.steps
     method = options.method_for(size)
-    held = dense_bytes(size) if method == "dense" else matrix_free_bytes(size, itemsize, top + bottom, steps)
+    held = dense_bytes(size) if method == "dense" else matrix_free_bytes(size, itemsize, top + bottom, steps, True)
+    budget.say("compilation")
+    began = time.monotonic()
     operator = loss_matrix(problem, params, matrix, mask, held=held, memory=options.memory)
+    compilation = time.monotonic() - began
 
     value = mean_loss(problem, operator)
-    usual: dict[str, Any] = {"loss": value, "shift": shift, "matrix": matrix, "method": method}
-    finite = np.isfinite(operator.product(np.random.default_rng(seed).standard_normal(size))).all()
+    direction = np.random.default_rng(seed).standard_normal(size)
+    finite = np.isfinite(operator.product(direction)).all()
     if not (np.isfinite(value) and finite):
-        return finish(_diverged(params, usual), throw)
+        return _diverged(params, {"loss": value, "shift": shift, "matrix": matrix, "method": method})
+    began = time.monotonic()
+    operator.product(direction)
+    cost = time.monotonic() - began  # seconds of one product
+    if options.method is None and size * cost > budget.left:
+        method = "matrix_free"
     if method == "dense":
+        budget.say(f"matrix of {size} rows")
         every = dense_eigenpairs(operator.dense())
-        pairs, ends = _parted(every, top), _reversed(every, bottom)
-        quadrature = Quadrature(every.values, 0, [], [])
+        pairs, ends, asked = _parted(every, top), _reversed(every, bottom), steps
+        estimates = _estimates(Quadrature(every.values, 0, [], []), pairs.norm, 0.0, 0.0, shift, operator.dtype)
     else:
-        find = partial(extreme_eigenpairs, operator.product, size, tolerance=tolerance, seed=seed)
-        pairs = find(max(1, top))
-        ends = find(bottom, end="bottom") if bottom else _parted(pairs, 0)
-        sure = pairs.residuals <= 2 * tolerance * pairs.norm
-        quadrature = lanczos_quadrature(
-            operator, pairs.vectors[sure], pairs.values[sure], probes=probes, steps=steps, seed=seed
-        )
+        budget.say("largest eigenvalues")
+        free_time = max(budget.left - compilation, budget.left / 4)  # the random vectors are compiled on their own
+        search = Budget(free_time / 2 if 0 < free_time < np.inf else None, budget.say)
+        if budget.ended:
+            search.interrupt()
+        find = partial(extreme_eigenpairs, operator.product, size, seed=seed, budget=search)
+        pairs = find(max(1, top), tolerance=tolerance)
+        ends = find(bottom, end="bottom", tolerance=tolerance) if bottom else _parted(pairs, 0)
+        lowest, slack = _lowest(find, ends, never_negative(matrix, problem), pairs.norm, shift, tolerance)
+        if search.interrupted and not budget.ended:
+            budget.interrupt()
+        asked = steps
+        if budget.limited:
+            steps = int(np.clip((budget.left - compilation) / (2 * cost), min(8, steps), steps))
+        known = pairs.residuals <= 2 * tolerance * pairs.norm
+        sampled = partial(
+            lanczos_quadrature, vectors=pairs.vectors[known], values=pairs.values[known], probes=probes,
+            steps=steps, seed=seed, budget=budget,
+        )  # fmt: skip
+        estimates = _sampled(sampled, operator, pairs.norm, lowest, slack, shift)
         pairs = _parted(pairs, top)
-    extent = _extent(operator, quadrature, ends, never_negative(matrix, problem), pairs.norm, shift, tolerance, seed)
-    found = Spectrum(
+    drawn = len(estimates.quadrature.diagonals)
+    cut = budget.ended and (steps < asked or 0 < drawn < probes or not (pairs.complete and ends.complete))
+    return Spectrum(
         eigenvalues=pairs.values,
         eigenvectors=unflatten(params, pairs.vectors, free),
         residuals=pairs.residuals,
         smallest_eigenvalues=ends.values,
         smallest_eigenvectors=unflatten(params, ends.vectors, free),
         smallest_residuals=ends.residuals,
-        trace=trace(quadrature),
-        log_determinant=log_determinant(quadrature, shift, extent),
-        effective_dimension=effective_dimension(quadrature, shift, extent),
-        density=Density(*quadrature.nodes()),
+        trace=estimates.trace,
+        log_determinant=estimates.log_determinant,
+        effective_dimension=estimates.effective_dimension,
+        density=Density(*estimates.quadrature.nodes()),
         norm=pairs.norm,
+        loss=value,
+        shift=shift,
+        matrix=matrix,
+        method=method,
         status=pairs_status((pairs, ends), tolerance, method),
-        **usual,
+        ended=(budget.ended or "complete") if cut else "complete",
     )
-    return finish(found, throw)
 
 
 def pairs_status(ends: tuple[Eigenpairs, ...], tolerance: float, method: str) -> SpectrumStatus:
@@ -150,29 +213,72 @@ def pairs_status(ends: tuple[Eigenpairs, ...], tolerance: float, method: str) ->
     return SpectrumStatus.OK if small or method == "dense" else SpectrumStatus.NOT_CONVERGED
 
 
-def _extent(
+class Estimates(NamedTuple):
+    """What is read from a quadrature."""
+
+    quadrature: Quadrature
+    trace: Measurement
+    log_determinant: Measurement
+    effective_dimension: Measurement
+
+
+def _sampled(
+    sampled: Callable[[Matrix], Quadrature],
     operator: Matrix,
-    quadrature: Quadrature,
-    ends: Eigenpairs,
-    never_below_zero: bool,
     norm: float,
+    lowest: float | None,
+    slack: float,
     shift: float,
-    tolerance: float,
-    seed: int,
-) -> Extent:
-    """How low the eigenvalues reach: known, bounded by construction, or searched for as finely as the shift asks."""
-    resolution = 16 * float(np.finfo(operator.dtype).eps) * norm
+) -> Estimates:
+    """Estimates from random vectors, in single precision where rounding is small beside their errors."""
+    rounding = float(np.finfo(np.float32).eps) * norm
+    if operator.dtype.itemsize == 8 and norm > 0 and shift > _CLEAR * rounding and (single := operator.single()):
+        found = _estimates(sampled(single), norm, lowest, slack, shift, single.dtype)
+        errors = (  # what a perturbation of the products by their rounding moves each estimate, at the most
+            (found.trace, 1.0),
+            (found.log_determinant, 1 / shift),
+            (found.effective_dimension, 1 / (2 * shift)),
+        )
+        if all(m.error is None or m.error > 3 * operator.size * rounding * slope for m, slope in errors):
+            return found
+    return _estimates(sampled(operator), norm, lowest, slack, shift, operator.dtype)
+
+
+def _estimates(
+    quadrature: Quadrature, norm: float, lowest: float | None, slack: float, shift: float, dtype: np.dtype
+) -> Estimates:
+    """Trace, log-determinant and effective dimension; eigenvalues reach down to ``lowest``, or ``slack`` below it.
+
+    Without a ``lowest`` none is negative.
+    """
+    resolution = 16 * float(np.finfo(dtype).eps) * norm
     if norm == 0.0 or not quadrature.rest:
-        return Extent(norm, float(quadrature.known.min()), 0.0, resolution)
-    lowest = float(quadrature.nodes()[0][0])
-    if never_below_zero:
-        return Extent(norm, max(lowest, 0.0), max(lowest, 0.0), resolution)
+        extent = Extent(norm, float(quadrature.known.min()), 0.0, resolution)
+    else:
+        node = float(quadrature.nodes()[0][0])
+        extent = (
+            Extent(norm, max(node, 0.0), max(node, 0.0), resolution)
+            if lowest is None
+            else Extent(norm, min(node, lowest), slack, resolution)
+        )
+    return Estimates(
+        quadrature,
+        trace(quadrature),
+        log_determinant(quadrature, shift, extent),
+        effective_dimension(quadrature, shift, extent),
+    )
+
+
+def _lowest(
+    find: Callable[..., Eigenpairs], ends: Eigenpairs, psd: bool, norm: float, shift: float, tolerance: float
+) -> tuple[float | None, float]:
+    """The lowest eigenvalue, as finely as the shift asks, and how far below one may lie; ``None``: none below 0."""
+    if norm == 0.0 or psd:
+        return None, 0.0
     if not len(ends.values):
         finely = float(np.clip(0.05 * shift / norm, tolerance, 1e-2))
-        ends = extreme_eigenpairs(
-            operator.product, operator.size, 1, end="bottom", tolerance=finely, seed=seed, check=False
-        )
-    return Extent(norm, min(lowest, float(ends.values[0])), float(ends.residuals[0]), resolution)
+        ends = find(1, end="bottom", tolerance=finely, check=False)
+    return (float(ends.values[0]), float(ends.residuals[0])) if len(ends.values) else (np.inf, norm)
 
 
 def _parted(pairs: Eigenpairs, count: int) -> Eigenpairs:

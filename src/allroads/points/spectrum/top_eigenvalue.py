@@ -59,6 +59,7 @@ def top_eigenvalue(
     params = problem.point(params)
     check_number("tolerance", tolerance, 0, open_low=True)
     check_count("memory", memory)
+    check_count("seed", seed, 0)
     size = parameter_count(params)
     held = 8 * size * vectors_held(1, size)
     operator = loss_matrix(problem, params, matrix, mask, held=held, memory=memory)

@@ -85,6 +85,7 @@ def as_json(found: Inspection, origin: list[tuple[str, str]]) -> dict[str, Any]:
                 "status": spectrum.status.value,
             },
             "description": {name: _measured(measured) for name, measured in found.description.items()},
+            "left_out": list(found.left_out),
             "concerns": [
                 {
                     "what": concern.what,

@@ -135,7 +135,8 @@ def spectrum_facts(found: Inspection) -> list[tuple[str, str]]:
 
 def description_facts(found: Inspection) -> list[tuple[str, str]]:
     """Description lengths."""
-    return [(_title(name), f"{_with_error(measured)} bits") for name, measured in found.description.items()]
+    known = [(_title(name), f"{_with_error(measured)} bits") for name, measured in found.description.items()]
+    return known + [(_title(name), "left out: no time was left") for name in found.left_out]
 
 
 def _title(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from allroads.networks.torch.rules.registry import RULES
-from allroads.networks.torch.rules.windows import spread, windows
+from allroads.networks.windows import spread, windows
 
 Size = int | Sequence[int]
 

@@ -1,0 +1,94 @@
+"""What is compiled once is kept between processes, where the user has not said otherwise."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from allroads.compiled import cache_folder, shrink
+
+PROGRAM = """
+import sys
+{before}
+import jax, jax.numpy as jnp
+asked = []
+jax.monitoring.register_event_listener(lambda event, **rest: asked.append(event.rsplit("/", 1)[-1]))
+from allroads import Network, Problem
+import numpy as np
+{between}
+line = Network(lambda key: jnp.zeros(8), lambda w, x: jnp.linalg.eigh(jnp.outer(w, w) + jnp.eye(8))[0] * x)
+problem = Problem(line, "mse", np.ones((2, 8)), np.ones((2, 8)))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+print(float(jax.jit(problem.mean)(problem.point(np.ones(8)))))
+print("folder", jax.config.values["jax_compilation_cache_dir"], "hits", asked.count("cache_hits"))
+"""
+
+
+def run(before="", between="", **environment):
+    """Folder of JAX's cache, and programs that were found there, in a process that compiles one program."""
+    held = {name: value for name, value in os.environ.items() if not name.startswith("JAX_COMPILATION")}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PROGRAM.format(before=before, between=between)],
+        env={**held, "JAX_PLATFORMS": "cpu", **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loss, told = done.stdout.splitlines()
+    assert float(loss) == pytest.approx(64 / 8)  # eigenvalues 1, seven times, and 9
+    folder, hits = re.fullmatch(r"folder (.*) hits (\d+)", told).groups()
+    return folder, int(hits)
+
+
+def test_a_second_process_finds_what_the_first_compiled(tmp_path):
+    first, second = (run(ALLROADS_CACHE=str(tmp_path)) for _ in range(2))
+    assert first[0] == second[0] and first[0].startswith(str(tmp_path))
+    assert first[1] == 0 and second[1] > 0
+
+
+def test_programs_are_kept_though_jax_has_compiled_before(tmp_path):
+    run(between="jax.jit(lambda x: x + 1)(1.0)", ALLROADS_CACHE=str(tmp_path))
+    assert any(path.is_file() for path in tmp_path.rglob("*mean*"))
+
+
+@pytest.mark.slow
+def test_what_the_user_set_stands_and_a_folder_that_cannot_be_written_is_no_error(tmp_path):
+    own = str(tmp_path / "own")
+    (tmp_path / "file").write_text("no folder")
+    folder = str(tmp_path / "cache")
+    setting = f"import jax; jax.config.update('jax_compilation_cache_dir', {own!r})"
+    assert run(before=setting, ALLROADS_CACHE=folder)[0] == own
+    assert run(ALLROADS_CACHE=folder, JAX_COMPILATION_CACHE_DIR=own)[0] == own
+    assert run(ALLROADS_CACHE=folder, JAX_ENABLE_COMPILATION_CACHE="false")[0] == "None"
+    assert run(ALLROADS_CACHE="off")[0] == "None"
+    assert run(ALLROADS_CACHE=str(tmp_path / "file" / "cache"))[0] == "None"
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_folder_is_the_users_cache_folder_unless_the_environment_says_otherwise(monkeypatch, tmp_path):
+    monkeypatch.delenv("ALLROADS_CACHE", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert cache_folder() == tmp_path / ".cache" / "allroads"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_folder() == tmp_path / "xdg" / "allroads"
+    monkeypatch.setenv("ALLROADS_CACHE", str(tmp_path / "mine"))
+    assert cache_folder() == tmp_path / "mine"
+    monkeypatch.setenv("ALLROADS_CACHE", "off")
+    assert cache_folder() is None
+
+
+def test_the_oldest_files_go_first_and_only_where_there_is_too_much(tmp_path):
+    for age in range(6):
+        path = tmp_path / "sub" / f"{age}"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x" * 100)
+        os.utime(path, (1000 - age, 1000 - age))
+    shrink(tmp_path, 600)
+    assert len(list(tmp_path.rglob("?"))) == 6
+    shrink(tmp_path, 599)
+    assert sorted(path.name for path in tmp_path.rglob("?")) == ["0", "1"]
