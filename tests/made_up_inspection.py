@@ -34,7 +34,8 @@ def made_up(
         "loss": 0.25,
         "error_parts": {"sampling": 0.04, "localisation": 0.03, "slope": 0.0}, "top_eigenvalue": 4.0,
         "population": False, "step_size": 0.6,
-        "steps_per_draw": 10, "gradients": 16_000, "trace": trace, "warmup": 3 * trace[:, :50],
+        "steps_per_draw": 10, "gradients": 16_000,
+        "ended": "precision", "examples": 20, "examples_per_gradient": 20, "trace": trace, "warmup": 3 * trace[:, :50],
     }  # fmt: skip
     none = np.zeros(0)
     spectrum = Spectrum(

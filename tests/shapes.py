@@ -6,6 +6,7 @@ from beartype import beartype
 from jaxtyping import AbstractArray
 
 MODULES = [
+    "allroads.networks.correlation",
     "allroads.pfmap.lanczos",
     "allroads.pfmap.map",
     "allroads.points.description.grids",

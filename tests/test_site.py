@@ -34,7 +34,8 @@ def test_every_page_is_in_the_navigation(site):
     told = (ROOT / "mkdocs.yml").read_text("utf-8")
     listed = re.findall(r"([\w/-]+\.md)$", told[told.index("\nnav:") :], re.MULTILINE)
     written = [*site.ABOVE.values(), *(f"api/{page}.md" for page in site.TITLES), "references.md"]
-    assert sorted(listed) == sorted([*(page.name for page in (ROOT / "docs").glob("*.md")), *written])
+    pages = (page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md"))
+    assert sorted(listed) == sorted([*pages, *written])
 
 
 @pytest.mark.parametrize(

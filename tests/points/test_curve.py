@@ -61,21 +61,27 @@ def test_a_member_of_a_trajectory_descends_to_its_minimum(seed):
         trajectory_llc(problem, run, 2)
 
 
+def test_by_default_nbeta_is_the_usual_one_and_the_localisation_that_of_the_median_curvature():
+    t = quadratic((8.0, 2.0), examples=100)
+    chains = Chains(count=4, draws=8, burn_in=0, ladder=False)
+    found = llc_curve(t.problem, np.zeros((3, 2)), chains=chains, progress=False)
+    nbeta = 100 / np.log(100)
+    assert found.nbeta == pytest.approx(nbeta)
+    assert found.localisation == pytest.approx((nbeta * 8) ** 0.25 / 10, rel=1e-2)
+
+
 def test_by_default_all_points_share_the_usual_temperature_and_localisation(monkeypatch):
     asked = {}
 
-    def estimate(problem, free, points, nbeta, localisation, plan, seed):
-        asked.update(nbeta=nbeta, localisation=localisation, seed=seed, chains=plan.chains)
-        stats = {"standard_error": 0.01}
+    def estimate(problem, free, points, nbeta, localisation, plan, seed, budget, common):
+        asked.update(common=common, seed=seed, chains=plan.chains)
+        stats = {"standard_error": 0.01, "nbeta": 2.0, "localisation": 3.0}
         return [LearningCoefficient(v, 0.1, LLCStatus.CONVERGED, stats) for v in (1.0, 1.0, 1.0, 2.0, 2.0, 2.0)]
 
     monkeypatch.setattr(module, "estimate", estimate)
     t = quadratic((8.0, 2.0), examples=100)
     found = llc_curve(t.problem, np.zeros((6, 2)), chains=Chains(count=6), seed=3, shape="constant")
-    nbeta = 100 / np.log(100)
-    assert asked["nbeta"] == found.nbeta == pytest.approx(nbeta)
-    assert asked["localisation"] == found.localisation == pytest.approx((nbeta * 8) ** 0.25 / 10, rel=1e-2)
-    assert (asked["seed"], asked["chains"]) == (3, 6)
+    assert asked == {"common": True, "seed": 3, "chains": 6} and (found.nbeta, found.localisation) == (2.0, 3.0)
     assert found.boundaries.tolist() == [3] and found.steps.tolist() == list(range(6))
 
 

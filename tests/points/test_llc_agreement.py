@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from allroads.budget import Budget
 from allroads.points.llc.assessment import Evidence, assess
 from allroads.points.sampling.chains import Draws
 from allroads.points.sampling.diagnostics import diagnose
-from allroads.points.sampling.schedule import Level, _measure, _settled
+from allroads.points.sampling.schedule import Level, Pace, _measure, _settled
 from allroads.status import LLCStatus
 
 LARGE, SMALL = 15_000.0, 15.0
@@ -29,7 +30,7 @@ def assessed(energy, *, hotter=None):
         Evidence(
             diagnostics=found, variance=float(energy.var()), acceptance=0.8, discretisation=0.0,
             localisation_anneal=(level,) * 3, temperature_anneal=(hot,) * 3,
-            slope=0.0, baseline_error=0.0, flat=False, ladder=True,
+            slope=0.0, baseline_error=0.0, subset_error=0.0, nbeta=1e3, flat=False, ladder=True,
         )
     )  # fmt: skip
 
@@ -102,6 +103,7 @@ class Watched:
         self.plan = SimpleNamespace(step_size=None, exactly=None, precision=0.01, rounds=rounds)
         self.sampler = SimpleNamespace(target_acceptance=0.75)
         self.value, self.apart, self.draws, self.count = value, apart, draws, 1000 * seed
+        self.all_data = None
 
     def round(self, **options):
         self.count += 1
@@ -118,7 +120,8 @@ class Watched:
 @pytest.mark.parametrize(("apart", "draws", "least", "most"), [(0.02, 10, 4, 4), (0.05, 10, 12, 12), (0.02, 2, 8, 12)])
 def test_measuring_ends_where_means_are_close_and_draws_enough(apart, draws, least, most, seed):
     """Six rounds of two draws of four chains are 40 degrees of freedom, and 50 are enough."""
-    assert least <= len(_measure(Watched(LARGE, apart, draws, seed=seed), None, None)) <= most
+    measured, ended, _ = _measure(Pace(Watched(LARGE, apart, draws, seed=seed), Budget()), None, None)
+    assert least <= len(measured) <= most and ended == ("precision" if len(measured) < 12 else "rounds")
 
 
 @pytest.mark.parametrize(("apart", "settled"), [(0.03, True), (0.05, False)])

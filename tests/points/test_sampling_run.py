@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from allroads import float64
+from allroads.budget import Budget
 from allroads.explorers.samplers import HMC
 from allroads.points.sampling.chains import Draws
 from allroads.points.sampling.free_parameters import free_parameters
@@ -15,7 +16,7 @@ from allroads.points.sampling.geometry import measure_local_geometry
 from allroads.points.sampling.metric import Moments
 from allroads.points.sampling.plan import Chains, make_plan
 from allroads.points.sampling.run import ENOUGH, SMALL, Run
-from allroads.points.sampling.schedule import _burn_in, _falling, _measure
+from allroads.points.sampling.schedule import FINAL_ROUNDS, SETTLING_ROUNDS, Pace, _burn_in, _falling, _measure
 from allroads.points.zoo import quadratic
 from allroads.points.zoo.deep_linear import linear_truth
 
@@ -162,13 +163,13 @@ def test_a_metric_is_made_of_all_rounds_at_a_posterior_or_of_the_last_where_para
     """What was seen before the posterior changed counts as one round, and grows as nβ does."""
     for dimension in (SMALL, SMALL + 1):
         with float64():
-            run = started(quadratic((1.0,) * dimension, examples=SMALL + 1), chains=8)
+            run = started(quadratic((1.0,) * dimension, examples=SMALL + 1), chains=16)
             rng = np.random.default_rng(0)
             first, second, third, fourth = (rng.uniform(1e7, 2e7, (2, dimension)) for _ in range(4))
 
             def tuned(seen, acceptance=0.75, run=run):
                 moments = (Moments(jnp.asarray(seen), jnp.asarray(seen.sum(1, keepdims=True))),)
-                shape = (2, 4, 50)
+                shape = (2, 8, 12)
                 out = draws(np.ones(shape))._replace(acceptance=np.broadcast_to(acceptance, shape), moments=moments)
                 run.tune(out)
                 return np.asarray(run.local.metric[0].masses)[..., 0]
@@ -202,11 +203,11 @@ def test_tuning_does_not_raise_the_energy(seed):
         run = started(truth, chains=8, nbeta=1e10, localisation=100.0, seed=seed)
         run.move_to(*run.levels[-1])
         energy = []
-        for _ in range(40):
+        for _ in range(100):
             out = run.round()
             energy.append(out.energy.mean())
             run.tune(out, gain=1.0)
-    assert np.mean(energy[10:]) == pytest.approx(12.0, rel=0.025)
+    assert np.mean(energy[20:]) == pytest.approx(12.0, rel=0.025)
 
 
 class Watched:
@@ -217,6 +218,10 @@ class Watched:
         self.sampler = SimpleNamespace(target_acceptance=0.75)
         self.free = SimpleNamespace(dimension=dimension)
         self.done, self.rng = [], np.random.default_rng(0)
+        self.all_data, self.chains, self.groups = None, 4, 2
+
+    def lengthen(self):
+        self.done.append("lengthen")
 
     def round(self, **options):
         self.done.append("round")
@@ -235,22 +240,23 @@ class Watched:
 
 def test_the_last_round_before_measuring_is_not_tuned_after():
     run = Watched(burn_in=60)
-    assert len(_burn_in(run)) == 3
+    assert len(_burn_in(Pace(run, Budget()))) == 3
     assert run.done == ["round", ("tune", 1.0), "round", ("tune", 1.0), "round"]
 
 
 def test_where_parameters_are_many_the_metric_stays_for_the_second_half_of_the_warming():
     run = Watched(dimension=SMALL + 1, burn_in=100)
-    assert len(_burn_in(run)) == 5
+    assert len(_burn_in(Pace(run, Budget()))) == 5
     learnt = ["round", ("tune", 1.0), "round", ("tune", 1.0), "round"]
     assert run.done == [*learnt, ("settle", 1.0), "round", ("settle", 0.707), "round"]
-    for dimension, settled in ((SMALL, 0), (SMALL + 1, 6)):
+    for dimension, settled in ((SMALL, 0), (SMALL + 1, SETTLING_ROUNDS)):
         run = Watched(dimension=dimension, burn_in=None)
-        assert len(_burn_in(run)) == 6 + settled
-        assert [step[0] for step in run.done if step != "round"] == ["tune"] * 5 + ["settle"] * settled
+        assert len(_burn_in(Pace(run, Budget()))) == FINAL_ROUNDS + settled
+        assert [step[0] for step in run.done if step != "round"] == ["tune"] * (FINAL_ROUNDS - 1) + ["settle"] * settled
 
 
 def test_the_step_is_tuned_by_less_and_less_while_measuring():
     run = Watched(rounds=4, exactly=80)
-    assert len(_measure(run, None, None)) == 4
+    measured, ended, checked = _measure(Pace(run, Budget()), None, None)
+    assert len(measured) == 4 and ended == "rounds" and checked is None
     assert run.done == ["round", ("step", 1.0), "round", ("step", 0.707), "round", ("step", 0.577), "round"]

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 import jax
 import numpy as np
 
+from allroads.budget import budgeted
 from allroads.checks import check_choice, check_positive
 from allroads.errors import InputError
 from allroads.explorers.samplers import Sampler
@@ -16,9 +17,8 @@ from allroads.pfmap.network import Params
 from allroads.pfmap.problem import Problem
 from allroads.points.change_points import SHAPES, change_points
 from allroads.points.llc.assessment import worst_status
-from allroads.points.llc.estimate import LearningCoefficient, estimate
-from allroads.points.sampling.free_parameters import FreeParameters, Mask, free_parameters
-from allroads.points.sampling.geometry import default_localisation, default_nbeta, measure_local_geometry
+from allroads.points.llc.estimate import LearningCoefficient, estimate, outputs_of
+from allroads.points.sampling.free_parameters import Mask, free_parameters
 from allroads.points.sampling.plan import Chains, SamplingOptions, check_memory, make_plan, resolve_chains
 from allroads.results import Result, finish
 from allroads.status import LLCStatus
@@ -90,7 +90,8 @@ def llc_curve(
         throw: Whether an unsound status of a point raises.
         **sampling: ``sampler``, ``chains``, ``nbeta`` (of all points; default ``n / ln n``), ``localisation`` (of all;
             default ``(nβ h)^{1/4} / 10``, h the median over points of the largest curvature), ``mask`` (of a single
-            point), ``precision``, ``seed``, as for :func:`~allroads.llc`. The memory of ``chains`` is for all points.
+            point), ``precision``, ``seed``, ``budget``, ``progress``, as for :func:`~allroads.llc`. The memory of
+            ``chains`` and the budget are for all points.
 
     Raises:
         InputError: For leaves without a common leading axis, steps that do not fit, and as :func:`~allroads.llc`.
@@ -159,20 +160,19 @@ def _curve(
     mask: Mask = None,
     precision: float = 0.01,
     seed: int = 0,
+    budget: float | None = None,
+    progress: bool = True,
 ) -> LLCCurve:
     chains = resolve_chains(chains)
     check_positive(nbeta=nbeta, localisation=localisation)
-    with chains.precision():
+    with budgeted("llc_curve", budget, progress) as time, chains.precision():
         points = problem.population(params)
         count = len(jax.tree.leaves(points)[0])
         steps = _steps(steps, count)
         free = free_parameters(points, mask, stacked=True)
-        plan = make_plan(free.dimension, len(problem), sampler, chains, precision)
+        plan = make_plan(free.dimension, len(problem), sampler, chains, precision, outputs_of(problem))
         check_memory(free, plan.chains * count, chains.memory)
-        nbeta = float(default_nbeta(len(problem)) if nbeta is None else nbeta)
-        if localisation is None:
-            localisation = _localisation(problem, free, points, nbeta, seed)
-        found = estimate(problem, free, points, nbeta, float(localisation), plan, seed)
+        found = estimate(problem, free, points, nbeta, localisation, plan, seed, time, common=True)
     value = np.array([m.value for m in found])
     return LLCCurve(
         steps=steps,
@@ -180,8 +180,8 @@ def _curve(
         error=np.array([m.error for m in found]),
         statuses=tuple(LLCStatus(m.status) for m in found),
         measurements=tuple(found),
-        nbeta=nbeta,
-        localisation=float(localisation),
+        nbeta=found[0].stats["nbeta"],
+        localisation=found[0].stats["localisation"],
         boundaries=_boundaries(value, np.array([m.stats["standard_error"] for m in found]), shape),
     )
 
@@ -191,13 +191,6 @@ def _steps(steps: Any, count: int) -> np.ndarray:
     if found.shape != (count,) or not np.issubdtype(found.dtype, np.number) or not (np.diff(found) > 0).all():
         raise InputError(f"steps: expected {count} rising numbers, one per point; got {steps!r}.")
     return found
-
-
-def _localisation(problem: Problem, free: FreeParameters, points: Params, nbeta: float, seed: int) -> float:
-    """The default γ at the median of the points' largest curvatures."""
-    leaves = jax.tree.leaves(points)
-    geometry = measure_local_geometry(problem.objective, free, leaves, problem.data, rotated=False, seed=seed)
-    return float(default_localisation(np.asarray(nbeta * np.median(geometry.curvature))))
 
 
 def _boundaries(value: np.ndarray, error: np.ndarray, shape: str) -> np.ndarray:

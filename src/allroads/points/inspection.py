@@ -116,7 +116,10 @@ def inspect_point(
             parameters = sum(leaf.size for leaf in jax.tree.leaves(point))
             number_of_pairs("top", top, parameters, "parameters")
         time.say("learning coefficient")
+        options |= {"budget": 0.5 * time.left if time.limited else None, "progress": False}
         coefficient = llc(problem, params, **options)
+        if coefficient.stats["ended"] == "interrupted":
+            time.interrupt()
         with float64():
             gradient = jax.jit(jax.grad(problem.objective.mean))(point, problem.data)
             norm = float(jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(gradient))))

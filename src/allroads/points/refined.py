@@ -9,6 +9,7 @@ from typing import Any, Unpack
 import jax
 import numpy as np
 
+from allroads.budget import Budget
 from allroads.errors import InputError
 from allroads.pfmap.network import Params
 from allroads.pfmap.problem import Problem
@@ -20,6 +21,8 @@ from allroads.points.sampling.plan import SamplingOptions, resolve_chains
 from allroads.results import Result, finish
 from allroads.status import LLCStatus
 
+LEAST_SECONDS = 1e-3
+"""Budget of a cell where none is left: it is then what one round gives."""
 ALL = "all"
 """Name of the row of all parameters and of the column of all examples."""
 
@@ -99,7 +102,8 @@ def refined_llc(
         throw: Whether an unsound status of a cell raises.
         **sampling: ``sampler``, ``chains``, ``nbeta`` (of all cells; default ``n / ln n`` with n the number of all
             examples), ``localisation`` (of all cells; default what :func:`~allroads.llc` takes for all parameters and
-            examples), ``precision``, ``seed``, as for :func:`~allroads.llc`.
+            examples), ``precision``, ``seed``, ``progress``, as for :func:`~allroads.llc`; ``budget``, of all cells
+            together.
 
     Returns:
         A :class:`RefinedLLC`: ``table[group, subset]`` is a learning coefficient, the row and the column ``"all"``
@@ -136,10 +140,14 @@ def refined_llc(
     parts = {name: problem if name == ALL else restrict(problem, rows) for name, rows in chosen.items()}
     if sampling.get("nbeta") is None:
         sampling["nbeta"] = default_nbeta(count)
-    found = []
+    found: list[LearningCoefficient] = []
+    budget = Budget(sampling.pop("budget", None))
+    cells = len(masks) * len(parts)
     for mask in masks.values():
         for subset, part in parts.items():
             sampling["mask"] = mask
+            if budget.limited:  # what is left, shared by the cells that are left
+                sampling["budget"] = max(budget.left / (cells - len(found)), LEAST_SECONDS)
             cell = llc(part, params, **sampling)
             found.append(replace(cell, stats={**cell.stats, "examples": len(chosen[subset])}))
             sampling["localisation"] = cell.stats["localisation"]

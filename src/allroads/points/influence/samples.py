@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from allroads.budget import budgeted
 from allroads.checks import check_positive
 from allroads.errors import InputError
 from allroads.explorers.samplers import Sampler
@@ -57,6 +58,8 @@ def observe_losses(
     mask: Mask = None,
     precision: float = 0.01,
     seed: int = 0,
+    budget: float | None = None,
+    progress: bool = True,
 ) -> Observed:
     """Sample ``exp(−nβ L − γ/2 ‖w − w*‖²)`` and observe losses of examples, and an observable.
 
@@ -75,6 +78,8 @@ def observe_losses(
         mask: The free parameters.
         precision: Standard error of the mean energy to reach.
         seed: Decides everything random.
+        budget: As for :func:`allroads.llc`.
+        progress: As for :func:`allroads.llc`.
 
     Raises:
         InputError: If ``scalar`` is set and the observable is not one number; and as :func:`allroads.llc`.
@@ -82,7 +87,7 @@ def observe_losses(
     """
     chains = resolve_chains(chains)
     check_positive(nbeta=nbeta, localisation=localisation)
-    with chains.precision():
+    with budgeted("sampling", budget, progress) as time, chains.precision():
         point = problem.point(params)
         free = free_parameters(point, mask)
         plan = make_plan(free.dimension, len(problem), sampler, chains, precision)
@@ -95,7 +100,7 @@ def observe_losses(
         plan = within_memory(plan, observed_width(observe, point, data), chains.memory)
         nbeta = default_nbeta(len(problem)) if nbeta is None else nbeta
         stacked = jax.tree.map(lambda leaf: leaf[None], point)
-        drawn = draw_chains(problem, free, stacked, nbeta, localisation, plan, seed, observe, data)
+        drawn = draw_chains(problem, free, stacked, nbeta, localisation, plan, seed, observe, data, budget=time)
         found = learning_coefficient(drawn, 0)
     values = {name: np.asarray(part, float) for name, part in drawn.records[0].observed.items()}
     return Observed(values, found, status_of(found, values))

@@ -8,7 +8,7 @@ import numpy as np
 
 from allroads.points.sampling.diagnostics import Diagnostics
 from allroads.points.sampling.equilibrium import NORMAL, TOLERANCE, in_equilibrium
-from allroads.points.sampling.schedule import Level
+from allroads.points.sampling.schedule import Level, half_way
 from allroads.status import LLCStatus
 
 
@@ -26,6 +26,8 @@ class Evidence:
         temperature_anneal: Levels of the group whose temperature was annealed, hottest first, without the last.
         slope: What the gradient at the point would let the energy fall by, ``½ nβ² gᵀ (nβH + γ)⁻¹ g``.
         baseline_error: Rounding of the loss at the point, times nβ.
+        subset_error: What it costs that gradients were taken of a subset of the examples.
+        nbeta: nβ.
         flat: Whether the loss does not change at all.
         ladder: Whether there were levels.
     """
@@ -38,6 +40,8 @@ class Evidence:
     temperature_anneal: tuple[Level, ...]
     slope: float
     baseline_error: float
+    subset_error: float
+    nbeta: float
     flat: bool
     ladder: bool
 
@@ -58,20 +62,23 @@ def assess(seen: Evidence) -> Assessment:
     the last third, less its standard error; the predicted discretisation bias; the change from a localisation ten
     times as strong; the change from the level half way down in log nβ, which is what is still to come where the answer
     approaches its limit as 1/log nβ, the slowest way there is; both less the standard error of the difference; the
-    rounding of the baseline; the fall that the gradient at the point allows.
+    rounding of the baseline; the fall that the gradient at the point allows; the difference between a subset of the
+    examples and all.
     """
     d = seen.diagnostics
     if not np.isfinite(d.mean):
         return Assessment(float("inf"), {}, LLCStatus.DIVERGED)
     value = d.mean
+    nbetas = [level.nbeta for level in seen.temperature_anneal]
     parts = {
         "sampling": NORMAL * d.standard_error,
         "drift": max(0.0, abs(d.drift) - d.drift_error),
         "discretisation": seen.discretisation * abs(value),
         "localisation": _change(d, seen.localisation_anneal, len(seen.localisation_anneal) - 2),
-        "temperature": _change(d, seen.temperature_anneal, len(seen.temperature_anneal) // 2),
+        "temperature": _change(d, seen.temperature_anneal, half_way(np.array([*nbetas, seen.nbeta]))),
         "baseline": seen.baseline_error,
         "slope": seen.slope,
+        "subset": seen.subset_error,
     }
     error = float(np.sqrt(sum(part**2 for part in parts.values())))
     return Assessment(error, parts, _status(seen, parts))
@@ -100,7 +107,7 @@ def _status(seen: Evidence, parts: dict[str, float]) -> LLCStatus:
         variance=seen.variance,
         hotter=seen.temperature_anneal[-1] if seen.temperature_anneal else None,
     )
-    if not value > 0 or not equilibrium:
+    if not value > 0 or not equilibrium or parts["subset"] > limit:
         return LLCStatus.NOT_EQUILIBRATED
     if parts["localisation"] > limit / 2:
         return LLCStatus.PRIOR_DOMINATED

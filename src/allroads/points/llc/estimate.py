@@ -8,17 +8,22 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
+from allroads.budget import Budget, budgeted
 from allroads.checks import check_positive
 from allroads.explorers.samplers import Sampler
 from allroads.pfmap.network import Params
 from allroads.pfmap.problem import Problem
 from allroads.points.llc.assessment import Evidence, assess
+from allroads.points.llc.comparison import comparison
+from allroads.points.llc.singular_fluctuation import singular_fluctuation
 from allroads.points.sampling.diagnostics import diagnose
 from allroads.points.sampling.draw import LocalChains, draw_chains
+from allroads.points.sampling.equilibrium import NORMAL
 from allroads.points.sampling.free_parameters import FreeParameters, Mask, free_parameters
 from allroads.points.sampling.geometry import newton_decrease, rounding_error
 from allroads.points.sampling.plan import Chains, Plan, check_memory, make_plan, resolve_chains
 from allroads.results import Measurement, finish
+from allroads.status import LLCStatus
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -33,6 +38,10 @@ class LearningCoefficient(Measurement):
         stats: See :func:`llc`.
     """
 
+    def comparison(self) -> str:
+        """What the number may be compared with, in plain text."""
+        return comparison(self.value, self.error, LLCStatus(self.status), self.stats)
+
 
 def llc(
     problem: Problem,
@@ -45,6 +54,8 @@ def llc(
     mask: Mask = None,
     precision: float = 0.01,
     seed: int = 0,
+    budget: float | None = None,
+    progress: bool = True,
     throw: bool = False,
 ) -> LearningCoefficient:
     """The local learning coefficient ``λ̂ = nβ (E[L] − L(w*))`` at a point w*, with its error and a status.
@@ -76,20 +87,31 @@ def llc(
             path. λ is then that of the restricted model (the refined coefficient).
         precision: Monte Carlo standard error to reach, as a share of λ̂ or, where it is below 1, of 1. Default 0.01.
         seed: Decides everything random.
+        budget: Seconds that the call may take, compilation included; what is compiled cannot be interrupted, so that a
+            budget below that time is overrun. With little time gradients are taken of fewer examples, rounds are
+            shorter, and without time for all levels chains start at the point. What is there at the end is given, with
+            its error. Default: no end.
+        progress: Whether progress is written to the standard error: a bar on a terminal after two seconds, elsewhere a
+            line every ten.
         throw: Whether an unsound status raises.
 
     Returns:
         A :class:`LearningCoefficient`: ``value`` λ̂; ``error``, half of a 95 % interval that includes Monte Carlo,
-        discretisation, localisation, temperature and baseline errors; ``status`` ``converged`` (``ok`` without ladder),
-        ``scale-dependent``, ``not equilibrated``, ``diverged``, ``not at a minimum`` or ``prior-dominated``; ``stats``:
+        discretisation, localisation, temperature and baseline errors; ``status`` ``converged`` (``ok`` where levels are
+        missing), ``scale-dependent``, ``not equilibrated``, ``diverged``, ``not at a minimum`` or ``prior-dominated``;
+        ``stats``:
         ``nbeta``, ``localisation``, ``r_hat``, ``spread`` (of half chains), ``ess``, ``drift``, ``acceptance``,
         ``distance`` (root mean square of ``‖w − w*‖``) and ``prior_distance`` √(d/γ), ``error_parts``,
         ``localisation_anneal`` and ``temperature_anneal`` (the levels of the two groups), ``trace`` ``[chains, draws]``
         and ``warmup`` of nβ(L − L(w*)) (first the chains whose localisation was annealed, then those whose temperature
         was; with ``population`` the latter alone), ``loss`` L(w*) and ``penalty``, the part of it that is the
         problem's regulariser, ``wbic`` (n times the mean loss under the posterior: WBIC at nβ = n / ln n),
+        ``singular_fluctuation`` ν̂ and ``singular_fluctuation_error`` (NaN with a sampler on batches),
         ``top_eigenvalue`` and ``curvature`` (the same, or that a little way off where it is larger), ``step_size``,
-        ``gradients`` and ``examples_per_gradient``.
+        ``gradients``, ``examples`` n and ``examples_per_gradient`` (fewer than n where they are a subset, whose error
+        is then a part), ``seconds`` and ``ended``: ``precision``, ``rounds``, ``budget`` or ``interrupted``. An
+        interrupt from the keyboard ends sampling with what is there; a second one ends the call. ``comparison()`` of
+        the result says in words what it may be compared with.
 
     Raises:
         InputError: For a point of another network, a mask or sizes that do not fit, a batch larger than the data, a
@@ -114,14 +136,19 @@ def llc(
     """
     chains = resolve_chains(chains)
     check_positive(nbeta=nbeta, localisation=localisation)
-    with chains.precision():
+    with budgeted("llc", budget, progress) as time, chains.precision():
         point = problem.point(params)
         free = free_parameters(point, mask)
-        plan = make_plan(free.dimension, len(problem), sampler, chains, precision)
+        plan = make_plan(free.dimension, len(problem), sampler, chains, precision, outputs_of(problem))
         check_memory(free, plan.chains, chains.memory)
         stacked = jax.tree.map(lambda leaf: leaf[None], point)
-        found = estimate(problem, free, stacked, nbeta, localisation, plan, seed)[0]
+        found = estimate(problem, free, stacked, nbeta, localisation, plan, seed, time)[0]
     return finish(found, throw)
+
+
+def outputs_of(problem: Problem) -> int:
+    """Numbers that the network gives per example; 1 where that does not follow from its ``init``."""
+    return 1 if problem.outputs is None else math.prod(problem.outputs.shape[1:])
 
 
 def estimate(
@@ -132,13 +159,15 @@ def estimate(
     localisation: float | None,
     plan: Plan,
     seed: int,
+    budget: Budget | None = None,
+    common: bool = False,
 ) -> list[LearningCoefficient]:
     """Estimates at stacked points, in one run of all their chains; inside the precision of the chains.
 
     Raises:
         InputError: If the loss is not finite at a point.
     """
-    drawn = draw_chains(problem, free, points, nbeta, localisation, plan, seed)
+    drawn = draw_chains(problem, free, points, nbeta, localisation, plan, seed, budget=budget, common=common)
     return [learning_coefficient(drawn, i) for i in range(len(drawn.records))]
 
 
@@ -163,11 +192,14 @@ def learning_coefficient(drawn: LocalChains, point: int) -> LearningCoefficient:
             temperature_anneal=record.temperature_anneal,
             slope=slope,
             baseline_error=rounding_error(geometry, point) * nbeta,
+            subset_error=record.subset_error,
+            nbeta=nbeta,
             flat=bool(np.abs(record.energy).max() <= FLAT),
-            ladder=plan.ladder,
+            ladder=plan.ladder and record.complete,
         )
     )
     loss = float(geometry.losses[point])
+    fluctuation = (float("nan"), float("inf")) if record.losses is None else singular_fluctuation(*record.losses, nbeta)
     stats = drawn.stats(point) | {
         "r_hat": found.r_hat,
         "spread": found.spread,
@@ -179,6 +211,8 @@ def learning_coefficient(drawn: LocalChains, point: int) -> LearningCoefficient:
         "slope": slope,
         "error_parts": assessment.parts,
         "wbic": float(geometry.examples * (loss + found.mean / nbeta)),
+        "singular_fluctuation": fluctuation[0],
+        "singular_fluctuation_error": NORMAL * fluctuation[1],
         "trace": record.energy,
         "warmup": record.warmup,
     }

@@ -32,6 +32,8 @@ class Draws(NamedTuple):
         distance: ``‖w − w*‖²``.
         observed: What ``observe`` gave, or ``None``.
         moments: Mean second moments of gradients over chains and draws, ``[points, …]``, or ``None``.
+        losses: Mean over chains and draws of the excess loss of each example, ``ℓ_i(w) − ℓ_i(w*)``, and of its square,
+            ``[points, n]`` each; ``None`` where gradients are those of batches.
     """
 
     energy: Any
@@ -39,6 +41,7 @@ class Draws(NamedTuple):
     distance: Any
     observed: Any
     moments: Any
+    losses: Any = None
 
 
 @lru_cache(maxsize=64)
@@ -83,24 +86,28 @@ def compiled_chains(
     ) -> tuple[Any, Draws]:
         posterior = build_posterior(objective, free, local, data, nbeta, batch)
 
-        def draw(carry: tuple[Any, Any], key: Any) -> tuple[tuple[Any, Any], tuple[Any, ...]]:
-            state, total = carry
+        def draw(carry: tuple[Any, Any, Any], key: Any) -> tuple[tuple[Any, Any, Any], tuple[Any, ...]]:
+            state, total, losses = carry
             state, out = sampler.draw(key, state, posterior, step, steps)
             z = state.position
+            if batch is None:
+                excess = objective.losses(weights(z, local), data) - local.baseline
+                losses = (losses[0] + excess / draws, losses[1] + excess**2 / draws)
             distance = squared_distance(local, posterior.split(z))
             if adapt:
                 total = jax.tree.map(jnp.add, total, gradient_moments(z, local, data, nbeta, key))
             observed = None if observe is None else observe(weights(z, local), extra)
-            return (state, total), (out.energy, out.acceptance, distance, observed)
+            return (state, total, losses), (out.energy, out.acceptance, distance, observed)
 
         empty = None
         if adapt:
             zero = [jnp.zeros((b.rows, b.columns)) for b in free.blocks]
             empty = tuple(moments(b, x) for b, x in zip(free.blocks, zero, strict=True))
-        (state, total), (energy, acceptance, distance, observed) = jax.lax.scan(
-            draw, (state, empty), jax.random.split(key, draws)
+        none = None if batch is not None else (jnp.zeros_like(local.baseline), jnp.zeros_like(local.baseline))
+        (state, total, losses), (energy, acceptance, distance, observed) = jax.lax.scan(
+            draw, (state, empty, none), jax.random.split(key, draws)
         )
-        return state, Draws(energy, acceptance, distance, observed, jax.tree.map(lambda x: x / draws, total))
+        return state, Draws(energy, acceptance, distance, observed, jax.tree.map(lambda x: x / draws, total), losses)
 
     def run_point(
         states: Any, local: LocalPosterior, data: Examples, nbetas: Any, step: Any, steps: Any, keys: Any, extra: Any
@@ -113,7 +120,7 @@ def compiled_chains(
             states, out = jax.lax.map(one, (states, nbetas, keys))
         else:
             states, out = jax.lax.map(one, (states, nbetas, keys), batch_size=VECTORISED // free.dimension)
-        return states, out._replace(moments=jax.tree.map(lambda x: x.mean(0), out.moments))
+        return states, out._replace(**jax.tree.map(lambda x: x.mean(0), {"moments": out.moments, "losses": out.losses}))
 
     def run_points(
         states: Any, local: LocalPosterior, data: Examples, nbetas: Any, step: Any, steps: Any, keys: Any, extra: Any

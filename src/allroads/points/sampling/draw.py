@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 
+from allroads.budget import Budget
 from allroads.pfmap.network import Params
+from allroads.pfmap.objective import Examples, Objective
 from allroads.pfmap.problem import Problem
 from allroads.points.sampling.chains import Observe
 from allroads.points.sampling.free_parameters import FreeParameters
 from allroads.points.sampling.geometry import (
     LocalGeometry,
     default_localisation,
+    default_nbeta,
     largest_nbeta,
     measure_local_geometry,
 )
-from allroads.points.sampling.plan import Plan
+from allroads.points.sampling.plan import Plan, within_budget
+from allroads.points.sampling.posterior import compiled_losses
 from allroads.points.sampling.run import Run
 from allroads.points.sampling.schedule import ChainRecord, run_schedule
+from allroads.points.sampling.subset import choose_subset
+
+PRODUCTS = 300
+"""Gradients that looking at a point costs, about: products of the Hessian with vectors."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,10 @@ class LocalChains:
             "step_size": record.step_size,
             "steps_per_draw": record.steps,
             "gradients": record.gradients,
-            "examples_per_gradient": self.plan.batch or geometry.examples,
+            "ended": record.ended,
+            "seconds": record.seconds,
+            "examples": geometry.examples,
+            "examples_per_gradient": self.plan.batch or self.plan.examples or geometry.examples,
         }
 
 
@@ -78,6 +90,8 @@ def draw_chains(
     seed: int,
     observe: Observe | None = None,
     extra: Any = None,
+    common: bool = False,
+    budget: Budget | None = None,
 ) -> LocalChains:
     """Chains around stacked points, all in one run; inside the precision that they are to have.
 
@@ -91,15 +105,40 @@ def draw_chains(
         seed: Decides everything random.
         observe: ``(params, extra) -> pytree of arrays``, evaluated at the measured draws.
         extra: What ``observe`` is given beside the parameters.
+        common: Whether all points share nβ, by default ``n / ln n``, and γ, by default that of their median curvature.
+        budget: The time that it may take, compilation included; with little, rounds are shorter, levels are left out,
+            and what is there at the end is given.
 
     Raises:
         InputError: If the loss is not finite at a point.
     """
-    objective, data = problem.objective, problem.data
-    geometry = measure_local_geometry(objective, free, jax.tree.leaves(points), data, rotated=plan.rotate, seed=seed)
-    given = np.ones(len(geometry.curvature))
-    nbetas = np.array([largest_nbeta(geometry, i) for i in range(len(given))]) if nbeta is None else nbeta * given
-    stiffness = nbetas * geometry.curvature
-    gammas = default_localisation(stiffness) if localisation is None else localisation * given
+    objective, data, budget, leaves = problem.objective, problem.data, budget or Budget(), jax.tree.leaves(points)
+    count, quick = len(leaves[0]), False
+    budget.say("curvature at the point")
+    if budget.limited:
+        cost = _seconds_per_gradient(objective, free, leaves, data)
+        plan = within_budget(plan, budget.left, cost, count, len(problem))
+        quick = PRODUCTS * cost * count * (plan.examples or len(problem)) > budget.left / 10
+    rows = None if plan.examples is None else choose_subset(len(problem), plan.examples, seed)
+    geometry = measure_local_geometry(
+        objective, free, leaves, data, rotated=plan.rotate, seed=seed, rows=rows, quick=quick
+    )
+    given = np.ones(count)
+    if common:
+        nbetas = given * (default_nbeta(len(problem)) if nbeta is None else nbeta)
+        gammas = given * default_localisation(np.asarray(np.median(nbetas * geometry.curvature)))
+    else:
+        nbetas = np.array([largest_nbeta(geometry, i) for i in range(count)]) if nbeta is None else nbeta * given
+        gammas = default_localisation(nbetas * geometry.curvature)
+    gammas = gammas if localisation is None else localisation * given
     run = Run(objective, free, geometry, data, nbetas, gammas, plan, seed)
-    return LocalChains(free, geometry, nbetas, gammas, plan, run_schedule(run, observe, extra))
+    return LocalChains(free, geometry, nbetas, gammas, plan, run_schedule(run, budget, observe, extra))
+
+
+def _seconds_per_gradient(objective: Objective, free: FreeParameters, leaves: list[Any], data: Examples) -> float:
+    """Of one chain and one example: three times what its loss takes, compiled and timed once."""
+    losses = compiled_losses(objective, free)
+    jax.block_until_ready(losses(leaves, data))
+    began = time.perf_counter()
+    size = jax.block_until_ready(losses(leaves, data)).size
+    return float(3 * (time.perf_counter() - began) / size)

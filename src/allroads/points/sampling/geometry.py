@@ -21,6 +21,7 @@ from allroads.points.sampling.posterior import (
     compiled_losses,
     compiled_rotation,
     compiled_stiffness,
+    compiled_tilt,
 )
 
 LARGEST_STIFFNESS = 1e12
@@ -39,6 +40,8 @@ class LocalGeometry:
     Attributes:
         leaves: The parameters.
         baseline: Loss of each example, penalty included, ``[points, n]``.
+        rows: The examples that curvature is measured and chains are drawn on; ``None``: all.
+        tilt: Gradient over all examples less that over these, in blocks ``[points, …]``; ``None`` where they are all.
         penalty: The penalty alone, ``[points]``.
         top_eigenvalue: Largest eigenvalue in size of the Hessian, ``[points]``.
         curvature: The larger of that and the same a little way off, ``[points]``.
@@ -49,6 +52,8 @@ class LocalGeometry:
 
     leaves: list[Any]
     baseline: Any
+    rows: np.ndarray | None
+    tilt: tuple[Any, ...] | None
     penalty: np.ndarray
     top_eigenvalue: np.ndarray
     curvature: np.ndarray
@@ -67,30 +72,51 @@ class LocalGeometry:
 
 
 def measure_local_geometry(
-    objective: Objective, free: FreeParameters, leaves: list[Any], data: Examples, *, rotated: bool, seed: int
+    objective: Objective,
+    free: FreeParameters,
+    leaves: list[Any],
+    data: Examples,
+    *,
+    rotated: bool,
+    seed: int,
+    rows: np.ndarray | None = None,
+    quick: bool = False,
 ) -> LocalGeometry:
     """Look at stacked points.
+
+    Args:
+        objective: What is sampled.
+        free: Its free coordinates.
+        leaves: Arrays that lead with the points.
+        data: All examples.
+        rotated: Whether the metric is made from curvature.
+        seed: Decides the random vectors.
+        rows: The examples that curvature is measured on; ``None``: all. Losses and gradient are those of all.
+        quick: Whether to take a quarter of the random vectors, as time is short.
 
     Raises:
         InputError: If the loss is not finite at a point.
     """
     baseline = compiled_losses(objective, free)(leaves, data)
     _check_finite(np.asarray(baseline))
+    part = data if rows is None else data.batch(rows)
+    seen = baseline if rows is None else baseline[:, rows]
     points = baseline.shape[0]
     keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), 0), points)
     units = tuple(uniform(jnp.ones(points)) for _ in free.blocks)
-    local = LocalPosterior(leaves, baseline, units, jnp.zeros(points))
-    stiffness, ones = compiled_stiffness(objective, free, 40), jnp.ones(points)
+    local = LocalPosterior(leaves, seen, units, jnp.zeros(points))
+    stiffness, ones = compiled_stiffness(objective, free, 10 if quick else 40), jnp.ones(points)
     here = jnp.zeros((points, free.dimension))
     near = NEAR * jax.random.normal(keys[0], here.shape)
-    top, beside = (np.asarray(stiffness(z, local, data, ones, keys)) for z in (here, near))
+    top, beside = (np.asarray(stiffness(z, local, part, ones, keys)) for z in (here, near))
     curvature = np.maximum(np.nan_to_num(top), np.nan_to_num(beside))
-    probes = 64 if free.dimension <= 100_000 else 16
-    metric = compiled_curvature_metric(objective, free, rotated, probes)(leaves, data, keys, jnp.asarray(curvature))
+    probes = 16 if quick or free.dimension > 100_000 else 64
+    metric = compiled_curvature_metric(objective, free, rotated, probes)(leaves, part, keys, jnp.asarray(curvature))
     gradient = compiled_gradient(objective, free)(leaves, data)
+    tilt = None if rows is None else compiled_tilt(objective, free)(gradient, leaves, part)
     squares = tuple(np.asarray(part) ** 2 for part in compiled_rotation(free)(gradient, metric))
     penalty = jax.vmap(lambda leaves: objective.penalty(free.params(leaves)))(leaves)
-    return LocalGeometry(leaves, baseline, np.asarray(penalty), top, curvature, metric, squares)
+    return LocalGeometry(leaves, baseline, rows, tilt, np.asarray(penalty), top, curvature, metric, squares)
 
 
 def newton_decrease(geometry: LocalGeometry, point: int, nbeta: float, localisation: float) -> float:

@@ -23,6 +23,7 @@ from allroads.explorers.samplers import (
 from allroads.pfmap.precision import float64
 from allroads.points.sampling.free_parameters import FreeParameters, Mask
 from allroads.points.sampling.metric import LARGEST
+from allroads.points.sampling.subset import subset_size
 
 COPIES = 12
 """Arrays of the size of the parameters that a chain holds at once."""
@@ -33,10 +34,16 @@ OBSERVED_ROUNDS = 8
 CHEAP, BATCH = 5e8, 512
 """Examples × parameters up to which every gradient takes all examples by default, and the examples of a batch
 otherwise; where all are at most two batches, a gradient of all is worth its cost, as only it can be tested."""
-SIZES = ((20, 128, 50), (100, 32, 50), (1_000, 8, 50), (20_000, 8, 20), (200_000, 8, 10), (math.inf, 4, 5))
-"""Chains, and draws per round, by the number of parameters: the fewer there are, the more a given precision takes."""
-MOST_ROUNDS = 40
-"""Rounds measured at most by default."""
+SIZES = (
+    (20, 64, 16, 4_000), (100, 32, 12, 2_000), (1_000, 8, 16, 2_000),
+    (20_000, 8, 12, 800), (200_000, 8, 5, 400), (math.inf, 4, 5, 200),
+)  # fmt: skip
+"""By the number of parameters: chains, draws per round, and most draws. Few parameters take many draws."""
+SAMPLED, ROUNDS_FIT, USUAL_STEPS = 0.5, 10, 12
+"""Share of a budget that is left for sampling after compilation; rounds that it should have room for, with so many
+gradients per draw."""
+LEAST_CHAINS, LEAST_DRAWS, LEAST_SUBSET = 4, 4, 256
+"""Chains, draws per round and examples that a budget leaves."""
 PRECISIONS: dict[str, Callable[[], AbstractContextManager[None]]] = {"float64": float64, "float32": nullcontext}
 """Contexts of the precisions; whoever computes in double precision around a call has it in either."""
 
@@ -58,6 +65,10 @@ class Chains:
         ladder: Whether chains come to the posterior from two sides, by levels of localisation and of temperature.
             Without, all start at the point: faster, and blind to what the levels would show.
         dtype: ``"float64"``, or ``"float32"``: faster, with a baseline that is good to seven digits only.
+        examples: Examples that gradients are taken of; fewer than all are a random subset, with the gradient at the
+            point corrected to that of all, and with the difference as a part of the error. Default of
+            :func:`allroads.llc` and of what rests on it: all up to 2,048, beyond that 1,024, or four outputs per free
+            parameter. Measures of the losses of single examples, and the samplers on batches, take all.
         memory: Bytes that the chains, and what they observe, may each take. Default 4 GiB.
 
     Raises:
@@ -77,6 +88,7 @@ class Chains:
     metric: str = "curvature"
     ladder: bool = True
     dtype: str = "float64"
+    examples: int | None = None
     memory: int = 2**32
 
     def __post_init__(self) -> None:
@@ -86,6 +98,7 @@ class Chains:
         check_count("max_draws", self.max_draws, 4, absent=True)
         check_choice("metric", self.metric, ("curvature", "none"))
         check_choice("dtype", self.dtype, PRECISIONS)
+        check_count("examples", self.examples, 1, absent=True)
         check_number("memory", self.memory, 0)
         if self.count is not None and self.count % 2 and self.ladder:
             raise InputError(
@@ -122,6 +135,8 @@ class SamplingOptions(TypedDict, total=False):
         mask: The free parameters.
         precision: Standard error of the mean energy to reach, as a share of it or of 1.
         seed: Decides everything random.
+        budget: Seconds that the call may take.
+        progress: Whether progress is written.
     """
 
     sampler: Sampler | str | None
@@ -131,6 +146,8 @@ class SamplingOptions(TypedDict, total=False):
     mask: Mask
     precision: float
     seed: int
+    budget: float | None
+    progress: bool
 
 
 def options_from_names(
@@ -141,6 +158,7 @@ def options_from_names(
     precision: float = 0.01,
     nbeta: float | None = None,
     localisation: float | None = None,
+    budget: float | None = None,
     **chains: Any,
 ) -> SamplingOptions:
     """Options from plain names and numbers, as command lines and configuration files give them.
@@ -152,6 +170,7 @@ def options_from_names(
         precision: As for :func:`allroads.llc`.
         nbeta: nβ.
         localisation: γ.
+        budget: Seconds that the call may take.
         **chains: Options of :class:`Chains`, and ``chains`` for its ``count``.
 
     Raises:
@@ -162,7 +181,7 @@ def options_from_names(
         >>> options_from_names(sampler="sgld", batch_size=8, chains=6, draws=50)["chains"].count
         6
     """
-    found = SamplingOptions(precision=precision, nbeta=nbeta, localisation=localisation)
+    found = SamplingOptions(precision=precision, nbeta=nbeta, localisation=localisation, budget=budget)
     if "chains" in chains:
         chains["count"] = chains.pop("chains")
     found["chains"] = Chains(**chains)
@@ -186,11 +205,14 @@ class Plan:
         burn_in: Draws of tuning at the last localisation; ``None``: as many rounds as are usual.
         rounds: Most rounds measured.
         exactly: Draws measured of each chain where so many were asked for: all rounds are then run.
+        examples: Examples that gradients are taken of, chosen once; ``None``: all.
+        subset: Whether a budget may have gradients taken of fewer.
         batch: Examples per gradient of a stochastic sampler; ``None``: all.
         step_size: Of the sampler; ``None``: tuned.
         rotate: Whether the metric is made from curvature; else it is one number.
         precision: Standard error, as a share of the mean or of 1, at which sampling ends.
         ladder: Whether the chains come in two groups from two sides; else all start at the posterior asked for.
+        fixed: Whether the number of chains or of draws was asked for, so that no budget changes it.
     """
 
     sampler: Sampler
@@ -199,11 +221,14 @@ class Plan:
     burn_in: int | None
     rounds: int
     exactly: int | None
+    examples: int | None
+    subset: bool
     batch: int | None
     step_size: float | None
     rotate: bool
     precision: float
     ladder: bool
+    fixed: bool
 
 
 def make_plan(
@@ -212,6 +237,7 @@ def make_plan(
     sampler: Sampler | str | None = None,
     chains: Chains | None = None,
     precision: float = 0.01,
+    outputs: int | None = None,
 ) -> Plan:
     """The options of :func:`allroads.llc`, held against the problem, with what is absent chosen.
 
@@ -221,14 +247,19 @@ def make_plan(
         sampler: A sampler or its name. Default: HMC, or SGLD where a gradient of all examples is dear.
         chains: Their options.
         precision: Standard error to reach.
+        outputs: Numbers that the network gives per example, where gradients may be taken of a subset.
 
     Raises:
         InputError: If the sampler or its batch does not suit the problem.
         UnknownNameError: If no sampler has that name.
     """
     chains = resolve_chains(chains)
+    if chains.examples is not None and chains.examples > examples:
+        raise InputError(f"examples: the data have {examples}; got Chains(examples={chains.examples}). Give fewer.")
+    subset = None if outputs is None else chains.examples or subset_size(examples, dimension, outputs)
     if sampler is None:
-        sampler = HMC() if examples * dimension <= CHEAP or examples <= 2 * BATCH else SGLD()
+        taken = subset or examples
+        sampler = HMC() if taken * dimension <= CHEAP or taken <= 2 * BATCH else SGLD()
     sampler = resolve_sampler(sampler)
     check_positive(precision=precision)
     if isinstance(sampler, MCLMC) and dimension < 2:
@@ -238,20 +269,23 @@ def make_plan(
         batch = sampler.batch_size or min(examples, BATCH)
         if batch > examples:
             raise InputError(f"batch_size: the data have {examples} examples; got {batch}. Give at most {examples}.")
-    usual, draws = next((count, draws) for limit, count, draws in SIZES if dimension <= limit)
+    usual, draws, most = next(sizes for limit, *sizes in SIZES if dimension <= limit)
     draws = round_length(draws, chains.draws, chains.burn_in)
     return Plan(
         sampler=sampler.without_options(),
         chains=chains.count or usual,
         draws=draws,
         burn_in=chains.burn_in,
-        rounds=math.ceil((chains.draws or chains.max_draws or MOST_ROUNDS * draws) / draws),
+        rounds=math.ceil((chains.draws or chains.max_draws or most) / draws),
         exactly=chains.draws,
+        examples=None if subset == examples or isinstance(sampler, StochasticSampler) else subset,
+        subset=outputs is not None and chains.examples is None and not isinstance(sampler, StochasticSampler),
         batch=None if batch == examples else batch,
         step_size=sampler.step_size,
         rotate=chains.metric == "curvature",
         precision=precision,
         ladder=chains.ladder,
+        fixed=chains.count is not None or chains.draws is not None,
     )
 
 
@@ -272,6 +306,38 @@ def round_length(usual: int, draws: int | None, burn_in: int | None) -> int:
     exact = (length for length in range(top, top // 3, -1) if all(number % length == 0 for number in asked))
     even = top if draws is None else math.ceil(draws / math.ceil(draws / top))
     return next(exact, even)
+
+
+def within_budget(plan: Plan, seconds: float, gradient: float, points: int, examples: int) -> Plan:
+    """The plan with a subset, chains and rounds so small that several fit a budget, unless sizes were asked for.
+
+    Args:
+        plan: The plan.
+        seconds: What is left of the budget.
+        gradient: Seconds that one gradient takes of one chain at one point and one example.
+        points: Points whose chains run in one round.
+        examples: Number n of examples.
+
+    Example:
+        >>> plan = make_plan(5_000, 10_000, outputs=10)
+        >>> plan.examples, plan.chains, plan.draws
+        (2000, 8, 12)
+        >>> short = within_budget(plan, 10.0, 1e-5, 1, 10_000)
+        >>> short.examples, short.chains, short.draws
+        (1041, 4, 2)
+    """
+    if plan.fixed or not math.isfinite(seconds):
+        return plan
+    seconds *= SAMPLED
+    if plan.subset:
+        most = seconds / (gradient * points * LEAST_CHAINS * ROUNDS_FIT * USUAL_STEPS)
+        taken = min(plan.examples or examples, max(int(most), LEAST_SUBSET))
+        plan = replace(plan, examples=None if taken >= examples else taken)
+    each = gradient * points * (plan.batch or plan.examples or examples)
+    fits = seconds / ROUNDS_FIT / max(each * USUAL_STEPS, 1e-9)  # chains × draws of a round
+    chains = plan.chains if fits >= plan.chains * LEAST_DRAWS else LEAST_CHAINS
+    draws = int(min(max(fits / chains, 2), plan.draws))
+    return replace(plan, chains=chains, draws=draws, rounds=math.ceil(plan.rounds * plan.draws / draws))
 
 
 def check_memory(free: FreeParameters, chains: int, memory: int) -> None:

@@ -33,12 +33,14 @@ class LocalPosterior(NamedTuple):
         baseline: Loss of each example there, ``[n]``.
         metric: Of each block.
         localisation: γ.
+        tilt: A linear term of the mean loss, ``tilt · (w − w*)``, in the blocks of weights; ``None``: none.
     """
 
     leaves: list[Any]
     baseline: Any
     metric: tuple[Metric, ...]
     localisation: Any
+    tilt: tuple[Any, ...] | None = None
 
 
 def build_posterior(
@@ -50,18 +52,24 @@ def build_posterior(
     """
     widths = [m.masses**-0.5 for m in local.metric]  # here, so that it is not done again at every gradient
 
-    def moved(parts: list[Any]) -> Any:
-        steps = [rotate(x * width, m.left, m.right) for x, m, width in zip(parts, local.metric, widths, strict=True)]
+    def steps_of(parts: list[Any]) -> list[Any]:
+        return [rotate(x * width, m.left, m.right) for x, m, width in zip(parts, local.metric, widths, strict=True)]
+
+    def moved(steps: list[Any]) -> Any:
         return free.params(free.displace(local.leaves, steps))
 
     def energy(parts: list[Any]) -> Any:
-        return nbeta * (objective.losses(moved(parts), data) - local.baseline).mean()
+        steps = steps_of(parts)
+        excess = (objective.losses(moved(steps), data) - local.baseline).mean()
+        if local.tilt is not None:
+            excess += sum((tilt * step).sum() for tilt, step in zip(local.tilt, steps, strict=True))
+        return nbeta * excess
 
     def batch_energy(parts: list[Any], key: Any) -> Any:
         if batch is None:
             return energy(parts)
         chosen = jax.random.randint(key, (batch,), 0, data.labels.shape[0])
-        return nbeta * (objective.losses(moved(parts), data.batch(chosen)) - local.baseline[chosen]).mean()
+        return nbeta * (objective.losses(moved(steps_of(parts)), data.batch(chosen)) - local.baseline[chosen]).mean()
 
     def prior(parts: list[Any]) -> Any:
         return local.localisation / 2 * squared_distance(local, parts)
@@ -89,6 +97,13 @@ def compiled_gradient(objective: Objective, free: FreeParameters) -> Callable[..
         return join(free.matrices(found))
 
     return jax.jit(jax.vmap(gradient, in_axes=(0, None)))
+
+
+@lru_cache(maxsize=64)
+def compiled_tilt(objective: Objective, free: FreeParameters) -> Callable[..., Any]:
+    """``(gradients over all examples, leaves, data) -> `` what they are more than those over these data, in blocks."""
+    gradient = compiled_gradient(objective, free)
+    return jax.jit(lambda full, leaves, data: tuple(jax.vmap(free.split)(full - gradient(leaves, data))))
 
 
 @lru_cache(maxsize=64)

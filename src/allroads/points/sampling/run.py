@@ -16,13 +16,16 @@ from allroads.points.sampling.geometry import LocalGeometry
 from allroads.points.sampling.metric import Metric, change_metric_of_chains
 from allroads.points.sampling.plan import Plan
 from allroads.points.sampling.posterior import LocalPosterior, compiled_gradient_metric, compiled_stiffness
+from allroads.points.sampling.subset import compiled_energies
 
 SMALL = 100
-"""Up to so many parameters, gradients are cheap and trajectories long."""
+"""Up to so many parameters, chains are many and every round makes a metric anew."""
 TRAJECTORY = 2.5
 """Length of a Hamiltonian trajectory in units of the posterior's width; a little over a quarter turn, π/2."""
 STEPS = (5, 40)
 """Fewest and most gradients per draw."""
+SHORT = 10
+"""Most of them at first where there are few parameters: shorter trajectories then tell more per gradient."""
 FAR = 10
 """Standard deviations at which a chain is brought back: above the largest mean energy, or that of another chain."""
 ENOUGH = 64
@@ -46,7 +49,9 @@ class Run:
         seed: int,
     ):
         """Chains at their points, in the metric of the curvature there, at the strongest localisation."""
-        self.objective, self.free, self.data, self.plan = objective, free, data, plan
+        rows = geometry.rows
+        self.objective, self.free, self.plan = objective, free, plan
+        self.data, self.all_data = data if rows is None else data.batch(rows), None if rows is None else data
         self.sampler, self.points = plan.sampler, len(nbeta)
         self.groups = 2 if plan.ladder else 1
         self.chains = plan.chains // self.groups
@@ -64,14 +69,19 @@ class Run:
             of = jax.tree.map(all_groups, of)
             return of._replace(masses=of.masses * _along(self.nbeta, of.masses) + _along(gamma, of.masses))
 
-        leaves, baseline = jax.tree.map(all_groups, (geometry.leaves, geometry.baseline))
-        self.local = LocalPosterior(leaves, baseline, tuple(masses(m) for m in geometry.metric), jnp.asarray(gamma))
+        seen = geometry.baseline if rows is None else geometry.baseline[:, rows]
+        leaves, seen, tilt, self.all_baseline = jax.tree.map(
+            all_groups, (geometry.leaves, seen, geometry.tilt, None if rows is None else geometry.baseline)
+        )
+        metric = tuple(masses(m) for m in geometry.metric)
+        self.local = LocalPosterior(leaves, seen, metric, jnp.asarray(gamma), tilt)
         self.z = jnp.zeros((self.sites, self.chains, free.dimension))
         self.last_energy: np.ndarray | None = None  # at z, [sites, chains]
         self.population = np.ones(self.sites, bool)  # whether all of a site's chains were resampled at every level
         self.moments: Any = None  # second moments of gradients that the metric is made of, [sites, …]
         self.moment_rounds = np.zeros(self.sites)  # how many rounds they are the mean of
         self.states: Any = None  # started again from z after every change of the posterior or of the coordinates
+        self.longest = STEPS[1] if free.dimension > SMALL else SHORT  # gradients per draw at most
         self.stiffness = np.ones(self.sites)
         self.step = np.full(self.sites, plan.step_size or self._first_step())
 
@@ -89,8 +99,7 @@ class Run:
         """Gradients per draw."""
         if not self.sampler.trajectories:
             return STEPS[1] // 2
-        least = STEPS[0] if self.free.dimension > SMALL else STEPS[1] // 2
-        return int(np.clip(math.ceil(TRAJECTORY / max(float(self.step.min()), 1e-9)), least, STEPS[1]))
+        return int(np.clip(math.ceil(TRAJECTORY / max(float(self.step.min()), 1e-9)), STEPS[0], self.longest))
 
     def round(self, observe: Observe | None = None, extra: Any = None) -> Draws:
         """A round of draws of all chains; moments for a metric are always taken, as compiling twice would cost more."""
@@ -112,6 +121,16 @@ class Run:
         )
         seen: Draws = jax.tree.map(np.asarray, out._replace(moments=None))
         return seen._replace(moments=out.moments)
+
+    def lengthen(self) -> None:
+        """Allow for trajectories twice as long, as chains take too long to move."""
+        self.longest = min(2 * self.longest, STEPS[1])
+
+    def energies_over_all(self, chains: int) -> np.ndarray:
+        """Energies over all examples where so many chains of each site are, ``[sites, chains]``."""
+        local = self.local._replace(baseline=self.all_baseline, tilt=None)
+        energies = compiled_energies(self.objective, self.free)
+        return np.asarray(energies(self.z[:, :chains], local, self.all_data, jnp.asarray(self.nbeta)))
 
     def resample(self, ratio: float) -> None:
         """Resample the temperature-annealed chains by weights ``exp(−(ratio − 1) energy)``, before nβ grows by ratio.
@@ -152,6 +171,14 @@ class Run:
         self.moments = jax.tree.map(lambda x: x * _along(ratio, x), self.moments)
         self.moment_rounds = np.minimum(self.moment_rounds, math.ceil(ENOUGH / (self.chains * self.plan.draws)))
         self.measure_stiffness()
+
+    def leave_levels(self) -> None:
+        """Go to the last posterior at once, all chains from where those of the first group are."""
+        first = np.tile(np.arange(self.points), self.groups)
+        self.z, self.local, self.moments = jax.tree.map(lambda x: x[first], (self.z, self.local, self.moments))
+        self.moment_rounds, self.step, self.nbeta = self.moment_rounds[first], self.step[first], self.nbeta[first]
+        self.population[:], self.last_energy = False, None
+        self.move_to(*self.levels[-1])
 
     def _change_metric(self, metric: tuple[Metric, ...]) -> None:
         self.z = change_metric_of_chains(self.z, self.local.metric, metric, self.free)
@@ -271,18 +298,21 @@ def mean_acceptance(out: Draws) -> np.ndarray:
 def levels(nbeta: np.ndarray, stiffest: np.ndarray, localisation: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """``(nβ, γ)`` of both groups of all points, from ``γ² = nβ h_max`` to what is asked for.
 
-    The first group's γ falls by √10 at a time, the second's nβ rises by 10; two levels above the last at least.
+    The first group's γ falls by 10 at a time, the second's nβ rises by 100. One level is half way in log nβ; the last
+    two before the end have 10 and √10 times the last γ, and a hundredth and a tenth of the last nβ.
 
     Example:
-        >>> for nbeta, gamma in levels(np.array([1e8]), np.array([1e8]), np.array([1e3]))[::2]:
+        >>> for nbeta, gamma in levels(np.array([1e8]), np.array([1e8]), np.array([1e3])):
         ...     print(nbeta, gamma)
+        [1.e+08 1.e+04] [10000.  1000.]
         [1.e+08 1.e+06] [10000.  1000.]
+        [1.e+08 1.e+07] [3162.27766017 1000.        ]
         [1.e+08 1.e+08] [1000. 1000.]
     """
     count = int(np.clip(np.ceil(np.log10(np.maximum(stiffest / localisation**2, 1)) - 1e-9).max(), 2, 10))
-    path = []
-    for k in range(count, -1, -1):
-        path.append(
-            (np.concatenate([nbeta, nbeta * 10.0**-k]), np.concatenate([localisation * 10.0 ** (k / 2), localisation]))
-        )
-    return path
+    half = math.ceil(count / 2)
+    visited = sorted({*range(count, half, -2), *range(half, 1, -2), 2, 1, 0}, reverse=True)
+    return [
+        (np.concatenate([nbeta, nbeta * 10.0**-k]), np.concatenate([localisation * 10.0 ** (k / 2), localisation]))
+        for k in visited
+    ]

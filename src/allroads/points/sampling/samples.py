@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from allroads.budget import budgeted
 from allroads.checks import check_positive
 from allroads.explorers.samplers import Sampler
 from allroads.pfmap.network import Params
@@ -80,6 +81,8 @@ def sample(
     mask: Mask = None,
     observe: Callable[[Params], Any] | None = None,
     seed: int = 0,
+    budget: float | None = None,
+    progress: bool = True,
     throw: bool = False,
 ) -> Samples:
     """Draws from ``exp(−nβ L(w) − γ/2 ‖w − w*‖²)`` around a point w*: what all measures over chains share.
@@ -98,6 +101,8 @@ def sample(
         observe: ``observe(params) -> `` an array or a pytree of arrays, in JAX, kept at every draw. Default: the
             position. A function of one name, not a new lambda at each call, is compiled once.
         seed: Decides everything random.
+        budget: As for :func:`~allroads.llc`.
+        progress: As for :func:`~allroads.llc`.
         throw: Whether an unsound status raises.
 
     Raises:
@@ -124,7 +129,7 @@ def sample(
     chains = resolve_chains(chains)
     check_positive(nbeta=nbeta, localisation=localisation)
     observer = _positions if observe is None else _of_params(observe)
-    with chains.precision():
+    with budgeted("sample", budget, progress) as time, chains.precision():
         point = problem.point(params)
         free = free_parameters(point, mask)
         plan = make_plan(free.dimension, len(problem), sampler, chains)
@@ -133,7 +138,7 @@ def sample(
         plan = within_memory(plan, width, chains.memory)
         nbeta = default_nbeta(len(problem)) if nbeta is None else nbeta
         stacked = jax.tree.map(lambda leaf: leaf[None], point)
-        drawn = draw_chains(problem, free, stacked, nbeta, localisation, plan, seed, observer)
+        drawn = draw_chains(problem, free, stacked, nbeta, localisation, plan, seed, observer, budget=time)
     return finish(_samples(drawn), throw)
 
 

@@ -5,27 +5,48 @@ A posterior is easiest where it is nearly Gaussian: where the prior is no wider 
 point. The other anneals the temperature at the final γ, so that its chains, spread over the whole ball at first, fall
 into the valleys; where there are enough of them, they are resampled at every level. Where both come to the same mean,
 it is the equilibrium; the means at the levels show whether it depends on the localisation or on the temperature.
+
+Rounds are short. Most levels only lead the chains on; the three that a status rests on are sampled until their means
+are precise. A budget that has no room for all levels leaves out the levels altogether: chains then start at the point.
 """
 
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 
+from allroads.budget import Budget
 from allroads.points.sampling.chains import Draws, Observe
 from allroads.points.sampling.diagnostics import ESS, Diagnostics, diagnose
 from allroads.points.sampling.run import SMALL, Run, mean_acceptance
+from allroads.points.sampling.subset import CHECKED, subset_error
 
-LEVEL_ROUNDS, SMALL_ROUNDS, FINAL_ROUNDS = 2, 6, 6
-"""Rounds at each level on the way, the same where there are few parameters, and of tuning at the last."""
-SETTLING_ROUNDS = 6
+LEVEL_ROUNDS, FINAL_ROUNDS = 2, 4
+"""Rounds at each level on the way, and of tuning at the last."""
+SETTLING_ROUNDS = 4
 """Rounds after those, in a metric that stays, where there are many parameters."""
-PATIENCE = 4
-"""How many times longer than usual chains that have not settled are tuned."""
+PATIENCE, PATIENCE_OF_FEW = 4, 12
+"""How many times longer than usual chains that have not settled are tuned, and the same at the last level where there
+are few parameters; trajectories then become longer too."""
+LOCALISED_ERROR, TEMPERED_ERROR, MOST_LEVEL_ROUNDS = 0.02, 0.03, 24
+"""Standard error of a mean that a status rests on, as a share of it: that at ten times the localisation, those at lower
+nβ; and rounds at most."""
+LEAST = 0.5
+"""Mean below which the standard error is held against this number."""
+FEWEST = 4
+"""Rounds at the last level below which a budget leaves no room for another level."""
+FEW_CHECKED = 4
+"""Chains per group whose energy over all examples is taken in a round where time is short."""
+FIRST_ROUND = 4.0
+"""Seconds that the first round is expected to take, compilation included: a budget must have room for as many such
+rounds as there are levels, or chains start at the point."""
+TUNED = 0.4
+"""Share of what is left of a budget after which tuning at the last level is over."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +76,12 @@ class ChainRecord:
         stiffness: Curvature of the stiffest direction in the metric.
         steps: Gradients per draw.
         gradients: Gradients in all.
+        complete: Whether all levels on the way were sampled.
+        ended: Why sampling ended: ``precision``, ``rounds``, ``budget`` or ``interrupted``.
+        seconds: How long it took, compilation included.
+        losses: Means of the examples' excess losses and of their squares, of each measured round, ``[rounds, n]``; or
+            ``None``.
+        subset_error: What it costs that gradients were taken of a subset; 0 where they were not.
     """
 
     energy: np.ndarray
@@ -69,25 +96,55 @@ class ChainRecord:
     stiffness: float
     steps: int
     gradients: int
+    complete: bool
+    ended: str
+    seconds: float
+    losses: tuple[np.ndarray, np.ndarray] | None
+    subset_error: float
 
 
-def run_schedule(run: Run, observe: Observe | None = None, extra: Any = None) -> list[ChainRecord]:
+class Pace:
+    """Rounds of a run within a budget, and how many more of them fit."""
+
+    def __init__(self, run: Run, budget: Budget):
+        self.run, self.budget = run, budget
+        self.seconds = FIRST_ROUND  # of the last round; of the first, with its compilation, until there is another
+
+    def try_round(self, doing: str, observe: Observe | None = None, extra: Any = None) -> Draws | None:
+        """One round, or ``None`` where the user interrupts it; the budget is then over."""
+        self.budget.say(doing)
+        began = time.monotonic()
+        with self.budget.interruptible():
+            out = self.run.round(observe=observe, extra=extra)
+            self.seconds = time.monotonic() - began
+            return out
+        return None
+
+    def round(self, doing: str, observe: Observe | None = None, extra: Any = None) -> Draws:
+        """One round that is needed: where the user interrupts it, it is begun again."""
+        return self.try_round(doing, observe, extra) or self.run.round(observe=observe, extra=extra)
+
+    def fit(self) -> float:
+        """Rounds that the rest of the budget has room for, at least 0."""
+        if self.budget.ended:
+            return 0.0
+        return self.budget.left / self.seconds if self.budget.limited else math.inf
+
+
+def run_schedule(
+    run: Run, budget: Budget | None = None, observe: Observe | None = None, extra: Any = None
+) -> list[ChainRecord]:
     """Run the schedule; one record per point."""
-    plan = run.plan
-    seen: list[tuple[np.ndarray, np.ndarray, list[float], list[float]]] = []
-    for nbeta, gamma in run.levels[:-1]:
-        run.move_to(nbeta, gamma)
-        outs: list[Draws] = []
-        rounds = LEVEL_ROUNDS if run.free.dimension > SMALL else SMALL_ROUNDS
-        while len(outs) < rounds or (len(outs) < PATIENCE * rounds and _falling(*outs[-2:])):
-            outs.append(run.round())
-            run.tune(outs[-1])
-        kept = outs[-(rounds // 2) :]
-        found = [diagnose(energy) for energy in np.concatenate([out.energy for out in kept], axis=2)]
-        seen.append((nbeta, gamma, [d.mean for d in found], [d.standard_error for d in found]))
+    plan, budget = run.plan, budget or Budget()
+    pace = Pace(run, budget)
+    seen = _anneal(pace)
+    complete = len(seen) == len(run.levels) - 1
+    if not complete:
+        run.leave_levels()
+        seen = []
     run.move_to(*run.levels[-1])
-    warm = _burn_in(run)
-    measured = _measure(run, observe, extra)
+    warm = _burn_in(pace)
+    measured, ended, checked = _measure(pace, observe, extra)
     acceptance = np.mean([mean_acceptance(out) for out in measured], axis=0)
 
     def gathered(outs: list[Draws], field: str) -> Any:
@@ -100,6 +157,14 @@ def run_schedule(run: Run, observe: Observe | None = None, extra: Any = None) ->
         for field in ("energy", "distance", "observed")
     )
     warmup = gathered(warm, "energy") if warm else energy[..., :0]
+
+    def losses_of(point: int) -> tuple[np.ndarray, np.ndarray] | None:
+        if measured[0].losses is None:
+            return None
+        sites = range(point + run.points * run.is_population, run.sites, run.points)
+        first, second = (np.stack([out.losses[k][list(sites)].mean(0) for out in measured]) for k in (0, 1))
+        return first, second
+
     records = []
     for i in range(run.points):
         sites = [i + run.points * group for group in range(run.groups)]
@@ -118,34 +183,105 @@ def run_schedule(run: Run, observe: Observe | None = None, extra: Any = None) ->
                 stiffness=float(run.stiffness[sites].max()),
                 steps=run.steps,
                 gradients=run.gradients,
+                complete=complete,
+                ended=ended,
+                seconds=budget.spent,
+                losses=losses_of(i),
+                subset_error=subset_error(*(energies[i] for energies in checked)) if checked else 0.0,
             )
         )
     return records
 
 
-def _burn_in(run: Run) -> list[Draws]:
-    """Rounds at the last level that are not measured: of tuning, 6 and up to four times as many until chains settle.
+_Seen = tuple[np.ndarray, np.ndarray, list[float], list[float]]
+"""nβ and γ of all sites at a level, and the means and standard errors there."""
 
-    Where parameters are many, 6 more follow in the metric that was found, as one that follows the chains' gradients
-    favours high energies (see ``Run._update_metric``); of the rounds that a burn-in asks for, the second half are such.
-    The step is tuned on, by less and less.
+
+def _anneal(pace: Pace) -> list[_Seen]:
+    """The levels before the last; those that there was time for."""
+    run, before = pace.run, pace.run.levels[:-1]
+    seen: list[_Seen] = []
+    for place, (nbeta, gamma) in enumerate(before):
+        rest = len(before) - place
+        if pace.fit() < rest + FEWEST:
+            return seen
+        if place:
+            run.move_to(nbeta, gamma)
+        outs: list[Draws] = []
+        hurry = pace.fit() < LEVEL_ROUNDS * PATIENCE * (rest + FEWEST)
+        rounds = 1 if hurry else LEVEL_ROUNDS
+        while len(outs) < rounds or (not hurry and len(outs) < PATIENCE * rounds and _falling(*outs[-2:])):
+            outs.append(pace.round(f"level {place + 1} of {len(run.levels)}"))
+            run.tune(outs[-1])
+        kept = outs[-max(rounds // 2, 1) :]
+        found = _levels_of(kept)
+        for _ in range(MOST_LEVEL_ROUNDS * (not hurry)):
+            wanted = _decisive(run, rest)
+            if all(_precise(found[i], p) for i, p in wanted) or pace.budget.ended:
+                break
+            kept.append(pace.round(f"level {place + 1} of {len(run.levels)}"))
+            run.tune_step(mean_acceptance(kept[-1]), gain=len(kept) ** -0.5)
+            found = _levels_of(kept)
+        seen.append((nbeta, gamma, [d.mean for d in found], [d.standard_error for d in found]))
+    return seen
+
+
+def _levels_of(kept: list[Draws]) -> list[Diagnostics]:
+    return [diagnose(energy) for energy in np.concatenate([out.energy for out in kept], axis=2)]
+
+
+def half_way(nbetas: np.ndarray) -> int:
+    """Index of the level that is half way, in log nβ, between the first of these levels and the last.
+
+    Example:
+        >>> half_way(np.array([1e1, 1e3, 1e4, 1e6, 1e7, 1e8]))
+        2
     """
-    plan = run.plan
+    logs = np.log10(nbetas)
+    return int(np.argmin(np.abs(logs - (logs[0] + logs[-1]) / 2).round(6)))
+
+
+def _decisive(run: Run, rest: int) -> list[tuple[int, float]]:
+    """Sites whose means, so many levels before the last, a status rests on, and their errors: see ``assess``."""
+    tempered = rest in (1, len(run.levels) - 1 - half_way(np.array([nbeta[-1] for nbeta, _ in run.levels])))
+    first: list[tuple[int, float]] = [(site, LOCALISED_ERROR) for site in range(run.points)] if rest == 2 else []
+    return first + [(site, TEMPERED_ERROR) for site in range(run.points * (run.groups - tempered), run.sites)]
+
+
+def _precise(found: Diagnostics, precision: float) -> bool:
+    return found.standard_error <= precision * max(abs(found.mean), LEAST)
+
+
+def _burn_in(pace: Pace) -> list[Draws]:
+    """Rounds at the last level that are not measured: of tuning, 4 and up to so many times more until chains settle.
+
+    Where parameters are many, 4 more follow in the metric that was found, as one that follows the chains' gradients
+    favours high energies (see ``Run._update_metric``); of the rounds that a burn-in asks for, the second half are such.
+    The step is tuned on, by less and less. A budget cuts both short.
+    """
+    run, plan = pace.run, pace.run.plan
     many = run.free.dimension > SMALL
     if plan.burn_in is None:
-        tuned, most, settling = FINAL_ROUNDS, PATIENCE * FINAL_ROUNDS, SETTLING_ROUNDS * many
+        tuned, settling = FINAL_ROUNDS, SETTLING_ROUNDS * many
+        most = tuned * (PATIENCE if many else PATIENCE_OF_FEW)
     else:
         asked = math.ceil(plan.burn_in / plan.draws)
         settling = asked // 2 * many
         tuned = most = asked - settling
+    fit = TUNED * pace.fit()
+    if fit < tuned + settling:
+        settling = int(fit * settling / (tuned + settling))
+        tuned = most = max(int(fit) - settling, 1 if tuned and not pace.budget.ended else 0)
     warm: list[Draws] = []
     while len(warm) < tuned or (len(warm) < most and not _settled(run, warm[-1])):
+        if len(warm) >= FINAL_ROUNDS and len(warm) % FINAL_ROUNDS == 0:
+            run.lengthen()
         if warm:
             run.tune(warm[-1], gain=1.0)  # not after the last: what has been seen to work is measured with
-        warm.append(run.round())
+        warm.append(pace.round("tuning at the last level"))
     for count in range(settling):
         run.tune(warm[-1], gain=(count + 1) ** -0.5, metric=False)
-        warm.append(run.round())
+        warm.append(pace.round("settling at the last level"))
     return warm
 
 
@@ -173,24 +309,47 @@ def _settled(run: Run, out: Draws) -> bool:
     )
 
 
-def _measure(run: Run, observe: Observe | None, extra: Any) -> list[Draws]:
-    """Rounds until the mean is as precise as asked, at every point, or there have been enough.
+def _measure(
+    pace: Pace, observe: Observe | None, extra: Any
+) -> tuple[list[Draws], str, tuple[np.ndarray, np.ndarray] | None]:
+    """Rounds until the mean is as precise as asked, at every point, or there have been enough, and why they ended.
+
+    Where gradients are those of a subset, energies ``[points, draws]`` over it and over all examples come third.
 
     Where valleys bend, chains come to places that the metric does not fit, and fewer and fewer steps are accepted. So
     the step is tuned on, by less and less: adaptation that dies out leaves the limit as it is [roberts2007].
     """
+    run, ended = pace.run, "rounds"
     measured: list[Draws] = []
+    checked: list[tuple[np.ndarray, np.ndarray]] = []
     for count in range(run.plan.rounds):
         if measured:
+            if pace.fit() < 1:
+                ended = pace.budget.ended or "budget"
+                break
             run.tune_step(mean_acceptance(measured[-1]), gain=count**-0.5)
-        measured.append(run.round(observe=observe, extra=extra))
+        out = (pace.try_round if measured else pace.round)(
+            f"round {count + 1} of at most {run.plan.rounds}", observe, extra
+        )
+        if out is None:
+            ended = "interrupted"
+            break
+        measured.append(out)
+        if run.all_data is not None and len(checked) * run.chains * run.groups < CHECKED:
+            chains = FEW_CHECKED if pace.budget.limited else run.chains
+            pair = measured[-1].energy[:, :chains, -1], run.energies_over_all(chains)
+            checked.append((run.merge_groups(pair[0]), run.merge_groups(pair[1])))
         if run.plan.exactly is None and len(measured) >= 4 and len(measured) % 2 == 0:
             energy = np.concatenate([run.merge_groups(out.energy) for out in measured], axis=2)
             if all(_enough(diagnose(chains), run.plan.precision) for chains in energy):
+                ended = "precision"
                 break
-    return measured
+    if not checked:
+        return measured, ended, None
+    surrogate, full = (np.concatenate(parts, axis=1) for parts in zip(*checked, strict=True))
+    return measured, ended, (surrogate, full)
 
 
 def _enough(found: Diagnostics, precision: float) -> bool:
     agree = found.r_hat < 1.05 or (found.close and found.ess_within >= ESS)
-    return agree and found.standard_error <= precision * max(abs(found.mean), 1.0)
+    return agree and _precise(found, precision)
