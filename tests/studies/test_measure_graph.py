@@ -162,13 +162,12 @@ def test_a_made_up_measure_is_in_tables_findings_and_report(shared_study, traine
     done = run_study(shared_study, directory, "process", overrides=["measures.letters.letter=b"])
     runs = pl.read_parquet(directory / "tables/runs.parquet")
     assert runs["letters"].to_list() == [run.count("b") for run in runs["run"]]
-    assert {"text": f"parity: {runs['letters'].sum()} letters.", "chart": "letters", "grid": "parity"} in list(
-        done.summary["findings"]
-    )
+    told = {"text": f"parity: {runs['letters'].sum()} letters.", "chart": "letters", "grid": "parity"}
+    assert any(told.items() <= finding.items() for finding in done.summary["findings"])
     assert "How often a letter occurs." in [quantity["definition"] for quantity in done.summary["quantities"]]
     page = done.report.read_text()
     assert 'id="letters-parity"' in page and 'href="#letters"' in page and 'data-key="letters"' in page
-    assert "See the charts of letters" in page
+    assert "Charts of letters" in page
     assert "letters-parity.svg" in [path.name for path in write_figures(directory, "svg")]
 
 
@@ -311,7 +310,7 @@ def test_the_variable_of_the_finding_is_that_of_its_chart(tmp_path):
     tasks = [Task("g", f"t{i}", fit=20 * 2**i, generalise=5000, seeds=3, steps=3000) for i in range(5)]
     stored = read_stored(write_study(tmp_path, tasks, records=24))
     (grid,) = read_grids(stored)
-    (figure,) = chart.figures(stored, grid)
+    figure = chart.figures(stored, grid)[0]
     rows = figure.panels[0].rows.filter("learned")
     (found,) = measure.findings(stored.tables, ["g"])
     drawn = spearman(rows.drop_nulls("directness").select("directness", "steps").to_numpy())

@@ -183,6 +183,9 @@ NO_MEASURES = {
     "loss_kernel": "covariances over draws of sample",
     "susceptibilities": "covariances over draws of sample",
     "weight_covariance": "covariances over draws of sample",
+    "loss_plane": "a picture without one number",
+    "random_plane": "a picture without one number",
+    "path_plane": "a picture without one number",
 }
 """Public functions of points and paths that have no case here, and why."""
 

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jax.extend import core
 
+from allroads.networks.correlation import channels_as_units
 from allroads.pfmap.jaxpr.walk import interpret, shaped, trace
 from allroads.pfmap.network import Network, Params
 
@@ -73,7 +74,8 @@ def filters(network: Network, params: Params, inputs: Any) -> list[np.ndarray | 
                 return [Traced(False, one.leaf, entries)]
         return [Traced(data)] * len(equation.outvars)
 
-    traced = trace(network.apply, params, inputs)
+    with channels_as_units():
+        traced = trace(network.apply, params, inputs)
     arguments = [
         Traced(False, number, np.arange(np.size(leaf)).reshape(np.shape(leaf))) for number, leaf in enumerate(leaves)
     ]

@@ -304,7 +304,6 @@ def levels(nbeta: np.ndarray, stiffest: np.ndarray, localisation: np.ndarray) ->
     Example:
         >>> for nbeta, gamma in levels(np.array([1e8]), np.array([1e8]), np.array([1e3])):
         ...     print(nbeta, gamma)
-        [1.e+08 1.e+04] [10000.  1000.]
         [1.e+08 1.e+06] [10000.  1000.]
         [1.e+08 1.e+07] [3162.27766017 1000.        ]
         [1.e+08 1.e+08] [1000. 1000.]

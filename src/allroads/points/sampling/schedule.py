@@ -40,6 +40,9 @@ LEAST = 0.5
 """Mean below which the standard error is held against this number."""
 FEWEST = 4
 """Rounds at the last level below which a budget leaves no room for another level."""
+DOUBTED = (16, 32, 64, 128)
+"""Numbers of measured rounds after which, where chains do not agree, the first half of them counts as tuning, and
+trajectories become longer."""
 FEW_CHECKED = 4
 """Chains per group whose energy over all examples is taken in a round where time is short."""
 FIRST_ROUND = 4.0
@@ -341,15 +344,22 @@ def _measure(
             checked.append((run.merge_groups(pair[0]), run.merge_groups(pair[1])))
         if run.plan.exactly is None and len(measured) >= 4 and len(measured) % 2 == 0:
             energy = np.concatenate([run.merge_groups(out.energy) for out in measured], axis=2)
-            if all(_enough(diagnose(chains), run.plan.precision) for chains in energy):
+            found = [diagnose(chains) for chains in energy]
+            if all(_enough(d, run.plan.precision) for d in found):
                 ended = "precision"
                 break
+            if count + 1 in DOUBTED and not all(map(_agree, found)):
+                run.lengthen()
+                measured = measured[len(measured) // 2 :]
     if not checked:
         return measured, ended, None
     surrogate, full = (np.concatenate(parts, axis=1) for parts in zip(*checked, strict=True))
     return measured, ended, (surrogate, full)
 
 
+def _agree(found: Diagnostics) -> bool:
+    return found.r_hat < 1.05 or (found.close and found.ess_within >= ESS)
+
+
 def _enough(found: Diagnostics, precision: float) -> bool:
-    agree = found.r_hat < 1.05 or (found.close and found.ess_within >= ESS)
-    return agree and _precise(found, precision)
+    return _agree(found) and _precise(found, precision)
