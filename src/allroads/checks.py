@@ -27,6 +27,21 @@ def check_count(name: str, value: Any, least: int = 1, absent: bool = False) -> 
         raise InputError(f"{name}: expected a whole number of {least} or more; got {value!r}.")
 
 
+def check_options(name: str, value: Any, kind: type) -> None:
+    """Refuse what is not an object of the options' class.
+
+    Raises:
+        InputError: Naming the option and its class.
+
+    Example:
+        >>> check_options("options", 3, dict)
+        Traceback (most recent call last):
+        allroads.errors.InputError: options: expected dict(…); got 3.
+    """
+    if not isinstance(value, kind):
+        raise InputError(f"{name}: expected {kind.__name__}(…); got {value!r}.")
+
+
 def check_number(
     name: str, value: Any, low: float = -math.inf, high: float = math.inf, open_low: bool = False, absent: bool = False
 ) -> None:

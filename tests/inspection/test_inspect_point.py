@@ -38,6 +38,7 @@ def command(capsys, monkeypatch, *words):
     return end.value.code, told.out, told.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("factory", "weights"),
     [("torch_line", "module"), ("pair", "pair")],

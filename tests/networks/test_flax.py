@@ -81,6 +81,7 @@ def quick(table):
     return [pytest.param(name, marks=[pytest.mark.slow] * (name in ("attention", "lstm"))) for name in table]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick(LINEN))
 def test_a_linen_module_is_the_same_function_at_every_batch_size(name):
     module, inputs = LINEN[name]
@@ -180,6 +181,7 @@ def made(name, key=0):
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick(NNX))
 def test_an_nnx_module_is_the_same_function_at_every_batch_size(name):
     inputs = NNX[name][1]

@@ -162,7 +162,7 @@ def test_a_network_that_is_not_finite_is_said_to_be():
         ({"targets": {"a": CUBE[:, 0], "b": CUBE[:, :2]}}, InputError, "another shape"),
         ({"inputs": np.where(CUBE > 0, CUBE, np.nan)}, InputError, "NaN or an infinity"),
         ({"inputs": None}, InputError, "inputs are needed"),
-        ({"learn": -1}, InputError, "learn must be"),
+        ({"learn": -1}, InputError, "learn: expected"),
         ({"threshold": 1.5}, InputError, "threshold"),
         ({"seeds": 0}, InputError, "seeds"),
         ({"explorer": "adma"}, UnknownNameError, "adam"),

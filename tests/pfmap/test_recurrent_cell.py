@@ -35,6 +35,7 @@ def test_the_derived_cell_is_the_written_one(kind):
     np.testing.assert_allclose(fold(cell, params, tokens), network.apply(params, tokens), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["GRU", "LSTM"])
 def test_a_module_of_pytorch_gives_its_states(kind):
     torch = pytest.importorskip("torch", reason="a module of PyTorch is read: pip install 'allroads[torch]'")

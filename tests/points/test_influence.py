@@ -80,6 +80,7 @@ def test_loss_kernel_is_the_closed_form(seed):
     assert found.status == found.llc.status and found.status in (LLCStatus.PRIOR_DOMINATED, LLCStatus.CONVERGED)
 
 
+@pytest.mark.slow
 def test_influence_of_examples_on_each_other_is_minus_the_kernel(seed):
     options = {"nbeta": NBETA, "localisation": GAMMA, "precision": 0.005, "seed": seed}
     found = bayesian_influence(PROBLEM, BEST, **options)

@@ -35,6 +35,7 @@ def test_linear_regression(seed):
     assert 0 < error < 0.1 * exact
 
 
+@pytest.mark.slow
 def test_a_crossing_of_valleys_with_noise(seed):
     """f = w₀ w₁ x, by quadrature over both weights; here ν is neither λ nor d/2 = 1."""
     rng = np.random.default_rng(1)

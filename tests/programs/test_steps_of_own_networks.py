@@ -59,6 +59,7 @@ def test_one_answer_per_sequence_gives_a_step(kind, how):
         np.testing.assert_allclose(output, own, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["mean", "max"])
 def test_what_pools_over_positions_has_no_step_of_one_and_is_told_so(how):
     torch = pytest.importorskip("torch", reason=TORCH)
@@ -97,6 +98,7 @@ def latch(torch):
     return module
 
 
+@pytest.mark.slow
 def test_an_lstm_of_pytorch_with_one_answer_is_proved_at_all_lengths():
     torch = pytest.importorskip("torch", reason=TORCH)
     network, params = from_torch(latch(torch), torch.zeros(2, 4, dtype=torch.long))

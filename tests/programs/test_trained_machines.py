@@ -37,6 +37,7 @@ def proved(mips, target, width, steps):
     return trained, found
 
 
+@pytest.mark.slow
 def test_a_network_trained_under_noise_computes_parity_at_all_lengths(mips):
     target = build_target("sequence", task="Parity_All", length=8)
     trained, found = proved(mips, target, 8, 600)

@@ -122,6 +122,7 @@ def test_labels_that_every_object_of_javascript_has_are_drawn(tmp_path):
             assert set(names[:count]) & texts == set(names[:count]), file.name
 
 
+@pytest.mark.slow
 def test_png_and_pdf_are_what_they_say(tmp_path):
     small = write_study(tmp_path, [Task("g", "t", seeds=2)], records=8)
     for file in write_figures(small, "png"):

@@ -15,6 +15,7 @@ def test_products_of_this_processor_are_exact_to_single_precision():
     assert float(products().found.split()[-1]) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bits", "wrong"), [(20, False), (10, True), (7, True)])
 def test_products_rounded_to_few_bits_are_a_problem_with_a_remedy(monkeypatch, bits, wrong):
     def rounded(array):

@@ -16,6 +16,8 @@ from own_run_files import ALLROADS, NO_TORCH, tables, write_module
 
 from allroads.explorers.recorder import Recorder
 
+pytestmark = pytest.mark.slow  # the learning coefficients of four points
+
 STEPS = 120
 
 TORCH = """

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.checks import check_count
+from allroads.checks import check_count, check_options
 from allroads.errors import InputError
 from allroads.explorers.build import as_explorer
 from allroads.explorers.explorer import Explorer
@@ -84,6 +84,7 @@ def explore(
     indices = _indices(members)
     check_count("steps", steps, 0)
     check_count("seed", seed, 0)
+    check_options("record", record, Recording)
     count = len(problem)
     if explorer.batch_size is not None and explorer.batch_size > count:
         raise InputError(

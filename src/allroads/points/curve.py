@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from allroads.budget import budgeted
-from allroads.checks import check_choice, check_positive
+from allroads.checks import check_choice, check_count, check_positive
 from allroads.errors import InputError
 from allroads.explorers.samplers import Sampler
 from allroads.explorers.trajectory import Trajectory
@@ -165,6 +165,7 @@ def _curve(
 ) -> LLCCurve:
     chains = resolve_chains(chains)
     check_positive(nbeta=nbeta, localisation=localisation)
+    check_count("seed", seed, 0)
     with budgeted("llc_curve", budget, progress) as time, chains.precision():
         points = problem.population(params)
         count = len(jax.tree.leaves(points)[0])

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.budget import Budget, budgeted
-from allroads.checks import check_choice
+from allroads.checks import check_choice, check_count, check_options
 from allroads.errors import InputError
 from allroads.paths.align import align as moved_near
 from allroads.paths.connect.connection import Connection
@@ -118,6 +118,8 @@ def _connect(
     budget: Budget,
 ) -> Connection | list[Connection]:
     """The call inside its budget."""
+    check_options("options", options, CurveOptions)
+    check_count("seed", seed, 0)
     method = resolve_method(method)
     of_star = isinstance(method, Star)
     if of_star and population:

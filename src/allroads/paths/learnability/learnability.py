@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from allroads.budget import Budget, budgeted
+from allroads.checks import check_count, check_options
 from allroads.explorers.build import as_explorer
 from allroads.explorers.explorer import Explorer
 from allroads.paths.learnability.baselines.kernel_norms import kernel_norms
@@ -35,7 +36,7 @@ from allroads.paths.learnability.law.pilot_runs import (
     steps_to_goal,
 )
 from allroads.paths.learnability.law.quick import hitting_calibration, hitting_features, on_simulations
-from allroads.paths.learnability.options import LearnabilityOptions, check_whole
+from allroads.paths.learnability.options import LearnabilityOptions
 from allroads.paths.learnability.problem import Problem, read_problem
 from allroads.paths.learnability.simulate.batches import Pairs, in_batches, simulate_batches, spread_order
 from allroads.paths.learnability.simulate.residual_spectrum import ResidualSpectrum
@@ -130,10 +131,12 @@ def learnability(
         >>> found["bit"].order, found["bit"].steps < found["parity"].steps, float(found["parity"].baselines["degree"])
         (1, True, 4.0)
     """
-    options = options or LearnabilityOptions()
+    options = LearnabilityOptions() if options is None else options
+    check_options("options", options, LearnabilityOptions)
+    check_count("seed", seed, 0)
     with budgeted("learnability", budget, progress) as clock:
-        check_whole("within", within, 1)
-        check_whole("learn", learn, 0)
+        check_count("within", within, 1)
+        check_count("learn", learn, 0)
         explorer = as_explorer(explorer)
         problem = read_problem(network, inputs, targets, loss, held_out)
         given = _Given(network, loss, explorer, problem, draw_starts(network, options.seeds, seed), seed, options)

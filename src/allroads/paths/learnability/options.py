@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from allroads.checks import check_count
 from allroads.errors import InputError
 from allroads.paths.learnability.baselines.inal import DRAWS
 from allroads.paths.learnability.law.calibration import Calibration
@@ -43,10 +42,10 @@ class LearnabilityOptions:
 
     def __post_init__(self) -> None:
         """Refuse options that are out of range."""
-        check_whole("seeds", self.seeds, 1)
-        check_whole("draws", self.draws, 2)
+        check_count("seeds", self.seeds, 1)
+        check_count("draws", self.draws, 2)
         if self.simulated is not None:
-            check_whole("simulated", self.simulated, 1)
+            check_count("simulated", self.simulated, 1)
         if not 0 < self.threshold < 1:
             raise InputError(
                 "learnability: threshold is a share of the constant predictor's loss, in (0, 1); "
@@ -57,13 +56,3 @@ class LearnabilityOptions:
                 f"learnability: the calibration asks for {', '.join(self.calibration.features)}; what is known of a "
                 f"target is {', '.join(FEATURES)}: fit it on that with calibrate."
             )
-
-
-def check_whole(name: str, value: object, least: int) -> None:
-    """Refuse anything but a whole number that is large enough.
-
-    Raises:
-        InputError: Naming the option.
-    """
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise InputError(f"learnability: {name} must be a whole number, at least {least}; got {value!r}.")

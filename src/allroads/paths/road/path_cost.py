@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from allroads.checks import check_options
 from allroads.paths.directness import directness
 from allroads.paths.resample import image, segment_lengths
 from allroads.paths.road.behaviour import path_losses, path_values
@@ -70,6 +71,7 @@ def path_cost(
         >>> round(found.cost, 4), found.parameter_length
         (3.0, 5.0)
     """
+    check_options("options", options, RoadOptions)
     checked_chart(chart)
     count = read_path(path)
     path = problem.population(path, "path")

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from allroads.budget import Budget, budgeted
+from allroads.checks import check_options
 from allroads.errors import InputError
 from allroads.paths.directness import directness
 from allroads.paths.road.behaviour import path_losses, path_values
@@ -103,6 +104,7 @@ def _road(
     budget: Budget,
 ) -> Road:
     """The call inside its budget."""
+    check_options("options", options, RoadOptions)
     checked_chart(chart)
     if (target is None) == (target_params is None):
         raise InputError("road: give exactly one of target (outputs) and target_params (a point of the same network).")

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.budget import budgeted
-from allroads.checks import check_positive
+from allroads.checks import check_count, check_positive
 from allroads.errors import InputError
 from allroads.explorers.samplers import Sampler
 from allroads.pfmap.network import Params
@@ -87,6 +87,7 @@ def observe_losses(
     """
     chains = resolve_chains(chains)
     check_positive(nbeta=nbeta, localisation=localisation)
+    check_count("seed", seed, 0)
     with budgeted("sampling", budget, progress) as time, chains.precision():
         point = problem.point(params)
         free = free_parameters(point, mask)

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from allroads.budget import Budget, budgeted
-from allroads.checks import check_positive
+from allroads.checks import check_count, check_positive
 from allroads.explorers.samplers import Sampler
 from allroads.pfmap.network import Params
 from allroads.pfmap.problem import Problem
@@ -136,6 +136,7 @@ def llc(
     """
     chains = resolve_chains(chains)
     check_positive(nbeta=nbeta, localisation=localisation)
+    check_count("seed", seed, 0)
     with budgeted("llc", budget, progress) as time, chains.precision():
         point = problem.point(params)
         free = free_parameters(point, mask)

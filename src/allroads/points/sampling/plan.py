@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
-from allroads.checks import check_choice, check_count, check_number, check_positive
+from allroads.checks import check_choice, check_count, check_number, check_options, check_positive
 from allroads.errors import InputError, MemoryBudgetError
 from allroads.explorers.samplers import (
     HMC,
@@ -119,8 +119,7 @@ def resolve_chains(chains: Chains | None) -> Chains:
     """
     if chains is None:
         return Chains()
-    if not isinstance(chains, Chains):
-        raise InputError(f"chains: expected Chains(count=…, draws=…); got {chains!r}.")
+    check_options("chains", chains, Chains)
     return chains
 
 

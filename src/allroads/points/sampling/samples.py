@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from allroads.budget import budgeted
-from allroads.checks import check_positive
+from allroads.checks import check_count, check_positive
 from allroads.explorers.samplers import Sampler
 from allroads.pfmap.network import Params
 from allroads.pfmap.problem import Problem
@@ -128,6 +128,7 @@ def sample(
     """
     chains = resolve_chains(chains)
     check_positive(nbeta=nbeta, localisation=localisation)
+    check_count("seed", seed, 0)
     observer = _positions if observe is None else _of_params(observe)
     with budgeted("sample", budget, progress) as time, chains.precision():
         point = problem.point(params)

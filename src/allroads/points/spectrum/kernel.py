@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.checks import check_count
+from allroads.checks import check_count, check_options
 from allroads.pfmap.arrays import as_point
 from allroads.pfmap.map import ParameterFunctionMap
 from allroads.pfmap.network import Network, Params
@@ -66,6 +66,7 @@ def kernel_spectrum(
         array([25.,  1.,  0.])
     """
     check_count("seed", seed, 0)
+    check_options("options", options, SpectrumOptions)
     params, memory = as_point(params, network=network), options.memory
     function = ParameterFunctionMap(network, inputs, memory)
     values = jax.eval_shape(function.values, params)

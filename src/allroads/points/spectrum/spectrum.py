@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.budget import Budget, budgeted
-from allroads.checks import check_count, check_number
+from allroads.checks import check_count, check_number, check_options
 from allroads.pfmap.network import Params
 from allroads.pfmap.problem import Problem
 from allroads.points.masks import Mask, free_index
@@ -130,6 +130,7 @@ def spectrum_until(
 ) -> Spectrum:
     """:func:`spectrum` within a budget that others share."""
     check_count("seed", seed, 0)
+    check_options("options", options, SpectrumOptions)
     params = problem.point(params)
     free = free_index(params, mask)
     size = parameter_count(params) if free is None else len(free)
