@@ -28,7 +28,7 @@ explorer, budget = Adam(learning_rate=0.003), 500
 
 # %%
 options = LearnabilityOptions(seeds=1, draws=8)
-forecast = learnability(network, cube, targets, "mse", explorer, budget=budget, options=options)
+forecast = learnability(network, cube, targets, "mse", explorer, within=budget, options=options)
 
 # %% [markdown]
 # What happens: four runs per target, twice as long as the budget.
