@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from allroads import Network, Problem, llc
+from allroads.pfmap.precision import float64
 from allroads.points.llc.singular_fluctuation import singular_fluctuation
 from allroads.points.sampling import Chains
+from allroads.points.zoo import normal_crossings, tanh_units
 
 CHAINS = Chains(count=32, draws=240, burn_in=60, ladder=False)
 
@@ -50,6 +53,34 @@ def test_a_crossing_of_valleys_with_noise(seed):
     density /= density.sum()
     variance = density @ losses**2 - (density @ losses) ** 2
     assert found == pytest.approx(variance.sum() / 2, rel=0.08)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "truth", [normal_crossings((1, 1), examples=50), tanh_units(1, examples=50)], ids=lambda truth: truth.name
+)
+def test_models_of_the_zoo_that_fit_without_noise(truth, seed):
+    """By quadrature over both weights; without noise only the squares of the outputs fluctuate."""
+    leaves, structure = jax.tree.flatten(truth.params)
+    options = {"chains": CHAINS, "nbeta": 50.0, "localisation": 1.0, "progress": False, "seed": seed}
+    found = llc(truth.problem, truth.params, **options).stats["singular_fluctuation"]
+    grid = np.linspace(-5, 5, 501)
+    steps = np.stack(np.meshgrid(grid, grid), -1).reshape(-1, 2)
+
+    def losses(step):
+        at, moved = 0, []
+        for leaf in leaves:
+            size = np.size(leaf)
+            moved.append(jnp.asarray(leaf) + step[at : at + size].reshape(np.shape(leaf)))
+            at += size
+        return truth.problem.losses(jax.tree.unflatten(structure, moved))
+
+    with float64():
+        seen = np.asarray(jax.jit(jax.vmap(losses))(jnp.asarray(steps)))
+    density = np.exp(-50.0 * seen.mean(1) - (steps**2).sum(1) / 2)
+    density /= density.sum()
+    variance = density @ seen**2 - (density @ seen) ** 2
+    assert found == pytest.approx(50.0 / 2 * variance.mean(), rel=0.1)
 
 
 def test_a_sampler_on_batches_has_none(seed):
