@@ -93,5 +93,11 @@ def test_a_sampler_on_batches_has_none(seed):
     assert np.isnan(batches.stats["singular_fluctuation"])
 
 
+def test_the_variance_is_about_the_mean_and_the_error_that_of_a_mean_over_rounds():
+    """Variances 1, 2, 3 and 6 about a mean of 1: ν̂ = 3, with a standard error of their deviation over √4."""
+    found, error = singular_fluctuation(np.ones((4, 1)), np.array([[2.0], [3.0], [4.0], [7.0]]), 2.0)
+    assert found == pytest.approx(3.0) and error == pytest.approx(np.std([1, 2, 3, 6], ddof=1) / 2)
+
+
 def test_one_round_has_no_error():
     assert singular_fluctuation(np.zeros((1, 2)), np.ones((1, 2)), 4.0) == (2.0, float("inf"))
