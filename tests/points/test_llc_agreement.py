@@ -103,7 +103,7 @@ class Watched:
         self.plan = SimpleNamespace(step_size=None, exactly=None, precision=0.01, rounds=rounds)
         self.sampler = SimpleNamespace(target_acceptance=0.75)
         self.value, self.apart, self.draws, self.count = value, apart, draws, 1000 * seed
-        self.all_data = None
+        self.all_data, self.longer = None, 0
 
     def round(self, **options):
         self.count += 1
@@ -112,6 +112,9 @@ class Watched:
 
     def tune_step(self, acceptance, gain):
         pass
+
+    def lengthen(self):
+        self.longer += 1
 
     def merge_groups(self, sites):
         return sites.reshape(1, 4, -1)
@@ -128,3 +131,16 @@ def test_measuring_ends_where_means_are_close_and_draws_enough(apart, draws, lea
 def test_tuning_ends_where_means_are_close(apart, settled, seed):
     run = Watched(10 * LARGE, apart, seed=seed)
     assert _settled(run, run.round()) is settled
+
+
+def test_of_rounds_that_disagree_the_first_half_is_tuning_and_trajectories_grow(seed):
+    run = Watched(LARGE, 0.2, rounds=40, seed=seed)
+    measured, ended, _ = _measure(Pace(run, Budget()), None, None)
+    assert ended == "rounds" and run.longer == 2
+    assert len(measured) == ((16 // 2 + 16) // 2 + 8)  # halved after 16 rounds and after 32, then 8 more
+
+
+def test_rounds_that_agree_are_all_kept(seed):
+    run = Watched(LARGE, 0.0, rounds=40, seed=seed)
+    run.plan.precision = 1e-9
+    assert len(_measure(Pace(run, Budget()), None, None)[0]) == 40 and run.longer == 0

@@ -51,7 +51,7 @@ def test_every_cell_asks_its_own_question_at_one_temperature(monkeypatch):
     def llc(problem, params, *, mask, nbeta, seed, localisation=None):
         inputs, labels = problem.inputs[:, 0].tolist(), problem.labels.tolist()
         asked.append((len(asked), mask, inputs, labels, nbeta, localisation, seed))
-        return LearningCoefficient(1.0, 0.1, LLCStatus.NOT_AT_MINIMUM, {"localisation": 7.0})
+        return LearningCoefficient(1.0, 0.1, LLCStatus.NOT_AT_MINIMUM, {"localisation": 7.0, "ended": "precision"})
 
     monkeypatch.setattr(refined, "llc", llc)
     inputs, labels = np.arange(10.0)[:, None], np.arange(10.0) + 100
@@ -68,6 +68,19 @@ def test_every_cell_asks_its_own_question_at_one_temperature(monkeypatch):
         (3, MASK, *part, nbeta, 7.0, 8),
     ]
     assert table["g", "s"].status == LLCStatus.NOT_AT_MINIMUM and table["g", "s"].error == 0.1
+
+
+def test_after_an_interrupt_the_other_cells_have_no_time(monkeypatch):
+    budgets = []
+
+    def llc(problem, params, *, budget=None, **options):
+        budgets.append(budget)
+        ended = "interrupted" if len(budgets) == 2 else "budget"
+        return LearningCoefficient(1.0, 0.1, LLCStatus.OK, {"localisation": 7.0, "ended": ended})
+
+    monkeypatch.setattr(refined, "llc", llc)
+    refined_llc(PROBLEM, np.zeros(3), groups={"g": np.array([True, False, False])}, subsets={"s": [0]})
+    assert budgets == [None, None, refined.LEAST_SECONDS, refined.LEAST_SECONDS]
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from allroads import Network, Problem, llc
+from allroads.pfmap.precision import float64
 from allroads.points.llc.singular_fluctuation import singular_fluctuation
 from allroads.points.sampling import Chains
+from allroads.points.zoo import normal_crossings, tanh_units
 
 CHAINS = Chains(count=32, draws=240, burn_in=60, ladder=False)
 
@@ -52,6 +55,34 @@ def test_a_crossing_of_valleys_with_noise(seed):
     assert found == pytest.approx(variance.sum() / 2, rel=0.08)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "truth", [normal_crossings((1, 1), examples=50), tanh_units(1, examples=50)], ids=lambda truth: truth.name
+)
+def test_models_of_the_zoo_that_fit_without_noise(truth, seed):
+    """By quadrature over both weights; without noise only the squares of the outputs fluctuate."""
+    leaves, structure = jax.tree.flatten(truth.params)
+    options = {"chains": CHAINS, "nbeta": 50.0, "localisation": 1.0, "progress": False, "seed": seed}
+    found = llc(truth.problem, truth.params, **options).stats["singular_fluctuation"]
+    grid = np.linspace(-5, 5, 501)
+    steps = np.stack(np.meshgrid(grid, grid), -1).reshape(-1, 2)
+
+    def losses(step):
+        at, moved = 0, []
+        for leaf in leaves:
+            size = np.size(leaf)
+            moved.append(jnp.asarray(leaf) + step[at : at + size].reshape(np.shape(leaf)))
+            at += size
+        return truth.problem.losses(jax.tree.unflatten(structure, moved))
+
+    with float64():
+        seen = np.asarray(jax.jit(jax.vmap(losses))(jnp.asarray(steps)))
+    density = np.exp(-50.0 * seen.mean(1) - (steps**2).sum(1) / 2)
+    density /= density.sum()
+    variance = density @ seen**2 - (density @ seen) ** 2
+    assert found == pytest.approx(50.0 / 2 * variance.mean(), rel=0.1)
+
+
 def test_a_sampler_on_batches_has_none(seed):
     network = Network(lambda key: jnp.zeros(1), lambda w, x: x * w)
     problem = Problem(network, "mse", np.ones((8, 1)), np.zeros((8, 1)))
@@ -60,6 +91,12 @@ def test_a_sampler_on_batches_has_none(seed):
     assert found.stats["examples_per_gradient"] == 8 and np.isfinite(found.stats["singular_fluctuation"])
     batches = llc(problem.on(np.ones((2000, 1)), np.zeros((2000, 1))), np.zeros(1), sampler="sgld", chains=chains)
     assert np.isnan(batches.stats["singular_fluctuation"])
+
+
+def test_the_variance_is_about_the_mean_and_the_error_that_of_a_mean_over_rounds():
+    """Variances 1, 2, 3 and 6 about a mean of 1: ν̂ = 3, with a standard error of their deviation over √4."""
+    found, error = singular_fluctuation(np.ones((4, 1)), np.array([[2.0], [3.0], [4.0], [7.0]]), 2.0)
+    assert found == pytest.approx(3.0) and error == pytest.approx(np.std([1, 2, 3, 6], ddof=1) / 2)
 
 
 def test_one_round_has_no_error():

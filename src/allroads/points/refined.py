@@ -151,6 +151,8 @@ def refined_llc(
             cell = llc(part, params, **sampling)
             found.append(replace(cell, stats={**cell.stats, "examples": len(chosen[subset])}))
             sampling["localisation"] = cell.stats["localisation"]
+            if cell.stats["ended"] == "interrupted":
+                budget.interrupt()
     return finish(RefinedLLC(tuple(masks), tuple(chosen), tuple(found)), throw)
 
 

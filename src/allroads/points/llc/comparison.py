@@ -15,7 +15,7 @@ OF_STATUS = {
     LLCStatus.SCALE_DEPENDENT: "It belongs to this nβ: at a tenth of it the number is another. It is not the "
     "asymptotic coefficient.",
     LLCStatus.NOT_AT_MINIMUM: "The loss still falls from the point, so that this is no coefficient of a minimum. It "
-    "may be below 0, and it rises as training comes to an end.",
+    "may be below 0.",
     LLCStatus.PRIOR_DOMINATED: "It depends on how strongly the chains are held to the point, and belongs to this γ.",
     LLCStatus.NOT_EQUILIBRATED: "The chains do not agree yet: the number may still change by more than the error. Give "
     "more time (budget) or more draws.",

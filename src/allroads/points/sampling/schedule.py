@@ -142,10 +142,11 @@ def run_schedule(
     pace = Pace(run, budget)
     seen = _anneal(pace)
     complete = len(seen) == len(run.levels) - 1
-    if not complete:
+    if complete:
+        run.move_to(*run.levels[-1])
+    else:
         run.leave_levels()
         seen = []
-    run.move_to(*run.levels[-1])
     warm = _burn_in(pace)
     measured, ended, checked = _measure(pace, observe, extra)
     acceptance = np.mean([mean_acceptance(out) for out in measured], axis=0)
