@@ -70,6 +70,19 @@ def test_an_interrupt_of_the_first_measure_leaves_out_the_lengths(slow_lengths, 
     assert found.loss == 0.25 and np.isfinite(found.spectrum.trace.value)
 
 
+def test_a_budget_that_is_over_at_once_is_no_error(slow_lengths, monkeypatch):
+    seconds = []
+
+    def coefficient(problem, params, *, budget, **options):
+        seconds.append(budget)
+        return made_up().llc
+
+    monkeypatch.setattr(inspection, "llc", coefficient)
+    found = inspected(budget=1e-6)
+    assert not slow_lengths and found.spectrum.ended in ("budget", "complete")
+    assert 0 < seconds[0] <= 1e-6 and np.isfinite(found.spectrum.trace.value)
+
+
 @pytest.mark.parametrize("wrong", [{"budget": 0}, {"seed": "a"}, {"top": -1}, {"drawss": 3}])
 def test_what_cannot_be_used_is_refused_before_any_work(wrong, monkeypatch):
     monkeypatch.setattr(inspection, "llc", None)
