@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 LIMIT = 25
 # A page keeps the rule if no more than this share of its sentences, and no sentence by more than half, is longer.
 SHARE = 0.05
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def paragraphs(text: str) -> list[str]:

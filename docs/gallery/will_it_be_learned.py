@@ -20,24 +20,24 @@ targets = {
     "a random table": np.random.default_rng(0).choice([-1.0, 1.0], size=256),
 }
 network = mlp((8,), 1, widths=(32,))
-explorer, budget = Adam(learning_rate=0.003), 500
+explorer, within = Adam(learning_rate=0.003), 500
 
 # %% [markdown]
 # The forecast: how many steps until the loss is a tenth of what the best constant answer has, and with what probability
-# they are no more than the budget.
+# they are no more than 500.
 
 # %%
 options = LearnabilityOptions(seeds=1, draws=8)
-forecast = learnability(network, cube, targets, "mse", explorer, within=budget, options=options)
+forecast = learnability(network, cube, targets, "mse", explorer, within=within, options=options)
 
 # %% [markdown]
-# What happens: four runs per target, twice as long as the budget.
+# What happens: four runs per target, of 1,000 steps each.
 
 # %%
 rows = []
 for name, labels in targets.items():
     problem = Problem(network, "mse", cube, labels)
-    losses = explore(problem, explorer, 4, steps=2 * budget)
+    losses = explore(problem, explorer, 4, steps=2 * within)
     share = np.median(losses.curves["train_loss"], axis=0) / labels.var()
     reached = share <= options.threshold
     steps = int(losses.steps[reached.argmax()]) if reached.any() else None
@@ -45,7 +45,7 @@ for name, labels in targets.items():
     rows.append({"target": name, "predicted": said.steps, "low": said.interval[0], "high": said.interval[1]})
     rows[-1] |= {
         "chance": said.probability,
-        "steps": steps or 2 * budget,
+        "steps": steps or 2 * within,
         "what": "learned" if steps else "not learned",
     }
     print(f"{name}: chance {said.probability:.2f}, predicted {said.steps:.0f} steps, took {steps or 'more than 1000'}")
@@ -67,9 +67,9 @@ took = base.mark_point(filled=True, size=110, opacity=1, stroke="white").encode(
         "what:N", title="runs", scale=alt.Scale(domain=["learned", "not learned"], range=["#009e73", "#d55e00"])
     ),
 )
-limit = alt.Chart(alt.Data(values=[{"steps": budget}])).mark_rule(strokeDash=[4, 3]).encode(x="steps:Q")
+limit = alt.Chart(alt.Data(values=[{"steps": within}])).mark_rule(strokeDash=[4, 3]).encode(x="steps:Q")
 text = [
-    "Blue: predicted steps with their 90 % interval. Dashed: the budget.",
+    "Blue: predicted steps with their 90 % interval. Dashed: 500 steps.",
     "A cross stands where the runs were stopped.",
 ]
 picture = alt.layer(band, middle, limit, took).properties(

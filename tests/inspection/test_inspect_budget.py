@@ -1,5 +1,6 @@
 """An inspection within a budget: what there was no time for is named, and what is there is right."""
 
+import dataclasses
 import time
 
 import jax.numpy as jnp
@@ -58,6 +59,28 @@ def test_an_interrupt_leaves_out_the_rest(slow_lengths, monkeypatch):
     monkeypatch.setattr(inspection, "NETWORK_MEASURES", {"first": interrupting, "second": interrupting})
     found = inspected()
     assert found.left_out == ("first", "second") and found.spectrum.ended == "complete"
+
+
+def test_an_interrupt_of_the_first_measure_leaves_out_the_lengths(slow_lengths, monkeypatch):
+    coefficient = made_up().llc
+    stopped = dataclasses.replace(coefficient, stats={**coefficient.stats, "ended": "interrupted"})
+    monkeypatch.setattr(inspection, "llc", lambda problem, params, **options: stopped)
+    found = inspected()
+    assert not slow_lengths and found.left_out == ("first", "second")
+    assert found.loss == 0.25 and np.isfinite(found.spectrum.trace.value)
+
+
+def test_a_budget_that_is_over_at_once_is_no_error(slow_lengths, monkeypatch):
+    seconds = []
+
+    def coefficient(problem, params, *, budget, **options):
+        seconds.append(budget)
+        return made_up().llc
+
+    monkeypatch.setattr(inspection, "llc", coefficient)
+    found = inspected(budget=1e-6)
+    assert not slow_lengths and found.spectrum.ended in ("budget", "complete")
+    assert 0 < seconds[0] <= 1e-6 and np.isfinite(found.spectrum.trace.value)
 
 
 @pytest.mark.parametrize("wrong", [{"budget": 0}, {"seed": "a"}, {"top": -1}, {"drawss": 3}])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from allroads.networks.activations import ACTIVATIONS
-from allroads.networks.convolutional import convolutional
+from allroads.networks.convolutional import POOLINGS, convolutional
 from allroads.networks.deep_linear import deep_linear
 from allroads.networks.embedding_sum import embedding_sum
 from allroads.networks.mlp import COLUMNS, mlp
@@ -350,3 +350,10 @@ def test_float32_parameters_take_double_inputs_in_a_float64_block():
     params = jax.tree.map(np.float32, drawn_params(network))
     with float64():
         assert jax.eval_shape(network.apply, params, RNG.normal(size=(2, 4))).dtype == jnp.float32
+
+
+def test_of_equal_maxima_the_first_has_the_gradient_and_nan_is_not_hidden():
+    highest = POOLINGS["max"]
+    gradient = jax.grad(lambda parts: highest(list(parts)))(jnp.array([1.0, 2.0, 2.0]))
+    assert gradient.tolist() == [0.0, 1.0, 0.0]
+    assert np.isnan(highest([1.0, np.nan])) and np.isnan(highest([np.nan, 1.0]))

@@ -21,6 +21,7 @@ from allroads import (
 )
 from allroads.errors import UnknownNameError
 from allroads.networks.mlp import mlp
+from allroads.pfmap.arrays import as_point
 
 RNG = np.random.default_rng(0)
 NET = mlp((3,), 4, widths=(5,), activation="tanh")
@@ -119,6 +120,24 @@ def test_problems_are_equal_by_content():
         Problem(mlp((3,), 4, widths=(6,)), "cross_entropy", X, CLASSES),
     ):
         assert other != first
+
+
+def aligned(values):
+    """Single precision at an address at which the device may take the array as it is."""
+    room = np.zeros(values.size + 32, np.float32)
+    start = -room.ctypes.data % 64 // 4
+    room[start : start + values.size] = values.ravel()
+    return room[start : start + values.size].reshape(values.shape)
+
+
+def test_what_is_written_later_into_given_arrays_does_not_reach_the_device():
+    inputs, labels, point = (aligned(RNG.normal(size=shape)) for shape in ((6, 3), (6, 1), (64,)))
+    taken = [*jax.tree.leaves(Problem(SCALAR, "mse", inputs, labels).data), as_point(point)]
+    before = [np.array(array) for array in taken]
+    for array in (inputs, labels, point):
+        array += 1
+    for now, then in zip(taken, before, strict=True):
+        np.testing.assert_array_equal(now, then)
 
 
 def test_torch_losses_tensors_and_state_are_taken():

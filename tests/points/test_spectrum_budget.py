@@ -1,6 +1,7 @@
 """A spectrum that ends before its time: what it gives is true, and says how far it is to be trusted."""
 
 import time
+from collections import deque
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from allroads import InputError, Network, Problem, SpectrumOptions, float64, spe
 from allroads.budget import Budget
 from allroads.networks.mlp import mlp
 from allroads.points.spectrum import matrix as matrices
-from allroads.points.spectrum.eigenpairs import extreme_eigenpairs
+from allroads.points.spectrum.eigenpairs import extreme_eigenpairs, seen_pairs
 from allroads.points.spectrum.loss_matrix import loss_matrix
 from allroads.status import SpectrumStatus
 
@@ -58,6 +59,17 @@ def test_pairs_of_a_search_that_ended_lie_within_their_residuals(interrupts, end
     np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=1), 1.0, atol=1e-9)
     best = diagonal[-1] if end == "top" else diagonal[0]
     assert found.values[0] == pytest.approx(best, abs=0.05)
+
+
+def test_pairs_of_products_that_span_an_invariant_space_are_its_own():
+    diagonal = np.array([5.0, -7.0, 3.0, 1.0, 9.0, 2.0])
+    vectors = RNG.normal(size=(3, 3)) @ np.eye(6)[:3]  # neither of length 1 nor at right angles
+    seen = deque((v, diagonal * v) for v in [*vectors, 1e3 * vectors[0]])
+    for which, expected in (("LA", [3.0, 5.0]), ("LM", [5.0, -7.0])):
+        values, pairs, complete = seen_pairs(seen, 2, which)
+        np.testing.assert_allclose(values, expected, rtol=1e-9)
+        np.testing.assert_allclose(diagonal[:, None] * pairs, pairs * values, atol=1e-8)
+        assert not complete
 
 
 def test_a_search_with_time_is_the_search_without_a_budget():

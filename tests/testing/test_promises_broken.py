@@ -12,6 +12,7 @@ from allroads import InputError, Measurement, Network, Target, per_member
 from allroads.explorers.explorer import Explorer, Info, State
 from allroads.explorers.gd import GD
 from allroads.explorers.per_member import PerMember
+from allroads.pfmap.network import Cell
 from allroads.programs import Language
 from allroads.programs.boolean import LANGUAGE, Formula, compile_formula
 from allroads.status import LLCStatus, PathStatus
@@ -111,6 +112,13 @@ class Listed(Descent):
     rates: list = field(default_factory=lambda: [0.1])
 
 
+@dataclass(frozen=True)
+class Silent(Descent):
+    """An option that is not told."""
+
+    other: float = field(default=0.0, repr=False)
+
+
 @dataclass
 class Thawed(Descent.__mro__[1]):
     """Options that can be changed."""
@@ -142,6 +150,7 @@ def test_a_right_one_passes():
         (Late(), "the loss is one that the step saw"),
         (Dividing(), "points stay finite"),
         (Listed(), "equal options are equal explorers"),
+        (Silent(), "repr names every option"),
         (Thawed(), "options are frozen"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Explorer) else "",
@@ -168,6 +177,25 @@ def right(params, x):
     return jnp.tanh(x @ params["w"])
 
 
+class Bare:
+    """A function without a hash."""
+
+    __hash__ = None
+
+    def __call__(self, params, x):
+        return right(params, x)
+
+
+def recurrent(step):
+    """A network whose outputs are sums over positions; its cell may differ."""
+    cell = Cell(lambda params, batch: jnp.zeros((batch, 3)), step)
+    return Network(linear(right).init, lambda p, x: jnp.cumsum(x @ p["w"], axis=1)[:, -1], cell, "mine")
+
+
+def summed(params, state, x):
+    return (state + x @ params["w"],) * 2
+
+
 X = np.random.default_rng(0).normal(size=(5, 2))
 
 
@@ -181,12 +209,20 @@ X = np.random.default_rng(0).normal(size=(5, 2))
         (linear(lambda p, x: right(p, x) / 0), "outputs lead with the examples"),
         (linear(right, lambda key: {"w": jnp.ones((2, 3)) * next(counter)}), "the key decides the point"),
         (linear(right), "the number of parameters"),
+        (linear(Bare()), "a hash"),
     ],
 )
 def test_a_network_that_breaks_a_promise(network, promise):
     check_network(linear(right), X, parameters=6)
     with pytest.raises(AssertionError, match=f"network 'mine' breaks the promise \"{promise}\": expected"):
         check_network(network, X, parameters=5 if promise == "the number of parameters" else None)
+
+
+def test_a_cell_that_is_another_network():
+    sequences = np.random.default_rng(0).normal(size=(5, 3, 2))
+    check_network(recurrent(summed), sequences)
+    with pytest.raises(AssertionError, match="network 'mine' breaks the promise \"the cell is the network\": expected"):
+        check_network(recurrent(lambda p, state, x: summed(p, 0.5 * state, x)), sequences)
 
 
 def test_a_network_is_asked_about_two_examples_at_least():
@@ -220,9 +256,16 @@ def boasting():
     return target
 
 
+def unlocked():
+    target = Target("unlocked", inputs=BITS, labels=BITS[:, 0], train_fraction=1)
+    object.__setattr__(target.train, "labels", target.train.labels.copy())
+    return target
+
+
 @pytest.mark.parametrize(
     ("make", "promise"),
     [
+        (unlocked, "nothing can be written to"),
         (drawn, "the seed decides"),
         (forgetful, "labels are the answers of the function"),
         (overlapping, "sides share no example"),

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from allroads.errors import InputError, UnknownNameError
 from allroads.networks.activations import resolve_activation
-from allroads.networks.correlation import correlate
+from allroads.networks.correlation import Sliding, correlate
 from allroads.networks.initialisation import Initialisation, affine
 from allroads.networks.inputs import checked_inputs, checked_sizes
 from allroads.networks.windows import windows
@@ -101,10 +101,10 @@ def convolutional(
         x = inputs.reshape(*inputs.shape[:3], depth).astype(params["readout"]["weight"].dtype)
         x = jnp.moveaxis(x, -1, 1)
         before = (kernel - 1) // 2
-        border = (before, kernel - 1 - before)
+        how = Sliding(pads=[(before, kernel - 1 - before)] * 2, stride=[1, 1], dilation=[1, 1])
         for layer in params["layers"]:
             weight = jnp.moveaxis(layer["weight"].reshape(kernel, kernel, x.shape[1], -1), (2, 3), (1, 0))
-            x = correlate(x, weight, layer["bias"], [border] * 2, [1, 1], [1, 1], 1)
+            x = correlate(x, weight, layer["bias"], how)
             x = _pooled(act(x), pool, pooling)
         return affine(params["readout"], jnp.moveaxis(x, 1, -1).reshape(x.shape[0], -1))
 

@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
@@ -42,39 +43,45 @@ def channels_as_units() -> Iterator[None]:
         _PATCHES.reset(before)
 
 
-def correlate(
-    x: Any,
-    weight: Any,
-    bias: Any,
-    pads: Sequence[tuple[int, int]],
-    stride: Sequence[int],
-    dilation: Sequence[int],
-    groups: int,
-) -> Any:
+@dataclass(frozen=True)
+class Sliding:
+    """How kernels slide over images.
+
+    Args:
+        pads: Zeros before and after, per axis of space.
+        stride: Step of the output positions, per axis.
+        dilation: Step of the kernel's elements, per axis.
+        groups: Groups of channels that do not see each other.
+    """
+
+    pads: Sequence[tuple[int, int]]
+    stride: Sequence[int]
+    dilation: Sequence[int]
+    groups: int = 1
+
+
+def correlate(x: Any, weight: Any, bias: Any, how: Sliding) -> Any:
     """``weight [out, in/groups, *kernel]`` slid over ``x [N, in, *space]``, or over one example without the first axis.
 
     Args:
         x: The images.
         weight: The kernels.
         bias: ``[out]``, or ``None``.
-        pads: Zeros before and after, per axis of space.
-        stride: Step of the output positions, per axis.
-        dilation: Step of the kernel's elements, per axis.
-        groups: Groups of channels that do not see each other.
+        how: Borders, steps and groups.
 
     Returns:
         ``[N, out, *positions]``.
 
     Example:
         >>> ones = jnp.ones((1, 1, 3))
-        >>> correlate(ones, ones, None, [(1, 1)], [1], [1], 1)
+        >>> correlate(ones, ones, None, Sliding([(1, 1)], [1], [1]))
         Array([[[2., 3., 2.]]], dtype=float32)
     """
     kernel = weight.shape[2:]
     single = x.ndim == len(kernel) + 1
     x = x[None] if single else x
-    method = _by_bands if _bands_are_faster(x, weight, groups) else _by_patches
-    out = method(x, weight, pads, stride, dilation, groups)
+    method = _by_bands if _bands_are_faster(x, weight, how.groups) else _by_patches
+    out = method(x, weight, how)
     if bias is not None:
         out = out + bias.reshape(-1, *[1] * len(kernel))
     return out[0] if single else out
@@ -87,17 +94,10 @@ def _bands_are_faster(x: Any, weight: Any, groups: int) -> bool:
     return bool(not _PATCHES.get() and kernel > 1 and columns * outputs <= min(kernel * (outputs + COPYING), rows))
 
 
-def _by_patches(
-    x: Any,
-    weight: Any,
-    pads: Sequence[tuple[int, int]],
-    stride: Sequence[int],
-    dilation: Sequence[int],
-    groups: int,
-) -> Any:
+def _by_patches(x: Any, weight: Any, how: Sliding) -> Any:
     """Patches along every axis, then one product."""
-    kernel = weight.shape[2:]
-    patches, positions = _patches(x, kernel, pads, stride, dilation)
+    kernel, groups = weight.shape[2:], how.groups
+    patches, positions = _patches(x, kernel, how)
     patches = patches.reshape(len(x), groups, x.shape[1] // groups * math.prod(kernel), -1)
     weight = weight.reshape(groups, weight.shape[0] // groups, -1)
     if groups == 1:
@@ -107,18 +107,11 @@ def _by_patches(
     return out.reshape(len(x), -1, *positions)
 
 
-def _by_bands(
-    x: Any,
-    weight: Any,
-    pads: Sequence[tuple[int, int]],
-    stride: Sequence[int],
-    dilation: Sequence[int],
-    groups: int,
-) -> Any:
+def _by_bands(x: Any, weight: Any, how: Sliding) -> Any:
     """Patches along every axis but the last, and a matrix of the kernel from its input to its output positions."""
-    *rest, last = weight.shape[2:]
-    matrices = jnp.asarray(band(x.shape[-1], last, pads[-1], stride[-1], dilation[-1]), weight.dtype)
-    patches, positions = _patches(x, rest, pads[:-1], stride[:-1], dilation[:-1])
+    (*rest, last), groups = weight.shape[2:], how.groups
+    matrices = jnp.asarray(band(x.shape[-1], last, how.pads[-1], how.stride[-1], how.dilation[-1]), weight.dtype)
+    patches, positions = _patches(x, rest, how)
     patches = patches.reshape(len(x), groups, x.shape[1] // groups, math.prod(rest), math.prod(positions[:-1]), -1)
     weight = weight.reshape(groups, weight.shape[0] // groups, weight.shape[1], math.prod(rest), last)
     kernels = jnp.einsum("gocrk,kqp->gcrqop", weight, matrices)
@@ -126,14 +119,15 @@ def _by_bands(
     return out.reshape(len(x), -1, *positions[:-1], matrices.shape[-1])
 
 
-def _patches(
-    x: Any, kernel: Sequence[int], pads: Sequence[tuple[int, int]], stride: Sequence[int], dilation: Sequence[int]
-) -> tuple[Any, tuple[int, ...]]:
-    """``[N, in, *space]`` to ``[N, in, *kernel, *positions]`` along the first axes of space, and the positions."""
+def _patches(x: Any, kernel: Sequence[int], how: Sliding) -> tuple[Any, tuple[int, ...]]:
+    """``[N, in, *space]`` to ``[N, in, *kernel, *positions]``, and the positions, along the first axes of space.
+
+    There are as many of these axes as ``kernel`` has sizes. The others stay.
+    """
     axes, rest = len(kernel), x.ndim - 2 - len(kernel)
-    borders = [(low, high, 0) for low, high in pads]
+    borders = [(low, high, 0) for low, high in how.pads[:axes]]
     x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), (0, 0, 0), *borders, *[(0, 0, 0)] * rest])
-    for k, (size, step, gap) in enumerate(zip(kernel, stride, dilation, strict=True)):
+    for k, (size, step, gap) in enumerate(zip(kernel, how.stride, how.dilation, strict=False)):
         axis = 2 + k
         x = jnp.stack(windows(x, axis + k, size, step, gap), axis=axis)
     return x, x.shape[2 + axes :]

@@ -23,6 +23,9 @@ from allroads.points.spectrum.options import number_of_pairs
 from allroads.points.spectrum.spectrum import spectrum_until
 from allroads.results import Measurement
 
+COEFFICIENT = 0.5
+"""Share of the time for the learning coefficient."""
+
 CURVATURE = 0.5
 """Share of the time that the learning coefficient leaves, for the spectrum; the rest is for description lengths."""
 
@@ -79,10 +82,11 @@ def inspect_point(
         params: The point: a pytree of floating-point arrays.
         top: Number of Hessian eigenvalues; default 10, or all where there are fewer.
         seed: Decides everything random.
-        budget: Seconds that the call may take, compilation included; default no end. Of what the learning coefficient
-            leaves, half goes to the spectrum, which then has larger errors, and half to the description lengths, which
-            are taken one after another. What was left out is named in ``left_out``. An interrupt from the keyboard ends
-            the present measure and leaves out the rest; the spectrum is then a rough one.
+        budget: Seconds that the call may take, compilation included; default no end. Half is for the learning
+            coefficient. Of what it leaves, half goes to the spectrum, which then has larger errors. The rest is for the
+            description lengths, which are taken one after another. What was left out is named in ``left_out``. An
+            interrupt from the keyboard ends the present measure and leaves out the rest. The spectrum is then a rough
+            one.
         progress: Whether to tell on the standard error what is being done, after two seconds.
         **sampling: ``nbeta``, ``localisation``, ``sampler``, ``chains``, … as plain names and numbers, see
             :func:`~allroads.points.sampling.plan.options_from_names`.
@@ -116,15 +120,15 @@ def inspect_point(
             parameters = sum(leaf.size for leaf in jax.tree.leaves(point))
             number_of_pairs("top", top, parameters, "parameters")
         time.say("learning coefficient")
-        options |= {"budget": 0.5 * time.left if time.limited else None, "progress": False}
+        options |= {"budget": _share(time, COEFFICIENT), "progress": False}
         coefficient = llc(problem, params, **options)
         if coefficient.stats["ended"] == "interrupted":
             time.interrupt()
         with float64():
             gradient = jax.jit(jax.grad(problem.objective.mean))(point, problem.data)
             norm = float(jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(gradient))))
-            part = Budget(CURVATURE * time.left if time.limited and not time.ended else None, _under(time, "spectrum"))
-            if time.ended:
+            part = Budget(_share(time, CURVATURE), _under(time, "spectrum"))
+            if time.interrupted:
                 part.interrupt()
             curvature = spectrum_until(part, problem, point, top=top, seed=seed, shift=_shift(coefficient))
             if part.interrupted:
@@ -152,6 +156,11 @@ def _description(time: Budget, problem: Problem, point: Params) -> dict[str, Mea
         with time.interruptible():
             found |= network_complexity(problem, point, measures={name: measure})
     return found
+
+
+def _share(time: Budget, share: float) -> float | None:
+    """Seconds of a part, more than 0 also where no time is left; ``None`` for no end."""
+    return max(share * time.left, 1e-9) if time.limited else None
 
 
 def _under(time: Budget, name: str) -> Callable[[str], None]:

@@ -159,10 +159,10 @@ def _arpack(
             return _search(watched, size, count, tolerance, rng, which)
         except _Ended:
             pass
-    return _seen_pairs(seen, count, which)
+    return seen_pairs(seen, count, which)
 
 
-def _seen_pairs(
+def seen_pairs(
     seen: deque[tuple[np.ndarray, np.ndarray]], count: int, which: str
 ) -> tuple[np.ndarray, np.ndarray, bool]:
     """Rayleigh–Ritz in the span of the vectors whose products are known."""

@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from allroads.networks.correlation import correlate
+from allroads.networks.correlation import Sliding, correlate
 from allroads.networks.torch.rules.registry import rule
 from allroads.networks.windows import spread
 
@@ -33,7 +33,7 @@ def _conv(
         pads = [(t // 2, t - t // 2) for t in total]
     else:
         pads = [(p, p) for p in spread(0 if isinstance(padding, str) else padding, axes)]
-    return correlate(input, weight, bias, pads, stride, dilation, groups)
+    return correlate(input, weight, bias, Sliding(pads, stride, dilation, groups))
 
 
 @rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -61,4 +61,4 @@ def _conv_transpose(
     inputs, outputs = weight.shape[:2]
     turned = jnp.flip(weight, tuple(range(2, 2 + axes))).reshape(groups, inputs // groups, outputs, *kernel)
     turned = jnp.swapaxes(turned, 1, 2).reshape(groups * outputs, inputs // groups, *kernel)
-    return correlate(x, turned, bias, pads, (1,) * axes, dilation, groups)
+    return correlate(x, turned, bias, Sliding(pads, (1,) * axes, dilation, groups))
