@@ -17,8 +17,10 @@ import allroads.budget
 import allroads.paths.connect.rounds
 import allroads.paths.learnability.simulate.batches
 from allroads import InputError, LearnabilityOptions, Network, Problem, align, float64, learnability, road
+from allroads.budget import Budget
 from allroads.explorers.gd import GD
 from allroads.networks.mlp import mlp
+from allroads.paths.connect.rounds import _Pace
 from allroads.status import ForecastStatus, PathStatus, RoadStatus
 
 ONE = (jnp.ones((1, 1)), jnp.ones((1, 1)))
@@ -67,10 +69,52 @@ def test_a_budget_that_ends_cuts_the_steps_of_a_curve(ticking):
     assert found.height < found.straight.height == pytest.approx(1.0, abs=1e-9)
 
 
+def test_a_curve_that_is_cut_short_ends_at_the_end_of_its_schedule(ticking, monkeypatch):
+    whole, told = allroads.paths.connect.rounds.compiled_training, []
+
+    def watched(*given):
+        run = whole(*given)
+
+        def advance(state, fixed, steps, total, *rest):
+            told.append((steps[-1] + 1, total))
+            return run.advance(state, fixed, steps, total, *rest)
+
+        return SimpleNamespace(start=run.start, method=run.method, advance=advance)
+
+    monkeypatch.setattr(allroads.paths.connect.rounds, "compiled_training", watched)
+    steps = on_ring(budget=20.0).steps
+    assert told[0][1] == 800 and told[-1] == (steps, steps)  # the rate is zero at the last step
+
+
+def test_rounds_share_the_time_and_the_first_run_does_not_set_the_pace(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(allroads.budget, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    pace = _Pace(32, Budget(100.0), 2)
+    for seconds, total in ((10.0, 32), (2.0, 2 + 15), (0.0, 32)):  # of 0.85 · 100 / 2 seconds; a coarse clock reads 0
+        now[0] += seconds
+        pace.ran()
+        assert pace.total == total
+
+
 def test_a_band_out_of_time_has_the_images_so_far(ticking):
     found = on_ring(method="neb", budget=12.0)
     assert found.ended == "budget" and found.steps < 800 and len(found.knots) >= 9
     assert np.isfinite(found.losses).all() and found.stats["ended"] == "budget"
+
+
+def test_alignments_share_their_part_of_the_budget(monkeypatch):
+    now, given = [0.0], []
+
+    def move(network, a, b, inputs, *, budget, **options):
+        given.append(budget)
+        now[0] += budget
+        return SimpleNamespace(params=b, ended="budget")
+
+    monkeypatch.setattr(allroads.budget, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(sys.modules["allroads.paths.connect.connect"], "moved_near", move)
+    pairs = (jnp.stack([end] * 4) for end in ENDS)
+    connection_of(RING, *pairs, "mse", *ONE, population=True, align="weights", steps=8, budget=100.0, progress=False)
+    assert given == pytest.approx([7.5] * 4)  # 30 % for all
 
 
 @pytest.mark.slow
@@ -134,6 +178,13 @@ def test_a_budget_that_ends_leaves_hitting_times(ticking):
     assert found.ended == "budget" and not any(row.simulated for row in found)
     assert found["parity of 1"].steps < found["parity of 4"].steps < np.inf
     assert {row.status for row in found} == {ForecastStatus.OK, ForecastStatus.NOTHING_TO_LEARN}
+
+
+@pytest.mark.slow
+def test_a_forecast_says_where_time_for_the_baselines_was_missing(ticking):
+    found = forecast(budget=9.0)
+    assert all(row.simulated or row.name == "flat" for row in found) and found.ended == "budget"
+    assert found["parity of 1"].baselines["INAL"].status == ForecastStatus.NOT_COMPUTED
 
 
 def test_an_interrupt_returns_the_targets_so_far(monkeypatch, interrupt):
