@@ -21,6 +21,8 @@ from allroads.budget import Budget
 from allroads.explorers.gd import GD
 from allroads.networks.mlp import mlp
 from allroads.paths.connect.rounds import _Pace
+from allroads.paths.learnability.law.calibration import Calibration
+from allroads.paths.learnability.law.quick import on_simulations
 from allroads.status import ForecastStatus, PathStatus, RoadStatus
 
 ONE = (jnp.ones((1, 1)), jnp.ones((1, 1)))
@@ -102,19 +104,23 @@ def test_a_band_out_of_time_has_the_images_so_far(ticking):
     assert np.isfinite(found.losses).all() and found.stats["ended"] == "budget"
 
 
-def test_alignments_share_their_part_of_the_budget(monkeypatch):
+@pytest.mark.parametrize(
+    ("budget", "ended", "expected"),
+    [(100.0, "budget", [7.5] * 4), (None, "interrupted", [None, 1e-9, 1e-9, 1e-9])],  # 30 % for all; none is left
+)
+def test_alignments_share_their_part_of_the_budget(budget, ended, expected, monkeypatch):
     now, given = [0.0], []
 
     def move(network, a, b, inputs, *, budget, **options):
         given.append(budget)
-        now[0] += budget
-        return SimpleNamespace(params=b, ended="budget")
+        now[0] += budget or 0.0
+        return SimpleNamespace(params=b, ended=ended)
 
     monkeypatch.setattr(allroads.budget, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(sys.modules["allroads.paths.connect.connect"], "moved_near", move)
     pairs = (jnp.stack([end] * 4) for end in ENDS)
-    connection_of(RING, *pairs, "mse", *ONE, population=True, align="weights", steps=8, budget=100.0, progress=False)
-    assert given == pytest.approx([7.5] * 4)  # 30 % for all
+    connection_of(RING, *pairs, "mse", *ONE, population=True, align="weights", steps=8, budget=budget, progress=False)
+    assert given == pytest.approx(expected)
 
 
 @pytest.mark.slow
@@ -160,6 +166,18 @@ def test_a_forecast_with_time_enough_is_the_forecast_without_a_budget():
         assert one.simulated == other.simulated and one.order == other.order
         assert one.steps == pytest.approx(other.steps, rel=1e-3)
         assert {n: b.status for n, b in one.baselines.items()} == {n: b.status for n, b in other.baselines.items()}
+
+
+def test_the_quick_law_follows_simulations_and_doubts_them_as_the_full_law_does():
+    def law(variance):
+        return Calibration(("x",), (0.0,), (1.0,), (0.0,), (9.0,), (0.0, 1.0), ((variance, 0.0), (0.0, 0.0)), 0.1, {})
+
+    x, simulated = np.array([[1.0], [3.0], [2.0]]), np.array([[1.7], [3.7], [np.nan]])
+    mean, doubt = on_simulations(law(1.0), law(0.25), x, simulated).log_steps([2.0])
+    precision = 1 + 2 / 0.1**2  # a normal prior, and two that were seen
+    assert mean == pytest.approx(2 + 0.7 * (precision - 1) / precision)
+    assert doubt == pytest.approx(np.sqrt(1 / precision + 0.25))
+    assert on_simulations(law(1.0), law(0.25), x[2:], simulated[2:]) == law(1.0)
 
 
 def test_targets_that_are_not_simulated_are_predicted_from_the_start():
@@ -218,6 +236,19 @@ def test_a_budget_that_ends_gives_the_first_part_of_the_road(ticking):
     assert np.allclose(found.ts[:-1], whole.ts[: len(found.ts) - 1]) and found.ts[-1] == found.reached
     # Of the way to f = 1 + 3t along the diagonal, √2 (√f − 1) is behind it.
     assert found.cost == pytest.approx(np.sqrt(2) * (np.sqrt(1 + 3 * found.reached) - 1), abs=1e-3)
+
+
+def test_a_road_keeps_time_for_what_is_measured_along_it(monkeypatch):
+    now, module = [0.0], sys.modules["allroads.paths.road.integrate"]
+    whole = module._with_step
+
+    def slow(*given):
+        now[0] += 1.0
+        return whole(*given)
+
+    monkeypatch.setattr(allroads.budget, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(module, "_with_step", slow)
+    assert way(budget=5.0).stats["ended"] == "budget" and now == [4.0]  # a fifth second would use up what is kept
 
 
 def test_an_interrupt_gives_the_first_part_of_the_road(interrupt):

@@ -120,7 +120,8 @@ def connect(
             until = clock.spent + ALIGNED * clock.left
 
             def move(p: Params, q: Params, remaining: int) -> Any:
-                seconds = max((until - clock.spent) / remaining, 1e-9) if clock.limited else None
+                own = min(until - clock.spent, clock.left) / remaining
+                seconds = max(own, 1e-9) if clock.limited else None
                 moved = moved_near(network, p, q, inputs, method=align, loss=loss, budget=seconds, progress=False)
                 if moved.ended == "interrupted":
                     clock.interrupt()

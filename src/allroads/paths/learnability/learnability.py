@@ -96,8 +96,9 @@ def learnability(
             hitting time at the start, by a law of its own. Then targets are simulated while time lasts, evenly
             spaced over the predicted order, and that law is conditioned on them. Targets of ``learn`` are trained in
             the time that simulations leave; a training that has begun is not cut short. Of 137 Boolean targets, six
-            simulated make 2.7 % of the cost of learning all, see ``docs/direct_enough.md``. Compilation counts and
-            cannot be interrupted. Ctrl-C ends the simulations as a budget does; a second one ends the call.
+            simulated from one start cost 2.7 % of learning all, three starts three times that; see
+            ``docs/direct_enough.md``. Compilation counts and cannot be interrupted. Ctrl-C ends the simulations as a
+            budget does; a second one ends the call.
         progress: Whether a bar, or a line every ten seconds, tells what is being done.
         options: Threshold, number of starts, draws of INAL, how many targets are simulated, and the law; default
             :class:`LearnabilityOptions`.
