@@ -283,6 +283,25 @@ def test_a_budget_that_ends_gives_an_alignment_of_the_same_function(method, seco
     assert np.allclose(given, moved, atol=1e-5)
 
 
+def test_the_searches_and_the_scales_share_the_time(monkeypatch):
+    now, ends, module = [0.0], [], sys.modules["allroads.paths.align.align"]
+    whole = module.straight_through_search
+
+    def objective(point):
+        now[0] += 1.0
+        return 1.0, np.zeros(np.shape(point))
+
+    def search(*given):
+        found = whole(*given)
+        ends.append(now[0])
+        return found
+
+    monkeypatch.setattr(allroads.budget, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(module, "segment_objective", lambda *given, **options: objective)
+    monkeypatch.setattr(module, "straight_through_search", search)
+    assert aligned("search", budget=9.0).ended == "budget" and ends == [3.0, 6.0] and now == [9.0]
+
+
 def test_an_interrupt_gives_the_alignment_so_far(interrupt):
     interrupt(sys.modules["allroads.paths.align.align"], "match", 2)
     found, first = aligned(), aligned(restarts=0)
