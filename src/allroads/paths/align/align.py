@@ -121,7 +121,8 @@ def align(
         An :class:`Alignment`.
 
     Raises:
-        InputError: If the points are not of this network or not finite, or it cannot be traced.
+        InputError: If the points are not of this network or not finite, or it cannot be traced; if ``restarts``,
+            ``seed`` or ``budget`` is out of range.
         UnknownNameError: If there is no such method.
 
     When it fails: matching with several hidden layers is NP-hard, and what is found is a local optimum; a barrier that
@@ -148,6 +149,7 @@ def align(
         if method not in METHODS:
             raise UnknownNameError("alignment method", method, METHODS)
         check_count("restarts", restarts, 0)
+        check_count("seed", seed, 0)
         a, b, inputs = as_point(a, "a", network), as_point(b, "b", network), examples(inputs)
         clock.say("symmetries")
         found = cached_symmetries(_SymmetriesKey(network, a, inputs, seed))
