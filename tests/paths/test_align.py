@@ -247,6 +247,8 @@ def test_bad_input_is_named():
         barrier_of(network, a, b, "mse", inputs, np.zeros((40, 3)), align="magic")
     with pytest.raises(InputError, match="restarts: expected a whole number of 0 or more"):
         align(network, a, b, inputs, restarts=-1)
+    with pytest.raises(InputError, match="seed: expected a whole number of 0 or more"):
+        align(network, a, b, inputs, seed=-1)
     broken = jax.tree.map(lambda x: x.at[0].set(jnp.inf), b)
     with pytest.raises(InputError, match="NaN or infinity"):
         align(network, a, broken, inputs)

@@ -17,8 +17,12 @@ import allroads.budget
 import allroads.paths.connect.rounds
 import allroads.paths.learnability.simulate.batches
 from allroads import InputError, LearnabilityOptions, Network, Problem, align, float64, learnability, road
+from allroads.budget import Budget
 from allroads.explorers.gd import GD
 from allroads.networks.mlp import mlp
+from allroads.paths.connect.rounds import _Pace
+from allroads.paths.learnability.law.calibration import Calibration
+from allroads.paths.learnability.law.quick import on_simulations
 from allroads.status import ForecastStatus, PathStatus, RoadStatus
 
 ONE = (jnp.ones((1, 1)), jnp.ones((1, 1)))
@@ -67,10 +71,56 @@ def test_a_budget_that_ends_cuts_the_steps_of_a_curve(ticking):
     assert found.height < found.straight.height == pytest.approx(1.0, abs=1e-9)
 
 
+def test_a_curve_that_is_cut_short_ends_at_the_end_of_its_schedule(ticking, monkeypatch):
+    whole, told = allroads.paths.connect.rounds.compiled_training, []
+
+    def watched(*given):
+        run = whole(*given)
+
+        def advance(state, fixed, steps, total, *rest):
+            told.append((steps[-1] + 1, total))
+            return run.advance(state, fixed, steps, total, *rest)
+
+        return SimpleNamespace(start=run.start, method=run.method, advance=advance)
+
+    monkeypatch.setattr(allroads.paths.connect.rounds, "compiled_training", watched)
+    steps = on_ring(budget=20.0).steps
+    assert told[0][1] == 800 and told[-1] == (steps, steps)  # the rate is zero at the last step
+
+
+def test_rounds_share_the_time_and_the_first_run_does_not_set_the_pace(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(allroads.budget, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    pace = _Pace(32, Budget(100.0), 2)
+    for seconds, total in ((10.0, 32), (2.0, 2 + 15), (0.0, 32)):  # of 0.85 · 100 / 2 seconds; a coarse clock reads 0
+        now[0] += seconds
+        pace.ran()
+        assert pace.total == total
+
+
 def test_a_band_out_of_time_has_the_images_so_far(ticking):
     found = on_ring(method="neb", budget=12.0)
     assert found.ended == "budget" and found.steps < 800 and len(found.knots) >= 9
     assert np.isfinite(found.losses).all() and found.stats["ended"] == "budget"
+
+
+@pytest.mark.parametrize(
+    ("budget", "ended", "expected"),
+    [(100.0, "budget", [7.5] * 4), (None, "interrupted", [None, 1e-9, 1e-9, 1e-9])],  # 30 % for all; none is left
+)
+def test_alignments_share_their_part_of_the_budget(budget, ended, expected, monkeypatch):
+    now, given = [0.0], []
+
+    def move(network, a, b, inputs, *, budget, **options):
+        given.append(budget)
+        now[0] += budget or 0.0
+        return SimpleNamespace(params=b, ended=ended)
+
+    monkeypatch.setattr(allroads.budget, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(sys.modules["allroads.paths.connect.connect"], "moved_near", move)
+    pairs = (jnp.stack([end] * 4) for end in ENDS)
+    connection_of(RING, *pairs, "mse", *ONE, population=True, align="weights", steps=8, budget=budget, progress=False)
+    assert given == pytest.approx(expected)
 
 
 @pytest.mark.slow
@@ -118,6 +168,18 @@ def test_a_forecast_with_time_enough_is_the_forecast_without_a_budget():
         assert {n: b.status for n, b in one.baselines.items()} == {n: b.status for n, b in other.baselines.items()}
 
 
+def test_the_quick_law_follows_simulations_and_doubts_them_as_the_full_law_does():
+    def law(variance):
+        return Calibration(("x",), (0.0,), (1.0,), (0.0,), (9.0,), (0.0, 1.0), ((variance, 0.0), (0.0, 0.0)), 0.1, {})
+
+    x, simulated = np.array([[1.0], [3.0], [2.0]]), np.array([[1.7], [3.7], [np.nan]])
+    mean, doubt = on_simulations(law(1.0), law(0.25), x, simulated).log_steps([2.0])
+    precision = 1 + 2 / 0.1**2  # a normal prior, and two that were seen
+    assert mean == pytest.approx(2 + 0.7 * (precision - 1) / precision)
+    assert doubt == pytest.approx(np.sqrt(1 / precision + 0.25))
+    assert on_simulations(law(1.0), law(0.25), x[2:], simulated[2:]) == law(1.0)
+
+
 def test_targets_that_are_not_simulated_are_predicted_from_the_start():
     found = forecast(simulated=1)
     (simulated,) = (row for row in found if row.simulated)
@@ -134,6 +196,13 @@ def test_a_budget_that_ends_leaves_hitting_times(ticking):
     assert found.ended == "budget" and not any(row.simulated for row in found)
     assert found["parity of 1"].steps < found["parity of 4"].steps < np.inf
     assert {row.status for row in found} == {ForecastStatus.OK, ForecastStatus.NOTHING_TO_LEARN}
+
+
+@pytest.mark.slow
+def test_a_forecast_says_where_time_for_the_baselines_was_missing(ticking):
+    found = forecast(budget=9.0)
+    assert all(row.simulated or row.name == "flat" for row in found) and found.ended == "budget"
+    assert found["parity of 1"].baselines["INAL"].status == ForecastStatus.NOT_COMPUTED
 
 
 def test_an_interrupt_returns_the_targets_so_far(monkeypatch, interrupt):
@@ -169,6 +238,19 @@ def test_a_budget_that_ends_gives_the_first_part_of_the_road(ticking):
     assert found.cost == pytest.approx(np.sqrt(2) * (np.sqrt(1 + 3 * found.reached) - 1), abs=1e-3)
 
 
+def test_a_road_keeps_time_for_what_is_measured_along_it(monkeypatch):
+    now, module = [0.0], sys.modules["allroads.paths.road.integrate"]
+    whole = module._with_step
+
+    def slow(*given):
+        now[0] += 1.0
+        return whole(*given)
+
+    monkeypatch.setattr(allroads.budget, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(module, "_with_step", slow)
+    assert way(budget=5.0).stats["ended"] == "budget" and now == [4.0]  # a fifth second would use up what is kept
+
+
 def test_an_interrupt_gives_the_first_part_of_the_road(interrupt):
     interrupt(sys.modules["allroads.paths.road.integrate"], "_with_step", 4)
     found = way()
@@ -199,6 +281,25 @@ def test_a_budget_that_ends_gives_an_alignment_of_the_same_function(method, seco
     inputs = jnp.asarray(np.random.default_rng(1).normal(size=(5, 3)), jnp.float32)
     given, moved = (SHUFFLED.apply(point, inputs) for point in (SHUFFLED.init(jax.random.key(1)), found.params))
     assert np.allclose(given, moved, atol=1e-5)
+
+
+def test_the_searches_and_the_scales_share_the_time(monkeypatch):
+    now, ends, module = [0.0], [], sys.modules["allroads.paths.align.align"]
+    whole = module.straight_through_search
+
+    def objective(point):
+        now[0] += 1.0
+        return 1.0, np.zeros(np.shape(point))
+
+    def search(*given):
+        found = whole(*given)
+        ends.append(now[0])
+        return found
+
+    monkeypatch.setattr(allroads.budget, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(module, "segment_objective", lambda *given, **options: objective)
+    monkeypatch.setattr(module, "straight_through_search", search)
+    assert aligned("search", budget=9.0).ended == "budget" and ends == [3.0, 6.0] and now == [9.0]
 
 
 def test_an_interrupt_gives_the_alignment_so_far(interrupt):

@@ -75,8 +75,9 @@ def test_options_of_planes_are_checked():
         loss_plane(QUADRATIC, a, b, c, points=1)
     with pytest.raises(InputError, match="margin"):
         loss_plane(QUADRATIC, a, b, c, margin=-0.1)
-    with pytest.raises(InputError, match="names"):
-        loss_plane(QUADRATIC, a, b, c, names=("a", "b", "a"))
+    for names in (("a", "b", "a"), ("a", "b"), ("a", ["b"], "c"), None):
+        with pytest.raises(InputError, match="names"):
+            loss_plane(QUADRATIC, a, b, c, names=names)
     with pytest.raises(InputError, match="the same"):
         loss_plane(QUADRATIC, *[point(np.zeros(5))] * 3)
     with pytest.raises(InputError, match="span"):

@@ -121,7 +121,8 @@ def align(
         An :class:`Alignment`.
 
     Raises:
-        InputError: If the points are not of this network or not finite, or it cannot be traced.
+        InputError: If the points are not of this network or not finite, or it cannot be traced; if ``restarts``,
+            ``seed`` or ``budget`` is out of range.
         UnknownNameError: If there is no such method.
 
     When it fails: matching with several hidden layers is NP-hard, and what is found is a local optimum; a barrier that
@@ -145,65 +146,50 @@ def align(
         True
     """
     with budgeted("align", budget, progress) as clock:
-        return _align(network, a, b, inputs, method, loss, labels, seed, restarts, throw, clock)
-
-
-def _align(
-    network: Network,
-    a: Params,
-    b: Params,
-    inputs: Any,
-    method: str,
-    loss: str | PerExampleLoss,
-    labels: Any | None,
-    seed: int,
-    restarts: int,
-    throw: bool,
-    budget: Budget,
-) -> Alignment:
-    """The call inside its budget."""
-    if method not in METHODS:
-        raise UnknownNameError("alignment method", method, METHODS)
-    check_count("restarts", restarts, 0)
-    a, b, inputs = as_point(a, "a", network), as_point(b, "b", network), examples(inputs)
-    budget.say("symmetries")
-    found = cached_symmetries(_SymmetriesKey(network, a, inputs, seed))
-    goal, start = found.flatten(a), found.flatten(b)
-    before = float(np.linalg.norm(goal - start))
-    if not found.movable:
-        return finish(Alignment(b, Element(), found, before, before, PathStatus.NOT_APPLICABLE), throw)
-    rng = np.random.default_rng(seed)
-    (balanced_goal, goal_scales), (balanced, own_scales) = balanced_scales(found, goal), balanced_scales(found, start)
-    gauge = found.gather(Element(scales={key: 1 / s for key, s in goal_scales.scales.items()}))[1]
-    terms = weight_terms(found, balanced_goal, balanced)
-    activation = [] if method == "weights" else activation_terms(network, found, a, b, inputs)
-    if method == "weights":
-        element = _by_weights(found, terms, rng, restarts, budget)
-    elif method == "activations":
-        element = _by_activations(found, terms, activation, rng, budget)
-    else:
-        objective = segment_objective(network, found, a, b, inputs, loss, labels, held_out=False)
-        starts = [
-            _by_weights(found, terms, rng, restarts, budget),
-            _by_activations(found, terms, activation, rng, budget),
-        ]
-        tried = []
-        for number, start_of in enumerate(starts):
-            until = budget.spent + budget.left / (len(starts) + 1 - number)
-            given = found, balanced_goal, balanced, gauge, objective, start_of, rng, budget, until
-            tried.append(straight_through_search(*given))
-        element = min(tried, key=lambda pair: pair[0])[1]
-    scales = _scales(found, element, own_scales, goal_scales)
-    if method == "search" and not budget.ended:
-        moved = found.flatten(found.act(replace(element, scales=scales), b))
-        judged = segment_objective(network, found, a, b, inputs, loss, labels, held_out=True)
-        _, tuned = optimise_scales(found, moved, judged, budget)
-        scales = {key: scale * tuned[key] for key, scale in scales.items()}
-    element = replace(element, scales=scales)
-    params = found.act(element, b)
-    distance = float(np.linalg.norm(goal - found.flatten(params)))
-    status = PathStatus.NOT_CONVERGED if budget.ended else PathStatus.OK
-    return finish(Alignment(params, element, found, distance, before, status, budget.ended), throw)
+        if method not in METHODS:
+            raise UnknownNameError("alignment method", method, METHODS)
+        check_count("restarts", restarts, 0)
+        check_count("seed", seed, 0)
+        a, b, inputs = as_point(a, "a", network), as_point(b, "b", network), examples(inputs)
+        clock.say("symmetries")
+        found = cached_symmetries(_SymmetriesKey(network, a, inputs, seed))
+        goal, start = found.flatten(a), found.flatten(b)
+        before = float(np.linalg.norm(goal - start))
+        if not found.movable:
+            return finish(Alignment(b, Element(), found, before, before, PathStatus.NOT_APPLICABLE), throw)
+        rng = np.random.default_rng(seed)
+        balanced_goal, goal_scales = balanced_scales(found, goal)
+        balanced, own_scales = balanced_scales(found, start)
+        gauge = found.gather(Element(scales={key: 1 / s for key, s in goal_scales.scales.items()}))[1]
+        terms = weight_terms(found, balanced_goal, balanced)
+        activation = [] if method == "weights" else activation_terms(network, found, a, b, inputs)
+        if method == "weights":
+            element = _by_weights(found, terms, rng, restarts, clock)
+        elif method == "activations":
+            element = _by_activations(found, terms, activation, rng, clock)
+        else:
+            objective = segment_objective(network, found, a, b, inputs, loss, labels, held_out=False)
+            starts = [
+                _by_weights(found, terms, rng, restarts, clock),
+                _by_activations(found, terms, activation, rng, clock),
+            ]
+            tried = []
+            for number, start_of in enumerate(starts):
+                until = clock.spent + clock.left / (len(starts) + 1 - number)
+                given = found, balanced_goal, balanced, gauge, objective, start_of, rng, clock, until
+                tried.append(straight_through_search(*given))
+            element = min(tried, key=lambda pair: pair[0])[1]
+        scales = _scales(found, element, own_scales, goal_scales)
+        if method == "search" and not clock.ended:
+            moved = found.flatten(found.act(replace(element, scales=scales), b))
+            judged = segment_objective(network, found, a, b, inputs, loss, labels, held_out=True)
+            _, tuned = optimise_scales(found, moved, judged, clock)
+            scales = {key: scale * tuned[key] for key, scale in scales.items()}
+        element = replace(element, scales=scales)
+        params = found.act(element, b)
+        distance = float(np.linalg.norm(goal - found.flatten(params)))
+        status = PathStatus.NOT_CONVERGED if clock.ended else PathStatus.OK
+        return finish(Alignment(params, element, found, distance, before, status, clock.ended), throw)
 
 
 def _by_weights(

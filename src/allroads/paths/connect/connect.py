@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.budget import Budget, budgeted
+from allroads.budget import budgeted
 from allroads.checks import check_choice, check_count, check_options
 from allroads.errors import InputError
 from allroads.paths.align import align as moved_near
@@ -25,7 +25,7 @@ from allroads.pfmap.problem import Problem
 from allroads.results import finish
 
 ALIGNED = 0.3
-"""Share of the time left that one alignment may take."""
+"""Share of the time left that alignments may take, all together."""
 
 
 def connect(
@@ -69,8 +69,9 @@ def connect(
         population: Both ends have a leading member axis: pairs, all trained side by side.
         seed: Of the offset, the batches and the samples.
         budget: Seconds that the call may take; default no end. It is planned by the speed of the first steps: as many
-            are taken as it lasts for, and the rate falls to zero with the last. Compilation counts and cannot be
-            interrupted. Ctrl-C ends the steps as a budget does; a second one ends the call.
+            are taken as it lasts for, and the rate falls to zero with the last. Alignments may take 30 % of it; where
+            they end first, the best matching so far is used. Compilation counts and cannot be interrupted. Ctrl-C ends
+            the steps as a budget does; a second one ends the call.
         progress: Whether a bar, or a line every ten seconds, tells what is being done.
         throw: Raise a :class:`~allroads.MeasurementError` where a status is not ``ok``.
 
@@ -101,53 +102,39 @@ def connect(
         (1.0, True, True)
     """
     with budgeted("connect", budget, progress) as clock:
-        return _connect(problem, a, b, method, options, held_out, align, population, seed, throw, clock)
+        check_options("options", options, CurveOptions)
+        check_count("seed", seed, 0)
+        method = resolve_method(method)
+        of_star = isinstance(method, Star)
+        if of_star and population:
+            raise InputError("connect: a star has one point a and a population b; leave out population.")
+        many = population or of_star
+        a, b = as_point(a, "a", problem.network), as_point(b, "b", problem.network)
+        layout = layout_of(a, b, population, many)
+        problem.point(_member(a, 0) if population else a, "a")
+        data = [of.data for of in (problem, problem.held_out(held_out)) if of is not None]
+        if align is not None:
+            clock.say(f"aligning by {align}")
+            network, inputs, loss = problem.network, problem.data.inputs, problem.loss
 
+            until = clock.spent + ALIGNED * clock.left
 
-def _connect(
-    problem: Problem,
-    a: Params,
-    b: Params,
-    method: str | CurveMethod,
-    options: CurveOptions,
-    held_out: Problem | tuple[Any, Any] | None,
-    align: str | None,
-    population: bool,
-    seed: int,
-    throw: bool,
-    budget: Budget,
-) -> Connection | list[Connection]:
-    """The call inside its budget."""
-    check_options("options", options, CurveOptions)
-    check_count("seed", seed, 0)
-    method = resolve_method(method)
-    of_star = isinstance(method, Star)
-    if of_star and population:
-        raise InputError("connect: a star has one point a and a population b; leave out population.")
-    many = population or of_star
-    a, b = as_point(a, "a", problem.network), as_point(b, "b", problem.network)
-    layout = layout_of(a, b, population, many)
-    problem.point(_member(a, 0) if population else a, "a")
-    data = [of.data for of in (problem, problem.held_out(held_out)) if of is not None]
-    if align is not None:
-        budget.say(f"aligning by {align}")
-        network, inputs, loss = problem.network, problem.data.inputs, problem.loss
+            def move(p: Params, q: Params, remaining: int) -> Any:
+                own = min(until - clock.spent, clock.left) / remaining
+                seconds = max(own, 1e-9) if clock.limited else None
+                moved = moved_near(network, p, q, inputs, method=align, loss=loss, budget=seconds, progress=False)
+                if moved.ended == "interrupted":
+                    clock.interrupt()
+                return moved
 
-        def move(p: Params, q: Params) -> Any:
-            seconds = max(ALIGNED * budget.left, 1e-9) if budget.limited else None
-            moved = moved_near(network, p, q, inputs, method=align, loss=loss, budget=seconds, progress=False)
-            if moved.ended == "interrupted":
-                budget.interrupt()
-            return moved
-
-        b = _aligned(a, b, population, many, move)
-    pairs = _pairs(layout, a, b, population, many)
-    ends = np.concatenate([pairs[:1, 0], pairs[:, 1]])[None] if of_star else pairs
-    objective = CurveObjective(problem.objective, layout, method.kind, method.samples, method.chart)
-    trained = train_curves(method, objective, options, ends, data[0], seed, budget)
-    budget.say("profile")
-    found = [finish(one, throw) for one in summarised(method.name, objective, pairs, trained, options.points, data)]
-    return found if many else found[0]
+            b = _aligned(a, b, population, many, move)
+        pairs = _pairs(layout, a, b, population, many)
+        ends = np.concatenate([pairs[:1, 0], pairs[:, 1]])[None] if of_star else pairs
+        objective = CurveObjective(problem.objective, layout, method.kind, method.samples, method.chart)
+        trained = train_curves(method, objective, options, ends, data[0], seed, clock)
+        clock.say("profile")
+        found = [finish(one, throw) for one in summarised(method.name, objective, pairs, trained, options.points, data)]
+        return found if many else found[0]
 
 
 def resolve_method(method: str | CurveMethod) -> CurveMethod:
@@ -175,12 +162,15 @@ def _pairs(layout: Layout, a: Params, b: Params, population: bool, many: bool) -
     return np.stack([np.broadcast_to(start, goal.shape), goal], axis=1)
 
 
-def _aligned(a: Params, b: Params, population: bool, many: bool, move: Callable[[Params, Params], Any]) -> Params:
-    """Every member of ``b`` moved near its partner, or near ``a`` where there is one ``a`` alone."""
+def _aligned(a: Params, b: Params, population: bool, many: bool, move: Callable[[Params, Params, int], Any]) -> Params:
+    """Every member of ``b`` moved near its partner, or near ``a`` where there is one ``a`` alone.
+
+    ``move(p, q, remaining)`` is told how many are still to be moved, this one included.
+    """
     if not many:
-        return move(a, b).params
+        return move(a, b, 1).params
     count = len(jax.tree.leaves(b)[0])
-    moved = [move(_member(a, m) if population else a, _member(b, m)).params for m in range(count)]
+    moved = [move(_member(a, m) if population else a, _member(b, m), count - m).params for m in range(count)]
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *moved)
 
 

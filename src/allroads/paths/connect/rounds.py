@@ -28,6 +28,8 @@ LONGEST = 25
 """Steps of the compiled loop, at most, between two readings of the clock."""
 FOR_STEPS = 0.85
 """Share of the time left that steps may take; the profiles need the rest."""
+SHORTEST = 1e-6
+"""Seconds of a run of the loop, at least: a coarse clock may read 0."""
 INSIDE = 3
 """Places between two images at which it is seen whether another is needed."""
 
@@ -160,7 +162,7 @@ class _Pace:
         self.began = now
         left = max(self.end - now, 0.0)
         if self.budget.limited and (self.done > 1 or left == 0):
-            self.total = min(self.whole, self.done + int(left / self.fastest))
+            self.total = min(self.whole, self.done + int(left / max(self.fastest, SHORTEST)))
 
 
 def _peaks(

@@ -61,17 +61,17 @@ def filters(network: Network, params: Params, inputs: Any) -> list[np.ndarray | 
     def rule(_: int, equation: core.JaxprEqn, operands: Sequence[Traced]) -> list[Traced]:
         name = equation.primitive.name
         data = any(operand.data for operand in operands)
-        held = [k for k, operand in enumerate(operands) if operand.leaf is not None]
+        held = [(k, operand.leaf) for k, operand in enumerate(operands) if operand.leaf is not None]
         if name == "scan":
             _walk_loop(equation, operands, rule)
         elif len(held) == 1:
-            one = operands[held[0]]
-            if data and (axes := _free_axes(equation, held[0])) is not None:
-                sizes = [size if d in axes else 1 for d, size in enumerate(one.entries.shape)]
+            (place, leaf), entries = held[0], operands[held[0][0]].entries
+            if data and (axes := _free_axes(equation, place)) is not None:
+                sizes = [size if d in axes else 1 for d, size in enumerate(entries.shape)]
                 numbers = np.arange(int(np.prod(sizes))).reshape(sizes)
-                units[one.leaf or 0].see(one.entries, np.broadcast_to(numbers, one.entries.shape))
-            elif not data and (entries := _moved(equation, one.entries)) is not None:
-                return [Traced(False, one.leaf, entries)]
+                units[leaf].see(entries, np.broadcast_to(numbers, entries.shape))
+            elif not data and (moved := _moved(equation, entries)) is not None:
+                return [Traced(False, leaf, moved)]
         return [Traced(data)] * len(equation.outvars)
 
     with channels_as_units():

@@ -68,7 +68,8 @@ def loss_plane(
         ([[0.0, 0.0], [2.0, 0.0], [0.0, 1.0]], [[0.0, 0.5, 2.0], [0.125, 0.625, 2.125], [0.5, 1.0, 2.5]])
     """
     check_grid(points, margin)
-    if len(set(names)) != 3 or not all(isinstance(name, str) for name in names):
+    texts = isinstance(names, tuple | list) and all(isinstance(name, str) for name in names)
+    if not texts or len(names) != 3 or len(set(names)) != 3:
         raise InputError(f"names: expected three texts that differ; got {names!r}.")
     a, b = problem.points(a, b)
     _, c = problem.points(a, c)

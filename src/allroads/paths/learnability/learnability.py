@@ -93,10 +93,12 @@ def learnability(
             that turn out too short are repeated.
         seed: Decides starts, and what the explorer draws in the runs of ``learn``.
         budget: Seconds that the call may take; default no end. With a budget every target is first predicted from its
-            hitting time at the start, by a law of its own; then targets are simulated while time lasts, evenly
-            spaced over the predicted order, and that law is conditioned on them. Of 137 Boolean targets, six simulated
-            make 2.7 % of the cost of learning all, see ``docs/direct_enough.md``. Compilation counts and cannot be
-            interrupted. Ctrl-C ends the simulations as a budget does; a second one ends the call.
+            hitting time at the start, by a law of its own. Then targets are simulated while time lasts, evenly
+            spaced over the predicted order, and that law is conditioned on them. Targets of ``learn`` are trained in
+            the time that simulations leave; a training that has begun is not cut short. Of 137 Boolean targets, six
+            simulated from one start cost 2.7 % of learning all, three starts three times that; see
+            ``docs/direct_enough.md``. Compilation counts and cannot be interrupted. Ctrl-C ends the simulations as a
+            budget does; a second one ends the call.
         progress: Whether a bar, or a line every ten seconds, tells what is being done.
         options: Threshold, number of starts, draws of INAL, how many targets are simulated, and the law; default
             :class:`LearnabilityOptions`.
@@ -239,7 +241,8 @@ def _forecasts(given: _Given, within: int, learn: int, budget: Budget) -> Learna
             rows[t] = _without_prediction(problem.names[t], status, baselines[t])
     order = np.argsort(np.argsort([row.steps for row in rows], kind="stable"), kind="stable") + 1
     ranked = tuple(replace(row, order=int(rank)) for row, rank in zip(rows, order, strict=True))
-    missing = sum(map(len, simulated.values())) < sum(map(len, batches)) or len(runs) < len(chosen)
+    left_out = sum(map(len, simulated.values())) < sum(map(len, batches)) or len(runs) < len(chosen)
+    missing = left_out or (known.all() and not all("INAL" in own for own in baselines))
     ended = "interrupted" if budget.interrupted else "budget" if missing else None
     return Learnability(ranked, given.explorer.name, options.threshold, within, len(runs), seeds, ended)
 

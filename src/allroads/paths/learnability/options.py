@@ -22,7 +22,8 @@ class LearnabilityOptions:
         draws: Initialisations for INAL; default 64.
         simulated: Targets whose path is simulated, evenly spaced over the order by the hitting time at the start;
             default all. The others are predicted from that hitting time, by a law conditioned on those simulated, and
-            baselines that cost gradients are left out. A twentieth of the targets is 2.7 % of the cost of learning all.
+            baselines that cost gradients are left out. A twentieth of the targets from one start costs 2.7 % of
+            learning all.
         calibration: A law over ``simulated steps``, of
             :func:`~allroads.paths.learnability.law.calibration.calibrate`; default the one that comes with the package.
 

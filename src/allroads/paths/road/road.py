@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from allroads.budget import Budget, budgeted
+from allroads.budget import budgeted
 from allroads.checks import check_options
 from allroads.errors import InputError
 from allroads.paths.directness import directness
@@ -89,88 +89,75 @@ def road(
         (0.4, 1.0, 'ok')
     """
     with budgeted("road", budget, progress) as clock:
-        return _road(problem, params, target, target_params, chart, held_out, options, throw, clock)
-
-
-def _road(
-    problem: Problem,
-    params: Params,
-    target: Any,
-    target_params: Params | None,
-    chart: str,
-    held_out: Problem | tuple[Any, Any] | None,
-    options: RoadOptions,
-    throw: bool,
-    budget: Budget,
-) -> Road:
-    """The call inside its budget."""
-    check_options("options", options, RoadOptions)
-    checked_chart(chart)
-    if (target is None) == (target_params is None):
-        raise InputError("road: give exactly one of target (outputs) and target_params (a point of the same network).")
-    params = problem.point(params)
-    network, inputs = problem.network, problem.data.inputs
-    present = jax.eval_shape(ParameterFunctionMap(network, inputs).values, params)
-    coordinates = jax.eval_shape(in_chart(network, chart).apply, params, inputs).shape
-    if target_params is None:
-        goal = read_target(target, present.shape, coordinates, chart).ravel()
-    else:
-        target_params = problem.points(params, target_params)[1]
-    check_memory(params, present, options.records, options.memory)
-    lifter = make_lifter(network, params, inputs, chart, options.regularisation, options.dense, options.memory)
-    start = lifter.values(params)
-    if not np.isfinite(start).all():
-        raise InputError("road: the network's outputs at params are not finite; start from a point where they are.")
-    stats: dict[str, Any] = {"ridge": lifter.ridge, "method": lifter.method}
-    if target_params is not None:
-        goal = lifter.values(target_params)
-        if not np.isfinite(goal).all():
+        check_options("options", options, RoadOptions)
+        checked_chart(chart)
+        if (target is None) == (target_params is None):
             raise InputError(
-                "road: the network's outputs at target_params are not finite; give a point where they are."
+                "road: give exactly one of target (outputs) and target_params (a point of the same network)."
             )
-        stats["distance"] = float(norm(difference(target_params, params)))
-    chord = float(np.linalg.norm(goal - start))
-    rounding = np.finfo(present.dtype).eps * np.linalg.norm(np.abs(goal) + np.abs(start))
-    if chord <= rounding:
-        goal, chord = start, 0.0
-    lifted_path = integrate_lift(
-        lifter, params, start, goal,
-        tolerance=options.tolerance, most_steps=options.most_steps, records=options.records, budget=budget,
-    )  # fmt: skip
-    points = [point.params for point in lifted_path.kept]
-    values = path_values(network, points, inputs)
-    lengths = lifted_path.column("chords") + lifted_path.column("bows")
-    status, reason = _outcome(lifter, lifted_path, chord, options.tolerance)
-    stats |= {
-        "chord": chord,
-        "steps": lifted_path.steps,
-        "rejected": lifted_path.rejected,
-        "lifted": lifted_path.kept[-1].lifted,
-        "ended": {End.BUDGET: "budget", End.INTERRUPTED: "interrupted"}.get(lifted_path.end),
-    }
-    found = Road(
-        cost=float(lengths[-1]),
-        error=float(lifted_path.kept[-1].bows + lifted_path.drifted),
-        status=status,
-        reason=reason,
-        reached=lifted_path.kept[-1].t if chord else 1.0,
-        deviation=lifted_path.deviation,
-        ts=lifted_path.column("t"),
-        lengths=lengths,
-        gains=_gains(chord, lifted_path),
-        outside=lifted_path.column("outside"),
-        smallest=None if lifter.plan is None else lifted_path.column("smallest"),
-        path=jax.tree.map(lambda *leaves: np.stack(leaves), *points),
-        values=values,
-        parameter_length=lifted_path.kept[-1].chords,
-        directness=directness(values, chart),
-        stages=stages(values, chart=chart),
-        losses=path_losses(problem, points, problem.held_out(held_out)),
-        chart=chart,
-        regularisation=lifter.share,
-        stats=stats,
-    )
-    return finish(found, throw)
+        params = problem.point(params)
+        network, inputs = problem.network, problem.data.inputs
+        present = jax.eval_shape(ParameterFunctionMap(network, inputs).values, params)
+        coordinates = jax.eval_shape(in_chart(network, chart).apply, params, inputs).shape
+        if target_params is None:
+            goal = read_target(target, present.shape, coordinates, chart).ravel()
+        else:
+            target_params = problem.points(params, target_params)[1]
+        check_memory(params, present, options.records, options.memory)
+        lifter = make_lifter(network, params, inputs, chart, options.regularisation, options.dense, options.memory)
+        start = lifter.values(params)
+        if not np.isfinite(start).all():
+            raise InputError("road: the network's outputs at params are not finite; start from a point where they are.")
+        stats: dict[str, Any] = {"ridge": lifter.ridge, "method": lifter.method}
+        if target_params is not None:
+            goal = lifter.values(target_params)
+            if not np.isfinite(goal).all():
+                raise InputError(
+                    "road: the network's outputs at target_params are not finite; give a point where they are."
+                )
+            stats["distance"] = float(norm(difference(target_params, params)))
+        chord = float(np.linalg.norm(goal - start))
+        rounding = np.finfo(present.dtype).eps * np.linalg.norm(np.abs(goal) + np.abs(start))
+        if chord <= rounding:
+            goal, chord = start, 0.0
+        lifted_path = integrate_lift(
+            lifter, params, start, goal,
+            tolerance=options.tolerance, most_steps=options.most_steps, records=options.records, budget=clock,
+        )  # fmt: skip
+        points = [point.params for point in lifted_path.kept]
+        values = path_values(network, points, inputs)
+        lengths = lifted_path.column("chords") + lifted_path.column("bows")
+        status, reason = _outcome(lifter, lifted_path, chord, options.tolerance)
+        stats |= {
+            "chord": chord,
+            "steps": lifted_path.steps,
+            "rejected": lifted_path.rejected,
+            "lifted": lifted_path.kept[-1].lifted,
+            "ended": {End.BUDGET: "budget", End.INTERRUPTED: "interrupted"}.get(lifted_path.end),
+        }
+        found = Road(
+            cost=float(lengths[-1]),
+            error=float(lifted_path.kept[-1].bows + lifted_path.drifted),
+            status=status,
+            reason=reason,
+            reached=lifted_path.kept[-1].t if chord else 1.0,
+            deviation=lifted_path.deviation,
+            ts=lifted_path.column("t"),
+            lengths=lengths,
+            gains=_gains(chord, lifted_path),
+            outside=lifted_path.column("outside"),
+            smallest=None if lifter.plan is None else lifted_path.column("smallest"),
+            path=jax.tree.map(lambda *leaves: np.stack(leaves), *points),
+            values=values,
+            parameter_length=lifted_path.kept[-1].chords,
+            directness=directness(values, chart),
+            stages=stages(values, chart=chart),
+            losses=path_losses(problem, points, problem.held_out(held_out)),
+            chart=chart,
+            regularisation=lifter.share,
+            stats=stats,
+        )
+        return finish(found, throw)
 
 
 def _outcome(lifter: Lifter, lifted_path: LiftedPath, chord: float, tolerance: float) -> tuple[RoadStatus, str]:

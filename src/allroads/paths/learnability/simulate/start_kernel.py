@@ -6,18 +6,16 @@ from functools import lru_cache
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from allroads.explorers.explorer import Explorer
-from allroads.paths.learnability.simulate.learning_rates import compiled_learning_rates
 from allroads.paths.learnability.simulate.linearised_path import equivalent_quadratic
 from allroads.paths.learnability.simulate.loss_flow import identity_kernel_flow
 from allroads.paths.learnability.simulate.optimizer_steps import optimizer_steps
-from allroads.paths.learnability.simulate.residual_spectrum import compiled_kernel_lanczos, gauss_spectrum
+from allroads.paths.learnability.simulate.residual_spectrum import gauss_spectrum
 from allroads.paths.learnability.simulate.segment import LinearisedSegment
-from allroads.paths.learnability.simulate.target_simulation import compiled_residuals, fill_batches, squared_norms
+from allroads.paths.learnability.simulate.target_simulation import at_starts, squared_norms
 from allroads.pfmap.losses import PerExampleLoss, resolve_loss
 from allroads.pfmap.network import Network, Params
 
@@ -54,27 +52,22 @@ def hitting_times(
         One weight whose residual gradient descent halves at each step: its square is at 1/16 after two.
 
         >>> from allroads.explorers.gd import GD
-        >>> line = Network(lambda key: jnp.zeros(1), lambda w, x: x * w)
+        >>> line = Network(lambda key: np.zeros(1), lambda w, x: x * w)
         >>> given = np.zeros((1, 1)), np.ones((2, 1)), np.ones((1, 2, 1)), np.array([1 / 16])
         >>> hitting_times(line, "mse", GD(learning_rate=0.25), *given).round(4).tolist()
         [2.0]
     """
-    count = len(labels)
-    points, labels, goals = fill_batches((points, np.asarray(labels), np.asarray(goals)))
-    one = jax.tree.map(lambda leaf: leaf[0], points)
-    points, inputs, labels = jax.tree.map(jnp.asarray, (points, inputs, labels))
-    residuals, gradients = compiled_residuals(network, loss)(points, inputs, labels)
-    rates = compiled_learning_rates(explorer)(points, gradients, jax.random.key(seed))
-    rows = compiled_kernel_lanczos(network, min(krylov, residuals[0].size))(points, inputs, residuals, rates)
-    flow = _compiled_flow(network, loss)(points, inputs, labels, jnp.asarray(goals, residuals.dtype))
-    numbers = (*rows, squared_norms(residuals), *flow, goals)
+    given = network, loss, explorer, points, inputs, labels, goals
+    start, inputs, residuals, rows = at_starts(*given, seed=seed, krylov=krylov)
+    flow = _compiled_flow(network, loss)(start.points, inputs, start.labels, start.goals)
+    columns = [np.asarray(column)[: len(goals)] for column in (*rows, squared_norms(residuals), *flow)]
     paths = []
-    for diagonal, off_diagonal, square, time, start_loss, goal in zip(*(np.asarray(x)[:count] for x in numbers)):  # noqa: B905
+    for diagonal, off_diagonal, square, time, start_loss, goal in zip(*columns, goals, strict=True):
         level, curvature = equivalent_quadratic(float(goal), float(start_loss), float(time))
         spectrum = gauss_spectrum(diagonal, off_diagonal, float(square)).scaled(curvature / len(inputs))
         paths.append((LinearisedSegment(spectrum, level, curvature, 0.0, 1.0, 0.0),))
-    finite = np.isfinite(np.asarray(flow[1])[:count])
-    return np.where(finite, optimizer_steps(explorer, one, paths), np.nan)
+    one = jax.tree.map(lambda leaf: leaf[0], start.points)
+    return np.where(np.isfinite(columns[-1]), optimizer_steps(explorer, one, paths), np.nan)
 
 
 @lru_cache(maxsize=32)

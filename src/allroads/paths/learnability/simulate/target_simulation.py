@@ -112,38 +112,70 @@ def simulate_targets(
         resolution: How finely; default :class:`Resolution`.
     """
     resolution, count = resolution or Resolution(), len(labels)
-    points, labels, goals = fill_batches((points, np.asarray(labels), np.asarray(goals)))
-    points, inputs, labels = jax.tree.map(jnp.asarray, (points, inputs, labels))
-    residuals, gradients = compiled_residuals(network, loss)(points, inputs, labels)
-    key = jax.random.key(seed)
-    leaf_rates = compiled_learning_rates(explorer)(points, gradients, key)
-    outputs = residuals[0].size
-    here = compiled_kernel_lanczos(network, min(resolution.krylov, outputs))(points, inputs, residuals, leaf_rates)
-    start = PathStart(points, labels, jnp.asarray(goals, residuals.dtype), gradients, leaf_rates)
+    start, inputs, residuals, here = at_starts(
+        network, loss, explorer, points, inputs, labels, goals, seed=seed, krylov=resolution.krylov
+    )
     records = simulate_linearised_path(
         network,
         loss,
         explorer,
         inputs,
         start,
-        key,
-        krylov=min(resolution.segment_krylov, outputs),
+        jax.random.key(seed),
+        krylov=min(resolution.segment_krylov, residuals[0].size),
         max_segments=resolution.max_segments,
     )
     here, records = jax.tree.map(lambda part: np.asarray(part)[:count], (here, records))
-    paths = segments_of(records, goals[:count], len(inputs))
+    paths = segments_of(records, goals, len(inputs))
     spectra = [
         gauss_spectrum(*row).scaled(segments[0].curvature / len(inputs))
         for *row, segments in zip(*here, records.squares[:, 0], paths, strict=True)
     ]
-    leaves = np.array([squared_norms(leaf) for leaf in jax.tree.leaves(points)])[:, :count]
-    rates = np.array(jax.tree.leaves(leaf_rates), np.float64)[:, :count]
+    leaves = np.array([squared_norms(leaf) for leaf in jax.tree.leaves(start.points)])[:, :count]
+    rates = np.array(jax.tree.leaves(start.leaf_rates), np.float64)[:, :count]
     inverse = np.divide(1.0, rates, out=np.zeros_like(rates), where=rates > 0)
     curvatures = np.array([segments[0].curvature for segments in paths])
     # The spectrum is that of A h/N, and the linear solution is for r/h.
     norms = (leaves * inverse).sum(axis=0) * len(inputs) * curvatures
-    one = jax.tree.map(lambda leaf: leaf[0], points)
+    one = jax.tree.map(lambda leaf: leaf[0], start.points)
     return target_simulations(explorer, one, records.losses[:, 0], spectra, paths, norms)
+
+
+def at_starts(
+    network: Network,
+    loss: str | PerExampleLoss,
+    explorer: Explorer,
+    points: Params,
+    inputs: Any,
+    labels: Any,
+    goals: NDArray[Any],
+    *,
+    seed: int,
+    krylov: int,
+) -> tuple[PathStart, Any, Any, Any]:
+    """What every simulation begins with, the targets filled up to whole batches.
+
+    Args:
+        network: The network.
+        loss: Name or callable.
+        explorer: The explorer; its learning rates precondition the kernel.
+        points: One point per target, leaves ``[T, …]``.
+        inputs: ``[N, …]``.
+        labels: ``[T, N, …]``.
+        goals: Mean loss at which a target is learned, ``[T]``.
+        seed: Decides the explorer's random key.
+        krylov: Lanczos steps, at most.
+
+    Returns:
+        The start of the paths, the inputs as arrays, the residuals ``[B, N, …]``, and the diagonals and off-diagonals
+        of the kernel in the residuals' Krylov spaces.
+    """
+    points, labels, goals = fill_batches((points, np.asarray(labels), np.asarray(goals)))
+    points, inputs, labels = jax.tree.map(jnp.asarray, (points, inputs, labels))
+    residuals, gradients = compiled_residuals(network, loss)(points, inputs, labels)
+    rates = compiled_learning_rates(explorer)(points, gradients, jax.random.key(seed))
+    rows = compiled_kernel_lanczos(network, min(krylov, residuals[0].size))(points, inputs, residuals, rates)
+    return PathStart(points, labels, jnp.asarray(goals, residuals.dtype), gradients, rates), inputs, residuals, rows
 
 
 def target_simulations(
