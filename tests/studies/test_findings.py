@@ -101,6 +101,11 @@ def test_the_loss_rises_between_ends_only_where_it_does(height, start, rises):
     assert ("of the loss at the start" in said) == (start is not None)
 
 
+def test_a_barrier_without_end_is_called_infinite():
+    said = texts(pairs, **paired(barrier_train=np.inf))[1]
+    assert "two ends rises (median infinite, 95 % interval infinite–infinite)" in said and "of the loss" not in said
+
+
 MATCHED = {
     "lower": (about(0.8), about(0.2), "matched, the barrier is lower (median 0.2; lower in 28 of 28 pairs)"),
     "higher": (about(0.2), about(0.8), "matched, the barrier is higher (median 0.8; lower in 0 of 28 pairs)"),
