@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from synthetic_study import quickstart, write_study
+from browser_page import DESKTOP, Page
+from synthetic_study import quickstart as quickstart_tasks
+from synthetic_study import write_study
 
 from allroads.report import write_report
 
@@ -23,7 +26,7 @@ CHROMIUM_ARGS = [
 @pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study of quickstart size with its report written."""
-    directory = write_study(tmp_path_factory.mktemp("quickstart"), quickstart())
+    directory = write_study(tmp_path_factory.mktemp("quickstart"), quickstart_tasks())
     write_report(directory)
     return directory
 
@@ -38,3 +41,42 @@ def browser() -> Iterator:
         browser = playwright.chromium.launch(executable_path=found, args=CHROMIUM_ARGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def open_page(browser) -> Iterator[Callable[..., Page]]:
+    opened: list[Page] = []
+
+    def opener(path: Path, viewport: dict = DESKTOP, fragment: str = "") -> Page:
+        opened.append(Page(browser, path, viewport, fragment))
+        return opened[-1]
+
+    yield opener
+    for page in opened:
+        page.page.close()
+
+
+@pytest.fixture(scope="session")
+def shared(open_page, study) -> Page:
+    """The page with its matrices unfolded."""
+    opened = open_page(study / "report.html")
+    opened.folded = opened.page.evaluate("[...allroads.charts.keys()]")
+    opened.page.click("#pairs details.fold > summary")
+    opened.drawn()
+    return opened
+
+
+@pytest.fixture
+def quickstart(shared) -> Page:
+    """The page of a study of quickstart size, as when it was opened."""
+    shared.page.evaluate("allroads.choose('')")
+    shared.settle()
+    return shared
+
+
+@pytest.fixture(scope="session")
+def chart(shared) -> SimpleNamespace:
+    """Ids of one chart of each kind in the first grid."""
+    ids = shared.page.evaluate("[...allroads.charts.keys()]")
+    kinds = ("learning", "roads", "directness", "agreement")
+    return SimpleNamespace(**{kind: next(i for i in ids if i.startswith(f"chart-{kind}-")) for kind in kinds})

@@ -36,7 +36,7 @@ def test_a_colour_has_the_hue_of_its_word(word):
 
 def test_texts_name_no_other_colour():
     """Words for hues in the page, its script and its captions are among those above; red is the line that is orange."""
-    texts = [resource(name) for name in ("template.html", "point.html", "macros.html", "page.js")]
+    texts = [resource(name) for name in ("template.html", "point.html", "macros.html", "charts.js", "page.js")]
     texts += [path.read_text("utf-8") for path in Path(charts.__file__).parent.glob("*.py")]
     others = re.compile(r"\b(red|vermill?ion|pink|violet|magenta|yellow|cyan|teal|turquoise)\b", re.IGNORECASE)
     assert [others.findall(text) for text in texts] == [[]] * len(texts)

@@ -93,12 +93,24 @@ def test_the_verb_about_agreement_has_the_sign_of_the_interval_beside_it(agreeme
 
 @pytest.mark.parametrize(
     ("height", "start", "rises"),
-    [(about(0.8), 1.0, True), (0.001, 1.0, False), (0.0, 1.0, False), (0.02, None, True), (about(0.01), 1.0, False)],
+    [
+        (about(0.8), 1.0, True),
+        (0.001, 1.0, False),
+        (0.0, 1.0, False),
+        (0.02, None, True),
+        (about(0.01), 1.0, False),
+        (0.02, 10.0, False),
+    ],
 )
 def test_the_loss_rises_between_ends_only_where_it_does(height, start, rises):
     said = texts(pairs, **paired(barrier_train=height, start=start))[1]
     assert ("two ends rises" in said) == rises and ("does not clearly rise" in said) != rises
     assert ("of the loss at the start" in said) == (start is not None)
+
+
+def test_a_barrier_without_end_is_called_infinite():
+    said = texts(pairs, **paired(barrier_train=np.inf))[1]
+    assert "two ends rises (median infinite, 95 % interval infinite–infinite)" in said and "of the loss" not in said
 
 
 MATCHED = {

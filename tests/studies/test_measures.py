@@ -136,6 +136,18 @@ def test_matched_hidden_units_leave_no_barrier_between_copies(align, limit, expe
     assert all(row["agreement"] == 1.0 and row["chance"] == pytest.approx(ones**2 + (1 - ones) ** 2) for row in rows)
 
 
+def test_chance_is_that_of_the_answers_of_both_ends():
+    """One end says 1 to seven of eight examples, the other to two of them."""
+    target = Target("two", inputs=np.arange(8.0)[:, None], labels=np.arange(8) % 2, loss="bce", train_fraction=1.0)
+    threshold = Network(lambda key: jnp.zeros(1), lambda w, x: x - w)
+    runs = [a_run(target, threshold, name=name) for name in "ab"]
+    for run, end in zip(runs, (0.5, 5.5), strict=True):
+        run.end = jnp.array([end])
+    (row,) = pairs.MEASURE.compute(unit_of(*runs), pairs.PairOptions(align="none"))
+    assert row["agreement"] == 3 / 8
+    assert row["chance"] == pytest.approx(7 / 8 * 2 / 8 + 1 / 8 * 6 / 8)
+
+
 def classes(count=3, examples=4):
     inputs = np.arange(examples * count, dtype=float).reshape(-1, 1)
     return Target(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import glob
 import io
-import itertools
 import json
 import os
 import sys
@@ -14,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from allroads.errors import AllroadsError, InputError, WorkerError
+from allroads.errors import AllroadsError, InputError
 
 app = typer.Typer(
     help="What will a neural network learn, what did it learn, and how? Train, measure and report.",
@@ -79,11 +77,10 @@ def report_runs(
     as_json: Json = False,
 ) -> None:
     """Measure your own training runs and write a report."""
-    plain = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), Path(directory).parts))
-    own = {"checkpoints": directory, "network": network, "data": str(data), "loss": loss}
-    name = plain.resolve().name or "runs"
-    study = {"name": name, "runs": [{"name": name, **own}]}
-    _run_study(study, out or plain.resolve().with_name(f"{name}-report"), set or (), engine, not no_report, as_json)
+    from allroads.cli.study_request import own_runs
+
+    study, beside = own_runs(directory, network, str(data), loss)
+    _run_study(study, out or beside, set or (), engine, not no_report, as_json)
 
 
 def _run_study(
@@ -95,62 +92,15 @@ def _run_study(
     as_json: bool,
 ) -> None:
     """Run a study and print what came of it."""
-    from allroads.studies.threads import one_thread
+    from allroads.cli.study_request import StudyRequest, study_json, study_lines
 
-    one_thread()
-    from allroads.studies.console import watching
-    from allroads.studies.engines import computing
-    from allroads.studies.run import run_study
-
-    failed = None
-    try:
-        with watching() as progress:
-            done = run_study(study, out, engine, overrides=overrides, report=report, progress=progress)
-    except WorkerError as error:
-        if error.finished is None:
-            raise
-        done, failed = error.finished, error
-    except KeyboardInterrupt:
-        print(
-            "\nInterrupted. Finished cells are kept: run the same command again to go on.",
-            file=sys.stderr,
-            flush=True,
-        )
-        if computing():
-            sys.stdout.flush()
-            os._exit(130)  # what XLA is at in another thread cannot be waited for
-        raise typer.Exit(130) from None
-    _print_study(done, as_json)
+    done, failed = StudyRequest(study, out, overrides, engine, report).run()
+    if as_json:
+        _print_json(study_json(done))
+    else:
+        print("\n".join(study_lines(done)))
     if failed is not None:
         raise failed
-
-
-def _print_study(done: Any, as_json: bool) -> None:
-    """What came of a study: findings, where the results are, and which tasks failed."""
-    from allroads.answers import answers
-
-    if as_json:
-        summary = {key: done.summary[key] for key in ("name", "findings", "failures", "status_counts", "cost")}
-        _print_json(
-            {
-                **summary,
-                "directory": str(done.directory),
-                "report": done.report and str(done.report),
-                "computed": dict(done.computed),
-            }
-        )
-        return
-    if not any(done.computed.values()):
-        print("Everything was finished before; nothing was computed.")
-    for question, heads, parts in answers(done.summary):
-        for finding in heads:
-            grid = f"{finding['grid']}: " if finding["grid"] and len(done.summary["grids"]) > 1 else ""
-            print(f"• {question} {grid}{finding['text']}" if question else f"• {grid}{finding['text']}")
-        if parts:
-            print(f"  ({len(parts)} more, by grid, in the report)")
-    print(f"Results: {done.directory}")
-    if done.report:
-        print(f"Report:  {done.report.resolve().as_uri()}")
 
 
 @app.command()
@@ -250,8 +200,7 @@ def connect(
     options = {name: value for name, value in given.items() if value is not None}
     check_destination(save, "--save")
     asked = ConnectRequest(factory, str(data), loss, str(a), str(b), seed, options)
-    with Console(stderr=True).status("Connecting …"):
-        found = asked.run()
+    found = asked.run()
     if save is not None:
         save_curve(found, save)
     if as_json:
@@ -278,8 +227,7 @@ def extract(
     from allroads.report.extraction import extraction_json, show_extraction
 
     asked = ExtractRequest.of_words(factory, target, None if weights is None else str(weights), set or (), seed)
-    with Console(stderr=True).status("Reading the program …"):
-        found = asked.run()
+    found = asked.run()
     if as_json:
         _print_json({**extraction_json(found, asked.origin), "python": asked.snippet})
     else:
@@ -320,9 +268,10 @@ def learnability(
     one_thread()
     from rich.console import Console
 
+    from allroads.progress import progress
     from allroads.studies.predict import predict_study, show_predictions
 
-    with Console(stderr=True).status("Predicting …"):
+    with progress("learnability"):
         forecasts = predict_study(study, set or (), learn)
     if as_json:
         _print_json({"forecasts": forecasts.to_dicts()})

@@ -55,12 +55,14 @@ THEMED = {
 def themed(drawing: Any) -> Any:
     """A drawing in which these colours are the page's own, so that they follow its scheme.
 
+    The domain of a scale holds data, such as a target named ``white``, and stays as it is.
+
     Example:
-        >>> themed({"color": "#1d2129", "text": "white wine"})
-        {'color': 'var(--ink)', 'text': 'white wine'}
+        >>> themed({"color": "#1d2129", "text": "white wine", "scale": {"domain": ["white"]}})
+        {'color': 'var(--ink)', 'text': 'white wine', 'scale': {'domain': ['white']}}
     """
     if isinstance(drawing, dict):
-        return {key: themed(part) for key, part in drawing.items()}
+        return {key: part if key == "domain" else themed(part) for key, part in drawing.items()}
     if isinstance(drawing, list):
         return [themed(part) for part in drawing]
     return THEMED.get(drawing, drawing) if isinstance(drawing, str) else drawing

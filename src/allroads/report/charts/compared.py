@@ -66,7 +66,7 @@ def compare_groups(stored: Stored, grids: Sequence[Grid]) -> tuple[Figure, ...]:
 
 
 def _quarters(values: pl.Series) -> dict[str, Any]:
-    """Median and middle half of what is finite, and how many there are."""
+    """Median and middle half, and how many there are; infinite ones count, and are not drawn."""
     low, middle, high = (number(values.quantile(q, "linear")) for q in (0.25, 0.5, 0.75))
     return {"low": low, "middle": middle, "high": high, "pairs": len(values)}
 

@@ -53,7 +53,6 @@ def _certified(runs: pl.DataFrame) -> str:
     if not shares.is_empty():
         some = int((shares > 0).sum())
         have = "has" if len(shares) == 1 else "have"
-        have = "has" if len(shares) == 1 else "have"
         text = f"{counted(some, len(shares))} {have} a stretch on which the loss must fall"
         text += f", over {middle(shares * 100, '{} %')} of the median road" if np.median(shares) > 0 else ""
         text += ". "

@@ -84,7 +84,7 @@ def findings(tables: Tables, grids: Sequence[str]) -> list[Finding]:
 def _learned(runs: pl.DataFrame) -> str:
     targets: list[str] = runs["target"].unique(maintain_order=True).to_list()
     whose = f"the training examples of {targets[0]}" if len(targets) == 1 else "their training examples"
-    text = f"{_count(runs, 'steps_to_fit', f'fitted {whose}')}"
+    text = _count(runs, "steps_to_fit", f"fitted {whose}")
     if runs["held_out_accuracy"].is_not_null().any():
         held_out = runs.filter(pl.col("held_out_accuracy").is_not_null())
         text += f"; {_lower(_count(held_out, 'steps_to_generalise', 'generalised to the held-out ones'))}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -44,7 +44,7 @@ def _agreement(pairs: pl.DataFrame) -> str:
     text += f"; by chance it would be {middle(known['chance'] * 100, '{} %', 1)}."
     parts = [median_over_pairs(part, "excess") for part in _settings(known)]
     if len(parts) > 1:
-        words = ("more than chance explains", "less than chance would", "no more than chance explains")
+        words = {1: "more than chance explains", -1: "less than chance would", 0: "no more than chance explains"}
         return f"{_counted(parts, _against(0.0), 'two runs agree', words)} {text}"
     excess, low, high = parts[0]
     text += f" The difference of {100 * excess:.1f} points"
@@ -68,7 +68,7 @@ def _barriers(pairs: pl.DataFrame, starts: dict[str, float]) -> str:
     rise, low, high = median_over_pairs(held, "barrier_train")
     number = f"median {short(rise)}" + ("" if math.isnan(low) else f", 95 % interval {short(low)}–{short(high)}")
     start = _start(held, starts)
-    number += f", {short(100 * rise / start)} % of the loss at the start" if start else ""
+    number += f", {short(100 * rise / start)} % of the loss at the start" if start and math.isfinite(rise) else ""
     where = "the training loss on the straight line between two ends"
     verdicts = [_against(LEVEL * (start or 0.0))(part) for part, start in parts]
     if len(parts) > 1:
@@ -89,12 +89,11 @@ def _matched(pairs: pl.DataFrame) -> str:
     left = f"median {short(median_over_pairs(both, 'aligned_train')[0])}"
     fewer = both.filter(pl.col("aligned_train") < pl.col("barrier_train")).height
     left += f"; lower in {fewer} of {both.height} pairs"
-    words = ("lower", "higher", "not clearly lower or higher")
+    words = {1: "lower", -1: "higher", 0: "not clearly lower or higher"}
     if len(parts) > 1:
         count = _counted(parts, _against(0.0), "the barrier is", words, " once hidden units are matched")
         return f"{count.removesuffix('.')} ({left})."
-    verdict = _against(0.0)(parts[0])
-    return f"Once hidden units are matched, the barrier is {words[(0, 2, 1)[1 - verdict]]} ({left})."
+    return f"Once hidden units are matched, the barrier is {words[_against(0.0)(parts[0])]} ({left})."
 
 
 def _settings(pairs: pl.DataFrame) -> list[pl.DataFrame]:
@@ -116,17 +115,17 @@ def _counted(
     parts: Sequence[Estimate],
     verdict: Callable[[Estimate], int],
     what: str,
-    words: tuple[str, str, str],
+    words: Mapping[int, str],
     after: str = "",
 ) -> str:
-    """In how many settings it is more, less, or neither, by the three words in that order.
+    """In how many settings it is more, less, or neither, by the word of each verdict.
 
     Example:
-        >>> _counted([(2.0, 1.0, 3.0), (0.0, -1.0, 1.0)], _against(0.0), "it is", ("up", "down", "neither"))
+        >>> _counted([(2.0, 1.0, 3.0), (0.0, -1.0, 1.0)], _against(0.0), "it is", {1: "up", -1: "down", 0: "neither"})
         'In 1 of 2 settings it is up and in 1 neither.'
     """
     counts = Counter(verdict(part) for part in parts)
-    said = [(counts[sign], word) for sign, word in zip((1, -1, 0), words, strict=True) if counts[sign]]
+    said = [(counts[sign], word) for sign, word in words.items() if counts[sign]]
     first, others = said[0], said[1:]
     text = [
         f"In {first[0]} of {len(parts)} settings {what} {first[1]}{after}",

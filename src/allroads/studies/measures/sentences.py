@@ -64,9 +64,11 @@ def short(number: float, digits: int = 2) -> str:
     """A number to a few significant digits, without exponents between 0.0001 and 100,000.
 
     Example:
-        >>> short(0.012345), short(1234.5), short(0.0)
-        ('0.012', '1,234', '0')
+        >>> short(0.012345), short(1234.5), short(0.0), short(float("inf"))
+        ('0.012', '1,234', '0', 'infinite')
     """
+    if np.isinf(number):
+        return "infinite"
     if number != 0 and not 1e-4 <= abs(number) < 1e5:
         return f"{number:.{digits - 1}e}"
     return f"{number:,.0f}" if abs(number) >= 10 ** (digits - 1) else f"{number:.{digits}g}"
