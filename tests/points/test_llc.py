@@ -188,7 +188,7 @@ def test_strong_localisation_is_prior_dominated(seed):
         (lambda: {"nbeta": -1.0}, InputError, "nbeta"),
         (lambda: {"localisation": 0.0}, InputError, "localisation"),
         (lambda: {"precision": -1.0}, InputError, "precision"),
-        (lambda: {"chains": 8}, InputError, r"Chains\(count"),
+        (lambda: {"chains": 8}, InputError, r"chains: expected Chains\(…\)"),
         (lambda: {"chains": Chains(count=5)}, InputError, "even"),
         (lambda: {"chains": Chains(count=2)}, InputError, "4 or more"),
         (lambda: {"chains": Chains(draws=1.5)}, InputError, "draws"),
