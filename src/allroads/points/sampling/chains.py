@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +11,7 @@ import jax.numpy as jnp
 from allroads.explorers.samplers import Posterior, Sampler
 from allroads.pfmap.network import Params
 from allroads.pfmap.objective import Examples, Objective
+from allroads.pfmap.precision import kept_per_precision
 from allroads.points.sampling.free_parameters import FreeParameters
 from allroads.points.sampling.metric import Moments, moments, to_weights
 from allroads.points.sampling.posterior import LocalPosterior, build_posterior, squared_distance
@@ -44,7 +44,7 @@ class Draws(NamedTuple):
     losses: Any = None
 
 
-@lru_cache(maxsize=64)
+@kept_per_precision
 def compiled_chains(
     objective: Objective,
     free: FreeParameters,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +11,7 @@ import numpy as np
 
 from allroads.explorers.samplers import Posterior
 from allroads.pfmap.objective import Examples, Objective
+from allroads.pfmap.precision import kept_per_precision
 from allroads.points.sampling.free_parameters import FreeParameters, join
 from allroads.points.sampling.metric import (
     Metric,
@@ -78,13 +78,13 @@ def squared_distance(local: LocalPosterior, parts: list[Any]) -> Any:
     return sum((x**2 / m.masses).sum() for x, m in zip(parts, local.metric, strict=True))
 
 
-@lru_cache(maxsize=64)
+@kept_per_precision
 def compiled_losses(objective: Objective, free: FreeParameters) -> Callable[..., Any]:
     """``(leaves, data) -> per-example losses [points, n]`` at stacked points."""
     return jax.jit(jax.vmap(lambda leaves, data: objective.losses(free.params(leaves), data), in_axes=(0, None)))
 
 
-@lru_cache(maxsize=64)
+@kept_per_precision
 def compiled_gradient(objective: Objective, free: FreeParameters) -> Callable[..., Any]:
     """``(leaves, data) -> flat gradients of the mean loss over the free coordinates, [points, d]``."""
 
@@ -95,7 +95,7 @@ def compiled_gradient(objective: Objective, free: FreeParameters) -> Callable[..
     return jax.jit(jax.vmap(gradient, in_axes=(0, None)))
 
 
-@lru_cache(maxsize=64)
+@kept_per_precision
 def compiled_curvature(objective: Objective, free: FreeParameters) -> Callable[..., Any]:
     """``(leaves, step, data, vector) -> `` gradient and product of the Hessian with the vector, ``[points, d]`` each.
 
@@ -112,19 +112,19 @@ def compiled_curvature(objective: Objective, free: FreeParameters) -> Callable[.
     return jax.jit(jax.vmap(one, in_axes=(0, 0, None, 0)))
 
 
-@lru_cache(maxsize=64)
+@kept_per_precision
 def compiled_curvature_metric() -> Callable[..., Any]:
     """``(moments of products of the Hessian) -> metric`` of stacked points, whose masses are curvatures."""
     return jax.jit(jax.vmap(lambda of: tuple(curvature_metric(m) for m in of)))
 
 
-@lru_cache(maxsize=64)
+@kept_per_precision
 def compiled_gradient_metric() -> Callable[..., Any]:
     """``(moments, γ) -> metric`` of stacked points."""
     return jax.jit(jax.vmap(lambda of, floor: tuple(gradient_metric(m, floor) for m in of)))
 
 
-@lru_cache(maxsize=64)
+@kept_per_precision
 def compiled_stiffness(objective: Objective, free: FreeParameters, iterations: int = 12) -> Callable[..., Any]:
     """``(z, local, data, nβ, key) -> `` largest curvature of ``energy`` at z by power iteration, ``[points]``."""
 
