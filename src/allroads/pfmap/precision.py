@@ -1,11 +1,15 @@
-"""Double precision by context."""
+"""Double and single precision by context."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache, wraps
+from typing import Any, TypeVar
 
 import jax
+
+Made = TypeVar("Made")
 
 
 @contextlib.contextmanager
@@ -25,3 +29,39 @@ def float64() -> Iterator[None]:
     """
     with jax.enable_x64(True):
         yield
+
+
+@contextlib.contextmanager
+def float32() -> Iterator[None]:
+    """Compute in single precision inside the ``with`` block, also where double precision surrounds it.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> with float64(), float32():
+        ...     jnp.ones(1).dtype.name
+        'float32'
+    """
+    with jax.enable_x64(False):
+        yield
+
+
+def kept_per_precision(make: Callable[..., Made]) -> Callable[..., Made]:
+    """Keep what ``make`` gives for the same arguments, in double and in single precision apart.
+
+    A function that JAX has traced in one precision cannot be traced in the other where it closes over arrays of NumPy.
+
+    Example:
+        >>> make = kept_per_precision(lambda name: [name])
+        >>> with float64():
+        ...     double = make("a")
+        >>> make("a") is make("a"), make("a") is double
+        (True, False)
+    """
+    keep = lru_cache(maxsize=64)(lambda dtype, arguments: make(*arguments))
+
+    @wraps(make)
+    def kept(*arguments: Any) -> Made:
+        found: Made = keep(jax.dtypes.canonicalize_dtype(float), arguments)
+        return found
+
+    return kept

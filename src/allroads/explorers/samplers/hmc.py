@@ -53,3 +53,7 @@ class HMC(Sampler):
         state, info = kernel(key, state, posterior.log_density, step_size * factor, mass, steps)
         acceptance = jnp.where(short, jnp.nan, info.acceptance_rate)
         return state, Draw(-state.logdensity - posterior.prior(posterior.split(state.position)), acceptance)
+
+    def gradient(self, state: Any) -> Any:
+        """The flat gradient of ``energy + prior`` at a state's position."""
+        return -state.logdensity_grad

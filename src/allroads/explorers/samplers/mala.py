@@ -47,3 +47,7 @@ class MALA(Sampler):
         state, accepted = jax.lax.fori_loop(0, steps, step, (state, jnp.zeros((), state.position.dtype)))
         energy = -state.logdensity - posterior.prior(posterior.split(state.position))
         return state, Draw(energy, accepted / steps)
+
+    def gradient(self, state: Any) -> Any:
+        """The flat gradient of ``energy + prior`` at a state's position."""
+        return -state.logdensity_grad

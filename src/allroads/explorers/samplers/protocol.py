@@ -107,6 +107,10 @@ class Sampler(ABC):
     def draw(self, key: Any, state: Any, posterior: Posterior, step_size: Any, steps: Any) -> tuple[Any, Draw]:
         """The state after ``steps`` steps, and its record."""
 
+    def gradient(self, state: Any) -> Any:
+        """The flat gradient of ``energy + prior`` at a state's position; ``None`` where the state does not hold it."""
+        del state
+
     def bias(self, step_size: float) -> float:
         """Predicted relative bias of the energy; the step is in units of the stiffest direction's width."""
         del step_size

@@ -108,10 +108,10 @@ def llc(
         problem's regulariser, ``wbic`` (n times the mean loss under the posterior: WBIC at nβ = n / ln n),
         ``singular_fluctuation`` ν̂ and ``singular_fluctuation_error`` (NaN with a sampler on batches),
         ``top_eigenvalue`` and ``curvature`` (the same, or that a little way off where it is larger), ``step_size``,
-        ``gradients``, ``examples`` n and ``examples_per_gradient`` (fewer than n where they are a subset, whose error
-        is then a part), ``seconds`` and ``ended``: ``precision``, ``rounds``, ``budget`` or ``interrupted``. An
-        interrupt from the keyboard ends sampling with what is there; a second one ends the call. ``comparison()`` of
-        the result says in words what it may be compared with.
+        ``gradients``, ``precision`` of the chains, ``examples`` n and ``examples_per_gradient`` (fewer than n where
+        they are a subset, whose error is then a part), ``seconds`` and ``ended``: ``precision``, ``rounds``, ``budget``
+        or ``interrupted``. An interrupt from the keyboard ends sampling with what is there; a second one ends the call.
+        ``comparison()`` of the result says in words what it may be compared with.
 
     Raises:
         InputError: For a point of another network, a mask or sizes that do not fit, a batch larger than the data, a
@@ -192,7 +192,8 @@ def learning_coefficient(drawn: LocalChains, point: int) -> LearningCoefficient:
             localisation_anneal=record.localisation_anneal,
             temperature_anneal=record.temperature_anneal,
             slope=slope,
-            baseline_error=rounding_error(geometry, point) * nbeta,
+            baseline_error=rounding_error(geometry, point) * nbeta
+            + float(drawn.rounding[point]) * max(abs(found.mean), 1.0),
             subset_error=record.subset_error,
             nbeta=nbeta,
             flat=bool(np.abs(record.energy).max() <= FLAT),

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from allroads.explorers.samplers import Sampler
+from allroads.explorers.samplers import Posterior, Sampler
 from allroads.pfmap.network import Params
 from allroads.pfmap.objective import Examples, Objective
+from allroads.pfmap.precision import kept_per_precision
 from allroads.points.sampling.free_parameters import FreeParameters
 from allroads.points.sampling.metric import Moments, moments, to_weights
 from allroads.points.sampling.posterior import LocalPosterior, build_posterior, squared_distance
@@ -44,7 +44,7 @@ class Draws(NamedTuple):
     losses: Any = None
 
 
-@lru_cache(maxsize=64)
+@kept_per_precision
 def compiled_chains(
     objective: Objective,
     free: FreeParameters,
@@ -74,10 +74,10 @@ def compiled_chains(
         steps = [to_weights(x, m) for x, m in zip(free.split(z), local.metric, strict=True)]
         return free.params(free.displace(local.leaves, steps))
 
-    def gradient_moments(z: Any, local: LocalPosterior, data: Examples, nbeta: Any, key: Any) -> tuple[Moments, ...]:
+    def gradient_moments(state: Any, posterior: Posterior, local: LocalPosterior, key: Any) -> tuple[Moments, ...]:
         """Second moments of the gradient at a draw, in the coordinates of the weights."""
-        posterior = build_posterior(objective, free, local, data, nbeta, batch)
-        _, gradient = posterior.batch_gradient(posterior.split(z), key)
+        known, parts = sampler.gradient(state), posterior.split(state.position)
+        gradient = posterior.batch_gradient(parts, key)[1] if known is None else posterior.split(known)
         parts = [to_weights(g * m.masses, m) for g, m in zip(gradient, local.metric, strict=True)]
         return tuple(moments(b, g) for b, g in zip(free.blocks, parts, strict=True))
 
@@ -95,7 +95,7 @@ def compiled_chains(
                 losses = (losses[0] + excess / draws, losses[1] + excess**2 / draws)
             distance = squared_distance(local, posterior.split(z))
             if adapt:
-                total = jax.tree.map(jnp.add, total, gradient_moments(z, local, data, nbeta, key))
+                total = jax.tree.map(jnp.add, total, gradient_moments(state, posterior, local, key))
             observed = None if observe is None else observe(weights(z, local), extra)
             return (state, total, losses), (out.energy, out.acceptance, distance, observed)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ import numpy as np
 from allroads.budget import Budget
 from allroads.pfmap.network import Params
 from allroads.pfmap.objective import Examples, Objective
+from allroads.pfmap.precision import float32
 from allroads.pfmap.problem import Problem
 from allroads.points.sampling.chains import Observe
 from allroads.points.sampling.free_parameters import FreeParameters
@@ -26,8 +28,11 @@ from allroads.points.sampling.plan import Plan, within_budget
 from allroads.points.sampling.posterior import compiled_losses
 from allroads.points.sampling.run import Run
 from allroads.points.sampling.schedule import ChainRecord, run_schedule
+from allroads.points.sampling.single import in_single_precision
 from allroads.points.sampling.subset import choose_subset
 
+ROUNDING = 0.001
+"""Change of an energy by rounding, as a share of it or of 1, up to which chains run in single precision by default."""
 PRODUCTS = 300
 """Gradients that looking at a point costs, about: products of the Hessian with vectors."""
 
@@ -43,6 +48,8 @@ class LocalChains:
         localisation: γ, ``[points]``.
         plan: How they were sampled.
         records: One per point.
+        rounding: What single precision changes energies by, as shares of them or of 1, ``[points]``; 0 where it was not
+            taken.
     """
 
     free: FreeParameters
@@ -51,6 +58,7 @@ class LocalChains:
     localisation: np.ndarray
     plan: Plan
     records: list[ChainRecord]
+    rounding: np.ndarray
 
     def stats(self, point: int) -> dict[str, Any]:
         """What any measure over the chains of a point rests on."""
@@ -75,6 +83,7 @@ class LocalChains:
             "gradients": record.gradients,
             "ended": record.ended,
             "seconds": record.seconds,
+            "precision": "float32" if self.plan.single else self.geometry.leaves[0].dtype.name,
             "examples": geometry.examples,
             "examples_per_gradient": self.plan.batch or self.plan.examples or geometry.examples,
         }
@@ -131,8 +140,16 @@ def draw_chains(
         nbetas = np.array([largest_nbeta(geometry, i) for i in range(count)]) if nbeta is None else nbeta * given
         gammas = default_localisation(nbetas * geometry.curvature)
     gammas = gammas if localisation is None else localisation * given
-    run = Run(objective, free, geometry, data, nbetas, gammas, plan, seed)
-    return LocalChains(free, geometry, nbetas, gammas, plan, run_schedule(run, budget, observe, extra))
+    single, rounding = geometry, np.zeros(count)
+    if plan.single:
+        single, rounding = in_single_precision(problem, free, geometry, nbetas, gammas, seed)
+        plan = replace(plan, single=bool((rounding <= ROUNDING).all()))
+        rounding = rounding if plan.single else np.zeros(count)
+    with float32() if plan.single else nullcontext():
+        start = single if plan.single else geometry
+        run = Run(objective, free, start, problem.data, nbetas, gammas, plan, seed)
+        records = run_schedule(run, budget, observe, extra)
+    return LocalChains(free, geometry, nbetas, gammas, plan, records, rounding)
 
 
 def _seconds_per_gradient(objective: Objective, free: FreeParameters, leaves: list[Any], data: Examples) -> float:

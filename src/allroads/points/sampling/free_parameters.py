@@ -60,9 +60,15 @@ class FreeParameters:
         return jax.tree.unflatten(self.structure, leaves)
 
     def split(self, z: Any) -> list[Any]:
-        """A flat vector ``[d]`` as the matrices of the blocks."""
-        parts = jax.lax.split(z, [block.size for block in self.blocks])
-        return [part.reshape(block.rows, block.columns) for part, block in zip(parts, self.blocks, strict=True)]
+        """A flat vector ``[…, d]`` as the matrices of the blocks; one of NumPy without compiling anything."""
+        if isinstance(z, np.ndarray):
+            parts: Any = np.split(z, np.cumsum([block.size for block in self.blocks])[:-1], axis=-1)
+        else:
+            parts = jax.lax.split(z, [block.size for block in self.blocks], axis=z.ndim - 1)
+        return [
+            part.reshape(*z.shape[:-1], block.rows, block.columns)
+            for part, block in zip(parts, self.blocks, strict=True)
+        ]
 
     def displace(self, leaves: list[Any], steps: list[Any]) -> list[Any]:
         """The parameters with a matrix added to each block."""

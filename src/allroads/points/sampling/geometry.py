@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +14,12 @@ import numpy as np
 from allroads.errors import InputError
 from allroads.pfmap.objective import Examples, Objective
 from allroads.points.sampling.free_parameters import FreeParameters
-from allroads.points.sampling.metric import Metric, uniform
+from allroads.points.sampling.metric import Metric, moments, rotate_back, uniform
 from allroads.points.sampling.posterior import (
-    LocalPosterior,
+    compiled_curvature,
     compiled_curvature_metric,
     compiled_gradient,
     compiled_losses,
-    compiled_rotation,
-    compiled_stiffness,
-    compiled_tilt,
 )
 
 LARGEST_STIFFNESS = 1e12
@@ -31,6 +29,10 @@ SLOPE = 0.02
 """Fall of nβL that the gradient at a minimum may allow."""
 NEAR = 0.1
 """Standard deviation of a displacement at which curvature is looked at too, as it vanishes at some singular points."""
+
+
+Look = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""``(step, vector) -> `` gradient at ``w* + step``, and product of the Hessian there with it, ``[points, d]`` each."""
 
 
 @dataclass(frozen=True)
@@ -100,23 +102,51 @@ def measure_local_geometry(
     baseline = compiled_losses(objective, free)(leaves, data)
     _check_finite(np.asarray(baseline))
     part = data if rows is None else data.batch(rows)
-    seen = baseline if rows is None else baseline[:, rows]
-    points = baseline.shape[0]
-    keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), 0), points)
-    units = tuple(uniform(jnp.ones(points)) for _ in free.blocks)
-    local = LocalPosterior(leaves, seen, units, jnp.zeros(points))
-    stiffness, ones = compiled_stiffness(objective, free, 10 if quick else 40), jnp.ones(points)
-    here = jnp.zeros((points, free.dimension))
-    near = NEAR * jax.random.normal(keys[0], here.shape)
-    top, beside = (np.asarray(stiffness(z, local, part, ones, keys)) for z in (here, near))
+    generator, products = np.random.default_rng([seed, 0]), compiled_curvature(objective, free)
+    here = np.zeros((len(leaves[0]), free.dimension), leaves[0].dtype)
+
+    def noise() -> np.ndarray:
+        return np.asarray(generator.standard_normal(here.shape), here.dtype)
+
+    def look(step: np.ndarray, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        gradient, product = products(leaves, step, part, vector)
+        return np.asarray(gradient), np.asarray(product)
+
+    iterations = 10 if quick else 40
+    top, seen = _top_eigenvalue(look, here, noise(), iterations)
+    beside, _ = _top_eigenvalue(look, NEAR * noise(), noise(), iterations)
     curvature = np.maximum(np.nan_to_num(top), np.nan_to_num(beside))
-    probes = 16 if quick or free.dimension > 100_000 else 64
-    metric = compiled_curvature_metric(objective, free, rotated, probes)(leaves, part, keys, jnp.asarray(curvature))
-    gradient = compiled_gradient(objective, free)(leaves, data)
-    tilt = None if rows is None else compiled_tilt(objective, free)(gradient, leaves, part)
-    squares = tuple(np.asarray(part) ** 2 for part in compiled_rotation(free)(gradient, metric))
+    metric = tuple(uniform(jnp.asarray(curvature)) for _ in free.blocks)
+    if rotated:
+        probes = 16 if quick or free.dimension > 100_000 else 64
+        metric = _curvature_metric(free, (look(here, noise())[1] / probes**0.5 for _ in range(probes)))
+    gradient = seen if rows is None else np.asarray(compiled_gradient(objective, free)(leaves, data))
+    squares = tuple(
+        rotate_back(part, *(None if side is None else np.asarray(side) for side in (of.left, of.right))) ** 2
+        for part, of in zip(free.split(gradient), metric, strict=True)
+    )
     penalty = jax.vmap(lambda leaves: objective.penalty(free.params(leaves)))(leaves)
+    tilt = None if rows is None else tuple(map(jnp.asarray, free.split(gradient - seen)))
     return LocalGeometry(leaves, baseline, rows, tilt, np.asarray(penalty), top, curvature, metric, squares)
+
+
+def _top_eigenvalue(look: Look, step: np.ndarray, vector: np.ndarray, iterations: int) -> tuple[np.ndarray, np.ndarray]:
+    """Largest eigenvalue in size at ``w* + step`` by power iteration, ``[points]``, and the gradient there."""
+    for _ in range(iterations):
+        length = np.linalg.norm(vector, axis=1, keepdims=True)
+        gradient, vector = look(step, vector / np.maximum(length, np.finfo(vector.dtype).tiny))
+    return np.linalg.norm(vector, axis=1), gradient
+
+
+def _curvature_metric(free: FreeParameters, products: Iterable[np.ndarray]) -> tuple[Metric, ...]:
+    """The metric whose masses are curvatures, from products with random vectors, ``[points, d]`` each."""
+    total = None
+    for product in products:
+        seen = [tuple(map(moments, free.blocks, free.split(of))) for of in product]
+        stacked = jax.tree.map(lambda *points: np.stack(points), *seen)
+        total = stacked if total is None else jax.tree.map(np.add, total, stacked)
+    found: tuple[Metric, ...] = compiled_curvature_metric()(total)
+    return found
 
 
 def newton_decrease(geometry: LocalGeometry, point: int, nbeta: float, localisation: float) -> float:

@@ -108,12 +108,12 @@ def rotate(x: Any, left: Any, right: Any) -> Any:
     no step size takes away.
     """
     y = x if left is None else left @ x
-    return y if right is None else y @ right.T
+    return y if right is None else y @ right.mT
 
 
 def rotate_back(x: Any, left: Any, right: Any) -> Any:
     """``Q_Lᵀ x Q_R``."""
-    y = x if left is None else left.T @ x
+    y = x if left is None else left.mT @ x
     return y if right is None else y @ right
 
 

@@ -44,6 +44,8 @@ SAMPLED, ROUNDS_FIT, USUAL_STEPS = 0.5, 10, 12
 gradients per draw."""
 LEAST_CHAINS, LEAST_DRAWS, LEAST_SUBSET = 4, 4, 256
 """Chains, draws per round and examples that a budget leaves."""
+MANY = 1_000
+"""Free parameters beyond which a gradient takes as long as its matrix products, half as long in single precision."""
 PRECISIONS: dict[str, Callable[[], AbstractContextManager[None]]] = {"float64": float64, "float32": nullcontext}
 """Contexts of the precisions; whoever computes in double precision around a call has it in either."""
 
@@ -64,7 +66,9 @@ class Chains:
         metric: ``"curvature"``: directions are scaled by the curvature of the loss, layer by layer; ``"none"``.
         ladder: Whether chains come to the posterior from two sides, by levels of localisation and of temperature.
             Without, all start at the point: faster, and blind to what the levels would show.
-        dtype: ``"float64"``, or ``"float32"``: faster, with a baseline that is good to seven digits only.
+        dtype: ``"float64"``, or ``"float32"``: faster, with a baseline that is good to seven digits only. Default:
+            ``"float64"``; of :func:`allroads.llc` and what rests on it, beyond 1,000 free parameters, chains run in
+            ``"float32"`` where its rounding changes their energies by less than a thousandth.
         examples: Examples that gradients are taken of; fewer than all are a random subset, with the gradient at the
             point corrected to that of all, and with the difference as a part of the error. Default of
             :func:`allroads.llc` and of what rests on it: all up to 2,048, beyond that 1,024, or four outputs per free
@@ -87,7 +91,7 @@ class Chains:
     max_draws: int | None = None
     metric: str = "curvature"
     ladder: bool = True
-    dtype: str = "float64"
+    dtype: str | None = None
     examples: int | None = None
     memory: int = 2**32
 
@@ -97,7 +101,7 @@ class Chains:
         check_count("burn_in", self.burn_in, 0, absent=True)
         check_count("max_draws", self.max_draws, 4, absent=True)
         check_choice("metric", self.metric, ("curvature", "none"))
-        check_choice("dtype", self.dtype, PRECISIONS)
+        check_choice("dtype", self.dtype or "float64", PRECISIONS)
         check_count("examples", self.examples, 1, absent=True)
         check_number("memory", self.memory, 0)
         if self.count is not None and self.count % 2 and self.ladder:
@@ -107,8 +111,8 @@ class Chains:
             )
 
     def precision(self) -> AbstractContextManager[None]:
-        """The context in which chains of this dtype are computed."""
-        return PRECISIONS[self.dtype]()
+        """The context of a measure over chains of this dtype; in double precision where none was asked for."""
+        return PRECISIONS[self.dtype or "float64"]()
 
 
 def resolve_chains(chains: Chains | None) -> Chains:
@@ -212,6 +216,7 @@ class Plan:
         precision: Standard error, as a share of the mean or of 1, at which sampling ends.
         ladder: Whether the chains come in two groups from two sides; else all start at the posterior asked for.
         fixed: Whether the number of chains or of draws was asked for, so that no budget changes it.
+        single: Whether chains may run in single precision, where its rounding is small.
     """
 
     sampler: Sampler
@@ -228,6 +233,7 @@ class Plan:
     precision: float
     ladder: bool
     fixed: bool
+    single: bool
 
 
 def make_plan(
@@ -285,6 +291,7 @@ def make_plan(
         precision=precision,
         ladder=chains.ladder,
         fixed=chains.count is not None or chains.draws is not None,
+        single=outputs is not None and chains.dtype is None and dimension > MANY,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -12,16 +11,13 @@ import numpy as np
 
 from allroads.explorers.samplers import Posterior
 from allroads.pfmap.objective import Examples, Objective
+from allroads.pfmap.precision import kept_per_precision
 from allroads.points.sampling.free_parameters import FreeParameters, join
 from allroads.points.sampling.metric import (
     Metric,
-    Moments,
     curvature_metric,
     gradient_metric,
-    moments,
     rotate,
-    rotate_back,
-    uniform,
 )
 
 
@@ -82,13 +78,13 @@ def squared_distance(local: LocalPosterior, parts: list[Any]) -> Any:
     return sum((x**2 / m.masses).sum() for x, m in zip(parts, local.metric, strict=True))
 
 
-@lru_cache(maxsize=64)
+@kept_per_precision
 def compiled_losses(objective: Objective, free: FreeParameters) -> Callable[..., Any]:
     """``(leaves, data) -> per-example losses [points, n]`` at stacked points."""
     return jax.jit(jax.vmap(lambda leaves, data: objective.losses(free.params(leaves), data), in_axes=(0, None)))
 
 
-@lru_cache(maxsize=64)
+@kept_per_precision
 def compiled_gradient(objective: Objective, free: FreeParameters) -> Callable[..., Any]:
     """``(leaves, data) -> flat gradients of the mean loss over the free coordinates, [points, d]``."""
 
@@ -99,66 +95,36 @@ def compiled_gradient(objective: Objective, free: FreeParameters) -> Callable[..
     return jax.jit(jax.vmap(gradient, in_axes=(0, None)))
 
 
-@lru_cache(maxsize=64)
-def compiled_tilt(objective: Objective, free: FreeParameters) -> Callable[..., Any]:
-    """``(gradients over all examples, leaves, data) -> `` what they are more than those over these data, in blocks."""
-    gradient = compiled_gradient(objective, free)
-    return jax.jit(lambda full, leaves, data: tuple(jax.vmap(free.split)(full - gradient(leaves, data))))
+@kept_per_precision
+def compiled_curvature(objective: Objective, free: FreeParameters) -> Callable[..., Any]:
+    """``(leaves, step, data, vector) -> `` gradient and product of the Hessian with the vector, ``[points, d]`` each.
 
-
-@lru_cache(maxsize=64)
-def compiled_curvature_metric(
-    objective: Objective, free: FreeParameters, rotated: bool, probes: int
-) -> Callable[..., Any]:
-    """``(leaves, data, keys, h_max) -> metric`` whose masses are curvatures of the mean loss.
-
-    They come from products of the Hessian with random vectors; without ``rotated``, all are h_max.
+    Both are of the mean loss at ``w* + step``. All that is asked of the curvature is asked of this one program, as
+    compiling it takes longer than most of the asking.
     """
 
-    def one(leaves: list[Any], data: Examples, key: Any, curvature: Any) -> tuple[Metric, ...]:
-        if not rotated:
-            return tuple(uniform(curvature) for _ in free.blocks)
+    def one(leaves: list[Any], step: Any, data: Examples, vector: Any) -> Any:
+        def mean_loss(step: Any) -> Any:
+            return objective.losses(free.params(free.displace(leaves, free.split(step))), data).mean()
 
-        def gradient(steps: list[Any]) -> list[Any]:
-            def mean_loss(steps: list[Any]) -> Any:
-                return objective.losses(free.params(free.displace(leaves, steps)), data).mean()
+        return jax.jvp(jax.grad(mean_loss), (step,), (vector,))
 
-            found: list[Any] = jax.grad(mean_loss)(steps)
-            return found
-
-        zero = [jnp.zeros((b.rows, b.columns)) for b in free.blocks]
-
-        def probe(total: tuple[Moments, ...], key: Any) -> tuple[tuple[Moments, ...], None]:
-            keys = jax.random.split(key, len(zero))
-            noise = [jax.random.normal(k, x.shape) for k, x in zip(keys, zero, strict=True)]
-            products = jax.jvp(gradient, (zero,), (noise,))[1]
-            seen = tuple(moments(b, p) for b, p in zip(free.blocks, products, strict=True))
-            return jax.tree.map(jnp.add, total, seen), None
-
-        empty = tuple(moments(b, x) for b, x in zip(free.blocks, zero, strict=True))
-        total, _ = jax.lax.scan(probe, empty, jax.random.split(key, probes))
-        return tuple(curvature_metric(jax.tree.map(lambda x: x / probes, m)) for m in total)
-
-    return jax.jit(jax.vmap(one, in_axes=(0, None, 0, 0)))
+    return jax.jit(jax.vmap(one, in_axes=(0, 0, None, 0)))
 
 
-@lru_cache(maxsize=64)
-def compiled_rotation(free: FreeParameters) -> Callable[..., Any]:
-    """``(flat gradients, metric) -> `` their components in the metric's directions, one entry per block."""
-
-    def one(gradient: Any, metric: tuple[Metric, ...]) -> tuple[Any, ...]:
-        return tuple(rotate_back(part, m.left, m.right) for part, m in zip(free.split(gradient), metric, strict=True))
-
-    return jax.jit(jax.vmap(one))
+@kept_per_precision
+def compiled_curvature_metric() -> Callable[..., Any]:
+    """``(moments of products of the Hessian) -> metric`` of stacked points, whose masses are curvatures."""
+    return jax.jit(jax.vmap(lambda of: tuple(curvature_metric(m) for m in of)))
 
 
-@lru_cache(maxsize=64)
+@kept_per_precision
 def compiled_gradient_metric() -> Callable[..., Any]:
     """``(moments, γ) -> metric`` of stacked points."""
     return jax.jit(jax.vmap(lambda of, floor: tuple(gradient_metric(m, floor) for m in of)))
 
 
-@lru_cache(maxsize=64)
+@kept_per_precision
 def compiled_stiffness(objective: Objective, free: FreeParameters, iterations: int = 12) -> Callable[..., Any]:
     """``(z, local, data, nβ, key) -> `` largest curvature of ``energy`` at z by power iteration, ``[points]``."""
 

@@ -19,7 +19,8 @@ from allroads.points.sampling.posterior import LocalPosterior, compiled_gradient
 from allroads.points.sampling.subset import compiled_energies
 
 SMALL = 100
-"""Up to so many parameters, chains are many and every round makes a metric anew."""
+"""Up to so many parameters, chains are many, every round makes a metric anew, and no level is left out: where chains
+cool too fast, they fall into valleys of the wrong share, and many rounds at the last level do not repair that."""
 TRAJECTORY = 2.5
 """Length of a Hamiltonian trajectory in units of the posterior's width; a little over a quarter turn, π/2."""
 STEPS = (5, 40)
@@ -58,7 +59,9 @@ class Run:
         self.sites = self.points * self.groups  # group 0 of all points, then group 1
         self.key, self.seed, self.count, self.gradients = jax.random.key(seed), seed, 0, 0
         stiffness = nbeta * geometry.curvature
-        self.levels = levels(nbeta, stiffness, localisation) if plan.ladder else [(nbeta, localisation)]
+        self.levels = (
+            levels(nbeta, stiffness, localisation, free.dimension <= SMALL) if plan.ladder else [(nbeta, localisation)]
+        )
 
         def all_groups(array: Any) -> Any:
             return jnp.concatenate([array] * self.groups)
@@ -116,9 +119,8 @@ class Run:
         )
         self.z = self.states.position
         self.last_energy = np.asarray(out.energy[..., -1])
-        self.gradients += (
-            self.groups * chains * plan.draws * (self.steps * self.sampler.gradients_per_step + plan.rotate)
-        )
+        a_draw = self.steps * self.sampler.gradients_per_step + (plan.rotate and self.sampler.stochastic)
+        self.gradients += self.groups * chains * plan.draws * a_draw
         seen: Draws = jax.tree.map(np.asarray, out._replace(moments=None))
         return seen._replace(moments=out.moments)
 
@@ -295,11 +297,14 @@ def mean_acceptance(out: Draws) -> np.ndarray:
     return np.asarray(mean + ~finite.any((1, 2)))
 
 
-def levels(nbeta: np.ndarray, stiffest: np.ndarray, localisation: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+def levels(
+    nbeta: np.ndarray, stiffest: np.ndarray, localisation: np.ndarray, every: bool = False
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """``(nβ, γ)`` of both groups of all points, from ``γ² = nβ h_max`` to what is asked for.
 
-    The first group's γ falls by 10 at a time, the second's nβ rises by 100. One level is half way in log nβ; the last
-    two before the end have 10 and √10 times the last γ, and a hundredth and a tenth of the last nβ.
+    The first group's γ falls by 10 at a time, the second's nβ rises by 100; with ``every``, by √10 and 10. One level is
+    half way in log nβ; the last two before the end have 10 and √10 times the last γ, and a hundredth and a tenth of
+    the last nβ.
 
     Example:
         >>> for nbeta, gamma in levels(np.array([1e8]), np.array([1e8]), np.array([1e3])):
@@ -310,8 +315,8 @@ def levels(nbeta: np.ndarray, stiffest: np.ndarray, localisation: np.ndarray) ->
     """
     count = int(np.clip(np.ceil(np.log10(np.maximum(stiffest / localisation**2, 1)) - 1e-9).max(), 2, 10))
     half = math.ceil(count / 2)
-    visited = sorted({*range(count, half, -2), *range(half, 1, -2), 2, 1, 0}, reverse=True)
+    some = sorted({*range(count, half, -2), *range(half, 1, -2), 2, 1, 0}, reverse=True)
     return [
         (np.concatenate([nbeta, nbeta * 10.0**-k]), np.concatenate([localisation * 10.0 ** (k / 2), localisation]))
-        for k in visited
+        for k in (range(count, -1, -1) if every else some)
     ]

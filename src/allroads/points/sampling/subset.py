@@ -9,13 +9,13 @@ What is left of the difference is measured: the energies over all examples, at s
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import jax
 import numpy as np
 
 from allroads.pfmap.objective import Examples, Objective
+from allroads.pfmap.precision import kept_per_precision
 from allroads.points.sampling.free_parameters import FreeParameters
 from allroads.points.sampling.posterior import LocalPosterior, build_posterior
 
@@ -48,7 +48,7 @@ def choose_subset(examples: int, size: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng([seed, examples, size]).choice(examples, size, replace=False))
 
 
-@lru_cache(maxsize=64)
+@kept_per_precision
 def compiled_energies(objective: Objective, free: FreeParameters) -> Callable[..., Any]:
     """``(z [points, draws, d], local, data, nβ [points]) -> nβ (L(w) − L(w*))`` over all data, ``[points, draws]``."""
 
