@@ -23,6 +23,9 @@ ROLES = ("target", "architecture", "explorer")
 LONG = {
     "README.md",
     "tutorial.md",
+    "extend.md",
+    "own_runs.md",
+    "programs.md",
     "llc.md",
     "volume.md",
     "direct_enough.md",
