@@ -1,10 +1,13 @@
 import json
+import os
 import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from command_in_process import allroads
 
 ALLROADS = str(Path(sys.executable).parent / "allroads")
 
@@ -37,9 +40,8 @@ kind = "adam"
 RUNS = ("trajectories", "chart", "values", "curves", "fit", "certified", "stages", "directness", "turning")
 
 
-def allroads(*words, cwd=None, **environment):
-    import os
-
+def process(*words, cwd=None, **environment):
+    """The command in a process of its own, as a user starts it."""
     command, told = [ALLROADS, *map(str, words)], environment.get("PYTHONIOENCODING", "utf-8")
     env = os.environ | environment
     return subprocess.run(command, capture_output=True, encoding=told, cwd=cwd, timeout=120, check=False, env=env)
@@ -55,7 +57,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ran(folder):
     """The small study, run by the command line in its own folder, as JSON says it."""
-    done = allroads("run", "tiny.toml", "--engine", "process", "--json", "--no-report", cwd=folder)
+    done = process("run", "tiny.toml", "--engine", "process", "--json", "--no-report", cwd=folder)
     assert done.returncode == 0, done.stderr
     return done, json.loads(done.stdout)
 
@@ -166,7 +168,7 @@ def test_bad_input_is_one_clean_message(folder, words, code, said):
 
 
 def test_debug_shows_the_traceback(folder):
-    done = allroads("run", "nothing", cwd=folder, ALLROADS_DEBUG="1")
+    done = process("run", "nothing", cwd=folder, ALLROADS_DEBUG="1")
     assert done.returncode == 1
     assert "Traceback" in done.stderr and "ConfigError" in done.stderr
 
@@ -216,13 +218,13 @@ def test_list(ran, folder):
 def test_output_that_cannot_show_every_sign_is_written_all_the_same(ran, folder, tmp_path, encoding):
     """The study's name has signs of neither encoding; JSON keeps them as escapes, and words replace them."""
     (tmp_path / "signs.toml").write_text(STUDY.replace("tiny <", "λ 学 <"), encoding="utf-8")
-    first = allroads("run", "signs.toml", "--no-report", cwd=tmp_path, PYTHONIOENCODING=encoding)
+    first = process("run", "signs.toml", "--no-report", cwd=tmp_path, PYTHONIOENCODING=encoding)
     assert first.returncode == 0 and "?" in first.stdout, first.stderr
-    again = allroads("run", "signs.toml", "--json", cwd=tmp_path, PYTHONIOENCODING=encoding)
+    again = process("run", "signs.toml", "--json", cwd=tmp_path, PYTHONIOENCODING=encoding)
     assert again.returncode == 0
     assert json.loads(again.stdout)["name"].startswith("λ 学 <")
     for words in (("list",), ("list", "--json"), ("list", "runs/λ-学-script-alert-1-script-x")):
-        done = allroads(*words, cwd=tmp_path, PYTHONIOENCODING=encoding)
+        done = process(*words, cwd=tmp_path, PYTHONIOENCODING=encoding)
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr
 
@@ -286,7 +288,6 @@ def test_doctor(tmp_path):
 @pytest.mark.slow
 def test_progress_on_a_terminal_is_a_bar(folder, tmp_path):
     """Run under a pseudo-terminal, where the lines give way to bars with the remaining time."""
-    import os
     import pty
 
     ours, theirs = pty.openpty()

@@ -1,9 +1,6 @@
 """``allroads connect`` on two points of a user's own network."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +9,8 @@ from safetensors.numpy import load_file, save_file
 from allroads import InputError
 from allroads.cli.connect_request import ConnectRequest, open_ends
 from allroads.report.connection import connection_json
+from command_in_process import allroads
 
-ALLROADS = str(Path(sys.executable).parent / "allroads")
 MODULE = """
 import jax.numpy as jnp
 
@@ -60,8 +57,7 @@ def here(folder, monkeypatch):
 
 
 def run(folder, *words):
-    command = [ALLROADS, "connect", *words]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120, check=False)
+    return allroads("connect", *words, cwd=folder)
 
 
 ENDS = ("--a", "a.safetensors", "--b", "b.safetensors")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from allroads import cli
 from allroads.cli.extract_request import ExtractRequest
+from command_in_process import allroads
 
 MODULE = """
 import jax.numpy as jnp
@@ -35,20 +35,18 @@ def here(tmp_path, monkeypatch):
     sys.modules.pop("my_gates", None)
 
 
-def command(capsys, monkeypatch, *words):
-    monkeypatch.setattr(sys, "argv", ["allroads", "extract", *map(str, words)])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    told = capsys.readouterr()
-    return end.value.code, told.out, told.err
+def command(*words):
+    """Exit code, standard output and error of ``allroads extract``."""
+    done = allroads("extract", *words)
+    return done.returncode, done.stdout, done.stderr
 
 
-def test_the_program_is_printed_and_python_reads_the_same(here, capsys, monkeypatch):
+def test_the_program_is_printed_and_python_reads_the_same(here):
     asked = ("my_gates:bits", "--weights", "and.safetensors", "--target", "my_gates:conjunction")
-    code, out, err = command(capsys, monkeypatch, *asked)
+    code, out, err = command(*asked)
     assert code == 0, err
     assert "def program(x):" in out and "equal on all 4 inputs" in " ".join(out.split())
-    code, out, err = command(capsys, monkeypatch, *asked, "--json")
+    code, out, err = command(*asked, "--json")
     said = json.loads(out)
     assert code == 0 and said["equivalence"]["scope"] == "exhaustive" and said["correct"]["equal"]
     names = {}
@@ -59,7 +57,7 @@ def test_the_program_is_printed_and_python_reads_the_same(here, capsys, monkeypa
     assert [defined["program"](row) for row in ([0, 0], [1, 0], [0, 1], [1, 1])] == [0, 0, 0, 1]
 
 
-def test_bad_input_is_one_clean_message(here, capsys, monkeypatch):
+def test_bad_input_is_one_clean_message(here):
     for words, said in (
         (("my_gates:bits", "--target", "boolen"), "did you mean 'boolean'"),
         (("my_gates:bits", "--target", "boolean", "--set", "bits"), "expected name=value"),
@@ -67,7 +65,7 @@ def test_bad_input_is_one_clean_message(here, capsys, monkeypatch):
         (("my_gates:nothing", "--target", "my_gates:conjunction"), "nothing"),
         (("my_gates:bits", "--target", "my_gates:bits"), "must give an allroads.Target"),
     ):
-        code, _, err = command(capsys, monkeypatch, *words)
+        code, _, err = command(*words)
         assert code == 2 and said in err and "Traceback" not in err, err
 
 

@@ -1,13 +1,11 @@
 """``allroads learnability`` on the file of a study."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-ALLROADS = str(Path(sys.executable).parent / "allroads")
+from command_in_process import allroads
+
 STUDY = """
 name = "tiny"
 
@@ -48,14 +46,13 @@ def folder(tmp_path):
     return tmp_path
 
 
-def allroads(*words, cwd):
-    command = [ALLROADS, "learnability", *words]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300, check=False)
+def learnability(*words, cwd):
+    return allroads("learnability", *words, cwd=cwd)
 
 
 @pytest.mark.slow
 def test_it_predicts_what_the_study_would_learn_first_and_trains_nothing(folder):
-    done = allroads("tiny.toml", cwd=folder)
+    done = learnability("tiny.toml", cwd=folder)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert "mlp × gd, bits" in lines and "not applicable: 'sgld' samples, and does not descend to a goal" in lines
@@ -67,7 +64,7 @@ def test_it_predicts_what_the_study_would_learn_first_and_trains_nothing(folder)
 
 def test_json_has_every_column(folder):
     explorer = 'grid.0.explorer=[{kind="sgld",nbeta=4.0}]'
-    done = allroads("tiny.toml", "--json", "--set", explorer, "--set", "grid.0.steps=7", cwd=folder)
+    done = learnability("tiny.toml", "--json", "--set", explorer, "--set", "grid.0.steps=7", cwd=folder)
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)["forecasts"]
     assert len(rows) == 2 and {row["budget"] for row in rows} == {7}
@@ -85,6 +82,6 @@ def test_json_has_every_column(folder):
     ],
 )
 def test_bad_input_is_one_clean_message(folder, words, said):
-    done = allroads(*words, cwd=folder)
+    done = learnability(*words, cwd=folder)
     assert done.returncode == 2
     assert said in done.stderr and "Traceback" not in done.stderr and done.stdout == ""

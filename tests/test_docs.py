@@ -6,6 +6,7 @@ import doctest
 import inspect
 import re
 import tomllib
+from collections.abc import Set
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,9 @@ ROLES = ("target", "architecture", "explorer")
 LONG = {
     "README.md",
     "tutorial.md",
+    "extend.md",
+    "own_runs.md",
+    "programs.md",
     "llc.md",
     "volume.md",
     "direct_enough.md",
@@ -49,12 +53,12 @@ def prose(page: Path) -> str:
     return blocks_of.sub("", page.read_text("utf-8"))
 
 
-def named(paths: list[Path]) -> list[pytest.param]:
-    return [pytest.param(path, id=path.name, marks=[pytest.mark.slow] * (path.name in LONG)) for path in paths]
+def named(paths: list[Path], long: Set[str] = frozenset()) -> list[pytest.param]:
+    return [pytest.param(path, id=path.name, marks=[pytest.mark.slow] * (path.name in long)) for path in paths]
 
 
 @pytest.mark.stored
-@pytest.mark.parametrize("page", named([page for page in PAGES if sessions(page)]))
+@pytest.mark.parametrize("page", named([page for page in PAGES if sessions(page)], LONG))
 def test_a_page_prints_what_it_says(page, tmp_path, monkeypatch):
     if re.search(r"\btorch\b", sessions(page)):
         pytest.importorskip("torch", reason=f"{page.name} shows a PyTorch module: pip install 'allroads[torch]'")

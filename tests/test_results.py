@@ -68,7 +68,7 @@ MADE = {
         np.zeros(2),
         cutoffs=(1e-2, 1e-4),
         multiplicity=1,
-        method=Splitting(512),
+        method=Splitting(256, 4),
     ),
 }
 

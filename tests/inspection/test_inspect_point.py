@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 
 import jax
 import numpy as np
@@ -11,11 +10,11 @@ from own_networks import OFFSET, SLOPE
 from safetensors.numpy import save_file
 
 import allroads
-from allroads import cli
 from allroads.cli import point_request
 from allroads.cli.point_request import Request
 from allroads.report.point.terminal import as_json
 from allroads.report.point.words import concerns, verdict
+from command_in_process import allroads as allroads_here
 from made_up_inspection import made_up
 
 QUICK = ["--sampler", "sgld", "--nbeta", "1000", "--localisation", "1"]
@@ -29,13 +28,10 @@ def line(here):
     return here
 
 
-def command(capsys, monkeypatch, *words):
-    """Exit code, standard output and error of ``allroads inspect``, run in this process."""
-    monkeypatch.setattr(sys, "argv", ["allroads", "inspect", *map(str, words)])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    told = capsys.readouterr()
-    return end.value.code, told.out, told.err
+def command(*words):
+    """Exit code, standard output and error of ``allroads inspect``."""
+    done = allroads_here("inspect", *words)
+    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.mark.slow
@@ -43,12 +39,12 @@ def command(capsys, monkeypatch, *words):
     ("factory", "weights"),
     [("torch_line", "module"), ("pair", "pair")],
 )
-def test_modules_and_functions_give_the_answer_of_least_squares(line, capsys, monkeypatch, factory, weights, seed):
+def test_modules_and_functions_give_the_answer_of_least_squares(line, factory, weights, seed):
     """Curvature is exactly 2 XᵀX/n with a column of ones; by its quadratic the coefficient is near 2."""
     if factory == "torch_line":
         pytest.importorskip("torch", reason="a PyTorch module is inspected: pip install 'allroads[torch]'")
     words = ("--data", "data.npz", "--loss", "mse", "--weights", f"{weights}.safetensors", "--seed", seed, *QUICK)
-    code, out, err = command(capsys, monkeypatch, f"{line}:{factory}", *words, "--json")
+    code, out, err = command(f"{line}:{factory}", *words, "--json")
     assert code == 0, err
     said = json.loads(out)
     inputs = np.load("data.npz")["inputs"]
@@ -83,11 +79,11 @@ def test_the_three_lines_of_python_ask_the_same(line, monkeypatch, loss):
     assert jax.tree.all(jax.tree.map(np.array_equal, (problem.data, params), (other.data, point)))
 
 
-def test_a_point_that_is_no_minimum_says_what_to_do_and_writes_its_page(line, capsys, monkeypatch, tmp_path):
+def test_a_point_that_is_no_minimum_says_what_to_do_and_writes_its_page(line, tmp_path):
     """An Equinox module with the factory's own weights lies off the minimum: no number without its status."""
     page = tmp_path / "deep" / "point.html"
     words = ("--data", "data.npz", "--loss", f"{line}:absolute", "--report", page, *QUICK)
-    code, out, err = command(capsys, monkeypatch, f"{line}:equinox_line", *words, "--draws", 20, "--chains", 4)
+    code, out, err = command(f"{line}:equinox_line", *words, "--draws", 20, "--chains", 4)
     assert code == 0, err
     told = " ".join(out.split())
     assert told.startswith("No learning coefficient can be given for this point: not at a minimum.")
@@ -101,7 +97,7 @@ def test_a_point_that_is_no_minimum_says_what_to_do_and_writes_its_page(line, ca
     assert "not at a minimum" in text and "Train on to a small gradient" in text
 
 
-def test_bad_input_is_one_clean_message(line, capsys, monkeypatch, tmp_path):
+def test_bad_input_is_one_clean_message(line, tmp_path):
     save_file({"w": SLOPE}, tmp_path / "missing.safetensors")
     save_file({"w": SLOPE.T.copy(), "b": OFFSET}, tmp_path / "turned.safetensors")
     (tmp_path / "pickle.pt").write_bytes(b"\x80\x04.")
@@ -117,9 +113,9 @@ def test_bad_input_is_one_clean_message(line, capsys, monkeypatch, tmp_path):
         ({"--chains": "5"}, "chains: expected an even number"),
     ):
         words = [word for pair in (good | changed).items() for word in pair]
-        code, out, err = command(capsys, monkeypatch, f"{line}:pair", *words)
+        code, out, err = command(f"{line}:pair", *words)
         assert (code, out) == (2, "") and said in err, (changed, err)
-    code, _, err = command(capsys, monkeypatch, f"{line}:absent", "--data", "data.npz", "--loss", "mse")
+    code, _, err = command(f"{line}:absent", "--data", "data.npz", "--loss", "mse")
     assert code == 2 and "has no function 'absent'" in err
 
 

@@ -78,7 +78,7 @@ def same_function(network, params, reference, batches):
 
 def quick(table):
     """Names of the modules; those that take longest to compile are left to `make test-all`."""
-    return [pytest.param(name, marks=[pytest.mark.slow] * (name in ("attention", "lstm"))) for name in table]
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name in ("attention", "lstm", "gru"))) for name in table]
 
 
 @pytest.mark.slow

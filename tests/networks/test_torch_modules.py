@@ -26,9 +26,10 @@ BATCHES = (3, 1, 5)  # the first is the example's
 @pytest.fixture(autouse=True, scope="module")
 def quick_compilation():
     """Hundreds of small programs, each run once: compile them quickly rather than well."""
+    before = jax.config.values["jax_disable_most_optimizations"]
     jax.config.update("jax_disable_most_optimizations", True)
     yield
-    jax.config.update("jax_disable_most_optimizations", False)
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 def as_numpy(inputs, dtype):

@@ -180,6 +180,7 @@ def test_the_quick_law_follows_simulations_and_doubts_them_as_the_full_law_does(
     assert on_simulations(law(1.0), law(0.25), x[2:], simulated[2:]) == law(1.0)
 
 
+@pytest.mark.slow
 def test_targets_that_are_not_simulated_are_predicted_from_the_start():
     found = forecast(simulated=1)
     (simulated,) = (row for row in found if row.simulated)

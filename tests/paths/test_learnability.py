@@ -97,6 +97,7 @@ def doubting():
     return replace(law, covariance=tuple(map(tuple, doubt.tolist())))
 
 
+@pytest.mark.slow
 def test_what_is_learned_first_is_not_predicted_but_known():
     targets = {"bit": CUBE[:, 0], "parity": CUBE.prod(axis=1)}
     found = forecast(targets, LINE, explorer=GD(learning_rate=0.1), learn=2, within=40)

@@ -136,6 +136,7 @@ def test_segments_follow_adam_within_a_leaf():
 LINE = Network(lambda key: jnp.zeros(6), lambda w, x: (x @ w)[:, None])
 
 
+@pytest.mark.slow
 def test_adam_on_a_linear_map_is_read_again_where_the_gradient_has_turned():
     """The whole path in one segment, at one rate, would take twice as long for the last target."""
     rng = np.random.default_rng(0)

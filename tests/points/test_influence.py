@@ -119,7 +119,7 @@ def test_influence_at_large_nbeta_is_leaving_one_out(seed):
     assert found.status == LLCStatus.CONVERGED
 
 
-@pytest.mark.parametrize("centre", ["full", "group"])
+@pytest.mark.parametrize("centre", [pytest.param("full", marks=pytest.mark.slow), "group"])
 def test_susceptibilities_are_the_closed_form(centre, seed):
     free = np.array([True, True, False])
     found = susceptibilities(

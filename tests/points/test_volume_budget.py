@@ -46,7 +46,8 @@ def test_time_enough_gives_the_volume_without_a_budget(method):
 
 
 @pytest.mark.parametrize(
-    ("method", "status"), [(FEW, VolumeStatus.LOWER_BOUND), (EVERYWHERE, VolumeStatus.UPPER_BOUND)]
+    ("method", "status"),
+    [pytest.param(FEW, VolumeStatus.LOWER_BOUND, marks=pytest.mark.slow), (EVERYWHERE, VolumeStatus.UPPER_BOUND)],
 )
 def test_a_budget_that_ends_gives_a_bound(method, status, ticking):
     found = volume(method, budget=20.0)

@@ -48,8 +48,12 @@ def small(tmp_path_factory):
     return write_study(tmp_path_factory.mktemp("small"), tasks, records=16)
 
 
-def test_svg_figures_are_xml_with_axis_titles_and_marks(small):
-    files = write_figures(small, "svg")
+@pytest.fixture(scope="module")
+def files(small):
+    return write_figures(small, "svg")
+
+
+def test_svg_figures_are_xml_with_axis_titles_and_marks(small, files):
     names = [f"{chart}.svg" if chart in WHOLE else f"{chart}-boolean-co.svg" for chart in TITLES]
     assert [file.name for file in files] == names
     for file, titles in zip(files, TITLES.values(), strict=True):
@@ -89,8 +93,8 @@ def _boxes(file):
     return found
 
 
-def test_the_key_names_every_sign_and_no_two_texts_of_it_collide(small):
-    for file in write_figures(small, "svg"):
+def test_the_key_names_every_sign_and_no_two_texts_of_it_collide(files):
+    for file in files:
         words = KEYS[re.split("[-.]", file.name)[0]]
         boxes = _boxes(file)
         lowest = [next(box for box in reversed(boxes) if box[0] == word) for word in words]

@@ -3,7 +3,11 @@
 import textwrap
 import uuid
 
+import jax
 import pytest
+from jax.experimental.compilation_cache.compilation_cache import reset_cache
+
+from allroads.compiled import keep_compiled
 
 MODULE = """
 import itertools
@@ -77,6 +81,23 @@ path = "small_parts:tanh_net"
 kind = "adam"
 learning_rate = 0.05
 """
+
+
+@pytest.fixture(scope="session")
+def compiled_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("compiled")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compile_once(compiled_folder):
+    """Each study makes its networks anew, so that JAX would compile the same programs for every test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALLROADS_CACHE", str(compiled_folder))
+        keep_compiled.cache_clear()
+        yield
+    keep_compiled.cache_clear()
+    jax.config.update("jax_compilation_cache_dir", None)
+    reset_cache()
 
 
 def write_study(folder):

@@ -64,7 +64,7 @@ def test_a_gap_to_the_number_before_the_last_comes_back():
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow if n in ("the larger", "largest of three") else ()) for n in SMALL]
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in ("the gap", "clipped"))) for n in SMALL]
 )
 def test_planted_programs_come_back(name):
     program, scope = SMALL[name]
@@ -149,7 +149,7 @@ def test_a_network_that_is_nearly_right_comes_with_a_counterexample():
     assert abs(found.equivalence.counterexample[-1] - found.equivalence.counterexample[-2]) == 40
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [1, pytest.param(40, marks=pytest.mark.slow)])
 def test_untrained_networks_give_no_program_that_they_do_not_compute(count, seed):
     """Networks with outputs near whole numbers or far from them; what is read as equal is so on fresh inputs."""
     target = target_of(SMALL["the gap"][0], length=4, train_size=100, held_out_size=20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -24,7 +25,7 @@ def activation_terms(network: Network, found: Symmetries, a: Params, b: Params, 
     The products of two units are then their correlations. A unit that does not vary is zero and matches nothing.
     """
     paths = sorted({capture.path for capture in found.captures})
-    captured = jax.jit(lambda point, x: evaluate(network.apply, point, x, capture=paths)[1])
+    captured = _capturing(network, tuple(paths))
     values = [_in_batches(captured, point, inputs) for point in (a, b)]
     finite = {path for path in paths if all(np.isfinite(v[path]).all() for v in values)}  # masked scores are not
     terms = []
@@ -37,6 +38,12 @@ def activation_terms(network: Network, found: Symmetries, a: Params, b: Params, 
             )
             terms.append(Term(Block(np.zeros(0, int), units), at_a, at_b, ((), *capture.signs)))
     return terms
+
+
+@lru_cache(maxsize=64)
+def _capturing(network: Network, paths: tuple[str, ...]) -> Callable[[Params, Any], dict[str, Any]]:
+    """``(point, inputs) -> the captured arrays``, compiled."""
+    return jax.jit(lambda point, x: evaluate(network.apply, point, x, capture=paths)[1])
 
 
 def _in_batches(captured: Callable[[Params, Any], dict[str, Any]], point: Params, inputs: Any) -> dict[str, np.ndarray]:

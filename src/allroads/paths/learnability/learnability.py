@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import jax
@@ -277,7 +277,13 @@ def draw_starts(network: Network, seeds: int, seed: int) -> Params:
     """The starts of ``explore(…, members=seeds, seed=seed)``, leaves ``[seeds, …]``."""
     key = jax.random.key(seed)
     keys = jax.vmap(lambda m: jax.random.fold_in(jax.random.fold_in(key, m), 0))(jnp.arange(seeds))
-    return jax.jit(jax.vmap(network.init))(keys)
+    starts: Params = _compiled_init(network)(keys)
+    return starts
+
+
+@lru_cache(maxsize=32)
+def _compiled_init(network: Network) -> Callable[[Any], Params]:
+    return jax.jit(jax.vmap(network.init))
 
 
 def _forecast(

@@ -253,8 +253,13 @@ def draw_curves(
         word, colour = SETS[s]
         column = f"{s}_{quantity}"
         layers += _band(base, column, word, colour, x, scale, axis, form) if banded else []
-        at = base.encode(x=x, y=alt.Y(f"{column}:Q", scale=scale, axis=axis), detail="run:N", color=alt.value(colour))
-        told = ["name:N", alt.Tooltip("step:Q", format=",d"), alt.Tooltip(f"{column}:Q", format=form, title=word)]
+        stroke = alt.ColorValue(colour)
+        at = base.encode(x=x, y=alt.Y(f"{column}:Q", scale=scale, axis=axis), detail=alt.Detail("run:N"), color=stroke)
+        told = [
+            alt.Tooltip("name:N"),
+            alt.Tooltip("step:Q", format=",d"),
+            alt.Tooltip(f"{column}:Q", format=form, title=word),
+        ]
         own = at.transform_filter(shown)
         singles += [
             own.mark_line(strokeWidth=12, opacity=0, cursor="pointer").encode(tooltip=told),
@@ -265,7 +270,7 @@ def draw_curves(
             .encode(opacity=fade(1), tooltip=told),
             at.transform_filter("indexof(datum.mark, 'stopped') >= 0")
             .mark_point(shape="cross", angle=45, size=60, filled=True)
-            .encode(opacity=fade(1), tooltip=told, color=alt.value(INK)),
+            .encode(opacity=fade(1), tooltip=told, color=alt.ColorValue(INK)),
         ]
     layers += singles
     return alt.layer(*layers).properties(width=size.width, height=size.height)
@@ -282,7 +287,7 @@ def _band(
         )
         .transform_joinaggregate(most="max(runs)")
         .transform_filter("2 * datum.runs > datum.most")
-        .encode(x=x, color=alt.value(colour))
+        .encode(x=x, color=alt.ColorValue(colour))
     )
     told = [
         alt.Tooltip("step:Q", format=",d"),
@@ -294,7 +299,7 @@ def _band(
     y = alt.Y("mid:Q", scale=scale, axis=axis)
     clear = alt.when("selected === ''").then(alt.value(1)).otherwise(alt.value(0.35))
     return [
-        over.mark_area(opacity=0.2).encode(y=alt.Y("low:Q", scale=scale, axis=axis), y2="high:Q"),
+        over.mark_area(opacity=0.2).encode(y=alt.Y("low:Q", scale=scale, axis=axis), y2=alt.Y2("high:Q")),
         over.mark_line(strokeWidth=2).encode(y=y, opacity=clear),
         over.mark_line(strokeWidth=9, opacity=0).encode(y=y, tooltip=told),
     ]

@@ -214,15 +214,18 @@ def draw_roads(
         x=alt.X("x:Q", scale=scale_x, axis=alt.Axis(title=titles[0], **axis)),
         y=alt.Y("y:Q", scale=scale_y, axis=alt.Axis(title=titles[1], minExtent=extent, maxExtent=extent, **axis)),
     )
-    runs = at.transform_filter("datum.point === 'run' || datum.point === 'end'").encode(detail="run:N", order="step:Q")
-    told: list[str | alt.Tooltip] = ["name:N", alt.Tooltip("step:Q", format=",d")]
+    runs = at.transform_filter("datum.point === 'run' || datum.point === 'end'").encode(
+        detail=alt.Detail("run:N"), order=alt.Order("step:Q")
+    )
+    told = [alt.Tooltip("name:N"), alt.Tooltip("step:Q", format=",d")]
     ends = at.transform_filter("datum.point === 'end'").encode(color=colour, shape=shape, tooltip=told)
     solid, dashed = (
-        runs.transform_filter(f"{no}datum.certified").encode(detail=["run:N", "piece:N"]) for no in ("", "!")
+        runs.transform_filter(f"{no}datum.certified").encode(detail=[alt.Detail("run:N"), alt.Detail("piece:N")])
+        for no in ("", "!")
     )
     thick = alt.Size("step:Q", scale=alt.Scale(type="symlog", domain=[0, last], range=[0.3, 3.6]), legend=None)
     joints = at.transform_filter("datum.mark === 'joint'").encode(
-        angle=alt.Angle("across:Q", scale=None), tooltip="name:N"
+        angle=alt.Angle("across:Q", scale=None), tooltip=alt.Tooltip("name:N")
     )
     tick: dict[str, Any] = {"shape": "stroke", "filled": False, "size": 80, "strokeWidth": 2}
     start, truth = (at.transform_filter(f"datum.point === '{point}'") for point in ("start", "target"))
