@@ -125,12 +125,24 @@ def test_the_same_inspection_gives_the_same_page_and_no_half_of_one(page, tmp_pa
 
 @pytest.fixture
 def measured(tmp_path):
-    """A study of three runs with coefficients: the second checkpoint sound, the first not, the third lost."""
+    """A study of three runs with coefficients: the second checkpoint sound, the first cut short, the third lost."""
     directory = write_study(tmp_path / "study", [Task("g", "t", seeds=3)], records=8)
     rows = [
-        {"run": run, "step": step, "value": value, "error": 0.25, "status": status, "stage": step == 100}
+        {
+            "run": run,
+            "step": step,
+            "value": value,
+            "error": 0.25,
+            "status": status,
+            "stage": step == 100,
+            "ended": ended,
+        }
         for run in read_stored(directory).runs["run"]
-        for step, value, status in ((0, -40.0, "not at a minimum"), (100, 3.0, "converged"), (5000, None, "diverged"))
+        for step, value, status, ended in (
+            (0, -40.0, "not at a minimum", "budget"),
+            (100, 3.0, "ok", "precision"),
+            (5000, None, "diverged", None),
+        )
     ]
     add_table(directory, MEASURE, pl.DataFrame(rows, schema=MEASURE.columns))
     return directory
@@ -140,8 +152,8 @@ def test_coefficients_stand_under_the_learning_curves(browser, measured):
     page = write_report(measured)
     text = page.read_text()
     assert text.index('id="learning"') < text.index('id="llc"') < text.index('id="roads"')
-    assert "3 converged, 3 not at a minimum" in text
-    for status in (LLCStatus.NOT_AT_MINIMUM, LLCStatus.DIVERGED, LLCStatus.CONVERGED):
+    assert "3 not at a minimum, 3 ok\n3 of 6 ended by the budget" in text
+    for status in (LLCStatus.NOT_AT_MINIMUM, LLCStatus.DIVERGED, LLCStatus.OK):
         assert status.meaning in text
     shown, _, complaints = opened(browser, page, 1280)
     assert complaints == []
@@ -149,10 +161,15 @@ def test_coefficients_stand_under_the_learning_curves(browser, measured):
         """[...document.querySelectorAll("#llc .mark-symbol path")].map((p) => [p.__data__.datum.status,
            p.getAttribute("fill")]).filter(([, fill]) => fill !== "none")"""
     )
-    sound = [fill for status, fill in fills if status == "converged"]
-    other = [fill for status, fill in fills if status != "converged"]
+    sound = [fill for status, fill in fills if status == "ok"]
+    other = [fill for status, fill in fills if status != "ok"]
     assert sound.count("#009e73") == 3 and other == ["var(--paper)"] * 3  # a stage's ring lies under its dot
     assert shown.locator("#llc .mark-rule line").count() >= 3 + 1  # intervals, and zero
+    told = shown.evaluate(
+        """[...document.querySelectorAll("#llc .mark-symbol path")].map((p) => p.__data__.tooltip)
+           .filter((t) => t?.["ended by"]).map((t) => [t["step"], t["λ̂"], t["±"], t["ended by"]])"""
+    )
+    assert {tuple(one) for one in told} == {("0", "−40", "0.25", "budget"), ("100", "3", "0.25", "precision")}
     run = read_stored(measured).runs["run"][0]
     shown.evaluate(f"allroads.choose('{run}')")
     assert shown.evaluate("allroads.charts.get('chart-llc-0-llc-0').view.signal('selected')") == run
