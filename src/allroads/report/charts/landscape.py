@@ -222,7 +222,9 @@ def shortfalls(stored: Stored, grids: Sequence[Grid]) -> list[dict[str, Any]]:
             missing.select(run="around", missing="plane"), on="run", how="inner", maintain_order="left"
         )
         if runs.height:
-            found.append(words.sentence(f"{runs.height} planes of {grid.name} are not defined:", runs))
+            said = "One plane" if runs.height == 1 else f"{runs.height} planes"
+            verb = "is" if runs.height == 1 else "are"
+            found.append(words.sentence(f"{said} of {grid.name} {verb} not defined, of the runs around", runs))
     return found
 
 
