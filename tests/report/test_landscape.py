@@ -14,7 +14,7 @@ from synthetic_study import Task, add_table, write_study
 from allroads.plots.landscape import CAVEATS
 from allroads.report import write_report
 from allroads.report.charts import landscape
-from allroads.report.charts.landscape import FLAT
+from allroads.report.charts.loss_map import FLAT
 from allroads.report.figures import specification
 from allroads.report.grids import read_grids
 from allroads.report.stored import read_stored

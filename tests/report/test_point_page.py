@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import html
 import math
+import re
 
+import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
 from synthetic_study import Task, add_table, write_study
 
-from allroads import Measurement
+from allroads import Measurement, Network, Problem, random_plane
 from allroads.errors import StoreError
 from allroads.report import write_figures, write_report
 from allroads.report.point import write_point_page
@@ -115,6 +117,31 @@ def test_a_page_of_what_went_wrong_says_what_to_do(found, tmp_path):
     assert 'id="todo"' in text
     assert found.llc.status.remedy in text and found.llc.status.causes in text
     assert "NaN" not in text.split('id="payload">')[1].split("</script>")[0]
+
+
+def test_the_loss_around_the_point_is_drawn_where_it_was_measured(browser, page, tmp_path):
+    """On the bowl x·w every loss of the plane is the mean of the squares of its point's three weights."""
+    bowl = Network(lambda key: jnp.ones((3, 1)), lambda w, x: x @ w)
+    problem = Problem(bowl, "mse", np.eye(3), np.zeros(3))
+    plane = random_plane(problem, jnp.array([[1.0], [2.0], [3.0]]), points=9, seed=2)
+    path = write_point_page(made_up(), tmp_path / "p.html", ORIGIN, SNIPPET, plane)
+    shown, _, complaints = opened(browser, path, 390)
+    assert complaints == [] and shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    cells = shown.evaluate(
+        """[...document.querySelectorAll("#around .mark-rect path")].map((p) => p.__data__.datum)
+           .map((d) => [d.x, d.x2, d.y, d.y2, d.told])"""
+    )
+    assert len({told for *_, told in cells}) > 3
+    bands = {told: [float(part) for part in re.findall(r"[\d.e+-]+", told)] for *_, told in cells}
+    for x, y, loss in ((x, y, plane.losses[i, j]) for i, y in enumerate(plane.ys) for j, x in enumerate(plane.xs)):
+        told = {told for left, right, low, high, told in cells if left < x < right and low < y < high}
+        (band,) = told
+        ends = bands[band]
+        low, high = (0, ends[0]) if band[0] == "<" else (ends[0], np.inf) if band[0] == "≥" else ends
+        assert low * (1 - 1e-4) <= loss <= high * (1 + 1e-4)
+    assert shown.locator("#around .mark-symbol path").count() == 1
+    assert "#around" not in page.read_text() and "few steep directions" in shown.inner_text("#around")
+    shown.close()
 
 
 def test_the_same_inspection_gives_the_same_page_and_no_half_of_one(page, tmp_path):

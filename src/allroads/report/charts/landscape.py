@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -11,22 +10,24 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from allroads.plots.isolines import bands_of, isoline, joined, levels_of
 from allroads.plots.landscape import CAVEATS
 from allroads.report import words
 from allroads.report.charts.figure import CHOSEN, Drawing, Figure, Panel, Size, number
+from allroads.report.charts.loss_map import (
+    HEIGHT,
+    LossMap,
+    make_map,
+    map_layers,
+    map_legend,
+    map_words,
+    place_on_map,
+)
 from allroads.report.grids import Grid, Group
-from allroads.report.palette import BARRIER, MUTED, ON_MAP, RULE, UNDER_MAP
+from allroads.report.palette import MUTED, ON_MAP, UNDER_MAP
 from allroads.report.section import Section
 from allroads.report.stored import Stored
 
 NOTHING = pl.DataFrame(schema={"plane": pl.String, "around": pl.String, "point": pl.String})
-HEIGHT = 120
-"""Pixels of a panel before its width is known."""
-FLAT = 0.35
-"""Height over width at least: flatter planes are stretched, all others have one unit on both axes."""
-OVERLAP = 0.25
-"""How much farther than its end a cell is drawn, so that no seam shows between two of one colour."""
 EXPLAINED = "The line is the path of one run, from the ring to its mark, and the map is the training loss around it. "
 ENDS = "The map is the training loss on the plane through three ends: the lowest, the median and the highest loss. "
 CAPTIONS = {"path": EXPLAINED + CAVEATS["principal components"], "ends": ENDS + CAVEATS["three points"]}
@@ -57,31 +58,21 @@ def _panel(group: Group, plane: str, rows: pl.DataFrame) -> Panel:
     ground = rows.filter(pl.col("point") == "ground")
     xs, ys = (ground[axis].unique().sort().to_numpy() for axis in ("x", "y"))
     heights = ground.sort("y", "x")["loss"].cast(pl.Float64).fill_null(np.nan).to_numpy().reshape(len(ys), len(xs))
-    levels, _ = levels_of(heights)
     marks = rows.filter(pl.col("point") != "ground").join(
         group.runs.select("run", pl.col("seed")), on="run", how="left", maintain_order="left"
     )
-    parts = [_cells(xs, ys, heights, levels), _lines(xs, ys, heights, levels), _marks(marks, group)]
+    drawn = make_map(xs, ys, heights)
     seeds = marks["seed"].unique(maintain_order=True).to_list()
-    sides = [_side(line) for line in (xs, ys)]
-    lengths = [side[1] - side[0] for side in sides]
-    draw = partial(draw_plane, group=group, plane=plane, domains=(sides[0], sides[1]))
     return Panel(
         title=group.label,
         note=_note(plane, rows, seeds),
         marks=(group,),
         data=f"{plane}-plane-{group.index}",
-        rows=pl.concat(parts, how="diagonal"),
-        draw=draw,
+        rows=pl.concat([drawn.rows, _marks(marks, group)], how="diagonal"),
+        draw=partial(draw_plane, group=group, plane=plane, ground=drawn),
         height=HEIGHT,
-        ratio=min(max(lengths[1] / lengths[0], FLAT), 1 / FLAT),
+        ratio=drawn.ratio,
     )
-
-
-def _side(line: np.ndarray) -> list[float]:
-    """Ends of an axis: those of the cells around its points."""
-    half = float(line[1] - line[0]) / 2
-    return [float(line[0]) - half, float(line[-1]) + half]
 
 
 def _note(plane: str, rows: pl.DataFrame, seeds: list[int]) -> str:
@@ -95,49 +86,11 @@ def _note(plane: str, rows: pl.DataFrame, seeds: list[int]) -> str:
 
 
 def _legend(plane: str, panels: Sequence[Panel]) -> tuple[dict[str, Any], ...]:
-    ramp = {"kind": "ramp", "colours": BARRIER, "label": "training loss, of each plane", "low": "low", "high": "high"}
     signs: dict[str, tuple[dict[str, Any], ...]] = {
         "path": ({"kind": "start", "label": "start"}, {"kind": "line", "colour": MUTED, "label": "path of the run"}),
         "ends": ({"kind": "dot", "colour": MUTED, "label": "end of a run"},),
     }
-    missing = any(panel.rows.filter(pl.col("point") == "cell")["shade"].is_null().any() for panel in panels)
-    grey = ({"kind": "dot", "colour": RULE, "label": "grey: the loss is not finite"},) if missing else ()
-    return (ramp, *signs[plane], *grey)
-
-
-def _cells(xs: np.ndarray, ys: np.ndarray, heights: np.ndarray, levels: np.ndarray) -> pl.DataFrame:
-    """The map as bands of height; neighbours of one row and band are one cell."""
-    names, halves = bands_of(levels), [float(side[1] - side[0]) / 2 for side in (xs, ys)]
-    rows = []
-    for y, row in zip(ys, heights, strict=True):
-        bands = np.where(np.isfinite(row), np.searchsorted(levels, row, side="right"), -1)
-        for band, run in itertools.groupby(range(len(xs)), key=bands.__getitem__):
-            places = list(run)
-            room = [(1 + OVERLAP) * half for half in halves]
-            rows.append(
-                {
-                    "point": "cell",
-                    "x": float(xs[places[0]]) - room[0],
-                    "x2": float(xs[places[-1]]) + room[0],
-                    "y": float(y) - room[1],
-                    "y2": float(y) + room[1],
-                    "shade": None if band < 0 else float(band) / max(len(levels), 1),
-                    "told": "not finite" if band < 0 else names[band],
-                }
-            )
-    return pl.DataFrame(rows, schema_overrides={"shade": pl.Float64})
-
-
-def _lines(xs: np.ndarray, ys: np.ndarray, heights: np.ndarray, levels: np.ndarray) -> pl.DataFrame:
-    """Lines of equal loss."""
-    lines = [line for level in levels for line in joined(isoline(xs, ys, heights, level))]
-    rows = [
-        {"point": "line", "line": number, "order": order, "x": float(x), "y": float(y)}
-        for number, line in enumerate(lines)
-        for order, (x, y) in enumerate(line)
-    ]
-    schema = {"point": pl.String, "line": pl.Int64, "order": pl.Int64, "x": pl.Float64, "y": pl.Float64}
-    return pl.DataFrame(rows, schema=schema)
+    return (*map_legend("training loss, of each plane", [panel.rows for panel in panels]), *signs[plane])
 
 
 def _marks(marks: pl.DataFrame, group: Group) -> pl.DataFrame:
@@ -158,58 +111,34 @@ def _marks(marks: pl.DataFrame, group: Group) -> pl.DataFrame:
     )
 
 
-def draw_plane(
-    data: alt.Data, size: Size, *, group: Group, plane: str, domains: tuple[list[float], list[float]]
-) -> Drawing:
+def draw_plane(data: alt.Data, size: Size, *, group: Group, plane: str, ground: LossMap) -> Drawing:
     """Draw one plane.
 
     Args:
-        data: Rows with ``point`` (cell, line, start, record, end), ``x``, ``y``, of cells ``x2``, ``y2``, ``shade`` and
-            ``told``, of lines ``line`` and ``order``, of all others ``run``, ``name``, ``label``, ``step``, ``loss``
-            and ``path``.
+        data: Rows of the map, and of its marks with ``point`` (start, record, end), ``x``, ``y``, ``run``, ``name``,
+            ``label``, ``step``, ``loss`` and ``path``.
         size: How large.
         group: The runs.
         plane: ``path`` or ``ends``.
-        domains: Of both axes.
+        ground: The map.
     """
-    scale_x, scale_y = (alt.Scale(domain=domain, nice=False, zero=False) for domain in domains)
-    axis: dict[str, Any] = {"tickCount": 4, "format": ".3~g", "grid": False}
     titles = {"path": ("component 1", "component 2"), "ends": ("lowest to median loss", "towards highest loss")}[plane]
-    at = alt.Chart(data).encode(
-        x=alt.X("x:Q", scale=scale_x, axis=alt.Axis(title=titles[0], **axis)),
-        y=alt.Y("y:Q", scale=scale_y, axis=alt.Axis(title=titles[1], minExtent=30, maxExtent=30, **axis)),
-    )
-    cells, lines, start, end = (
-        at.transform_filter(f"datum.point === '{point}'") for point in ("cell", "line", "start", "end")
-    )
-    cells = cells.encode(x2="x2:Q", y2="y2:Q", tooltip=alt.Tooltip("told:N", title="loss"))
-    ramp = alt.Scale(domain=[0, 1], range=list(BARRIER))
+    at = place_on_map(data, ground, titles)
+    start, end = (at.transform_filter(f"datum.point === '{point}'") for point in ("start", "end"))
     path = at.transform_filter("datum.path").encode(order="step:Q", detail="run:N")
     told = ["name:N", alt.Tooltip("step:Q", format=",d"), alt.Tooltip("loss:Q", format=".3~g")]
     mark: dict[str, Any] = {"shape": group.shape, "fill": group.colour, "opacity": 1}
-    label: dict[str, Any] = {"fontSize": 11, "fontWeight": 600, "dy": -12}
-    halo: dict[str, Any] = {"stroke": UNDER_MAP, "strokeWidth": 3, "strokeJoin": "round"}
+    ring: dict[str, Any] = {"shape": "circle", "fill": UNDER_MAP, "stroke": ON_MAP, "strokeWidth": 1.8, "opacity": 1}
     return alt.layer(
-        cells.transform_filter("datum.shade !== null")
-        .mark_rect(clip=True)
-        .encode(color=alt.Color("shade:Q", scale=ramp, legend=None)),
-        cells.transform_filter("datum.shade === null").mark_rect(clip=True, color=RULE),
-        lines.mark_line(strokeWidth=0.7, color=UNDER_MAP, opacity=0.7, clip=True).encode(
-            detail="line:N", order="order:Q"
-        ),
+        *map_layers(at),
         path.mark_line(strokeWidth=4, color=UNDER_MAP),
         path.mark_line(strokeWidth=2, color=group.colour),
         path.transform_filter(CHOSEN).mark_line(strokeWidth=3.4, color=group.colour),
         path.mark_line(strokeWidth=12, opacity=0, cursor="pointer").encode(tooltip=told),
-        start.mark_point(shape="circle", size=90, fill=UNDER_MAP, stroke=ON_MAP, strokeWidth=1.8, opacity=1).encode(
-            tooltip=told
-        ),
+        start.mark_point(size=90, **ring).encode(tooltip=told),
         end.mark_point(size=80, stroke=UNDER_MAP, strokeWidth=1.2, cursor="pointer", **mark).encode(tooltip=told),
         end.transform_filter(CHOSEN).mark_point(size=130, stroke=ON_MAP, strokeWidth=1.8, **mark).encode(tooltip=told),
-        *(
-            end.mark_text(color=colour, **label, **more).encode(text="label:N")
-            for colour, more in ((UNDER_MAP, halo), (ON_MAP, {}))
-        ),
+        *map_words(end),
     ).properties(width=size.width, height=size.height)
 
 
