@@ -146,6 +146,11 @@ def test_a_finished_study_imports_no_jax(ran, folder):
             "--report .: this is a",
         ),
         (
+            ("inspect", "no_such:net", "--data", "none.npz", "--loss", "mse", "--plane"),
+            2,
+            "--plane: it is drawn in the report; give --report FILE too.",
+        ),
+        (
             ("connect", "no_such:net", "--a", "a", "--b", "b", "--data", "d", "--loss", "mse", "--save", "."),
             2,
             "--save .",

@@ -56,9 +56,9 @@ def open_page(browser) -> Iterator[Callable[..., Page]]:
         page.page.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared(open_page, study) -> Page:
-    """The page with its matrices unfolded."""
+    """The page with its matrices unfolded; each module has its own, since tests sort its table and draw more charts."""
     opened = open_page(study / "report.html")
     opened.folded = opened.page.evaluate("[...allroads.charts.keys()]")
     opened.page.click("#pairs details.fold > summary")
@@ -74,7 +74,7 @@ def quickstart(shared) -> Page:
     return shared
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chart(shared) -> SimpleNamespace:
     """Ids of one chart of each kind in the first grid."""
     ids = shared.page.evaluate("[...allroads.charts.keys()]")

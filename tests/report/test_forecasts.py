@@ -55,7 +55,7 @@ def figure(directory):
 def test_dots_stand_where_their_runs_ended_and_the_note_says_how_they_did(study):
     found = figure(study)
     (panel,) = found.panels
-    assert panel.title == "mlp · adam" and panel.square
+    assert panel.title == "mlp · adam" and panel.ratio == 1
     rows = panel.rows
     never = rows.filter(~pl.col("learned"))
     assert never["actual"].to_list() == [BUDGET, BUDGET] and set(never["group"]) == {"parity"}

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import html
 import math
+import re
 
+import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
 from synthetic_study import Task, add_table, write_study
 
-from allroads import Measurement
+from allroads import Measurement, Network, Problem, random_plane
 from allroads.errors import StoreError
 from allroads.report import write_figures, write_report
 from allroads.report.point import write_point_page
@@ -117,6 +119,31 @@ def test_a_page_of_what_went_wrong_says_what_to_do(found, tmp_path):
     assert "NaN" not in text.split('id="payload">')[1].split("</script>")[0]
 
 
+def test_the_loss_around_the_point_is_drawn_where_it_was_measured(browser, page, tmp_path):
+    """On the bowl x·w every loss of the plane is the mean of the squares of its point's three weights."""
+    bowl = Network(lambda key: jnp.ones((3, 1)), lambda w, x: x @ w)
+    problem = Problem(bowl, "mse", np.eye(3), np.zeros(3))
+    plane = random_plane(problem, jnp.array([[1.0], [2.0], [3.0]]), points=9, seed=2)
+    path = write_point_page(made_up(), tmp_path / "p.html", ORIGIN, SNIPPET, plane)
+    shown, _, complaints = opened(browser, path, 390)
+    assert complaints == [] and shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    cells = shown.evaluate(
+        """[...document.querySelectorAll("#around .mark-rect path")].map((p) => p.__data__.datum)
+           .map((d) => [d.x, d.x2, d.y, d.y2, d.told])"""
+    )
+    assert len({told for *_, told in cells}) > 3
+    bands = {told: [float(part) for part in re.findall(r"[\d.e+-]+", told)] for *_, told in cells}
+    for x, y, loss in ((x, y, plane.losses[i, j]) for i, y in enumerate(plane.ys) for j, x in enumerate(plane.xs)):
+        told = {told for left, right, low, high, told in cells if left < x < right and low < y < high}
+        (band,) = told
+        ends = bands[band]
+        low, high = (0, ends[0]) if band[0] == "<" else (ends[0], np.inf) if band[0] == "≥" else ends
+        assert low * (1 - 1e-4) <= loss <= high * (1 + 1e-4)
+    assert shown.locator("#around .mark-symbol path").count() == 1
+    assert "#around" not in page.read_text() and "few steep directions" in shown.inner_text("#around")
+    shown.close()
+
+
 def test_the_same_inspection_gives_the_same_page_and_no_half_of_one(page, tmp_path):
     assert render_point(made_up(), ORIGIN, SNIPPET) == page.read_text()
     with pytest.raises(StoreError, match="cannot be written"):
@@ -125,12 +152,24 @@ def test_the_same_inspection_gives_the_same_page_and_no_half_of_one(page, tmp_pa
 
 @pytest.fixture
 def measured(tmp_path):
-    """A study of three runs with coefficients: the second checkpoint sound, the first not, the third lost."""
+    """A study of three runs with coefficients: the second checkpoint sound, the first cut short, the third lost."""
     directory = write_study(tmp_path / "study", [Task("g", "t", seeds=3)], records=8)
     rows = [
-        {"run": run, "step": step, "value": value, "error": 0.25, "status": status, "stage": step == 100}
+        {
+            "run": run,
+            "step": step,
+            "value": value,
+            "error": 0.25,
+            "status": status,
+            "stage": step == 100,
+            "ended": ended,
+        }
         for run in read_stored(directory).runs["run"]
-        for step, value, status in ((0, -40.0, "not at a minimum"), (100, 3.0, "converged"), (5000, None, "diverged"))
+        for step, value, status, ended in (
+            (0, -40.0, "not at a minimum", "budget"),
+            (100, 3.0, "ok", "precision"),
+            (5000, None, "diverged", None),
+        )
     ]
     add_table(directory, MEASURE, pl.DataFrame(rows, schema=MEASURE.columns))
     return directory
@@ -140,8 +179,8 @@ def test_coefficients_stand_under_the_learning_curves(browser, measured):
     page = write_report(measured)
     text = page.read_text()
     assert text.index('id="learning"') < text.index('id="llc"') < text.index('id="roads"')
-    assert "3 converged, 3 not at a minimum" in text
-    for status in (LLCStatus.NOT_AT_MINIMUM, LLCStatus.DIVERGED, LLCStatus.CONVERGED):
+    assert "3 not at a minimum, 3 ok\n3 of 6 ended by the budget" in text
+    for status in (LLCStatus.NOT_AT_MINIMUM, LLCStatus.DIVERGED, LLCStatus.OK):
         assert status.meaning in text
     shown, _, complaints = opened(browser, page, 1280)
     assert complaints == []
@@ -149,10 +188,15 @@ def test_coefficients_stand_under_the_learning_curves(browser, measured):
         """[...document.querySelectorAll("#llc .mark-symbol path")].map((p) => [p.__data__.datum.status,
            p.getAttribute("fill")]).filter(([, fill]) => fill !== "none")"""
     )
-    sound = [fill for status, fill in fills if status == "converged"]
-    other = [fill for status, fill in fills if status != "converged"]
+    sound = [fill for status, fill in fills if status == "ok"]
+    other = [fill for status, fill in fills if status != "ok"]
     assert sound.count("#009e73") == 3 and other == ["var(--paper)"] * 3  # a stage's ring lies under its dot
     assert shown.locator("#llc .mark-rule line").count() >= 3 + 1  # intervals, and zero
+    told = shown.evaluate(
+        """[...document.querySelectorAll("#llc .mark-symbol path")].map((p) => p.__data__.tooltip)
+           .filter((t) => t?.["ended by"]).map((t) => [t["step"], t["λ̂"], t["±"], t["ended by"]])"""
+    )
+    assert {tuple(one) for one in told} == {("0", "−40", "0.25", "budget"), ("100", "3", "0.25", "precision")}
     run = read_stored(measured).runs["run"][0]
     shown.evaluate(f"allroads.choose('{run}')")
     assert shown.evaluate("allroads.charts.get('chart-llc-0-llc-0').view.signal('selected')") == run

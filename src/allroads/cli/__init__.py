@@ -129,6 +129,9 @@ def inspect(
         int | None, typer.Option(help="Examples per gradient, for sgld, rmsprop_sgld and sgnht.")
     ] = None,
     top: Annotated[int | None, typer.Option(help="Number of Hessian eigenvalues. Default: 10.")] = None,
+    plane: Annotated[
+        bool, typer.Option("--plane", help="Draw the loss on a plane of two random directions in the report.")
+    ] = False,
     budget: Annotated[float | None, typer.Option(help="Seconds that the command may take. Default: no limit.")] = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -155,7 +158,10 @@ def inspect(
     }
     options = {name: value for name, value in given.items() if value is not None}
     check_destination(report, "--report")
+    if plane and report is None:
+        raise InputError("--plane: it is drawn in the report; give --report FILE too.")
     asked = Request(factory, str(data), loss, None if weights is None else str(weights), seed, options)
+    around = asked.around() if plane else None
     found = asked.run()
     if as_json:
         _print_json({**plain(found, asked.origin), "python": asked.snippet, "report": report and str(report)})
@@ -164,7 +170,7 @@ def inspect(
     if report is not None:
         from allroads.report.point import write_point_page
 
-        page = write_point_page(found, report, asked.origin, asked.snippet)
+        page = write_point_page(found, report, asked.origin, asked.snippet, around)
         if not as_json:
             print(f"\nReport:  {page.resolve().as_uri()}")
 

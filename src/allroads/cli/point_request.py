@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from allroads.cli.names import check_names, named_loss
 from allroads.explorers.samplers import SAMPLERS
 from allroads.files.open import open_point
+from allroads.paths.landscape import LossPlane, random_plane
+from allroads.pfmap.network import Params
 from allroads.pfmap.problem import Problem
 from allroads.points.inspection import Inspection, inspect_point
 
@@ -39,11 +42,26 @@ class Request:
         Raises:
             InputError: If something of it cannot be used.
         """
-        loss = named_loss(self.loss)
+        named_loss(self.loss)
         check_names({"sampler": (self.options.get("sampler"), SAMPLERS)})
+        problem, params = self.opened
+        return inspect_point(problem, params, seed=self.seed, **self.options)
+
+    def around(self) -> LossPlane:
+        """The loss on the plane of two random directions through the point.
+
+        Raises:
+            InputError: If no parameter moves on it.
+        """
+        problem, params = self.opened
+        return random_plane(problem, params, seed=self.seed)
+
+    @cached_property
+    def opened(self) -> tuple[Problem, Params]:
+        """The problem and the point."""
+        loss = named_loss(self.loss)
         point = open_point(self.factory, self.data, self.weights, seed=self.seed)
-        problem = Problem(point.network, loss, point.inputs, point.labels)
-        return inspect_point(problem, point.params, seed=self.seed, **self.options)
+        return Problem(point.network, loss, point.inputs, point.labels), point.params
 
     @property
     def origin(self) -> list[tuple[str, str]]:

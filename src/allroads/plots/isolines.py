@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,20 @@ def levels_of(heights: Any, count: int = 9) -> tuple[np.ndarray, bool]:
     return levels, logarithmic
 
 
+def bands_of(levels: np.ndarray) -> list[str]:
+    """What lies below, between and above levels, in words: with as few digits as tell them apart.
+
+    Example:
+        >>> bands_of(np.array([0.5, 2.0])), bands_of(np.array([]))
+        (['< 0.5', '0.5 – 2', '≥ 2'], ['one value'])
+    """
+    if not levels.size:
+        return ["one value"]
+    digits = next(n for n in range(2, 18) if len({f"{level:.{n}g}" for level in levels}) == len(levels))
+    words = [f"{level:.{digits}g}" for level in levels]
+    return [f"< {words[0]}", *(f"{low} – {high}" for low, high in itertools.pairwise(words)), f"≥ {words[-1]}"]
+
+
 def isoline(xs: Any, ys: Any, heights: Any, level: float) -> np.ndarray:
     """Straight pieces of the line on which a landscape has one height.
 
@@ -75,6 +90,52 @@ def isoline(xs: Any, ys: Any, heights: Any, level: float) -> np.ndarray:
             crossings = [*crossings[1:], crossings[0]]  # cut off corners 0 and 2, not 1 and 3
         pieces += [crossings[k : k + 2] for k in range(0, len(crossings), 2)]
     return np.array(pieces).reshape(-1, 2, 2)
+
+
+def joined(pieces: np.ndarray) -> list[np.ndarray]:
+    """Pieces of :func:`isoline`, joined where they meet, so that each part of the line is one polygon.
+
+    Ends meet where they differ by less than a millionth of the extent of all pieces.
+
+    Args:
+        pieces: ``[pieces, 2, 2]``.
+
+    Returns:
+        Points of each part in order, ``[points, 2]``; a closed part ends where it begins.
+
+    Example:
+        >>> joined(np.array([[[0.0, 0.0], [1.0, 0.0]], [[1.0, 1.0], [1.0, 0.0]], [[5.0, 5.0], [6.0, 6.0]]]))
+        [array([[0., 0.],
+               [1., 0.],
+               [1., 1.]]), array([[5., 5.],
+               [6., 6.]])]
+    """
+    if not len(pieces):
+        return []
+    size = float(np.ptp(pieces.reshape(-1, 2), axis=0).max()) or 1.0
+    places = [[tuple(end) for end in piece] for piece in np.rint(pieces / size * 1e6).astype(np.int64).tolist()]
+    at: dict[tuple[int, ...], list[int]] = {}
+    for number, ends in enumerate(places):
+        for end in ends:
+            at.setdefault(end, []).append(number)
+    left = set(range(len(pieces)))
+    open_first = sorted(left, key=lambda number: min(len(at[end]) for end in places[number]) > 1)
+    lines = []
+    for first in open_first:
+        if first not in left:
+            continue
+        number, enter = first, int(len(at[places[first][0]]) > 1 and len(at[places[first][1]]) == 1)
+        line = [pieces[number, enter]]
+        while True:
+            left.discard(number)
+            line.append(pieces[number, 1 - enter])
+            end = places[number][1 - enter]
+            following = next((other for other in at[end] if other in left), None)
+            if following is None:
+                break
+            number, enter = following, int(places[following][0] != end)
+        lines.append(np.array(line))
+    return lines
 
 
 def _crossing(places: Any, corners: np.ndarray, p: int, q: int, level: float) -> tuple[float, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from allroads.errors import InputError
 from allroads.plots import chart
-from allroads.plots.isolines import isoline, levels_of
+from allroads.plots.isolines import bands_of, isoline, levels_of
 
 if TYPE_CHECKING:
     import altair
@@ -108,7 +107,7 @@ def _ground(alt: Any, found: LossPlane, titles: Sequence[str]) -> list[Any]:
     levels, _ = levels_of(found.losses)
     if not np.isfinite(found.losses).any():
         raise InputError("LossPlane: no loss on it is finite, so there is nothing to draw; choose a smaller plane.")
-    bands = _bands(levels)
+    bands = bands_of(levels)
     half = [float(line[1] - line[0]) / 2 for line in (found.xs, found.ys)]
     domains = [
         [float(line[0]) - part, float(line[-1]) + part] for line, part in zip((found.xs, found.ys), half, strict=True)
@@ -151,15 +150,6 @@ def _ground(alt: Any, found: LossPlane, titles: Sequence[str]) -> list[Any]:
         .encode(x="x:Q", y="y:Q", x2="x2:Q", y2="y2:Q", tooltip="level:Q")
     )
     return [ground, blank, lines]
-
-
-def _bands(levels: np.ndarray) -> list[str]:
-    """What lies below, between and above levels, in words."""
-    if not levels.size:
-        return ["one value"]
-    digits = next(n for n in range(2, 18) if len({f"{level:.{n}g}" for level in levels}) == len(levels))
-    words = [f"{level:.{digits}g}" for level in levels]
-    return [f"< {words[0]}", *(f"{low} – {high}" for low, high in itertools.pairwise(words)), f"≥ {words[-1]}"]
 
 
 def _labels(marks: Any, field: str, above: int) -> list[Any]:

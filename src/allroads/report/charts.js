@@ -35,7 +35,7 @@ function whole(drawing, values) {
   };
 }
 
-async function draw(element, drawing, rows, square) {
+async function draw(element, drawing, rows, ratio) {
   const values = rows.map((row) => ({ ...row })); // Vega marks the objects that it is given
   const options = { actions: false, renderer: "svg", hover: false };
   let spec;
@@ -52,10 +52,13 @@ async function draw(element, drawing, rows, square) {
   compiled.set(drawing, vgSpec);
   tellNearest(view);
   for (const [name, value] of switches) view.signal(name, value);
-  if (square) {
-    const fit = () => view.height(view.width());
-    view.addSignalListener("width", () => { fit(); view.runAsync(); });
-    fit();
+  if (ratio) {
+    const fit = async () => { // axes take a pixel more or less: what is near enough stays, so that this ends
+      const height = Math.round(ratio * view.width());
+      if (Math.abs(view.height() - height) > 1) await view.height(height).runAsync();
+    };
+    view.addSignalListener("width", () => setTimeout(fit)); // never within a run of the view
+    await fit();
   }
   await view.runAsync();
   element.style.minHeight = "";
@@ -92,8 +95,9 @@ async function enlarge(id) {
   dialog.showModal();
   const place = find(".dialog-chart", dialog);
   const drawing = zoomable({ ...structuredClone(payload.drawings[panel.drawing]), width: "container" });
-  drawing.height = panel.square ? Math.min(place.clientWidth, innerHeight * 0.7) : Math.max(innerHeight * 0.62, 240);
-  if (panel.square) drawing.width = drawing.height;
+  drawing.height = panel.ratio
+    ? Math.min(place.clientWidth * Math.min(panel.ratio, 1), innerHeight * 0.7) : Math.max(innerHeight * 0.62, 240);
+  if (panel.ratio) drawing.width = drawing.height / panel.ratio;
   const rows = rowsOf(panel.data).map((row) => ({ ...row }));
   const { view } = await vegaEmbed(place, whole(drawing, rows), { actions: false, renderer: "svg", hover: false });
   tellNearest(view);

@@ -10,7 +10,7 @@ import altair as alt
 import vl_convert as vlc
 
 from allroads.errors import UnknownNameError
-from allroads.report.charts.figure import PARAMS, Figure, Size, inline
+from allroads.report.charts.figure import PARAMS, Figure, Panel, Size, inline
 from allroads.report.charts.registry import read_sections
 from allroads.report.encode import records
 from allroads.report.grids import read_grids
@@ -62,13 +62,13 @@ def write_figures(directory: str | Path, format: str) -> list[Path]:
 def specification(figure: Figure) -> dict[str, Any]:
     """The Vega-Lite specification of a whole figure, its data inside: the panels, and their key below them."""
     width, height = SIZES.get(len(figure.panels), SMALL)
-    if figure.panels[0].square:
-        width = height
+    sizes = [_within(panel, width, height) for panel in figure.panels]
+    width = max(wide for wide, _ in sizes)
     drawings = [
-        panel.draw(inline(*records(panel.rows)), Size(width, height, legend=True)).properties(
+        panel.draw(inline(*records(panel.rows)), Size(*size, legend=True)).properties(
             title=alt.TitleParams(_constant(panel.title), subtitle=[_constant(line) for line in panel.note.split("\n")])
         )
-        for panel in figure.panels
+        for panel, size in zip(figure.panels, sizes, strict=True)
     ]
     columns = min(COLUMNS, len(drawings))
     panels = alt.concat(*drawings, columns=columns).to_dict()
@@ -80,6 +80,14 @@ def specification(figure: Figure) -> dict[str, Any]:
     apart = {"params": PARAMS, "config": vega_config()}
     own = dict.fromkeys(("color", "fill", "stroke", "shape", "size", "angle", "strokeWidth"), "independent")
     return whole | {"vconcat": parts, "spacing": 14, "resolve": {"scale": own}} | apart
+
+
+def _within(panel: Panel, width: int, height: int) -> tuple[int, int]:
+    """The largest size within a width and a height that has the panel's ratio."""
+    if panel.ratio is not None:
+        width = round(min(width, height / panel.ratio))
+        height = round(width * panel.ratio)
+    return width, height
 
 
 def _legend(figure: Figure) -> list[dict[str, Any]]:

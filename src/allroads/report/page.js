@@ -7,7 +7,7 @@ async function drawPanel(panel) {
   if (charts.has(panel.id) || !element.checkVisibility()) return; // drawn already, or hidden until it is unfolded
   charts.set(panel.id, null);
   const rows = rowsOf(panel.data);
-  const view = await draw(element, payload.drawings[panel.drawing], rows, panel.square);
+  const view = await draw(element, payload.drawings[panel.drawing], rows, panel.ratio);
   const chart = { view, runs: new Set(rows.map((row) => row.run)) };
   charts.set(panel.id, chart);
   mark(chart);
@@ -198,7 +198,7 @@ async function drawRun(run) {
     runViews = Promise.all(payload.runCharts.map((spec) => {
       const element = Object.assign(document.createElement("div"), { className: "run-chart" });
       find(".run-charts").append(element);
-      return draw(element, spec, rows, false);
+      return draw(element, spec, rows, null);
     }));
   }
   for (const view of await runViews) {

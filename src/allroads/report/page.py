@@ -59,7 +59,7 @@ def render(stored: Stored) -> str:
     runs = _runs(grids)
     payload = {
         "runs": runs,
-        "statuses": words.status_meanings({run["status"] for run in runs}),
+        "statuses": words.status_meanings({run["status"] for run in runs}, runs=True),
         "runCharts": [embedded(c["draw"], 110) | {"title": c["title"]} for c in learning.run_charts(stored)],
         "facts": [{"key": column.key, "title": column.title} for column in _plain_columns(stored)],
     }
@@ -82,7 +82,7 @@ def render(stored: Stored) -> str:
         columns=_columns(stored.runs, sections),
         quantities=summary.get("quantities", []),
         status_counts=summary.get("status_counts") or dict(stored.runs["status"].value_counts().iter_rows()),
-        meanings=words.status_meanings(set(stored.runs["status"])),
+        meanings=words.status_meanings(set(stored.runs["status"]), runs=True),
         trust=[_trust(stored, *section.trust) for section in sections if section.trust is not None],
         baselines=[(grid, target) for grid in summary.get("grids", []) for target in grid.get("targets", [])],
         cost=_cost(summary.get("cost") or {}),

@@ -73,11 +73,11 @@ def _embed(
                         "id": panel_id(figure, panel),
                         "section": section,
                         "data": panel.data,
-                        "square": panel.square,
+                        "ratio": panel.ratio,
                         "drawing": place[id(panel.draw)],
                     }
                 )
-    points = sum(rows.height for rows in tables.values() if "step" in rows.columns)
+    points = sum(rows["step"].count() for rows in tables.values() if "step" in rows.columns)
     stride = math.ceil(points / MOST_ROWS)
     return drawings, panels, {key: encode(thin(rows, stride)) for key, rows in tables.items()}
 

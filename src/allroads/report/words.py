@@ -68,13 +68,18 @@ def listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def status_meanings(names: set[str]) -> dict[str, dict[str, str]]:
-    """Meaning, causes and remedy of each status that the study met."""
+def status_meanings(names: set[str], runs: bool = False) -> dict[str, dict[str, str]]:
+    """Meaning, causes and remedy of each status that the study met.
+
+    Args:
+        names: The statuses.
+        runs: Whether they are those of runs, and not of measurements.
+    """
     whole = [family for family in FAMILIES if names <= {status.value for status in family}]
     known = {status.value: status for family in whole or FAMILIES for status in family}
     return {
         name: {
-            "meaning": RAN if name == "ok" else status.meaning,
+            "meaning": RAN if runs and name == "ok" else status.meaning,
             "causes": status.causes,
             "remedy": status.remedy,
         }

@@ -64,7 +64,7 @@ class Panel:
         rows: The data set.
         draw: ``(data, size) -> chart``.
         height: Pixels on the page.
-        square: Whether it is as high as wide.
+        ratio: Its height over its width, whatever that is; ``None`` where the height is that above.
     """
 
     title: str
@@ -74,7 +74,7 @@ class Panel:
     rows: pl.DataFrame
     draw: Callable[[alt.Data, Size], Drawing]
     height: int
-    square: bool = False
+    ratio: float | None = None
 
 
 @dataclass(frozen=True)

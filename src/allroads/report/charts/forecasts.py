@@ -47,7 +47,7 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
         draw = partial(draw_forecasts, groups=groups, first=first, end=end, budget=grid.last_step)
         key = f"forecasts-{grid.slug}-{place}"
         data = part.drop("target", "architecture", "explorer", "within")
-        panels.append(Panel(" · ".join(names), _note(part), (), key, data, draw, height=320, square=True))
+        panels.append(Panel(" · ".join(names), _note(part), (), key, data, draw, height=320, ratio=1.0))
     caption = (
         "Dots on the dashed diagonal took as many steps as was predicted before they began; below it they took longer, "
         "above it they were faster. The bar is the interval in which nine of ten runs should lie."

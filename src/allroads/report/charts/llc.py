@@ -14,7 +14,7 @@ from allroads.report.palette import INK, RULE
 from allroads.report.section import Glance, Section
 from allroads.report.stored import Stored
 
-SOUND = ("converged", "scale-dependent")
+SOUND = ("converged", "ok", "scale-dependent")
 """Statuses of a number that may be read, with its error."""
 SIDES = (0.05, 0.95)  # quantiles of the numbers that set the vertical axis
 ROOM = 1.5  # of their range, beyond which numbers are drawn at the edge
@@ -47,7 +47,7 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
     )
     stage = {"kind": "start", "label": "a new stage begins"}
     legend = (
-        {"kind": "dot", "colour": INK, "label": "converged or scale-dependent, with its error"},
+        {"kind": "dot", "colour": INK, "label": "converged, ok or scale-dependent, with its error"},
         {"kind": "hollow", "label": "any other status"},
         *([stage] if any(rows["stage"].any() for _, rows in tables) else []),
         {"kind": "dash", "colour": RULE, "label": "zero"},
@@ -57,13 +57,16 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
 
 def _rows(stored: Stored, group: Group) -> pl.DataFrame:
     runs = group.runs.select("run", name=pl.lit(f"{group.label} · seed ") + pl.col("seed").cast(pl.String))
-    table = runs.join(stored.tables["llc"], on="run", maintain_order="left_right").filter(pl.col("value").is_not_null())
+    measured = stored.tables["llc"]
+    if "ended" not in measured.columns:  # an earlier allroads measured without a budget
+        measured = measured.with_columns(ended=pl.lit(None, pl.String))
+    table = runs.join(measured, on="run", maintain_order="left_right").filter(pl.col("value").is_not_null())
     sound = pl.col("status").is_in(SOUND)
     return table.with_columns(
         sound=sound,
         low=pl.when(sound).then(pl.col("value") - pl.col("error")),
         high=pl.when(sound).then(pl.col("value") + pl.col("error")),
-    ).drop("error")
+    )
 
 
 def _domain(rows: pl.DataFrame) -> list[float]:
@@ -80,15 +83,17 @@ def _domain(rows: pl.DataFrame) -> list[float]:
 
 def _note(rows: pl.DataFrame) -> str:
     counts = rows["status"].value_counts().sort("count", "status", descending=[True, False])
-    return ", ".join(f"{count} {status}" for status, count in counts.iter_rows())
+    said = ", ".join(f"{count} {status}" for status, count in counts.iter_rows())
+    short = rows.filter(pl.col("ended") == "budget").height
+    return said + (f"\n{short} of {rows.height} ended by the budget" if short else "")
 
 
 def draw_coefficients(data: alt.Data, size: Size, *, group: Group, domain: list[float], last: int) -> Drawing:
     """Draw one panel.
 
     Args:
-        data: Rows with ``run``, ``name``, ``step``, ``value``, ``status``, ``stage``, ``sound``, ``low``,
-            ``high``.
+        data: Rows with ``run``, ``name``, ``step``, ``value``, ``error``, ``status``, ``ended``, ``stage``, ``sound``,
+            ``low``, ``high``.
         size: How large.
         group: The runs.
         domain: Of the vertical axis.
@@ -100,12 +105,16 @@ def draw_coefficients(data: alt.Data, size: Size, *, group: Group, domain: list[
         scale=scale,
         axis=alt.Axis(title="learning coefficient" if size.legend else None, tickCount=4, format="~g"),
     )
-    number = alt.Tooltip("value:Q", title="λ̂", format=".3~g")
+    numbers = [
+        alt.Tooltip("value:Q", title="λ̂", format=".3~g"),
+        alt.Tooltip("error:Q", title="±", format=".2~g"),
+        alt.Tooltip("ended:N", title="ended by"),
+    ]
     at = alt.Chart(data).encode(
         x=alt.X("step:Q", **step_axis(0, last, last, "step")),
         y=y,
         detail="run:N",
-        tooltip=["name:N", "status:N", number],
+        tooltip=["name:N", alt.Tooltip("step:Q", format=",d"), "status:N", *numbers],
     )
     zero = alt.Chart(inline({"value": 0})).mark_rule(color=RULE, strokeDash=[4, 3]).encode(y=y)
     dots: dict[str, Any] = {"size": 30, "strokeWidth": 1.2, "stroke": group.colour}

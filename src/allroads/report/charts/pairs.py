@@ -83,7 +83,7 @@ def _figure(
             rows=cells,
             draw=draw,
             height=220,
-            square=True,
+            ratio=1.0,
         )
         for group, cells in present
     )

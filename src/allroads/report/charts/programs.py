@@ -66,7 +66,7 @@ def _diagrams(stored: Stored, grid: Grid) -> tuple[Panel, ...]:
         found.append(
             (
                 len(part),
-                Panel(group.label, note, (group,), key, rows, partial(draw_diagram, nodes=nodes), 240, square=True),
+                Panel(group.label, note, (group,), key, rows, partial(draw_diagram, nodes=nodes), 240, ratio=1.0),
             )
         )
     found.sort(key=lambda pair: -pair[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from allroads.report.charts import directness, forecasts, learning, llc, pairs, programs, roads
+from allroads.report.charts import directness, forecasts, landscape, learning, llc, pairs, programs, roads
 from allroads.report.charts.generic import generic_section
 from allroads.report.charts.overview import overview_section
 from allroads.report.section import Section
@@ -18,6 +18,7 @@ CHARTS: dict[str, Section | None] = {
     "stages": roads.SECTION,
     "directness": directness.SECTION,
     "turning": directness.SECTION,
+    "landscape": landscape.SECTION,
     "forecasts": forecasts.SECTION,
     "pairs": pairs.SECTION,
     "chart": None,

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from allroads.report.point import chains, curvature, ladder, words
+from allroads.report.point import around, chains, curvature, ladder, words
 from allroads.report.shell import render_page
 from allroads.report.write import write_whole
 
 if TYPE_CHECKING:
+    from allroads.paths.landscape import LossPlane
     from allroads.points.inspection import Inspection
 
 
@@ -19,6 +20,7 @@ def write_point_page(
     path: str | Path,
     origin: Sequence[tuple[str, str]] = (),
     snippet: str = "",
+    plane: LossPlane | None = None,
 ) -> Path:
     """Write what was measured at a point as one self-contained page.
 
@@ -27,6 +29,7 @@ def write_point_page(
         path: Where to.
         origin: Where the point comes from, as titles and texts.
         snippet: Python that measures it again.
+        plane: The loss around it, as :func:`~allroads.random_plane` gives it.
 
     Returns:
         The page.
@@ -34,12 +37,19 @@ def write_point_page(
     Raises:
         StoreError: The page cannot be written.
     """
-    return write_whole(Path(path), render_point(found, origin, snippet).encode())
+    return write_whole(Path(path), render_point(found, origin, snippet, plane).encode())
 
 
-def render_point(found: Inspection, origin: Sequence[tuple[str, str]], snippet: str) -> str:
+def render_point(
+    found: Inspection, origin: Sequence[tuple[str, str]], snippet: str, plane: LossPlane | None = None
+) -> str:
     """The page as text."""
-    figures = {"chains": chains.figures(found), "ladder": ladder.figures(found), "curvature": curvature.figures(found)}
+    figures = {
+        "chains": chains.figures(found),
+        "ladder": ladder.figures(found),
+        "curvature": curvature.figures(found),
+        "around": around.figures(plane),
+    }
     return render_page(
         "point.html",
         figures.items(),

@@ -25,24 +25,38 @@ class LLCOptions(Options):
         enabled: Off by default: it takes longer than most runs do.
         checkpoints: Recorded points, at most, at which it is measured; spread evenly over the records, both ends among
             them.
+        budget: Seconds per point, compilation included, as ``budget`` of :func:`allroads.llc`; the points of a run are
+            measured together in as many times as much. The default is twice what a point of 128 parameters and 48
+            examples takes on one core without an end; longer than an hour is as good as no end.
+        precision: Monte Carlo standard error to reach, as ``precision`` of :func:`allroads.llc`.
     """
 
     enabled: bool = False
     checkpoints: Annotated[int, Field(ge=2)] = 16
+    budget: Annotated[float, Field(gt=0)] = 5.0
+    precision: Annotated[float, Field(gt=0)] = 0.01
 
+
+SOUND = ("converged", "ok", "scale-dependent")
+"""Statuses of a number that may be read, with its error, at the nβ of the study."""
 
 QUANTITY = Quantity(
     "learning coefficient",
     "Excess loss nβ (E[L] − L(w*)) over a checkpoint w*, the mean being over exp(−nβ L(w) − γ/2 ‖w − w*‖²).",
     symbol="λ̂",
     conventions="Training examples, nβ = n / ln n, one γ for all checkpoints of a run. Of checkpoints that are no "
-    "minima it is not the asymptotic coefficient and may be negative: the status says so.",
+    "minima it is not the asymptotic coefficient and may be negative: the status says so. Where the budget leaves no "
+    "time for other nβ and γ, the status is ok at best, and the number belongs to these two.",
     source="lau2023",
 )
 
 
 def measure_llc(unit: Unit, options: LLCOptions) -> list[Row]:
-    """The learning coefficient at each chosen point; one whose loss is not finite has ``diverged`` and no number."""
+    """The learning coefficient at each chosen point; one whose loss is not finite has ``diverged`` and no number.
+
+    Raises:
+        KeyboardInterrupt: If the user stopped the sampling: what is there then is nothing to store.
+    """
     import jax
 
     from allroads.points.curve import llc_curve
@@ -58,7 +72,18 @@ def measure_llc(unit: Unit, options: LLCOptions) -> list[Row]:
     if not len(usable):
         return list(rows)
     finite = jax.tree.map(lambda leaf: leaf[usable], params)
-    curve = llc_curve(run.problem, finite, steps=steps[usable], seed=run.study_seed)
+    curve = llc_curve(
+        run.problem,
+        finite,
+        steps=steps[usable],
+        precision=options.precision,
+        seed=run.study_seed,
+        budget=options.budget * len(usable),
+        progress=False,
+    )
+    ended = [found.stats["ended"] for found in curve.measurements]
+    if "interrupted" in ended:
+        raise KeyboardInterrupt
     for place, index in enumerate(usable):
         number = {"value": curve.value[place], "error": curve.error[place]}
         rows[index] |= {
@@ -67,6 +92,7 @@ def measure_llc(unit: Unit, options: LLCOptions) -> list[Row]:
             "stage": bool(place in curve.boundaries),
             "nbeta": curve.nbeta,
             "localisation": curve.localisation,
+            "ended": ended[place],
         }
     return list(rows)
 
@@ -82,7 +108,7 @@ def findings(tables: Tables, grids: Sequence[str]) -> list[Finding]:
 def _degeneracy(ends: pl.DataFrame) -> str:
     if ends.is_empty():
         return ""
-    sound = ends.filter(pl.col("status").is_in(["converged", "scale-dependent"]))
+    sound = ends.filter(pl.col("status").is_in(SOUND))
     if sound.is_empty():
         counts = ", ".join(f"{count} {status}" for status, count in sorted(Counter(ends["status"]).items()))
         return f"No run ends at a point with a learning coefficient at nβ = n/ln n: {counts}."
@@ -98,7 +124,7 @@ def _degeneracy(ends: pl.DataFrame) -> str:
 
 MEASURE = Measure(
     "llc",
-    1,
+    2,
     "checkpoint",
     measure_llc,
     {
@@ -108,6 +134,7 @@ MEASURE = Measure(
         "stage": pl.Boolean,
         "nbeta": pl.Float64,
         "localisation": pl.Float64,
+        "ended": pl.String,
     },
     options=LLCOptions,
     quantities=(QUANTITY,),

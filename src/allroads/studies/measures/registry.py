@@ -18,6 +18,7 @@ BUILT_IN = (
     "stages",
     "directness",
     "turning",
+    "landscape",
     "llc",
     "programs",
     "forecasts",
