@@ -21,7 +21,7 @@ HELD_BACK = 0.15
 _FIRST_STEP, _SMALLEST_STEP = 0.05, 1e-10
 
 _HOPELESS = 100.0
-"""How many times the tolerance the first stage may turn a step's motion; beyond, the other stages are not tried."""
+"""How many times the tolerance a step's first stage may be off the segment, or turn the motion, before it is left."""
 
 _AFTER_HOPELESS = 0.03
 """What such a step is shortened to: how far the lift holds cannot be told from where it no longer does."""
@@ -128,8 +128,9 @@ def integrate_lift(
     A step integrates ``θ̇ = Jᵀ(K + r)⁻¹ ż`` by Bogacki and Shampine's method, and from its first stage on adds the lift
     of ``z(t) − F(θ)``, so that errors of the image are corrected and do not add up. It is taken where it ends within
     ``tolerance`` of z(t + h), as a share of the chord, and the embedded estimate of its own error is within the same
-    share of the road's length so far; where units switch, the lift jumps, and steps become short. A step whose first
-    stage already has another lift is not completed. The clock is read before every step.
+    share of the road's length so far; where units switch, the lift jumps, and steps become short. A step is left at its
+    first stage where that is farther off the segment than the step is long, or has another lift. The clock is read
+    before every step.
     """
     chord = target - start
     scale = float(np.linalg.norm(chord))
@@ -155,6 +156,10 @@ def integrate_lift(
             at, lifts = here.place.params, [here.along]
             for weights in _STAGES:
                 stage = combined(np.array([1.0, *(h * weights), 1.0]), at, *(v.motion for v in lifts), here.back.motion)
+                if len(lifts) == 1 and h > _SMALLEST_STEP:
+                    left = start + (here.t + h / 2) * chord - lifter.values(stage)
+                    if not np.linalg.norm(left) <= scale * max(h, _HOPELESS * tolerance):
+                        break
                 lifts.append(lifter.at(stage).lift(chord))
                 if h > _SMALLEST_STEP and _turned(*lifts[:2], (here.chords / h + here.along.length) * tolerance):
                     break
