@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
@@ -25,16 +26,31 @@ class Solution(NamedTuple):
     outside: float
 
 
+def regularised_inverse(matrix: np.ndarray, ridge: float) -> Callable[[np.ndarray], np.ndarray]:
+    """``v -> (A + r)⁻¹ v`` of a symmetric matrix without negative eigenvalues, by Cholesky's factor.
+
+    Where rounding leaves A + r indefinite, the eigenvectors of A take the factor's place, negative eigenvalues as 0.
+    Where A is not finite, neither is what is given.
+
+    Example:
+        >>> regularised_inverse(np.diag([3.0, 1.0]), 1.0)(np.array([4.0, 2.0])).tolist()
+        [1.0, 1.0]
+    """
+    if not np.isfinite(matrix).all():
+        return lambda v: np.full(len(matrix), np.nan)
+    raised = matrix.copy()
+    raised[np.diag_indices(len(matrix))] += ridge
+    try:
+        factor = cho_factor(raised, lower=True, overwrite_a=True, check_finite=False)
+    except LinAlgError:
+        values, vectors = np.linalg.eigh(matrix)
+        return lambda v: np.asarray(vectors @ ((v @ vectors) / (np.maximum(values, 0) + ridge)))
+    return lambda v: np.asarray(cho_solve(factor, v, check_finite=False))
+
+
 @dataclass(frozen=True, eq=False)
 class DenseKernel:
-    """A kernel with the factor of K + r.
-
-    Where rounding leaves K + r indefinite, the eigenvectors of K take the factor's place, negative eigenvalues as 0.
-
-    Args:
-        kernel: K, ``[N·C, N·C]``.
-        ridge: r > 0.
-        factor: Cholesky's factor as scipy keeps it, eigenvalues with eigenvectors, or ``None`` where K is not finite.
+    """A kernel K, ``[N·C, N·C]``, with the inverse of K + r.
 
     Example:
         >>> solved = DenseKernel.of(np.diag([3.0, 1.0]), 1.0).solve(np.array([4.0, 0.0]))
@@ -44,49 +60,30 @@ class DenseKernel:
 
     kernel: np.ndarray
     ridge: float
-    factor: Any
-    by_eigenvectors: bool
+    inverse: Callable[[np.ndarray], np.ndarray]
 
     @classmethod
     def of(cls, kernel: np.ndarray, ridge: float) -> DenseKernel:
         """Factor ``kernel + ridge``."""
-        if not np.isfinite(kernel).all():
-            return cls(kernel, ridge, None, False)
-        raised = kernel.copy()
-        raised[np.diag_indices(len(kernel))] += ridge
-        try:
-            return cls(kernel, ridge, cho_factor(raised, lower=True, overwrite_a=True, check_finite=False), False)
-        except LinAlgError:
-            return cls(kernel, ridge, np.linalg.eigh(kernel), True)
+        return cls(kernel, ridge, regularised_inverse(kernel, ridge))
 
     def solve(self, direction: np.ndarray) -> Solution:
-        """The weights of a direction, NaN where the kernel is not finite."""
-        if self.factor is None:
-            return Solution(np.full(len(direction), np.nan), None, np.nan, np.nan)
-        if self.by_eigenvectors:
-            values, vectors = self.factor
-            weights = vectors @ ((direction @ vectors) / (np.maximum(values, 0) + self.ridge))
-        else:
-            weights = cho_solve(self.factor, direction, check_finite=False)
-        outside = self.ridge**2 * (weights @ weights) / (direction @ direction)
-        return Solution(weights, None, float(direction @ weights), float(outside))
+        """The weights of a direction."""
+        weights = self.inverse(direction)
+        outside = self.ridge**2 * float(weights @ weights) / float(direction @ direction)
+        return Solution(weights, None, float(direction @ weights), outside)
 
     def smallest(self) -> float:
-        """Smallest eigenvalue of K; NaN where it is not finite."""
-        return np.nan if self.factor is None else extreme_eigenvalue(self.kernel, 0)
+        """Smallest eigenvalue of K."""
+        return extreme_eigenvalue(self.kernel, 0)
 
 
 @dataclass(frozen=True, eq=False)
 class FactoredJacobian:
-    """A Jacobian with the factor of JJᵀ + r, or of JᵀJ + r where parameters are fewer than outputs.
+    """A Jacobian J, ``[N·C, P]``, with the inverse of JJᵀ + r, or of JᵀJ + r where parameters are fewer than outputs.
 
     The second serves by ``Jᵀ(JJᵀ + r)⁻¹ = (JᵀJ + r)⁻¹Jᵀ``. Products are those of J in double precision, so that small
     eigenvalues suffer from the rounding of J's entries alone.
-
-    Args:
-        jacobian: J, ``[N·C, P]``.
-        ridge: r > 0.
-        factor: Cholesky's factor as scipy keeps it, or ``None`` where J is not finite or rounding exceeds r.
 
     Example:
         >>> solved = FactoredJacobian.of(np.array([[2.0], [0.0]]), 1.0).solve(np.array([5.0, 0.0]))
@@ -96,42 +93,30 @@ class FactoredJacobian:
 
     jacobian: np.ndarray
     ridge: float
-    factor: Any
+    inverse: Callable[[np.ndarray], np.ndarray]
 
     @classmethod
     def of(cls, jacobian: np.ndarray, ridge: float) -> FactoredJacobian:
         """Factor the smaller of ``JJᵀ + ridge`` and ``JᵀJ + ridge``."""
-        raised = smaller_gram(jacobian)
-        if not np.isfinite(raised).all():
-            return cls(jacobian, ridge, None)
-        raised[np.diag_indices(len(raised))] += ridge
-        try:
-            return cls(jacobian, ridge, cho_factor(raised, lower=True, overwrite_a=True, check_finite=False))
-        except LinAlgError:
-            return cls(jacobian, ridge, None)
+        return cls(jacobian, ridge, regularised_inverse(smaller_gram(jacobian), ridge))
 
     def solve(self, direction: np.ndarray) -> Solution:
-        """The motion of a direction, NaN where there is no factor."""
+        """The motion of a direction."""
         rows, columns = self.jacobian.shape
-        if self.factor is None:
-            return Solution(None, np.full(columns, np.nan), np.nan, np.nan)
         size = float(direction @ direction)
         if rows <= columns:
-            weights = cho_solve(self.factor, direction, check_finite=False)
+            weights = self.inverse(direction)
             outside = self.ridge**2 * float(weights @ weights) / size
             return Solution(None, self.jacobian.T @ weights, float(direction @ weights), outside)
-        motion = cho_solve(self.factor, self.jacobian.T @ direction, check_finite=False)
+        motion = self.inverse(self.jacobian.T @ direction)
         undone = direction - self.jacobian @ motion  # r (K + r)⁻¹ v
         left = float(undone @ undone)
         return Solution(None, motion, float(motion @ motion) + left / self.ridge, left / size)
 
     def smallest(self) -> float:
-        """Smallest eigenvalue of K, 0 where outputs outnumber parameters; NaN where J is not finite."""
+        """Smallest eigenvalue of K, 0 where outputs outnumber parameters."""
         rows, columns = self.jacobian.shape
-        if rows > columns:
-            return 0.0
-        gram = smaller_gram(self.jacobian)
-        return extreme_eigenvalue(gram, 0) if np.isfinite(gram).all() else np.nan
+        return 0.0 if rows > columns else extreme_eigenvalue(smaller_gram(self.jacobian), 0)
 
 
 def smaller_gram(jacobian: np.ndarray) -> np.ndarray:
@@ -142,14 +127,17 @@ def smaller_gram(jacobian: np.ndarray) -> np.ndarray:
         [[5.0]]
     """
     rows, columns = jacobian.shape
-    return jacobian @ jacobian.T if rows <= columns else jacobian.T @ jacobian
+    gram: np.ndarray = jacobian @ jacobian.T if rows <= columns else jacobian.T @ jacobian
+    return gram
 
 
 def extreme_eigenvalue(matrix: np.ndarray, place: int) -> float:
-    """One eigenvalue of a symmetric matrix, counted from the smallest.
+    """One eigenvalue of a symmetric matrix, counted from the smallest; NaN where the matrix is not finite.
 
     Example:
         >>> round(extreme_eigenvalue(np.diag([3.0, 1.0, 2.0]), 2), 12)
         3.0
     """
+    if not np.isfinite(matrix).all():
+        return float("nan")
     return float(eigh(matrix, eigvals_only=True, subset_by_index=[place, place], check_finite=False)[0])

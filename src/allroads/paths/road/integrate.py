@@ -161,7 +161,9 @@ def integrate_lift(
                     if not np.linalg.norm(left) <= scale * max(h, _HOPELESS * tolerance):
                         break
                 lifts.append(lifter.at(stage).lift(chord))
-                if h > _SMALLEST_STEP and _turned(*lifts[:2], (here.chords / h + here.along.length) * tolerance):
+                if h > _SMALLEST_STEP and _turned(
+                    lifts[0], lifts[1], (here.chords / h + here.along.length) * tolerance
+                ):
                     break
             if len(lifts) <= len(_STAGES):
                 rejected, h = rejected + 1, max(_SMALLEST_STEP, _AFTER_HOPELESS * h)

@@ -1,8 +1,9 @@
 """The horizontal lift: the shortest motion of the parameters that moves the function as asked.
 
 ``θ̇ = Jᵀ (J Jᵀ + r)⁻¹ ż``: of all motions with Jθ̇ = ż the one with the least ‖θ̇‖, up to the regularisation r. The
-kernel is formed where the outputs are few and otherwise only multiplied with; either way the motion lies in the range
-of Jᵀ, so an inexact solution falls short of ż but never moves along the fibre, where the function stands still.
+kernel is formed where outputs are few, JᵀJ where parameters are, and otherwise the kernel is only multiplied with. The
+motion always lies in the range of Jᵀ, so an inexact solution falls short of ż but never moves along the fibre, where
+the function stands still.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Lifter:
         inputs: ``[N, …]``.
         form: J or ``J Jᵀ`` at a point, compiled; ``None`` where neither is formed.
         held: Whether it is J.
-        method: ``dense`` where K is formed, ``normal equations`` where JᵀJ is, else ``matrix-free``.
+        method: ``dense`` where K is factored, ``normal equations`` where JᵀJ is, else ``matrix-free``.
         share: r over the largest eigenvalue of the kernel at the start.
         largest: That eigenvalue; by power iteration where the kernel is not formed.
     """
@@ -170,7 +171,7 @@ def make_lifter(
     else:  # no further program to compile
         square = np.asarray(form(params, inputs), np.float64)
         square = smaller_gram(square) if held else square
-        largest = max(extreme_eigenvalue(square, len(square) - 1), 0.0) if np.isfinite(square).all() else np.nan
+        largest = float(np.maximum(extreme_eigenvalue(square, len(square) - 1), 0.0))  # NaN stays
     if not np.isfinite(largest):
         raise InputError(
             "the network's derivative at the start is not finite, so nothing can be followed from there. Start from a "

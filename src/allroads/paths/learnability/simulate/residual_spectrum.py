@@ -104,7 +104,7 @@ def compiled_kernel_lanczos(network: Network, steps: int) -> Any:
 
     def all_targets(points: Params, inputs: Any, residuals: Any, rates: Params, taken: Any) -> Any:
         rows = points, residuals, rates
-        return jax.lax.map(lambda own: one(own[0], inputs, *own[1:], taken), rows, batch_size=TARGET_BATCH)
+        return jax.lax.map(lambda own: one(own[0], inputs, own[1], own[2], taken), rows, batch_size=TARGET_BATCH)
 
     return jax.jit(all_targets)
 
