@@ -33,7 +33,7 @@ def regularised_inverse(matrix: np.ndarray, ridge: float) -> Callable[[np.ndarra
     Where A is not finite, neither is what is given.
 
     Example:
-        >>> regularised_inverse(np.diag([3.0, 1.0]), 1.0)(np.array([4.0, 2.0])).tolist()
+        >>> regularised_inverse(np.diag([3.0, 1.0]), 1.0)(np.array([4.0, 2.0])).round(12).tolist()
         [1.0, 1.0]
     """
     if not np.isfinite(matrix).all():

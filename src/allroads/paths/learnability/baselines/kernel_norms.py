@@ -33,11 +33,11 @@ def kernel_norms(network: Network, inputs: Any, starts: Params, seed: int) -> ND
         seed: Decides the signs, which are the same at every start.
 
     Example:
-        One weight and one input x = 3: K is x².
+        One weight and the inputs 3 and 0: K = diag(9, 0).
 
         >>> line = Network(lambda key: np.zeros(1), lambda w, x: x * w)
-        >>> kernel_norms(line, np.array([[3.0]]), np.zeros((1, 1)), 0).round(4).tolist()
-        [[9.0, 9.0]]
+        >>> kernel_norms(line, np.array([[3.0], [0.0]]), np.zeros((1, 1)), 0).round(4).tolist()
+        [[4.5, 9.0]]
     """
     starts, inputs = jax.tree.map(np.asarray, starts), jnp.asarray(inputs)
     one = jax.tree.map(lambda leaf: leaf[0], starts)
@@ -51,8 +51,7 @@ def kernel_norms(network: Network, inputs: Any, starts: Params, seed: int) -> ND
         points = jax.tree.map(lambda leaf: np.broadcast_to(leaf, (TARGET_BATCH, *leaf.shape)), start)
         found = [run(points, inputs, own, ones, 1) for own in signs.reshape(-1, TARGET_BATCH, *values.shape)]
         means, couplings = (np.concatenate(parts).astype(np.float64)[:, :1] for parts in zip(*found, strict=True))
-        squares = np.square(means).sum(axis=1) + np.square(couplings).sum(axis=1)  # no coupling of a single output
-        return float(means.mean()), float(np.sqrt(values.size * squares.mean()))
+        return float(means.mean()), float(np.sqrt(values.size * (means**2 + couplings**2).mean()))
 
     seeds = len(jax.tree.leaves(starts)[0])
     return np.array([at(jax.tree.map(lambda leaf, m=m: leaf[m], starts)) for m in range(seeds)])
