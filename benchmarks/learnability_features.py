@@ -20,7 +20,6 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 os.environ.setdefault("NPROC", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
-import jax
 import numpy as np
 import polars as pl
 from learnability import loader
@@ -28,7 +27,7 @@ from learnability import loader
 from allroads.paths.learnability.baselines.inal import inal
 from allroads.paths.learnability.baselines.kernel_alignment import kernel_alignment
 from allroads.paths.learnability.baselines.kernel_energy import kernel_energy
-from allroads.paths.learnability.baselines.kernel_norms import compiled_kernel_norms
+from allroads.paths.learnability.baselines.kernel_norms import kernel_norms
 from allroads.paths.learnability.baselines.kernel_spectrum import kernel_spectra
 from allroads.paths.learnability.baselines.standardise import standardised_columns
 from allroads.paths.learnability.baselines.table import boolean_baselines
@@ -118,8 +117,8 @@ class Case:
     def baselines(self, seed: int) -> dict[str, np.ndarray]:
         """Baselines of the plain kernel and of INAL (the same for every explorer)."""
         spectra = kernel_spectra(self.network, self.domain.loss, self.start(seed), self.inputs, self.labels)
-        start = loader.initial(self.name, self.domain.name, seed)
-        diagonal, norm = map(float, compiled_kernel_norms(self.network)(start, self.inputs, jax.random.key(seed)))
+        start = broadcast_params(loader.initial(self.name, self.domain.name, seed), 1)
+        diagonal, norm = kernel_norms(self.network, self.inputs, start, seed)[0]
         columns = [standardised_columns(labels) for labels in self.labels]
         most = max(
             one.shape[1] for one in columns

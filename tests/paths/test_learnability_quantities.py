@@ -16,7 +16,7 @@ from allroads.explorers.muon import Muon
 from allroads.networks.mlp import mlp
 from allroads.paths.learnability.baselines.eigenlearning import eigenlearning
 from allroads.paths.learnability.baselines.inal import inal
-from allroads.paths.learnability.baselines.kernel_norms import compiled_kernel_norms
+from allroads.paths.learnability.baselines.kernel_norms import kernel_norms
 from allroads.paths.learnability.baselines.kernel_spectrum import kernel_spectra
 from allroads.paths.learnability.baselines.table import boolean_baselines
 from allroads.paths.learnability.baselines.truth_table import truth_table_rows
@@ -238,7 +238,8 @@ def test_lanczos_agrees_with_the_whole_kernel(seed):
         flat = kernel_spectra(network, "mse", broadcast_params(params, 4), bits, labels)
         kernel = np.asarray(ParameterFunctionMap(network, bits).kernel(params))
         outputs = np.asarray(network.apply(params, bits))[:, 0]
-        diagonal, frobenius = compiled_kernel_norms(network)(params, jnp.asarray(bits), jax.random.key(seed))
+        starts = broadcast_params(params, 2)
+        (diagonal, frobenius), again = kernel_norms(network, bits, starts, seed)
     values, vectors = np.linalg.eigh(kernel)
     for sight, plain, y in zip(seen, flat, labels, strict=True):
         energies = (vectors.T @ (2 * (y - outputs))) ** 2
@@ -250,6 +251,7 @@ def test_lanczos_agrees_with_the_whole_kernel(seed):
         assert plain.alignment() == pytest.approx(energies @ values / energies.sum(), rel=1e-6)
     assert diagonal == pytest.approx(np.trace(kernel) / 32, rel=0.2)
     assert frobenius == pytest.approx(np.linalg.norm(kernel), rel=0.2)
+    assert again.tolist() == [diagonal, frobenius]
 
 
 def test_losses_on_a_map_whose_kernel_is_the_identity():

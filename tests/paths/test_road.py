@@ -267,4 +267,4 @@ def test_other_refusals():
     with pytest.raises(MemoryBudgetError, match="records"):
         road_of(LINE, W, X, np.ones(3), memory=1000)
     with pytest.raises(MemoryBudgetError, match="kernel"):
-        road_of(LINE, W, np.ones((300, 15)), np.ones(300), memory=200_000, records=1)
+        road_of(LINE, np.zeros(400), np.ones((300, 400)), np.ones(300), memory=1_000_000, records=1)

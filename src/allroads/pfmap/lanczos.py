@@ -40,13 +40,16 @@ class LanczosDecomposition(NamedTuple):
         return values, vectors
 
 
-def lanczos(product: Callable[[Any], Any], start: Float[jax.Array, " size"], steps: int) -> LanczosDecomposition:
+def lanczos(
+    product: Callable[[Any], Any], start: Float[jax.Array, " size"], steps: int, taken: Any = None
+) -> LanczosDecomposition:
     """Lanczos iteration with full reorthogonalisation.
 
     Args:
         product: The symmetric operator, ``v -> A v``.
         start: Start vector ``[n]``.
         steps: Number k of iterations, at most n.
+        taken: Iterations that are made, at most k, which may be traced; default k. Entries past them are 0.
 
     Returns:
         :class:`LanczosDecomposition`; its entries are 0 past the end of the Krylov space.
@@ -76,7 +79,7 @@ def lanczos(product: Callable[[Any], Any], start: Float[jax.Array, " size"], ste
     length, zeros = jnp.linalg.norm(start), jnp.zeros(steps, start.dtype)
     first = start / jnp.maximum(length, np.finfo(start.dtype).tiny)
     carry = jnp.zeros((steps, start.size), start.dtype), first, zeros, zeros
-    basis, _, diagonal, couplings = jax.lax.fori_loop(0, steps, step, carry)
+    basis, _, diagonal, couplings = jax.lax.fori_loop(0, steps if taken is None else taken, step, carry)
     return LanczosDecomposition(diagonal, couplings[:-1], basis, length)
 
 

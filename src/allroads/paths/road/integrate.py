@@ -20,6 +20,12 @@ HELD_BACK = 0.15
 
 _FIRST_STEP, _SMALLEST_STEP = 0.05, 1e-10
 
+_HOPELESS = 100.0
+"""How many times the tolerance a step's first stage may be off the segment, or turn the motion, before it is left."""
+
+_AFTER_HOPELESS = 0.03
+"""What such a step is shortened to: how far the lift holds cannot be told from where it no longer does."""
+
 # The method of Bogacki and Shampine: third order, with an estimate of second, and the last stage is the next first.
 _STAGES = np.array([1 / 2]), np.array([0, 3 / 4])
 _WEIGHTS = np.array([2 / 9, 1 / 3, 4 / 9])
@@ -122,7 +128,8 @@ def integrate_lift(
     A step integrates ``θ̇ = Jᵀ(K + r)⁻¹ ż`` by Bogacki and Shampine's method, and from its first stage on adds the lift
     of ``z(t) − F(θ)``, so that errors of the image are corrected and do not add up. It is taken where it ends within
     ``tolerance`` of z(t + h), as a share of the chord, and the embedded estimate of its own error is within the same
-    share of the road's length so far; where units switch, the lift jumps, and steps become short. The clock is read
+    share of the road's length so far; where units switch, the lift jumps, and steps become short. A step is left at its
+    first stage where that is farther off the segment than the step is long, or has another lift. The clock is read
     before every step.
     """
     chord = target - start
@@ -149,7 +156,18 @@ def integrate_lift(
             at, lifts = here.place.params, [here.along]
             for weights in _STAGES:
                 stage = combined(np.array([1.0, *(h * weights), 1.0]), at, *(v.motion for v in lifts), here.back.motion)
+                if len(lifts) == 1 and h > _SMALLEST_STEP:
+                    left = start + (here.t + h / 2) * chord - lifter.values(stage)
+                    if not np.linalg.norm(left) <= scale * max(h, _HOPELESS * tolerance):
+                        break
                 lifts.append(lifter.at(stage).lift(chord))
+                if h > _SMALLEST_STEP and _turned(
+                    lifts[0], lifts[1], (here.chords / h + here.along.length) * tolerance
+                ):
+                    break
+            if len(lifts) <= len(_STAGES):
+                rejected, h = rejected + 1, max(_SMALLEST_STEP, _AFTER_HOPELESS * h)
+                continue
             moves = [v.motion for v in lifts]
             there = combined(np.array([1.0, *(h * _WEIGHTS), 1.0]), at, *moves, here.back.motion)
             t = 1.0 if h == 1.0 - here.t else here.t + h
@@ -186,6 +204,12 @@ def integrate_lift(
     if kept[-1].t < here.t:
         kept.append(here.kept())
     return LiftedPath(end, kept, deviation, drifted, steps, rejected)
+
+
+def _turned(before: TangentLift, after: TangentLift, allowed: float) -> bool:
+    """Whether the lift of a step's first stage is another one: it differs by its own length, and by far too much."""
+    differs = float(norm(difference(after.motion, before.motion)))
+    return not differs <= max(before.length, _HOPELESS * allowed)
 
 
 def _over_a_fold(before: TangentLift, after: TangentLift, usual: float) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from allroads.checks import check_count, check_number
 
 DENSE = 2000
-"""Outputs up to which the kernel is formed; its eigenvectors then take a second on one core."""
+"""Outputs or parameters up to which a matrix of their products is formed; its factor then takes .2 s on one core."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class RoadOptions:
         tolerance: Largest distance of the image off the segment, over the segment's length, and largest error of one
             step's motion, over the road's length so far; default 10⁻³.
         regularisation: r over the kernel's largest eigenvalue at θ₀. Default 10⁻⁶ in single, 10⁻¹² in double precision.
-        dense: Outputs N·C up to which the kernel is formed; above, conjugate gradients. Default 2000.
+        dense: Outputs N·C or parameters, whichever are fewer, up to which JJᵀ or JᵀJ is formed; above, conjugate
+            gradients. Default 2000.
         records: Points kept, about; default 64.
         most_steps: Steps at most, rejected ones included; default 5000. Smooth maps take tens, relu ones hundreds.
         memory: Bytes for the kernel, and for the kept points; default 2³¹.

@@ -103,7 +103,7 @@ def path_cost(
         lengths=lengths,
         gains=np.append(gain, last_gain[-1]),
         outside=np.append(outside, last_outside[-1]),
-        smallest=None if lifter.plan is None else np.array(smallest),
+        smallest=None if lifter.form is None else np.array(smallest),
         path=jax.tree.map(np.asarray, path),
         values=values,
         parameter_length=float(moves.sum()),
@@ -125,9 +125,9 @@ def path_cost(
 def _cost(place: LocalGeometry, motion: Params) -> tuple[float, float, float]:
     """``√(vᵀ(K + r)⁻¹v)`` of ``v = J motion``, its gain ``‖v‖`` over that, and the share of v out of reach."""
     v = place.push(motion)
-    weights, outside = place.solve(v)
-    cost = float(np.sqrt(max(0.0, v @ weights)))
-    return cost, float(np.linalg.norm(v)) / cost if cost > 0 else 0.0, outside
+    solved = place.solve(v)
+    cost = float(np.sqrt(max(0.0, solved.square)))
+    return cost, float(np.linalg.norm(v)) / cost if cost > 0 else 0.0, solved.outside
 
 
 def _deviation(polygon: np.ndarray) -> float:

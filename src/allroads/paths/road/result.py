@@ -37,7 +37,8 @@ class Road(Result):
         gains: ``‖ż‖ / ‖θ̇‖``: motion of the function for one unit of motion of the parameters. It falls to 0 where
             the map cannot follow.
         outside: Share of the direction's square that the regularised kernel does not reach, in [0, 1].
-        smallest: Smallest eigenvalue of the kernel, ``None`` where the kernel is not formed.
+        smallest: Smallest eigenvalue of the kernel, 0 where outputs outnumber parameters, ``None`` where no matrix is
+            formed.
         path: The points, leaves ``[R, …]``.
         values: Outputs there, ``[R, N, …, C]``.
         parameter_length: Length of the polygon through all steps (of a road) or points (of a path that is given).
@@ -46,9 +47,10 @@ class Road(Result):
         losses: ``train_loss``, ``train_accuracy``, and with held-out data ``held_out_loss``, ``held_out_accuracy``.
         chart: Where straight is judged and the cost is measured.
         regularisation: r over the kernel's largest eigenvalue at the start.
-        stats: ``ridge`` (r itself), ``method`` (``dense`` or ``matrix-free``), ``chord`` (length of the segment), and
-            ``distance``, ‖θ* − θ₀‖, where there are two points. Of a road also ``steps``, ``rejected`` and ``lifted``,
-            the integral of the lift's speed: where units switch on the way it is less than the cost, see docs/roads.md.
+        stats: ``ridge`` (r itself), ``method`` (``dense``, ``normal equations`` or ``matrix-free``), ``chord`` (length
+            of the segment), and ``distance``, ‖θ* − θ₀‖, where there are two points. Of a road also ``steps``,
+            ``rejected`` and ``lifted``, the integral of the lift's speed: where units switch on the way it is less than
+            the cost, see docs/roads.md.
     """
 
     cost: float

@@ -146,7 +146,7 @@ def road(
             lengths=lengths,
             gains=_gains(chord, lifted_path),
             outside=lifted_path.column("outside"),
-            smallest=None if lifter.plan is None else lifted_path.column("smallest"),
+            smallest=None if lifter.form is None else lifted_path.column("smallest"),
             path=jax.tree.map(lambda *leaves: np.stack(leaves), *points),
             values=values,
             parameter_length=lifted_path.kept[-1].chords,

@@ -1,14 +1,16 @@
 """The horizontal lift: the shortest motion of the parameters that moves the function as asked.
 
 ``θ̇ = Jᵀ (J Jᵀ + r)⁻¹ ż``: of all motions with Jθ̇ = ż the one with the least ‖θ̇‖, up to the regularisation r. The
-kernel is formed where the outputs are few and otherwise only multiplied with; either way the motion lies in the range
-of Jᵀ, so an inexact solution falls short of ż but never moves along the fibre, where the function stands still.
+kernel is formed where outputs are few, JᵀJ where parameters are, and otherwise the kernel is only multiplied with. The
+motion always lies in the range of Jᵀ, so an inexact solution falls short of ż but never moves along the fibre, where
+the function stands still.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -17,8 +19,10 @@ import numpy as np
 from jax.scipy.sparse.linalg import cg
 
 from allroads.errors import InputError
+from allroads.paths.road.factors import DenseKernel, FactoredJacobian, Solution, extreme_eigenvalue, smaller_gram
 from allroads.pfmap.charts import to_chart
-from allroads.pfmap.kernel import KernelPlan, examples_apart, kernel_function, plan_kernel
+from allroads.pfmap.jacobian import jacobian_function
+from allroads.pfmap.kernel import examples_apart, kernel_function, plan_kernel
 from allroads.pfmap.network import Network, Params
 
 REGULARISATION = {"float32": 1e-6, "float64": 1e-12}
@@ -53,14 +57,18 @@ class Lifter:
     Args:
         network: Its outputs are coordinates in the chart.
         inputs: ``[N, …]``.
-        plan: How the kernel is formed, or ``None`` where it is only multiplied with.
+        form: J or ``J Jᵀ`` at a point, compiled; ``None`` where neither is formed.
+        held: Whether it is J.
+        method: ``dense`` where K is factored, ``normal equations`` where JᵀJ is, else ``matrix-free``.
         share: r over the largest eigenvalue of the kernel at the start.
         largest: That eigenvalue; by power iteration where the kernel is not formed.
     """
 
     network: Network
     inputs: Any
-    plan: KernelPlan | None
+    form: Callable[[Params, Any], Any] | None
+    held: bool
+    method: str
     share: float
     largest: float
 
@@ -69,45 +77,38 @@ class Lifter:
         """r, in the unit of the kernel: positive even where the kernel is zero."""
         return self.share * (self.largest or 1.0)
 
-    @property
-    def method(self) -> str:
-        """``dense`` where the kernel is formed, else ``matrix-free``."""
-        return "matrix-free" if self.plan is None else "dense"
-
     def values(self, params: Params) -> np.ndarray:
         """Coordinates of the function, flat ``[N·C]``, in double precision."""
         return np.asarray(_compiled(self.network).values(params, self.inputs), np.float64).ravel()
 
     def at(self, params: Params) -> LocalGeometry:
         """The kernel at a point, ready to lift directions."""
-        if self.plan is None:
-            return LocalGeometry(self, params, None, None)
-        kernel = np.asarray(kernel_function(self.network, self.plan)(params, self.inputs), np.float64)
-        if not np.isfinite(kernel).all():
-            return LocalGeometry(self, params, np.full(len(kernel), np.nan), kernel)
-        return LocalGeometry(self, params, *np.linalg.eigh(kernel))
+        if self.form is None:
+            return LocalGeometry(self, params, None)
+        formed = np.asarray(self.form(params, self.inputs), np.float64)
+        if self.held:
+            return LocalGeometry(self, params, FactoredJacobian.of(formed, self.ridge))
+        return LocalGeometry(self, params, DenseKernel.of(formed, self.ridge))
 
 
 @dataclass(frozen=True, eq=False)
 class LocalGeometry:
-    """A point of parameter space with the eigenvectors of its kernel, where that was formed.
+    """A point of parameter space with its factored kernel, where that was formed.
 
     Args:
         lifter: What it belongs to.
         params: The point.
-        eigenvalues: ``[N·C]``, rising, or ``None``.
-        vectors: Their columns, or ``None``.
+        solver: The factors, or ``None``.
     """
 
     lifter: Lifter
     params: Params
-    eigenvalues: np.ndarray | None
-    vectors: np.ndarray | None
+    solver: DenseKernel | FactoredJacobian | None
 
-    @property
+    @cached_property
     def smallest(self) -> float | None:
-        """Smallest eigenvalue of the kernel; ``None`` where the kernel is not formed."""
-        return None if self.eigenvalues is None else float(self.eigenvalues[0])
+        """Smallest eigenvalue of the kernel; ``None`` where nothing is formed."""
+        return None if self.solver is None else self.solver.smallest()
 
     def push(self, motion: Params) -> np.ndarray:
         """``J motion``, flat."""
@@ -116,22 +117,24 @@ class LocalGeometry:
 
     def lift(self, direction: np.ndarray) -> TangentLift:
         """TangentLift of a flat direction ``[N·C]``."""
-        weights, outside = self.solve(direction)
-        motion, length = _compiled(self.lifter.network).pull(self.params, self.lifter.inputs, weights)
-        return TangentLift(motion, float(length), outside)
+        solved = self.solve(direction)
+        if solved.motion is not None:
+            motion = _shaped(solved.motion, self.params)
+            return TangentLift(motion, float(norm(motion)), solved.outside)
+        motion, length = _compiled(self.lifter.network).pull(self.params, self.lifter.inputs, solved.weights)
+        return TangentLift(motion, float(length), solved.outside)
 
-    def solve(self, direction: np.ndarray) -> tuple[np.ndarray, float]:
-        """``(K + r)⁻¹ v`` and the share of v that K times it does not reach."""
+    def solve(self, direction: np.ndarray) -> Solution:
+        """``(K + r)⁻¹ v`` and what v costs."""
         size = float(direction @ direction)
         if size == 0:
-            return direction, 0.0
-        ridge = self.lifter.ridge
-        if self.eigenvalues is None or self.vectors is None:
-            network, inputs = self.lifter.network, self.lifter.inputs
-            weights, undone = _compiled(network).solve(self.params, inputs, direction, ridge)
-            return np.asarray(weights, np.float64), float(undone) ** 2 / size
-        parts = (direction @ self.vectors) / (np.maximum(self.eigenvalues, 0) + ridge)
-        return self.vectors @ parts, float(ridge**2 * (parts @ parts) / size)
+            return Solution(direction, None, 0.0, 0.0)
+        if self.solver is not None:
+            return self.solver.solve(direction)
+        lifter = self.lifter
+        solved, undone = _compiled(lifter.network).solve(self.params, lifter.inputs, direction, lifter.ridge)
+        weights = np.asarray(solved, np.float64)
+        return Solution(weights, None, float(direction @ weights), float(undone) ** 2 / size)
 
 
 def make_lifter(
@@ -152,20 +155,40 @@ def make_lifter(
         )
     if dense < 0:
         raise InputError(f"dense: expected a number of outputs, 0 or more (0: never form the kernel); got {dense}.")
-    plan = None
-    if jax.eval_shape(network.apply, params, inputs).size <= dense:
-        plan = plan_kernel(network, params, inputs, examples_apart(network, params, inputs), memory)
-    if plan is None:
+    outputs = jax.eval_shape(network.apply, params, inputs).size
+    parameters = sum(np.size(leaf) for leaf in jax.tree.leaves(params))
+    form, held, method = None, False, "matrix-free"
+    side = min(outputs, parameters)
+    if side <= dense:
+        apart = examples_apart(network, params, inputs)
+        held = apart and 3 * 8 * (outputs * parameters + side**2) <= memory
+        if held:
+            form, method = jacobian_function(network), "dense" if outputs <= parameters else "normal equations"
+        elif outputs <= dense:
+            form, method = kernel_function(network, plan_kernel(network, params, inputs, apart, memory)), "dense"
+    if form is None:
         largest = float(_compiled(network).largest(params, inputs))
     else:  # no further program to compile
-        kernel = np.asarray(kernel_function(network, plan)(params, inputs), np.float64)
-        largest = max(float(np.linalg.eigvalsh(kernel)[-1]), 0.0) if np.isfinite(kernel).all() else np.nan
+        square = np.asarray(form(params, inputs), np.float64)
+        square = smaller_gram(square) if held else square
+        largest = float(np.maximum(extreme_eigenvalue(square, len(square) - 1), 0.0))  # NaN stays
     if not np.isfinite(largest):
         raise InputError(
             "the network's derivative at the start is not finite, so nothing can be followed from there. Start from a "
             "point where it is."
         )
-    return Lifter(network, inputs, plan, share, largest)
+    return Lifter(network, inputs, form, held, method, share, largest)
+
+
+def _shaped(vector: np.ndarray, params: Params) -> Params:
+    """A vector as a pytree like the parameters, in their precision."""
+    leaves, structure = jax.tree.flatten(params)
+    ends = np.cumsum([np.size(leaf) for leaf in leaves])
+    parts = [
+        jnp.asarray(part.reshape(np.shape(leaf)), jnp.result_type(leaf))
+        for part, leaf in zip(np.split(vector, ends[:-1]), leaves, strict=True)
+    ]
+    return jax.tree.unflatten(structure, parts)
 
 
 @lru_cache(maxsize=64)

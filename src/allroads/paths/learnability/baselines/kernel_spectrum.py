@@ -37,6 +37,7 @@ def kernel_spectra(
     inputs, labels = jnp.asarray(inputs), jnp.asarray(labels)
     residuals = compiled_residuals(network, loss)(points, inputs, labels)[0]
     ones = jax.tree.map(lambda leaf: jnp.ones(len(labels), leaf.dtype), points)
-    found = compiled_kernel_lanczos(network, min(krylov, residuals[0].size))(points, inputs, residuals, ones)
+    krylov = min(krylov, residuals[0].size)
+    found = compiled_kernel_lanczos(network, krylov)(points, inputs, residuals, ones, krylov)
     parts = (np.asarray(part)[:count] for part in found)
     return [gauss_spectrum(*row) for row in zip(*parts, squared_norms(residuals)[:count], strict=True)]

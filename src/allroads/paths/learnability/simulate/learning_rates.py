@@ -56,7 +56,7 @@ def initial_state(explorer: Explorer, params: Params, gradient: Params, key: Any
 
 
 def run_on_linear_loss(
-    explorer: Explorer, state: State, gradients: tuple[Params, Params], index: Any, steps: int
+    explorer: Explorer, state: State, gradients: tuple[Params, Params], index: Any, steps: int, passed: int = 0
 ) -> tuple[State, UpdateSums]:
     """Run an explorer on a linear loss whose gradient moves linearly from one value to another.
 
@@ -68,6 +68,7 @@ def run_on_linear_loss(
         gradients: The gradient half a step before the first step, and half a step after the last.
         index: Index of the first step.
         steps: Number of steps.
+        passed: First steps that the sums leave out.
 
     Returns:
         The explorer's state, and sums over its updates.
@@ -85,7 +86,7 @@ def run_on_linear_loss(
             jax.tree.map(jnp.square, gradient),
             jax.tree.map(jnp.square, update),
         )
-        return new, jax.tree.map(jnp.add, sums, terms)
+        return new, jax.tree.map(lambda total, term: total + jnp.where(k >= passed, term, 0), sums, terms)
 
     zeros = jax.tree.map(jnp.zeros_like, before)
     end: tuple[State, UpdateSums] = jax.lax.fori_loop(0, steps, step, (state, UpdateSums(zeros, zeros, zeros)))
@@ -94,9 +95,7 @@ def run_on_linear_loss(
 
 def run_on_constant_gradient(explorer: Explorer, start: State, gradient: Params) -> UpdateSums:
     """Sums over the second half of 64 steps on one gradient, counted from the explorer's first step."""
-    half = HELD_STEPS // 2
-    state, _ = run_on_linear_loss(explorer, start, (gradient, gradient), 0, half)
-    return run_on_linear_loss(explorer, state, (gradient, gradient), half, HELD_STEPS - half)[1]
+    return run_on_linear_loss(explorer, start, (gradient, gradient), 0, HELD_STEPS, HELD_STEPS // 2)[1]
 
 
 def effective_learning_rates(explorer: Explorer, params: Params, gradient: Params, key: Any) -> Params:

@@ -136,6 +136,7 @@ def simulate_linearised_path(
     Returns:
         :class:`PathRecords` of NumPy arrays.
     """
+    start = jax.tree.map(np.asarray, start)
     one = jax.tree.map(lambda leaf: leaf[0], start.points)
     adaptive, memory = is_adaptive(explorer, one), gradient_memory(explorer, one)
     segment = compiled_segment(network, loss, krylov, MIN_RESIDUAL_SHARE if adaptive else 0.0)
@@ -166,7 +167,7 @@ def simulate_linearised_path(
 
 def _per_element(rates: Any, leaf: Any) -> Any:
     """Rates ``[T]`` of a leaf ``[T, …]`` as those of its elements."""
-    return jnp.broadcast_to(rates.reshape(-1, *[1] * (leaf.ndim - 1)), leaf.shape)
+    return np.broadcast_to(rates.reshape(-1, *[1] * (leaf.ndim - 1)), leaf.shape)
 
 
 def _padded(rows: NDArray[Any], length: int) -> NDArray[Any]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from allroads.explorers.explorer import Explorer, State
 from allroads.paths.learnability.simulate.learning_rates import (
@@ -58,7 +59,7 @@ def _is_adaptive(explorer: Explorer, structure: Any, kinds: tuple[tuple[int, Any
         start = initial_state(explorer, origin, gradient, jax.random.key(0))
         return run_on_linear_loss(explorer, start, (gradient, gradient), 0, HELD_STEPS)[0].params
 
-    moved = jax.jit(jax.vmap(displacement))(jnp.arange(3.0))
+    moved = jax.tree.map(np.asarray, jax.jit(jax.vmap(displacement))(np.arange(3.0)))
     nonlinear = jax.tree.map(lambda m: abs(m[2] - 2 * m[1] + m[0]) > LINEAR_TOLERANCE * abs(m[1] - m[0]), moved)
     return any(bool(leaf.any()) for leaf in jax.tree.leaves(nonlinear))
 

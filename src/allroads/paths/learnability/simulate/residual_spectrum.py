@@ -60,7 +60,13 @@ class KernelKrylov(NamedTuple):
 
 
 def kernel_krylov(
-    network: Network, params: Params, inputs: Any, rates: Params, steps: int, residual_of: Callable[[Any], Any]
+    network: Network,
+    params: Params,
+    inputs: Any,
+    rates: Params,
+    steps: int,
+    residual_of: Callable[[Any], Any],
+    taken: Any = None,
 ) -> KernelKrylov:
     """Lanczos decomposition of ``J diag(ρ) Jᵀ`` from the residual of the outputs at a point.
 
@@ -71,6 +77,7 @@ def kernel_krylov(
         rates: Learning rates ρ, one scalar per leaf or one per element.
         steps: Lanczos steps k, at most the number of outputs.
         residual_of: ``outputs -> residual``, of one shape.
+        taken: Lanczos steps that are made; default k.
     """
     outputs, pull = jax.vjp(lambda point: network.apply(point, inputs), params)
 
@@ -80,23 +87,24 @@ def kernel_krylov(
     def product(v: Any) -> Any:
         return jax.jvp(lambda point: network.apply(point, inputs), (params,), (pull_back(v),))[1].reshape(-1)
 
-    return KernelKrylov(outputs, lanczos(product, residual_of(outputs).reshape(-1), steps), pull_back)
+    return KernelKrylov(outputs, lanczos(product, residual_of(outputs).reshape(-1), steps, taken), pull_back)
 
 
 @lru_cache(maxsize=32)
 def compiled_kernel_lanczos(network: Network, steps: int) -> Any:
-    """The compiled ``(points, inputs, residuals, rates) -> (diagonals, off-diagonals)`` of ``J diag(ρ) Jᵀ``.
+    """The compiled ``(points, inputs, residuals, rates, taken) -> (diagonals, off-diagonals)`` of ``J diag(ρ) Jᵀ``.
 
-    Each tridiagonal matrix belongs to the Krylov space of one residual. All but the inputs lead with the targets.
+    Each tridiagonal matrix belongs to the Krylov space of one residual. All but the inputs and the Lanczos steps
+    ``taken``, at most ``steps``, lead with the targets.
     """
 
-    def one(params: Params, inputs: Any, residual: Any, rates: Params) -> tuple[Any, Any]:
-        found = kernel_krylov(network, params, inputs, rates, steps, lambda _: residual).decomposition
+    def one(params: Params, inputs: Any, residual: Any, rates: Params, taken: Any) -> tuple[Any, Any]:
+        found = kernel_krylov(network, params, inputs, rates, steps, lambda _: residual, taken).decomposition
         return found.diagonal, found.off_diagonal
 
-    def all_targets(points: Params, inputs: Any, residuals: Any, rates: Params) -> Any:
+    def all_targets(points: Params, inputs: Any, residuals: Any, rates: Params, taken: Any) -> Any:
         rows = points, residuals, rates
-        return jax.lax.map(lambda own: one(own[0], inputs, *own[1:]), rows, batch_size=TARGET_BATCH)
+        return jax.lax.map(lambda own: one(own[0], inputs, own[1], own[2], taken), rows, batch_size=TARGET_BATCH)
 
     return jax.jit(all_targets)
 

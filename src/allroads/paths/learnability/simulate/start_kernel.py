@@ -66,7 +66,7 @@ def hitting_times(
         level, curvature = equivalent_quadratic(float(goal), float(start_loss), float(time))
         spectrum = gauss_spectrum(diagonal, off_diagonal, float(square)).scaled(curvature / len(inputs))
         paths.append((LinearisedSegment(spectrum, level, curvature, 0.0, 1.0, 0.0),))
-    one = jax.tree.map(lambda leaf: leaf[0], start.points)
+    one = jax.tree.map(lambda leaf: np.asarray(leaf)[0], start.points)
     return np.where(np.isfinite(columns[-1]), optimizer_steps(explorer, one, paths), np.nan)
 
 

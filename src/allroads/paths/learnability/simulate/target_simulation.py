@@ -137,7 +137,7 @@ def simulate_targets(
     curvatures = np.array([segments[0].curvature for segments in paths])
     # The spectrum is that of A h/N, and the linear solution is for r/h.
     norms = (leaves * inverse).sum(axis=0) * len(inputs) * curvatures
-    one = jax.tree.map(lambda leaf: leaf[0], start.points)
+    one = jax.tree.map(lambda leaf: np.asarray(leaf)[0], start.points)
     return target_simulations(explorer, one, records.losses[:, 0], spectra, paths, norms)
 
 
@@ -174,7 +174,8 @@ def at_starts(
     points, inputs, labels = jax.tree.map(jnp.asarray, (points, inputs, labels))
     residuals, gradients = compiled_residuals(network, loss)(points, inputs, labels)
     rates = compiled_learning_rates(explorer)(points, gradients, jax.random.key(seed))
-    rows = compiled_kernel_lanczos(network, min(krylov, residuals[0].size))(points, inputs, residuals, rates)
+    krylov = min(krylov, residuals[0].size)
+    rows = compiled_kernel_lanczos(network, krylov)(points, inputs, residuals, rates, krylov)
     return PathStart(points, labels, jnp.asarray(goals, residuals.dtype), gradients, rates), inputs, residuals, rows
 
 
