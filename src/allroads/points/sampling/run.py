@@ -27,6 +27,9 @@ STEPS = (5, 40)
 """Fewest and most gradients per draw."""
 SHORT = 10
 """Most of them at first where there are few parameters: shorter trajectories then tell more per gradient."""
+FEW, LONG = 20, (12, 20)
+"""Up to so many parameters, gradients per draw, fewest and most at first: valleys of two or three parameters are so
+narrow that shorter trajectories seldom enter them; a small λ̂ was then low by 5 %."""
 FAR = 10
 """Standard deviations at which a chain is brought back: above the largest mean energy, or that of another chain."""
 ENOUGH = 64
@@ -58,10 +61,8 @@ class Run:
         self.chains = plan.chains // self.groups
         self.sites = self.points * self.groups  # group 0 of all points, then group 1
         self.key, self.seed, self.count, self.gradients = jax.random.key(seed), seed, 0, 0
-        stiffness = nbeta * geometry.curvature
-        self.levels = (
-            levels(nbeta, stiffness, localisation, free.dimension <= SMALL) if plan.ladder else [(nbeta, localisation)]
-        )
+        stiffness, small = nbeta * geometry.curvature, free.dimension <= SMALL
+        self.levels = levels(nbeta, stiffness, localisation, small) if plan.ladder else [(nbeta, localisation)]
 
         def all_groups(array: Any) -> Any:
             return jnp.concatenate([array] * self.groups)
@@ -84,7 +85,9 @@ class Run:
         self.moments: Any = None  # second moments of gradients that the metric is made of, [sites, …]
         self.moment_rounds = np.zeros(self.sites)  # how many rounds they are the mean of
         self.states: Any = None  # started again from z after every change of the posterior or of the coordinates
-        self.longest = STEPS[1] if free.dimension > SMALL else SHORT  # gradients per draw at most
+        few = free.dimension <= FEW
+        self.shortest = LONG[0] if few else STEPS[0]  # gradients per draw, at least and at most
+        self.longest = LONG[1] if few else SHORT if small else STEPS[1]
         self.stiffness = np.ones(self.sites)
         self.step = np.full(self.sites, plan.step_size or self._first_step())
 
@@ -102,7 +105,7 @@ class Run:
         """Gradients per draw."""
         if not self.sampler.trajectories:
             return STEPS[1] // 2
-        return int(np.clip(math.ceil(TRAJECTORY / max(float(self.step.min()), 1e-9)), STEPS[0], self.longest))
+        return int(np.clip(math.ceil(TRAJECTORY / max(float(self.step.min()), 1e-9)), self.shortest, self.longest))
 
     def round(self, observe: Observe | None = None, extra: Any = None) -> Draws:
         """A round of draws of all chains; moments for a metric are always taken, as compiling twice would cost more."""
