@@ -1,7 +1,10 @@
 """Budgets: what is left, what an end is called, and interrupts from the keyboard."""
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
+from allroads import GD, Network, Problem, explore, llc
 from allroads.budget import Budget, budgeted
 from allroads.errors import InputError
 
@@ -36,3 +39,13 @@ def test_the_first_interrupt_ends_the_budget_and_the_second_the_call():
 def test_budgets_that_are_no_seconds_are_refused(seconds):
     with pytest.raises(InputError, match="budget"), budgeted("llc", seconds):
         pass
+
+
+def test_arrays_of_numpy_that_a_network_holds_in_another_precision_are_named():
+    """JAX keeps the array in single precision while the function that was compiled first is alive."""
+    held = np.linspace(1.0, 2.0, 5)
+    network = Network(lambda key: jnp.ones(5), lambda w, x: x * (w**2 * held).sum())
+    problem = Problem(network, "mse", np.ones((2, 1)), np.zeros((2, 1)))
+    explore(problem, GD(), 2, steps=2)
+    with pytest.raises(InputError, match=r"llc: .* NumPy array of double precision"):
+        llc(problem, np.ones(5), progress=False)

@@ -8,7 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from allroads.checks import check_positive
+from allroads.errors import InputError
 from allroads.progress import Say, progress
+
+UNCOMPILED = "Cannot lower jaxpr with verifier errors"
+"""What JAX says of a function that mixes precisions without a conversion."""
+MIXED = (
+    "{title}: the network or the loss could not be compiled, as it mixes precisions. Its functions hold a NumPy array "
+    "of double precision, and JAX keeps such an array in the precision in which this process used it first. Make it "
+    "float32, or a JAX array outside of the function: weights = jnp.asarray(weights)."
+)
 
 
 class Budget:
@@ -90,7 +99,8 @@ def budgeted(title: str, seconds: float | None, shown: bool = True) -> Iterator[
         shown: Whether progress is written.
 
     Raises:
-        InputError: If the budget is no number above 0.
+        InputError: If the budget is no number above 0; or if a network holds arrays of NumPy in double precision, which
+            JAX keeps in the precision that they were first used in, so that nothing in the other can be compiled.
 
     Example:
         >>> with budgeted("llc", 10.0, shown=False) as budget:
@@ -99,4 +109,9 @@ def budgeted(title: str, seconds: float | None, shown: bool = True) -> Iterator[
     budget = Budget(seconds)
     with progress(title, shown) as say:
         budget.say = say
-        yield budget
+        try:
+            yield budget
+        except ValueError as error:
+            if not isinstance(error, InputError) and UNCOMPILED in str(error):
+                raise InputError(MIXED.format(title=title)) from error
+            raise
