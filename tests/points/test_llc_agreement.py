@@ -144,3 +144,10 @@ def test_rounds_that_agree_are_all_kept(seed):
     run = Watched(LARGE, 0.0, rounds=40, seed=seed)
     run.plan.precision = 1e-9
     assert len(_measure(Pace(run, Budget()), None, None)[0]) == 40 and run.longer == 0
+
+
+def test_of_two_draws_per_chain_the_error_is_students_over_chains():
+    """Means 1, 2, 3 and 6: t₃ = 3.182 times their deviation over √4."""
+    found = diagnose(np.array([1.0, 2.0, 3.0, 6.0])[:, None] + [-0.5, 0.5])
+    assert 1.959964 * found.standard_error == pytest.approx(3.182446 * np.std([1, 2, 3, 6], ddof=1) / 2, rel=1e-5)
+    assert found.r_hat == np.inf

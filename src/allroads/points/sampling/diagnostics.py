@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm
+from scipy.stats import t as student
 
 CLOSE = 0.02
 """Spread of the means of half chains, as a share of the mean, at which they agree whatever R-hat says."""
@@ -23,7 +25,8 @@ class Diagnostics:
 
     Attributes:
         mean: Over all draws.
-        standard_error: Monte Carlo standard error of the mean: ``√(variance / ess)``.
+        standard_error: Monte Carlo standard error of the mean: ``√(variance / ess)``; of fewer than four draws, from the
+            means of the chains.
         r_hat: Split R-hat: 1 where halves of chains agree among each other as draws within them do; ``inf`` where a
             chain does not move at all.
         spread: Standard deviation of the means of half chains.
@@ -81,7 +84,7 @@ def diagnose(chains: np.ndarray) -> Diagnostics:
     between = float(split.mean(axis=1).var(ddof=1))
     if within <= 0:
         constant = between == 0
-        error, r_hat = (0.0, 1.0) if constant else (float("inf"), float("inf"))
+        error, r_hat = (0.0, 1.0) if constant else (float("inf") if half > 1 else _of_few_draws(chains), float("inf"))
         return Diagnostics(
             mean=mean, standard_error=error, r_hat=r_hat, spread=float(np.sqrt(between)), ess=0.0,
             within=0.0, ess_within=0.0, drift=0.0, drift_error=0.0,
@@ -101,6 +104,13 @@ def diagnose(chains: np.ndarray) -> Diagnostics:
         drift=float(chains[:, -third:].mean() - chains[:, :third].mean()),
         drift_error=error * np.sqrt(6.0),
     )
+
+
+def _of_few_draws(chains: np.ndarray) -> float:
+    """Standard error from the means of chains alone, so that 1.96 of it are Student's interval of 95 %."""
+    count = len(chains)
+    widened = float(student.ppf(0.975, count - 1) / norm.ppf(0.975))
+    return widened * float(chains.mean(axis=1).std(ddof=1)) / count**0.5
 
 
 def _effective_sample_size(split: np.ndarray, within: float, total: float) -> float:
