@@ -25,8 +25,8 @@ class Diagnostics:
 
     Attributes:
         mean: Over all draws.
-        standard_error: Monte Carlo standard error of the mean: ``√(variance / ess)``; of fewer than four draws, from the
-            means of the chains.
+        standard_error: Monte Carlo standard error of the mean: ``√(variance / ess)``; of fewer than four draws per
+            chain, from the means of the chains.
         r_hat: Split R-hat: 1 where halves of chains agree among each other as draws within them do; ``inf`` where a
             chain does not move at all.
         spread: Standard deviation of the means of half chains.
@@ -110,7 +110,7 @@ def _of_few_draws(chains: np.ndarray) -> float:
     """Standard error from the means of chains alone, so that 1.96 of it are Student's interval of 95 %."""
     count = len(chains)
     widened = float(student.ppf(0.975, count - 1) / norm.ppf(0.975))
-    return widened * float(chains.mean(axis=1).std(ddof=1)) / count**0.5
+    return float(widened * chains.mean(axis=1).std(ddof=1) / count**0.5)
 
 
 def _effective_sample_size(split: np.ndarray, within: float, total: float) -> float:
