@@ -269,6 +269,25 @@ class VolumeStatus(Status):
     )
 
 
+class PriorStatus(Status):
+    """Of a distribution over functions."""
+
+    OK = _OK
+    UNDERSAMPLED = (
+        "undersampled",
+        "Functions that were not drawn hold so much of the mass that entropy and effective number are guesses.",
+        "More functions than draws: a missing mass above one half, or fewer than ten pairs of equal draws.",
+        "Draw more samples, or use fewer inputs. Probabilities of single functions are sound, and so is the missing "
+        "mass.",
+    )
+    DIVERGED = (
+        "diverged",
+        "Outputs of some of the drawn networks are not finite, and these networks were left out.",
+        "An initialisation or inputs of a large scale, or a layer that divides by zero.",
+        "Lower the scale of the initialisation, or compute inside allroads.float64().",
+    )
+
+
 class DescriptionStatus(Status):
     """Of a description length."""
 
@@ -356,6 +375,7 @@ FAMILIES: tuple[type[Status], ...] = (
     ExtractionStatus,
     EquivalenceStatus,
     DescriptionStatus,
+    PriorStatus,
     VolumeStatus,
     SpectrumStatus,
     ForecastStatus,
