@@ -22,6 +22,7 @@ import numpy as np
 
 from allroads import Network, function_prior, function_robustness, simplicity_bias
 from allroads.networks.mlp import mlp
+from allroads.points.complexity.lz76 import words
 from allroads.points.prior.draws import CHUNK
 
 BITS, WIDTHS = 7, (40, 40)
@@ -30,7 +31,7 @@ DEEP, WIDE = 10, 64
 PUBLISHED = {  # explorations of 10⁸ samples, weights σ_w/√width: P(constant), mean K
     "tanh σ_w=1 σ_b=1": (1.0, 1.0, 0.7424, 27.67),
     "tanh σ_w=1 σ_b=0.2": (1.0, 0.2, 0.1864, 60.41),
-    "tanh σ_w=1.5 σ_b=0.2": (1.5, 0.2, 1.08e-3, 107.78),
+    "tanh σ_w=1.5 σ_b=0.1": (1.5, 0.1, 1.08e-3, 107.78),
 }
 BIASES = {  # P(0) and P(1) of 10⁵ samples
     "normal": (dict(bias="normal"), (0.368, 0.362)),
@@ -64,32 +65,11 @@ def deep_map(sigma_w: float, sigma_b: float) -> Network:
 
 
 def lz76_c(table: np.ndarray) -> float:
-    """Variant C: the parsing stops two symbols early and ends without the last word, 7 where it gives 14."""
-    sequence = [int(x) for x in table]
-    if len(set(sequence)) == 1:
-        return math.log2(len(sequence))
-    words = [_words_c(s) for s in (sequence, sequence[::-1])]
-    return math.log2(len(sequence)) * sum(words) / 2
-
-
-def _words_c(s: list[int]) -> int:
-    n, i, words, pointer, longest, length = len(s) - 1, 0, 1, 1, 1, 1
-    while True:
-        if s[i + length - 1] != s[pointer + length - 1]:
-            longest = max(length, longest)
-            i += 1
-            if i == pointer:
-                words += 1
-                pointer += longest
-                if pointer + 1 > n:
-                    return words
-                i, length, longest = 0, 1, 1
-            else:
-                length = 1
-        else:
-            length += 1
-            if pointer + length > n:
-                return words + 1
+    """The variant of the published tables: the parsing stops two symbols before the end."""
+    text = np.asarray(table, np.uint8).tobytes()
+    if len(set(text)) == 1:
+        return math.log2(len(text))
+    return math.log2(len(text)) * (words(text[:-2]) + words(text[:1:-1])) / 2
 
 
 def of_map(samples: int) -> list[dict]:

@@ -275,10 +275,11 @@ class PriorStatus(Status):
     OK = _OK
     UNDERSAMPLED = (
         "undersampled",
-        "Functions that were not drawn hold so much of the mass that entropy and effective number are guesses.",
-        "More functions than draws: a missing mass above one half, or fewer than ten pairs of equal draws.",
-        "Draw more samples, or use fewer inputs. Probabilities of single functions are sound, and so is the missing "
-        "mass.",
+        "Too few draws are equal to say how the mass is spread, so the number is about a bound.",
+        "More functions than draws: fewer than ten equal pairs for an effective number, a missing mass above 0.1 for an "
+        "entropy.",
+        "Draw more samples, or use fewer inputs. The missing mass is sound, and so are probabilities of single "
+        "functions.",
     )
     DIVERGED = (
         "diverged",

@@ -39,8 +39,8 @@ class FunctionPrior(Result):
         collision: ``Σ p²``, the probability that two draws are one function.
         effective: ``1 / Σ p²``, the effective number of functions.
         missing: Probability of all functions that were not drawn.
-        status: ``ok``; ``undersampled`` where entropy or effective number is not sound; ``diverged`` where an output
-            was not finite. The draws with such outputs are left out.
+        status: ``ok``; ``undersampled`` where the effective number is not sound; ``diverged`` where an output was not
+            finite. The draws with such outputs are left out. The entropy has a status of its own.
         stats: ``seed``, ``answers``, ``outputs``, ``inputs`` (a digest), ``precision``, ``exact`` (``False`` where
             functions were told apart by digests), ``drawn`` and ``not_finite`` (draws), ``ended`` (``"budget"``,
             ``"interrupted"`` or ``None``).
@@ -60,13 +60,13 @@ class FunctionPrior(Result):
 
     @property
     def value(self) -> float:
-        """The entropy in bits."""
-        return self.entropy.value
+        """The effective number of functions."""
+        return self.effective.value
 
     @property
     def error(self) -> float | None:
-        """Half-width of its interval."""
-        return self.entropy.error
+        """The larger side of its interval."""
+        return self.effective.error
 
     @property
     def distinct(self) -> int:
@@ -188,7 +188,7 @@ def function_prior(
         throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
-        A :class:`~allroads.points.prior.FunctionPrior`; ``value`` is its entropy in bits.
+        A :class:`~allroads.points.prior.FunctionPrior`; ``value`` is the effective number of functions.
 
     Raises:
         InputError: If there is one input only, outputs cannot be read as answers, ``resume`` is of other draws, or an
@@ -231,11 +231,7 @@ def prior_of(
     sums = table.sums[order]
     counts = sums[:, 0]
     bits, same, missing = entropy(counts), collision(counts), missing_mass(counts)
-    status = PriorStatus.OK
-    if not (bits.status.sound and same.status.sound):
-        status = PriorStatus.UNDERSAMPLED
-    if spoilt:
-        status = PriorStatus.DIVERGED
+    status = PriorStatus.DIVERGED if spoilt else PriorStatus(same.status)
     stats = source.identity | {"exact": source.answers.exact, "drawn": done, "not_finite": spoilt, "ended": ended}
     prior = FunctionPrior(
         counts, table.codes[order], table.first[order], rows_of_cube(np.asarray(source.inputs)), int(counts.sum()),

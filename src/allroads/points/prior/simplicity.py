@@ -138,7 +138,7 @@ def simplicity_bias(
     bounds = {}
     for name, values in looked.items():
         largest = float(max(values.max(), random[name].max(), *others.get(name, values[:1])))
-        mean, error = _mean(values, count / total, others.get(name))
+        mean, error = _mean(values, count / total, others.get(name), total)
         bounds[name] = _bound(values, np.log2(count / total), lower, largest, len(tables[0]), mean, error)
     return SimplicityBias(columns | looked, bounds, float(count.sum() / total))
 
@@ -176,16 +176,14 @@ def _all_or_random(rows: int, generator: np.random.Generator) -> list[np.ndarray
     return list(generator.integers(0, 2, (RANDOM, rows)))
 
 
-def _mean(values: np.ndarray, share: np.ndarray, others: np.ndarray | None) -> tuple[float, float]:
-    """Mean over networks: of the table by their shares, of the others by those that were drawn."""
-    covered = float(share.sum())
-    beyond = 0.0 if others is None else 1 - covered
-    rest = 0.0 if others is None else float(others.mean())
-    return float(share @ values) + beyond * rest, 0.0 if others is None else 1.96 * beyond * _deviation(others)
-
-
-def _deviation(values: np.ndarray) -> float:
-    return float(values.std(ddof=1) / math.sqrt(len(values)))
+def _mean(values: np.ndarray, share: np.ndarray, others: np.ndarray | None, total: float) -> tuple[float, float]:
+    """Mean over networks: of the table by their shares, of the others by those that were looked at."""
+    beyond = 0.0 if others is None else 1 - float(share.sum())
+    rest, spread = (0.0, 0.0) if others is None else (float(others.mean()), float(others.var(ddof=1)))
+    mean = float(share @ values) + beyond * rest
+    square = float(share @ values**2) + beyond * (spread + rest**2)
+    looked = 0.0 if others is None else beyond**2 * spread / len(others)
+    return mean, 1.96 * math.sqrt(max(square - mean**2, 0.0) / total + looked)
 
 
 def _bound(
