@@ -155,11 +155,10 @@ def test_a_call_that_is_resumed_gives_what_one_call_gives():
 
 
 def test_draws_do_not_depend_on_the_size_of_a_batch(monkeypatch):
-    network = mlp((2,), 1, widths=(4,), bias="normal")
     found = []
     for batch in (64, 8):
         monkeypatch.setattr(draws, "BATCH", batch)
-        found.append(function_prior(network, BITS, 1000, progress=False))
+        found.append(function_prior(UNIT, BITS, 1000, progress=False))
     assert (found[0].codes == found[1].codes).all() and (found[0].first == found[1].first).all()
 
 

@@ -140,7 +140,7 @@ def test_intervals_hold_known_distributions(case, seed):
         missed["missing"] += abs(mass - unseen) > mass.error
         missed["entropy"] += abs(bits + p @ np.log2(p)) > bits.error
         assert bits.status == (PriorStatus.UNDERSAMPLED if case == "rare" else PriorStatus.OK)
-        assert bits.error < 0.5
+        assert case == "rare" or bits.error < 0.5
     del missed["entropy" if case == "rare" else ""]
     assert max(missed.values()) <= 28, missed
 
