@@ -25,6 +25,7 @@ LONG = {
     "tutorial.md",
     "llc.md",
     "volume.md",
+    "function_prior.md",
     "direct_enough.md",
     "explorers.md",
     "description.md",

@@ -25,7 +25,7 @@ def code(answers):
 # --- known distributions
 
 
-@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("n", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_a_perceptron_without_bias_answers_one_equally_often_on_each_number_of_inputs(n, seed):
     """[mingard2019]: P(t ones) = 2^−n for t < 2^n, and 0 for 2^n."""
     network = Network(lambda key: jax.random.normal(key, (n,)), lambda w, x: x @ w)
@@ -102,6 +102,7 @@ def test_classes_are_the_largest_outputs(seed):
     assert signs.distinct == 8 and signs.answers(0).shape == (2, 3)
 
 
+@pytest.mark.slow
 def test_functions_that_are_too_long_are_told_apart_by_digests(seed):
     prior = function_prior(SHIFT, np.zeros((1025, 1)), CHUNK, seed=seed, progress=False)
     assert not prior.exact and prior.distinct == 2 and prior.codes.shape == (2, 2)
@@ -162,6 +163,7 @@ def test_draws_do_not_depend_on_the_size_of_a_batch(monkeypatch):
     assert (found[0].codes == found[1].codes).all() and (found[0].first == found[1].first).all()
 
 
+@pytest.mark.slow
 def test_draws_in_double_precision_are_draws_of_the_same_distribution():
     with float64():
         prior = function_prior(UNIT, BITS, CHUNK, progress=False)

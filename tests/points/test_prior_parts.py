@@ -44,6 +44,7 @@ def test_draws_are_those_of_jax_without_the_partitionable_layout():
             assert (jax.random.key_data(own) == jax.random.key_data(other)).all()
 
 
+@pytest.mark.slow
 def test_draws_of_many_keys_are_those_of_each_and_seeds_differ():
     keys = jax.random.split(key_of(1), 4)
     together = jax.vmap(lambda key: jax.random.bits(key, (5,)))(keys)

@@ -118,8 +118,7 @@ def test_measures_of_ones_own(prior):
 
 def test_what_has_no_simplicity_bias_is_refused(prior):
     few = function_prior(UNIT, BITS[1:], 64, progress=False)
-    classes = function_prior(Network(lambda key: jax.random.normal(key, (2, 3)), lambda w, x: x @ w), BITS, 64,
-        progress=False)  # fmt: skip
+    classes = dataclasses.replace(prior, stats=prior.stats | {"answers": "classes", "outputs": (4, 2)})
     for wrong in (few, classes):
         with pytest.raises(InputError, match="a truth table needs one sign per input"):
             simplicity_bias(wrong)
@@ -170,6 +169,7 @@ def test_its_networks_are_those_of_the_prior(moved, seed):
     assert (prior.counts == moved.prior.counts).all() and (prior.codes == moved.prior.codes).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0.3, 3.0])
 def test_a_sign_survives_a_gaussian_move_as_often_as_arctan_says(size, seed):
     """w ~ N(0, 2²) moved by σ times its scale keeps its sign with probability 1 − arctan(σ)/π."""
@@ -178,6 +178,7 @@ def test_a_sign_survives_a_gaussian_move_as_often_as_arctan_says(size, seed):
     assert found.correlation.status == PriorStatus.UNDERSAMPLED and found.correlation.stats["functions"] == 2
 
 
+@pytest.mark.slow
 def test_zeros_are_not_moved_and_integers_neither():
     def init(key):
         return {"w": jax.random.normal(key, (1,)), "b": jnp.zeros(1), "n": jnp.ones((), int)}
@@ -194,6 +195,7 @@ def test_zeros_are_not_moved_and_integers_neither():
         ({"move": "big"}, "move: expected a finite number above 0; got 'big'"),
         ({"moves": 0}, "moves: expected a whole number of 1 or more; got 0"),
         ({"samples": 0}, "samples: expected a whole number of 1 or more; got 0"),
+        ({"seed": -1}, "seed: expected a whole number of 0 or more; got -1"),
     ],
 )
 def test_moves_that_are_none_are_refused(options, message):

@@ -211,6 +211,8 @@ def function_prior(
     """
     check_count("samples", samples)
     check_count("seed", seed, 0)
+    if resume is not None:
+        check_options("resume", resume, FunctionPrior)
     source = source_of(network, inputs, answers, seed)
     tally = Tally(source.answers.words // 2 if source.answers.exact else 2, 1)
     start = spoilt = 0
@@ -257,7 +259,6 @@ def rows_of_cube(inputs: np.ndarray) -> np.ndarray | None:
 
 
 def _continued(resume: FunctionPrior, source: Source, samples: int) -> tuple[int, int]:
-    check_options("resume", resume, FunctionPrior)
     for name in _IDENTITY:
         if resume.stats[name] != source.identity[name]:
             raise InputError(

@@ -51,7 +51,7 @@ class FunctionRobustness(Result):
     mean: Measurement
     null: Measurement
     correlation: Measurement
-    prior: FunctionPrior
+    prior: FunctionPrior = field(repr=False)
     status: PriorStatus
     stats: Mapping[str, Any] = field(default_factory=dict)
 
