@@ -276,8 +276,8 @@ class PriorStatus(Status):
     UNDERSAMPLED = (
         "undersampled",
         "Too few draws are equal to say how the mass is spread, so the number is about a bound.",
-        "More functions than draws: fewer than ten equal pairs for an effective number, a missing mass above 0.1 for an "
-        "entropy.",
+        "More functions than draws: fewer than ten equal pairs for an effective number, a missing mass above 0.1 for "
+        "an entropy.",
         "Draw more samples, or use fewer inputs. The missing mass is sound, and so are probabilities of single "
         "functions.",
     )

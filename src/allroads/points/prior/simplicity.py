@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import linprog
-from scipy.stats import beta, spearmanr
+from scipy.stats import beta, rankdata
 
 from allroads.checks import check_count, check_options
 from allroads.errors import InputError
@@ -194,7 +194,7 @@ def _bound(
     constant = len(np.unique(values)) < 2 or len(np.unique(logs)) < 2
     fitted = _line_above(values, logs)
     return SimplicityBound(
-        rank_correlation=math.nan if constant else float(spearmanr(values, logs)[0]),
+        rank_correlation=math.nan if constant else float(np.corrcoef(rankdata(values), rankdata(logs))[0, 1]),
         mean=mean,
         mean_error=error,
         largest=largest,
