@@ -28,7 +28,7 @@ from allroads.points.prior.draws import CHUNK
 BITS, WIDTHS = 7, (40, 40)
 INPUTS = (np.arange(1 << BITS)[:, None] >> np.arange(BITS) & 1).astype(np.float32)
 DEEP, WIDE = 10, 64
-PUBLISHED = {  # explorations of 10⁸ samples, weights σ_w/√width: P(constant), mean K
+PUBLISHED = {  # of 10⁸ samples [mingard2025]: σ_w, σ_b, P(constant), mean K
     "tanh σ_w=1 σ_b=1": (1.0, 1.0, 0.7424, 27.67),
     "tanh σ_w=1 σ_b=0.2": (1.0, 0.2, 0.1864, 60.41),
     "tanh σ_w=1.5 σ_b=0.1": (1.5, 0.1, 1.08e-3, 107.78),
@@ -100,11 +100,13 @@ def deep(samples: int) -> list[dict]:
         seconds = time.process_time() - start
         ends = [prior.probability(np.full(1 << BITS, bit)) for bit in (0, 1)]
         both = sum(end.stats["count"] for end in ends) / samples
-        bias = simplicity_bias(prior, measures={"lz76_c": lz76_c}, first_bit="most").bounds["lz76_c"]
+        every = simplicity_bias(prior, measures={"lz76_c": lz76_c}, functions=samples, first_bit="most")
+        bias = every.bounds["lz76_c"]
         rows.append({
             "map": name, "samples": samples, "cpu_seconds": round(seconds, 1), "p_constant": both,
             "p_constant_error": 1.96 * math.sqrt(both * (1 - both) / samples), "published_p_constant": constant,
             "mean_k": bias.mean, "mean_k_error": bias.mean_error, "published_mean_k": mean,
+            "mean_k_with_constants_at_14": bias.mean + BITS * both,
         })  # fmt: skip
         print(rows[-1])
     return rows
