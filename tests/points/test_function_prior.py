@@ -169,7 +169,7 @@ def test_draws_in_double_precision_are_draws_of_the_same_distribution():
         prior = function_prior(UNIT, BITS, CHUNK, progress=False)
     p = prior.probability([0, 0, 0, 0])
     assert prior.stats["precision"] == "float64" and abs(p - 0.25) < 4.5 * math.sqrt(3 / 16 / CHUNK)
-    with pytest.raises(InputError, match="resume: its precision are 'float64', and 'float32' here"):
+    with pytest.raises(InputError, match="resume: it has precision 'float64', and this call 'float32'"):
         function_prior(UNIT, BITS, 2 * CHUNK, resume=prior, progress=False)
 
 
@@ -201,6 +201,7 @@ def outputs(f):
         (UNIT, BITS[:1], {}, "inputs: one input tells no more than two functions apart"),
         (UNIT, BITS, {"samples": 0}, "samples: expected a whole number of 1 or more; got 0"),
         (UNIT, BITS, {"samples": 1.5}, "samples: expected a whole number"),
+        (UNIT, BITS, {"seed": 2**64}, "seed: expected a whole number below 2⁶⁴; got 18446744073709551616"),
         (UNIT, BITS, {"budget": 0.0}, "budget: expected a finite number above 0"),
         (UNIT, BITS, {"answers": "sign"}, "unknown answers 'sign': did you mean 'signs'"),
         (UNIT, BITS, {"answers": "classes"}, "have one number per answer, so no largest one"),
@@ -221,11 +222,11 @@ def test_results_of_other_draws_are_not_resumed():
     prior = function_prior(UNIT, BITS, 200, progress=False)
     for options, message in (
         ({"samples": 100}, "it holds 200 draws already, above samples=100"),
-        ({"samples": 300, "seed": 1}, "resume: its seed are 0, and 1 here"),
+        ({"samples": 300, "seed": 1}, "resume: it has seed 0, and this call 1"),
     ):
         with pytest.raises(InputError, match=message):
             function_prior(UNIT, BITS, resume=prior, progress=False, **options)
-    with pytest.raises(InputError, match="resume: its inputs are"):
+    with pytest.raises(InputError, match="resume: it has inputs"):
         function_prior(UNIT, BITS[::-1], 300, resume=prior, progress=False)
     with pytest.raises(InputError, match=f"k: expected a function from 0 to {prior.distinct - 1}; got 99"):
         prior.answers(99)

@@ -62,6 +62,8 @@ def source_of(network: Network, inputs: Any, answers: str | None, seed: int) -> 
     Raises:
         InputError: If the inputs cannot be used or are fewer than two, or outputs cannot be read as answers.
     """
+    if seed >= 2**64:
+        raise InputError(f"seed: expected a whole number below 2⁶⁴; got {seed}.")
     given = inputs if isinstance(inputs, jax.Array) else as_array(inputs)
     checked = ParameterFunctionMap(network, given).inputs
     if len(checked) < 2:

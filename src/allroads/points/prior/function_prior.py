@@ -262,7 +262,7 @@ def _continued(resume: FunctionPrior, source: Source, samples: int) -> tuple[int
     for name in _IDENTITY:
         if resume.stats[name] != source.identity[name]:
             raise InputError(
-                f"resume: its {name} are {resume.stats[name]!r}, and {source.identity[name]!r} here; "
+                f"resume: it has {name} {resume.stats[name]!r}, and this call {source.identity[name]!r}; "
                 "expected a result of the same call with fewer samples."
             )
     if resume.stats["drawn"] > samples:
