@@ -189,7 +189,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=10_000_000)
     parser.add_argument("--deep-samples", type=int, default=40_000)
-    parser.add_argument("--robust-samples", type=int, default=200_000)
+    parser.add_argument("--robust-samples", type=int, default=60_000)
     parser.add_argument("--chunks", type=int, default=20)
     parser.add_argument("--only", nargs="*", choices=TABLES, default=list(TABLES))
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/function_prior.json"))
