@@ -24,7 +24,7 @@ from allroads.points.prior.threefry import key_of
 
 CHUNK = 8192
 """Draws between two looks at the clock; draw i is number ``i % CHUNK`` of chunk ``i // CHUNK``."""
-BATCH = 64
+BATCH = 128
 """Networks that are evaluated together: their activations should stay in a processor's cache."""
 LARGEST = 2**24
 """Parameters and outputs of one batch, at most."""
