@@ -29,6 +29,7 @@ LONG = {
     "programs.md",
     "llc.md",
     "volume.md",
+    "function_prior.md",
     "direct_enough.md",
     "explorers.md",
     "description.md",

@@ -20,6 +20,7 @@ from allroads import (
     connect,
     directness,
     float64,
+    function_prior,
     inpca,
     interpolation,
     kernel_spectrum,
@@ -63,6 +64,7 @@ MADE = {
     "Volume": lambda: local_volume(
         Problem(LINE, "mse", np.ones((1, 2)), np.zeros((1, 2))), np.zeros(2), cutoff=0.1, method=Splitting(256, 4)
     ),
+    "FunctionPrior": lambda: function_prior(NET, np.eye(2), 100),
     "VolumeScaling": lambda: volume_scaling(
         Problem(LINE, "mse", np.ones((1, 2)), np.zeros((1, 2))),
         np.zeros(2),

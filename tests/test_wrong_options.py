@@ -28,11 +28,12 @@ WRONG = {
     "road": lambda **given: allroads.road(PROBLEM, POINT, np.ones((2, 1)), **given),
     "path_cost": lambda **given: allroads.path_cost(PROBLEM, PATH, **given),
     "learnability": lambda **given: allroads.learnability(LINE, INPUTS, {"a": np.ones((2, 1))}, "mse", "gd", **given),
+    "function_prior": lambda **given: allroads.function_prior(LINE, INPUTS, **given),
     "explore": lambda **given: allroads.explore(PROBLEM, "gd", 1, steps=1, **given),
 }
 NAMES = {
     "llc": "chains", "llc_curve": "chains", "refined_llc": "chains", "sample": "chains", "loss_kernel": "chains",
-    "explore": "record",
+    "explore": "record", "function_prior": "resume",
 }  # fmt: skip
 SEEDLESS = {"road", "path_cost"}
 

@@ -72,6 +72,9 @@ _HOME = {
     "Splitting": "allroads.points.volume",
     "RayCasting": "allroads.points.volume",
     "function_log_probability": "allroads.points.volume",
+    "function_prior": "allroads.points.prior",
+    "simplicity_bias": "allroads.points.prior",
+    "function_robustness": "allroads.points.prior",
     "network_complexity": "allroads.points.description",
     "prequential_length": "allroads.points.description",
     "quantised_size": "allroads.points.description",
@@ -128,6 +131,7 @@ _HOME = {
     "LLCStatus": "allroads.status",
     "SpectrumStatus": "allroads.status",
     "VolumeStatus": "allroads.status",
+    "PriorStatus": "allroads.status",
     "DescriptionStatus": "allroads.status",
     "ExtractionStatus": "allroads.status",
     "EquivalenceStatus": "allroads.status",
@@ -207,6 +211,7 @@ if TYPE_CHECKING:
     from allroads.points.influence import bayesian_influence, loss_kernel, susceptibilities, weight_covariance
     from allroads.points.inspection import inspect_point
     from allroads.points.llc import llc
+    from allroads.points.prior import function_prior, function_robustness, simplicity_bias
     from allroads.points.refined import refined_llc
     from allroads.points.sampling import Chains, Samples, sample
     from allroads.points.spectrum import SpectrumOptions, kernel_spectrum, spectrum, top_eigenvalue
@@ -220,6 +225,7 @@ if TYPE_CHECKING:
         ForecastStatus,
         LLCStatus,
         PathStatus,
+        PriorStatus,
         RoadStatus,
         RunStatus,
         SpectrumStatus,

@@ -269,6 +269,26 @@ class VolumeStatus(Status):
     )
 
 
+class PriorStatus(Status):
+    """Of a distribution over functions."""
+
+    OK = _OK
+    UNDERSAMPLED = (
+        "undersampled",
+        "Too few draws are equal to say how the mass is spread, so the number is about a bound.",
+        "More functions than draws: fewer than ten equal pairs for an effective number, a missing mass above 0.1 for "
+        "an entropy.",
+        "Draw more samples, or use fewer inputs. The missing mass is sound, and so are probabilities of single "
+        "functions.",
+    )
+    DIVERGED = (
+        "diverged",
+        "Outputs of some of the drawn networks are not finite, and these networks were left out.",
+        "An initialisation or inputs of a large scale, or a layer that divides by zero.",
+        "Lower the scale of the initialisation, or compute inside allroads.float64().",
+    )
+
+
 class DescriptionStatus(Status):
     """Of a description length."""
 
@@ -356,6 +376,7 @@ FAMILIES: tuple[type[Status], ...] = (
     ExtractionStatus,
     EquivalenceStatus,
     DescriptionStatus,
+    PriorStatus,
     VolumeStatus,
     SpectrumStatus,
     ForecastStatus,

@@ -25,6 +25,7 @@ from allroads.status import (
     ForecastStatus,
     LLCStatus,
     PathStatus,
+    PriorStatus,
     RoadStatus,
     SpectrumStatus,
     VolumeStatus,
@@ -128,6 +129,11 @@ TURNED_ROUND = Claim("the same from either end", lambda a: {"a": a["b"], "b": a[
 RESCALED = Claim("a larger loss has larger eigenvalues", lambda a: {"problem": Problem(
     LINE, lambda f, y: 3 * ((f - y) ** 2).sum(-1), QUADRATIC.inputs, QUADRATIC.labels)},
     lambda value: 3 * value, 1e-5)  # fmt: skip
+DRAWN = {"network": NETWORK, "inputs": INPUTS, "samples": 64, "progress": False}
+LARGER = Claim(
+    "a positive factor on the outputs changes nothing",
+    lambda a: {"network": Network(NETWORK.init, lambda params, x: 4 * NETWORK.apply(params, x))},
+)
 FEW = {"chains": Chains(count=4, draws=50)}
 
 MEASURES = {
@@ -161,10 +167,12 @@ MEASURES = {
     "llc": (AT_LINE | FEW, LLCStatus, ["params"], []),
     "sample": (AT_LINE | FEW, LLCStatus, ["params"], []),
     "local_volume": (AT_LINE | {"cutoff": 0.01, "method": RayCasting()}, VolumeStatus, ["params"], []),
+    "function_prior": (DRAWN, PriorStatus, ["inputs"], [LARGER]),
+    "function_robustness": (DRAWN, PriorStatus, ["inputs"], [LARGER]),
     "inal": ({"network": NETWORK, "inputs": INPUTS, "targets": np.sign(INPUTS[None, :, 0])}, ForecastStatus,
         ["inputs", "targets"], []),
 }  # fmt: skip
-LONG = ("llc", "sample", "prequential_length")
+LONG = ("llc", "sample", "prequential_length", "function_robustness")
 OF_MANY = {"inal": lambda **given: allroads.inal(**given)[0]}  # one result per target
 NO_MEASURES = {
     "agreement": "gives a share without a status",
@@ -172,6 +180,7 @@ NO_MEASURES = {
     "eigenlearning": "solves an equation of numbers",
     "repair": "gives a point",
     "complexity": "looks a function up in tables",
+    "simplicity_bias": "puts a table of complexity beside a prior",
     "network_complexity": "calls measures that are here",
     "inspect_point": "calls measures that are here",
     "learnability": "calls measures that are here, and learns targets",

@@ -38,10 +38,18 @@ def lz76(table: np.ndarray) -> float:
     text = np.asarray(table, dtype=np.uint8).tobytes()
     if len(set(text)) == 1:
         return scale
-    return scale * (_words(text) + _words(text[::-1])) / 2
+    return scale * (words(text) + words(text[::-1])) / 2
 
 
-def _words(text: bytes) -> int:
+def words(text: bytes) -> int:
+    """Number of words of the 1976 parsing; an unfinished last word counts.
+
+    References: [lempel1976]
+
+    Example:
+        >>> words(b"0001101001000101")  # 0 · 001 · 10 · 100 · 1000 · 101
+        6
+    """
     count = start = 0
     while start < len(text):
         length, found = 1, 0
