@@ -117,7 +117,7 @@ def test_members_that_err_alike_do_not_disagree():
 
 
 def test_intervals_over_members_hold_the_truth():
-    """Members with chances of error of their own, u uniform: E disagreement is 2 E u − 2 (E u)² = 1/2 − 1/8 at u/2."""
+    """Members whose chances q of error are uniform up to 1/2: error E q = 1/4, disagreement 2 E q (1 − E q) = 3/8."""
     rng, held = np.random.default_rng(1), np.zeros(2)
     for _ in range(200):
         wrong = rng.random((12, 400)) < rng.random((12, 1)) / 2

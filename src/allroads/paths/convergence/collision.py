@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
-
-from scipy.optimize import brentq
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from allroads.errors import InputError
 from allroads.results import Measurement
@@ -73,12 +71,19 @@ def _interval(share: float, independent: int) -> tuple[float, float]:
     def beyond(mean: float) -> float:
         return _relative_entropy(share, mean) - limit
 
-    tiny = 1e-15
-    low = brentq(beyond, tiny, share) if share > tiny and beyond(tiny) > 0 else 0.0
-    high = brentq(beyond, share, 1 - tiny) if share < 1 - tiny and beyond(1 - tiny) > 0 else 1.0
-    return float(low), float(high)
+    return _bisected(beyond, 0.0, share), 1 - _bisected(lambda rest: beyond(1 - rest), 0.0, 1 - share)
+
+
+def _bisected(beyond: Callable[[float], float], low: float, high: float) -> float:
+    """Where a falling function crosses 0 on the way from ``low`` to ``high``, to the precision of a double."""
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if beyond(middle) > 0 else (low, middle)
+    return high
 
 
 def _relative_entropy(a: float, b: float) -> float:
     """Of two coins, in nats."""
+    if (a > 0 and b <= 0) or (a < 1 and b >= 1):
+        return math.inf
     return (a * math.log(a / b) if a > 0 else 0.0) + ((1 - a) * math.log((1 - a) / (1 - b)) if a < 1 else 0.0)

@@ -23,13 +23,13 @@ from allroads.paths.convergence.members import as_members, member
 from allroads.paths.convergence.points import PointPairs, point_pairs
 from allroads.paths.convergence.reached import Reached, reached
 from allroads.paths.convergence.resemblance import compare_all, worst
-from allroads.paths.convergence.tables import PairTable, pair_table
+from allroads.paths.convergence.tables import PairTable, Trial, pair_table
 from allroads.pfmap.losses import PerExampleLoss, loss_name, resolve_loss
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.problem import Problem
 from allroads.pfmap.symmetries.symmetries import examples
 from allroads.results import Result, finish
-from allroads.status import Status
+from allroads.status import ConvergenceStatus, Status
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -81,8 +81,17 @@ class Convergence(Result):
         functions = None if self.functions is None else len(self.functions.counts)
         return {"functions": functions, "inputs": self.inputs, "ended": self.ended, "beyond": beyond}
 
+    def __repr__(self) -> str:
+        functions = "" if self.functions is None else f", {len(self.functions.counts)} functions"
+        beyond = ", ".join(f"{name}={share:.3g}" for name, share in self.stats["beyond"].items())
+        text = f"Convergence(agreement={self.value:.4g}{functions}, beyond={{{beyond}}}, status={self.status.value})"
+        return text if len(text) < 500 else f"{text[:497]}…)"
+
+    def __str__(self) -> str:
+        return self.describe()
+
     def describe(self) -> str:
-        """What was found, in a few lines."""
+        """What was found, in a few lines; ``print`` shows them."""
         lines = [self.agreement.describe()]
         if self.disagreement is not None and self.disagreement.mistaken is not None:
             expected, mistaken = self.disagreement.expected, self.disagreement.mistaken
@@ -174,7 +183,7 @@ def convergence(
         throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
-        A :class:`Convergence`; print its ``describe()``.
+        A :class:`Convergence`; ``print`` shows it in a few lines.
 
     Raises:
         InputError: If members are too few or of different shapes, inputs fewer than four, ``k`` is n or more, labels or
@@ -199,8 +208,9 @@ def convergence(
         ...                     {"weight": last["weight"][::-1], "bias": last["bias"]}]}
         >>> inputs = np.random.default_rng(0).normal(size=(40, 4))
         >>> found = convergence(network, [point, moved], inputs)
-        >>> float(found.representations["layers/1/weight"]["cka"].values[0, 1].round(4)), found.functions.counts.tolist()
-        (1.0, [2])
+        >>> similar = found.representations["layers/1/weight"]["cka"].values[0, 1]
+        >>> found.functions.counts.tolist(), float(similar.round(4))
+        ([2], 1.0)
     """
     with budgeted("convergence", budget, progress) as clock:
         inputs = examples(inputs)
@@ -224,38 +234,29 @@ def convergence(
         rng = np.random.default_rng(seed)
         order = rng.permutation(n)
         codes, right = _codes(here, there, loss, problem)
-        until = clock.seconds / 2 if align else clock.seconds
-        share = (until - clock.spent) / (1 + len(pairs_of_layers) * len(comparisons))
-        agreement = pair_table(
-            AGREEMENT,
-            list(codes[0][:, order]),
-            None if there is None else list(codes[1][:, order]),
-            permutations=permutations,
-            level=level,
-            rng=rng,
-            clock=clock,
-            until=clock.spent + share,
-            usable=lambda x: True,
-        )
+        points = None
+        if align is not None:
+            first, others = _points(mine), None if theirs is None else _points(theirs)
+            half = clock.spent + clock.left / 2
+            given = network, first, others, inputs, problem
+            points = point_pairs(*given, method=align, seed=seed, clock=clock, until=half)
+        trial = Trial(permutations, level, rng, clock)
+        parts = 1 + len(pairs_of_layers) * len(comparisons)
+        until = clock.spent + clock.left / parts
+        against = None if there is None else list(codes[1][:, order])
+        mine_said = list(codes[0][:, order])
+        agreement = pair_table(AGREEMENT, mine_said, against, trial, until=until, usable=lambda x: True)
         tables: dict[str, Mapping[str, PairTable]] = {}
         for number, ((name, _), (other_name, _)) in enumerate(pairs_of_layers):
             key = name if name == other_name else f"{name} | {other_name}"
-            tables[key] = compare_all(
-                comparisons,
-                list(here.layers[name][:, order]),
-                None if there is None else list(there.layers[other_name][:, order]),
-                permutations=permutations,
-                level=level,
-                rng=rng,
-                clock=clock,
-                until=clock.spent + (until - clock.spent) / (len(pairs_of_layers) - number),
-            )
-        points = None
-        if align is not None:
-            points = point_pairs(
-                network, _points(mine), None if theirs is None else _points(theirs), inputs, problem,
-                method=align, seed=seed, clock=clock,
-            )  # fmt: skip
+            until = clock.spent + clock.left / (len(pairs_of_layers) - number)
+            against = None if there is None else list(there.layers[other_name][:, order])
+            tables[key] = compare_all(comparisons, list(here.layers[name][:, order]), against, trial, until)
+        status = worst(
+            agreement.status,
+            *(table.status for named in tables.values() for table in named.values()),
+            *([] if points is None else [points.status]),
+        )
         finite = codes[0][here.finite]
         found = Convergence(
             agreement=agreement,
@@ -265,12 +266,8 @@ def convergence(
             programs=None if labelled is None else reached(labelled),
             points=points,
             inputs=n,
-            ended=clock.ended,
-            status=worst(
-                agreement.status,
-                *(table.status for named in tables.values() for table in named.values()),
-                *([] if points is None else [points.status]),
-            ),
+            ended=clock.ended or ("budget" if status is ConvergenceStatus.NOT_CONVERGED else None),
+            status=status,
         )
         return finish(found, throw)
 
@@ -330,7 +327,7 @@ def _layers(
 
 def _seen(network: Network, members: Params, inputs: Any, paths: Mapping[str, str]) -> _Seen:
     outputs, layers = representations(network, members, inputs, paths)
-    finite = np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
+    finite = np.asarray(np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1))
     return _Seen(members, outputs, layers, finite)
 
 

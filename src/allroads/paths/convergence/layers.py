@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -136,14 +137,15 @@ def chosen_layers(network: Network, params: Params, inputs: Any, layers: Sequenc
     return {name: known[name] for name in asked}
 
 
-def reader(network: Network, paths: Mapping[str, str]) -> Callable[[Params, Any], tuple[Any, dict[str, Any]]]:
+@lru_cache(maxsize=64)
+def reader(network: Network, paths: tuple[tuple[str, str], ...]) -> Callable[[Params, Any], tuple[Any, dict[str, Any]]]:
     """``read(params, inputs) -> (outputs [n, …], {layer: matrix [n, d]})``, compiled, every input by itself."""
-    captured = sorted({path for path in paths.values() if path != OUTPUTS})
+    captured = sorted({path for _, path in paths if path != OUTPUTS})
 
     def alone(params: Params, one: Any) -> tuple[Any, dict[str, Any]]:
         batch = jax.tree.map(lambda x: x[None], one)
         outputs, seen = evaluate(network.apply, params, batch, capture=captured)
-        arrays = {name: outputs if path == OUTPUTS else seen[path] for name, path in paths.items()}
+        arrays = {name: outputs if path == OUTPUTS else seen[path] for name, path in paths}
         return outputs[0], {name: array.ravel() for name, array in arrays.items()}
 
     return jax.jit(jax.vmap(alone, in_axes=(None, 0)))
@@ -167,7 +169,7 @@ def representations(
     Raises:
         InputError: If an input by itself gets other outputs than among the others: its layers are then not its own.
     """
-    read, apply = reader(network, paths), jax.jit(network.apply)
+    read, apply = reader(network, tuple(paths.items())), jax.jit(network.apply)
     data = jax.tree.map(jnp.asarray, inputs)
     n = len(jax.tree.leaves(data)[0])
     outputs: list[np.ndarray] = []

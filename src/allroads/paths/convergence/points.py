@@ -66,6 +66,9 @@ class PointPairs(Result):
         given = {"barrier": self.barrier, "barrier_before": self.barrier_before}
         return {k: None if m is None else mean_over_pairs(m, within=self.within)[0] for k, m in given.items()}
 
+    def __str__(self) -> str:
+        return self.describe()
+
     def describe(self) -> str:
         """The pairs in one line."""
         text = f"alignment leaves {self.nearer.value:.3g} of the distance"
@@ -84,6 +87,7 @@ def point_pairs(
     method: str,
     seed: int,
     clock: Budget,
+    until: float,
 ) -> PointPairs:
     """Distances of pairs of points modulo the symmetries of their network, and barriers where there is a problem.
 
@@ -96,26 +100,29 @@ def point_pairs(
         method: A method of :func:`~allroads.align`.
         seed: Of the alignment.
         clock: The call's budget.
+        until: Seconds of it after which no further pair is aligned.
     """
     within, columns = right is None, left if right is None else right
     shape = len(left), len(columns)
     found = {name: np.full(shape, np.nan) for name in ("distance", "distance_before", "barrier", "barrier_before")}
     pairs = [(a, b) for a in range(shape[0]) for b in range(a + 1 if within else 0, shape[1])]
-    for number, (a, b) in enumerate(pairs):
-        if clock.ended:
+    done = 0
+    for a, b in pairs:
+        if clock.ended or clock.spent >= until:
             break
-        clock.say(f"alignment, pair {number + 1:,} of {len(pairs):,}")
+        clock.say(f"alignment, pair {done + 1:,} of {len(pairs):,}")
         with clock.interruptible():
             moved = align(network, left[a], columns[b], inputs, method=method, seed=seed, progress=False)
             numbers = {"distance": moved.distance, "distance_before": moved.distance_before}
             if problem is not None:
                 numbers["barrier"] = barrier(problem, left[a], moved.params).height
                 numbers["barrier_before"] = barrier(problem, left[a], columns[b]).height
-            for name, number_found in numbers.items():
-                found[name][a, b] = number_found
+            for name, number in numbers.items():
+                found[name][a, b] = number
                 if within:
-                    found[name][b, a] = number_found
-    status = ConvergenceStatus.NOT_CONVERGED if clock.ended else ConvergenceStatus.OK
+                    found[name][b, a] = number
+            done += 1
+    status = ConvergenceStatus.NOT_CONVERGED if done < len(pairs) else ConvergenceStatus.OK
     if np.isinf(found["barrier"]).any() or np.isinf(found["barrier_before"]).any():
         status = ConvergenceStatus.DIVERGED
     barriers = {name: None if problem is None else found[name] for name in ("barrier", "barrier_before")}

@@ -51,6 +51,9 @@ class Reached(Result):
         """``distinct``: how many were reached; the effective number and the entropy."""
         return {"distinct": len(self.counts), "effective": self.effective.value, "entropy": self.entropy.value}
 
+    def __str__(self) -> str:
+        return self.describe()
+
     def describe(self) -> str:
         """The distribution in one line."""
         low, high = self.effective.stats["low"], self.effective.stats["high"]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from allroads.budget import Budget, budgeted
+from allroads.budget import budgeted
 from allroads.checks import check_count
 from allroads.paths.convergence.comparison import Comparison, checked_pair
 from allroads.paths.convergence.measures import MEASURES, chosen_measures
-from allroads.paths.convergence.tables import PairTable, pair_table
+from allroads.paths.convergence.tables import PairTable, Trial, pair_table
 from allroads.results import Measurement, Result, finish
 from allroads.status import ConvergenceStatus, Status
 
@@ -51,6 +52,9 @@ class Resemblance(Result):
     def stats(self) -> dict[str, Any]:
         """The p-value of each measure."""
         return {name: found.stats["p"] for name, found in self.measures.items()}
+
+    def __str__(self) -> str:
+        return self.describe()
 
     def describe(self) -> str:
         """A line for each measure."""
@@ -119,9 +123,8 @@ def compare_representations(
         comparisons = chosen_measures(measures, k, len(first))
         rng = np.random.default_rng(seed)
         order = rng.permutation(len(first))
-        tables = compare_all(
-            comparisons, [first[order]], [second[order]], permutations=permutations, level=0.05, rng=rng, clock=clock
-        )
+        trial = Trial(permutations, 0.05, rng, clock)
+        tables = compare_all(comparisons, [first[order]], [second[order]], trial)
         found = {name: _measurement(table) for name, table in tables.items()}
         status = worst(*(table.status for table in tables.values()))
         done = min(table.permutations for table in tables.values())
@@ -132,26 +135,20 @@ def compare_all(
     comparisons: Sequence[Comparison],
     left: Sequence[np.ndarray],
     right: Sequence[np.ndarray] | None,
-    *,
-    permutations: int | None,
-    level: float,
-    rng: np.random.Generator,
-    clock: Budget,
-    until: float = float("inf"),
+    trial: Trial,
+    until: float = math.inf,
 ) -> dict[str, PairTable]:
     """A table for each measure; the time that is left until a moment is parted among those still to come."""
     found = {}
     for number, comparison in enumerate(comparisons):
-        left_over = min(clock.left, max(until - clock.spent, 0.0))
+        spent = trial.clock.spent
+        left_over = min(trial.clock.left, max(until - spent, 0.0))
         found[comparison.name] = pair_table(
             comparison,
             left,
             right,
-            permutations=permutations,
-            level=level,
-            rng=rng,
-            clock=clock,
-            until=clock.spent + left_over / (len(comparisons) - number),
+            trial,
+            until=spent + left_over / (len(comparisons) - number),
         )
     return found
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,17 +52,17 @@ class PairTable(Result):
 
     measure: str
     values: np.ndarray
-    errors: np.ndarray
+    errors: np.ndarray = field(repr=False)
     null_mean: np.ndarray
-    null_deviation: np.ndarray
-    p: np.ndarray
+    null_deviation: np.ndarray = field(repr=False)
+    p: np.ndarray = field(repr=False)
     adjusted: np.ndarray
     beyond: np.ndarray
     permutations: int
     level: float
-    nearer: int
-    within: bool
-    directed: bool
+    nearer: int = field(repr=False)
+    within: bool = field(repr=False)
+    directed: bool = field(repr=False)
     status: Status
 
     @property
@@ -114,6 +114,9 @@ class PairTable(Result):
         status = ConvergenceStatus.DEGENERATE if math.isnan(value) and self.status.sound else self.status
         return Measurement(value, error, status)
 
+    def __str__(self) -> str:
+        return self.describe()
+
     def describe(self) -> str:
         """The table in one line."""
         mean, null, excess = self.mean, self._mean(self.null_mean).value, self.mean_excess
@@ -124,15 +127,28 @@ class PairTable(Result):
         )
 
 
+class Trial(NamedTuple):
+    """How pairs are tested.
+
+    Attributes:
+        permutations: How many; ``None`` for as many as the correction needs.
+        level: Of the correction.
+        rng: Draws the orders.
+        clock: The call's budget.
+    """
+
+    permutations: int | None
+    level: float
+    rng: np.random.Generator
+    clock: Budget
+
+
 def pair_table(
     comparison: Comparison,
     left: Sequence[np.ndarray],
     right: Sequence[np.ndarray] | None,
+    trial: Trial,
     *,
-    permutations: int | None,
-    level: float,
-    rng: np.random.Generator,
-    clock: Budget,
     until: float = math.inf,
     usable: Callable[[np.ndarray], bool] = varies,
 ) -> PairTable:
@@ -142,11 +158,8 @@ def pair_table(
         comparison: The measure.
         left: Representations of the same inputs, in random order.
         right: Those of the other population; ``None`` for the pairs within one.
-        permutations: How many; ``None`` for as many as the correction needs.
-        level: Of the correction.
-        rng: Draws the orders.
-        clock: The call's budget.
-        until: Seconds of it after which this table takes no further permutation.
+        trial: How pairs are tested.
+        until: Seconds of the budget after which this table takes no further permutation.
         usable: Whether a finite representation can be compared.
     """
     within, rows, columns = right is None, list(left), list(left if right is None else right)
@@ -157,13 +170,15 @@ def pair_table(
     values = {(a, b): comparison.value(first[a], second[b]) for a, b in possible if a in first and b in second}
     pairs = [pair for pair, value in values.items() if not math.isnan(value)]
     observed = np.array([values[pair] for pair in pairs])
-    asked = enough_permutations(len(possible), level) if permutations is None else permutations
+    asked = enough_permutations(len(possible), trial.level) if trial.permutations is None else trial.permutations
     errors, null, done = np.full(len(pairs), np.inf), None, asked
     if pairs:
-        clock.say(f"{comparison.name}, intervals")
-        with clock.interruptible():
+        trial.clock.say(f"{comparison.name}, intervals")
+        with trial.clock.interruptible():
             errors = input_errors(comparison, rows, rows if within else columns, pairs)
-        null = permutation_null(comparison, first, second, pairs, observed, len(rows[0]), asked, rng, clock, until)
+        null = permutation_null(
+            comparison, first, second, pairs, observed, len(rows[0]), asked, trial.rng, trial.clock, until
+        )
         done = null.permutations
     if not finite:
         status = ConvergenceStatus.DIVERGED
@@ -191,9 +206,9 @@ def pair_table(
         null_deviation=matrix(null.deviation if null else p),
         p=matrix(p),
         adjusted=matrix(adjusted),
-        beyond=np.nan_to_num(matrix((adjusted <= level * (1 + ROUNDING)).astype(float))).astype(bool),
+        beyond=np.nan_to_num(matrix((adjusted <= trial.level * (1 + ROUNDING)).astype(float))).astype(bool),
         permutations=done,
-        level=level,
+        level=trial.level,
         nearer=comparison.nearer,
         within=within,
         directed=not comparison.symmetric,
