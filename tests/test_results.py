@@ -17,7 +17,9 @@ from allroads import (
     align,
     barrier,
     certify,
+    compare_representations,
     connect,
+    convergence,
     directness,
     float64,
     inpca,
@@ -55,6 +57,10 @@ MADE = {
     "Certificate": lambda: certify(PATH, PATH[-1], "mse"),
     "Stages": lambda: stages(PATH),
     "Alignment": lambda: align(NET, A, B, np.eye(2)),
+    "Resemblance": lambda: compare_representations(np.eye(8, 3), np.eye(8, 2), permutations=9, measures="cka"),
+    "Convergence": lambda: convergence(
+        NET, [A, B, B], np.arange(8.0).reshape(4, 2), loss="mse", programs="abb", permutations=9, align="weights"
+    ),
     "Embedding": lambda: inpca(1.0 - np.eye(4)),
     "Road": lambda: road(PROBLEM, A, [[0.1], [0.2]]),
     "path cost": lambda: path_cost(PROBLEM, jax.tree.map(lambda p, q: jnp.stack([p, q]), A, B)),

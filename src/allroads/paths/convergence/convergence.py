@@ -158,7 +158,7 @@ def convergence(
 
     Args:
         network: The network of the population.
-        population: Points along a leading member axis, such as ``Trajectory.ends``, or a list of points: two or more.
+        population: Points along a leading member axis, such as ``Trajectory.ends()``, or a list of points: two or more.
         inputs: ``[n, …]``, four or more; functions and representations are compared on them. Held-out ones say more.
         loss: How outputs answer: ``"cross_entropy"`` by the largest score, ``"bce"`` by the sign, else the nearest
             integer. It is needed where there is one output; with several it is ``"cross_entropy"`` by default.
