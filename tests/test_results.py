@@ -45,6 +45,7 @@ PROBLEM = Problem(NET, "mse", np.eye(2), [0.0, 1.0])
 A, B = (NET.init(jax.random.key(k)) for k in (0, 1))
 PATH = np.cumsum(np.random.default_rng(0).normal(size=(9, 3, 2)), axis=0)
 LINE = Network(lambda key: jnp.zeros(2), lambda w, x: x * w)
+WAVES = np.sin(np.arange(24.0)).reshape(8, 3)
 MADE = {
     "Measurement": lambda: directness(PATH),
     "Barrier": lambda: barrier(PROBLEM, A, B),
@@ -57,7 +58,7 @@ MADE = {
     "Certificate": lambda: certify(PATH, PATH[-1], "mse"),
     "Stages": lambda: stages(PATH),
     "Alignment": lambda: align(NET, A, B, np.eye(2)),
-    "Resemblance": lambda: compare_representations(np.eye(8, 3), np.eye(8, 2), permutations=9, measures="cka"),
+    "Resemblance": lambda: compare_representations(WAVES, WAVES[:, :2], permutations=9, measures="cka"),
     "Convergence": lambda: convergence(
         NET, [A, B, B], np.arange(8.0).reshape(4, 2), loss="mse", programs="abb", permutations=9, align="weights"
     ),

@@ -18,7 +18,7 @@ from allroads.paths.convergence.answers import AGREEMENT, answer_codes
 from allroads.paths.convergence.comparison import LEAST, Comparison
 from allroads.paths.convergence.disagreement import Disagreement, disagreement
 from allroads.paths.convergence.layers import chosen_layers, representations
-from allroads.paths.convergence.measures import MEASURES, chosen_measures
+from allroads.paths.convergence.measures import MEASURES, chosen_measures, in_order
 from allroads.paths.convergence.members import as_members, member
 from allroads.paths.convergence.points import PointPairs, point_pairs
 from allroads.paths.convergence.reached import Reached, reached
@@ -75,8 +75,8 @@ class Convergence(Result):
         """Number of functions reached, inputs, and the share of pairs beyond the null by layer and measure."""
         beyond = {
             f"{layer}: {name}": table.share
-            for layer, named in self.representations.items()
-            for name, table in named.items()
+            for layer, named in sorted(self.representations.items())
+            for name, table in in_order(named).items()
         }
         functions = None if self.functions is None else len(self.functions.counts)
         return {"functions": functions, "inputs": self.inputs, "ended": self.ended, "beyond": beyond}
@@ -101,8 +101,8 @@ class Convergence(Result):
             )
         if self.functions is not None:
             lines.append(f"functions: {self.functions.describe()}")
-        for layer, named in self.representations.items():
-            lines += [f"{layer}, {table.describe()}" for table in named.values()]
+        for layer, named in sorted(self.representations.items()):
+            lines += [f"{layer}, {table.describe()}" for table in in_order(named).values()]
         if self.programs is not None:
             lines.append(f"programs: {self.programs.describe()}")
         if self.points is not None:

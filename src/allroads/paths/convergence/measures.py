@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from allroads.checks import check_choice
 from allroads.errors import InputError
@@ -15,6 +16,8 @@ from allroads.paths.convergence.stitching import stitch
 
 MEASURES = ("cka", "procrustes", "neighbours", "rsa", "stitching")
 """All of them, in the order of tables."""
+
+Taken = TypeVar("Taken")
 
 NEIGHBOURS = 10
 """Neighbours where no number is given, but no more than a quarter of the inputs."""
@@ -46,3 +49,13 @@ def chosen_measures(names: Sequence[str] | str, k: int | None, inputs: int) -> l
     known = {"cka": CKA, "procrustes": PROCRUSTES, "rsa": RSA}
     built = {"neighbours": lambda: neighbours(k), "stitching": stitch}
     return [known[name] if name in known else built[name]() for name in asked]
+
+
+def in_order(found: Mapping[str, Taken]) -> dict[str, Taken]:
+    """What measures gave, in the order of ``MEASURES``, whichever order a pytree has left.
+
+    Example:
+        >>> list(in_order({"rsa": 1, "cka": 2}))
+        ['cka', 'rsa']
+    """
+    return {name: found[name] for name in MEASURES if name in found}

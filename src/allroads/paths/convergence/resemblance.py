@@ -12,7 +12,7 @@ import numpy as np
 from allroads.budget import budgeted
 from allroads.checks import check_count
 from allroads.paths.convergence.comparison import Comparison, checked_pair
-from allroads.paths.convergence.measures import MEASURES, chosen_measures
+from allroads.paths.convergence.measures import MEASURES, chosen_measures, in_order
 from allroads.paths.convergence.tables import PairTable, Trial, pair_table
 from allroads.results import Measurement, Result, finish
 from allroads.status import ConvergenceStatus, Status
@@ -40,18 +40,18 @@ class Resemblance(Result):
 
     @property
     def value(self) -> float:
-        """The first measure, debiased CKA by default."""
-        return next(iter(self.measures.values())).value
+        """Debiased CKA, or where it was left out the first measure in the table of measures."""
+        return next(iter(in_order(self.measures).values())).value
 
     @property
     def error(self) -> float | None:
         """Its half-width."""
-        return next(iter(self.measures.values())).error
+        return next(iter(in_order(self.measures).values())).error
 
     @property
     def stats(self) -> dict[str, Any]:
         """The p-value of each measure."""
-        return {name: found.stats["p"] for name, found in self.measures.items()}
+        return {name: found.stats["p"] for name, found in in_order(self.measures).items()}
 
     def __str__(self) -> str:
         return self.describe()
@@ -62,7 +62,7 @@ class Resemblance(Result):
             f"{name}: {found.value:.3g} ± {found.error:.2g}, null {found.stats['null']:.3g}, p {found.stats['p']:.3g}"
             if found.status.sound
             else f"{name}: {found.status.value}"
-            for name, found in self.measures.items()
+            for name, found in in_order(self.measures).items()
         )
 
 
