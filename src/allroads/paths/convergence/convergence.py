@@ -223,6 +223,9 @@ def convergence(
         labelled = None if programs is None else _checked_programs(programs, count)
         second = other_network or network
         theirs = None if other is None else as_members(second, other, "other", 1)
+        for checked in {id(one): one for one in (network, second)}.values():
+            if checked.check is not None:
+                checked.check(inputs)
         clock.say("activations")
         pairs_of_layers = _layers(network, mine, second, theirs, inputs, layers, other_layers)
         here = _seen(network, mine, inputs, {name: path for (name, path), _ in pairs_of_layers})
