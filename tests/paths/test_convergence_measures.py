@@ -203,7 +203,7 @@ def test_intervals_over_inputs_hold_the_truth():
     (comparison,), held = chosen_measures(["cka"], None, 100), 0
     for seed in range(120):
         x, y = planted(100, 2, 4, 4, 1000 + 3 * seed)
-        error = input_errors(comparison, [x], [y], [(0, 0)])[0]
+        error = input_errors(comparison, [x], [y], [(0, 0)], Budget())[0]
         held += abs(cka(x, y) - 0.5) <= error
     assert held >= 104
 
@@ -237,6 +237,7 @@ def test_a_constant_representation_has_a_status_and_no_number():
 def test_a_budget_ends_the_permutations_and_the_p_values_hold():
     found = compare_representations(draws(30, 3), draws(30, 3), budget=1e-9, progress=False)
     assert found.status == "not converged" and found.permutations == 0 and set(found.stats.values()) == {1.0}
+    assert math.isinf(found.error) and np.isfinite(found.value)
 
 
 @pytest.mark.parametrize(
@@ -246,6 +247,7 @@ def test_a_budget_ends_the_permutations_and_the_p_values_hold():
         (draws(8, 2), draws(9, 2), {}, "8 inputs and y has 9"),
         (draws(8), draws(8, 2), {}, r"expected a matrix \[inputs, units\]"),
         (draws(8, 2), np.full((8, 2), np.nan), {}, "y: NaN or infinite at 8 inputs"),
+        (np.zeros((10_000, 1)), np.zeros((10_000, 1)), {}, "need about 5 GB; take 9,128 of them"),
         (draws(8, 2), draws(8, 2), {"k": 8}, "k: an input has 7 neighbours among 8 inputs; got k = 8"),
         (draws(8, 2), draws(8, 2), {"k": 0}, "k: expected a whole number of 1 or more"),
         (draws(8, 2), draws(8, 2), {"permutations": 0}, "permutations: expected a whole number"),

@@ -14,6 +14,12 @@ from allroads.pfmap.arrays import as_array
 LEAST = 4
 """Inputs at least: the debiased CKA divides by n − 3."""
 
+MATRICES = 3
+"""Matrices over pairs of inputs that a measure holds for each member, at most."""
+
+LARGEST = 4e9
+"""Bytes that they may take."""
+
 CONSTANT = 1e-6
 """A representation is constant where no number is further from its column's mean than this share of the largest."""
 
@@ -84,6 +90,27 @@ def checked_pair(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
             f"x has {len(first)} inputs and y has {len(second)}; expected the same inputs in the same order."
         )
     return first, second
+
+
+def check_memory(inputs: int, members: int) -> None:
+    """Refuse so many inputs that the matrices over pairs of inputs would not fit into memory.
+
+    Raises:
+        InputError: Says how many inputs would.
+
+    Example:
+        >>> check_memory(2000, 8)
+        >>> check_memory(20_000, 8)
+        Traceback (most recent call last):
+        allroads.errors.InputError: inputs: 20,000 with 8 members need about 77 GB; take 4,564 of them or fewer.
+    """
+    needed = MATRICES * 8 * members * inputs**2
+    if needed > LARGEST:
+        fitting = int((LARGEST / (MATRICES * 8 * members)) ** 0.5)
+        raise InputError(
+            f"inputs: {inputs:,} with {members} members need about {needed / 1e9:.0f} GB; take {fitting:,} of them or "
+            "fewer."
+        )
 
 
 def is_constant(x: np.ndarray) -> bool:

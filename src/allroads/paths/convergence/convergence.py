@@ -15,7 +15,7 @@ from allroads.errors import InputError
 from allroads.paths.agreement import answers
 from allroads.paths.align.align import METHODS
 from allroads.paths.convergence.answers import AGREEMENT, answer_codes
-from allroads.paths.convergence.comparison import LEAST, Comparison
+from allroads.paths.convergence.comparison import LEAST, Comparison, check_memory
 from allroads.paths.convergence.disagreement import Disagreement, disagreement
 from allroads.paths.convergence.layers import chosen_layers, representations
 from allroads.paths.convergence.measures import MEASURES, chosen_measures, in_order
@@ -186,8 +186,8 @@ def convergence(
         A :class:`Convergence`; ``print`` shows it in a few lines.
 
     Raises:
-        InputError: If members are too few or of different shapes, inputs fewer than four, ``k`` is n or more, labels or
-            programs do not fit, or an option is out of range.
+        InputError: If members are too few or of different shapes; if inputs are fewer than four or too many for 4 GB; if
+            ``k`` is n or more, labels or programs do not fit, or an option is out of range.
         UnknownNameError: If there is no such layer, measure, loss or method.
 
     When it fails: all members see the same inputs, so that untrained networks have representations beyond the null too.
@@ -226,6 +226,7 @@ def convergence(
         for checked in {id(one): one for one in (network, second)}.values():
             if checked.check is not None:
                 checked.check(inputs)
+        check_memory(n, count if theirs is None else count + len(jax.tree.leaves(theirs)[0]))
         clock.say("activations")
         pairs_of_layers = _layers(network, mine, second, theirs, inputs, layers, other_layers)
         here = _seen(network, mine, inputs, {name: path for (name, path), _ in pairs_of_layers})

@@ -88,12 +88,10 @@ def disagreement(answers: Any, labels: Any | None = None) -> Disagreement:
     if right.shape != said.shape[1:]:
         raise InputError(f"labels have shape {right.shape}; expected {said.shape[1:]}, one per input.")
     wrong = (said != right).mean(axis=1)
-    quantile = student.ppf(0.975, members - 1)
-    mistaken = Measurement(wrong.mean(), quantile * wrong.std(ddof=1) / np.sqrt(members), ConvergenceStatus.OK)
+    half = student.ppf(0.975, members - 1) * wrong.std(ddof=1) / np.sqrt(members)
+    mistaken = Measurement(wrong.mean(), half, ConvergenceStatus.OK)
     gap = value - mistaken.value
-    if members == 2:
-        return Disagreement(expected, mistaken, Measurement(gap, np.inf, ConvergenceStatus.OK))
-    per_pair = apart - (wrong[:, None] + wrong) / 2
+    per_pair = apart - wrong  # over both orders of a pair each member counts once
     return Disagreement(
         expected, mistaken, Measurement(gap, mean_over_pairs(per_pair, within=True)[1], ConvergenceStatus.OK)
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats import t as student
 
+from allroads.budget import Budget
 from allroads.paths.convergence.comparison import Comparison
 
 BLOCKS = 20
@@ -28,6 +30,8 @@ def input_errors(
     left: Sequence[np.ndarray],
     right: Sequence[np.ndarray],
     pairs: Sequence[tuple[int, int]],
+    clock: Budget,
+    until: float = math.inf,
 ) -> np.ndarray:
     """Half-widths of the 95 % intervals of a measure of pairs, for inputs drawn from a larger set, ``[pairs]``.
 
@@ -39,9 +43,12 @@ def input_errors(
         left: Representations ``[n, d]``, their inputs in random order.
         right: Representations of the same inputs; may be the same list.
         pairs: Indices into both.
+        clock: The budget of the call.
+        until: Seconds of it after which no further block is left out.
 
     Returns:
-        Infinite where there are fewer than three blocks, or a representation is constant without one of them.
+        Infinite where the budget ended first, there are fewer than three blocks, or a representation is constant
+        without one of them.
 
     When it fails: at the ends of a measure's range it is too narrow; for equal representations it is 0.
 
@@ -55,6 +62,9 @@ def input_errors(
         return np.full(len(pairs), np.inf)
     found = np.empty((blocks, len(pairs)))
     for block in range(blocks):
+        if clock.ended or clock.spent >= until:
+            return np.full(len(pairs), np.inf)
+        clock.say(f"{comparison.name}, intervals, block {block + 1} of {blocks}")
         kept = np.r_[: block * length, (block + 1) * length : inputs]
         first = {a: comparison.prepare(left[a][kept]) for a in sorted({a for a, _ in pairs})}
         if right is left:

@@ -11,7 +11,7 @@ import numpy as np
 
 from allroads.budget import budgeted
 from allroads.checks import check_count
-from allroads.paths.convergence.comparison import Comparison, checked_pair
+from allroads.paths.convergence.comparison import Comparison, check_memory, checked_pair
 from allroads.paths.convergence.measures import MEASURES, chosen_measures, in_order
 from allroads.paths.convergence.tables import PairTable, Trial, pair_table
 from allroads.results import Measurement, Result, finish
@@ -101,10 +101,11 @@ def compare_representations(
         A :class:`Resemblance`. A measure that has no number, as of a constant representation, says why in its status.
 
     Raises:
-        InputError: If the matrices are no representations of the same four or more inputs, or k is n or more.
+        InputError: If the matrices are no representations of the same inputs, four or more and no more than fit; or k
+            is n or more.
         UnknownNameError: If there is no such measure.
 
-    When it fails: memory and time grow as n²; beyond some thousands of inputs take a part of them.
+    When it fails: memory and time grow as n²; inputs that would need more than 4 GB are refused.
 
     References:
         [kornblith2019], [williams2021], [huh2024], [kriegeskorte2008], [bansal2021], [phipson2010]
@@ -121,6 +122,7 @@ def compare_representations(
         check_count("permutations", permutations)
         check_count("seed", seed, 0)
         comparisons = chosen_measures(measures, k, len(first))
+        check_memory(len(first), 2)
         rng = np.random.default_rng(seed)
         order = rng.permutation(len(first))
         trial = Trial(permutations, 0.05, rng, clock)

@@ -84,7 +84,7 @@ def _prepare(x: np.ndarray, ridge: float) -> Stitch:
         penalty = ridge * np.trace(kernel) / min(source.shape)
         if penalty > 0:
             weights = np.linalg.solve(kernel + penalty * np.eye(len(kernel)), source @ asked.T).T
-            fitted[:, held_in] -= weights - weights.mean(axis=1, keepdims=True)
+            fitted[:, held_in] -= weights  # of rows that sum to 0, since the source is centred
         residual += fitted.T @ fitted
         spread += baseline.T @ baseline
     return Stitch(residual, spread, centred @ centred.T)

@@ -173,9 +173,9 @@ def pair_table(
     asked = enough_permutations(len(possible), trial.level) if trial.permutations is None else trial.permutations
     errors, null, done = np.full(len(pairs), np.inf), None, asked
     if pairs:
-        trial.clock.say(f"{comparison.name}, intervals")
+        half = (trial.clock.spent + min(until, trial.clock.seconds)) / 2
         with trial.clock.interruptible():
-            errors = input_errors(comparison, rows, rows if within else columns, pairs)
+            errors = input_errors(comparison, rows, rows if within else columns, pairs, trial.clock, half)
         null = permutation_null(
             comparison, first, second, pairs, observed, len(rows[0]), asked, trial.rng, trial.clock, until
         )
