@@ -62,6 +62,7 @@ MADE = {
     "Convergence": lambda: convergence(
         NET, [A, B, B], np.arange(8.0).reshape(4, 2), loss="mse", programs="abb", permutations=9, align="weights"
     ),
+    "PairTable": lambda: convergence(NET, [A, B, B], WAVES[:, :2], loss="mse", permutations=9).agreement,
     "Embedding": lambda: inpca(1.0 - np.eye(4)),
     "Road": lambda: road(PROBLEM, A, [[0.1], [0.2]]),
     "path cost": lambda: path_cost(PROBLEM, jax.tree.map(lambda p, q: jnp.stack([p, q]), A, B)),

@@ -186,8 +186,12 @@ def test_dead_members_have_a_status_and_the_others_their_numbers():
     table = found.representations[LAST]["cka"]
     assert found.status == table.status == "degenerate" and found.agreement.status == "ok"
     assert np.isfinite(table.p[0, 2]) and np.isnan(table.values[1]).all() and not table.beyond[1].any()
-    with pytest.raises(MeasurementError, match="degenerate"):
+    with pytest.raises(MeasurementError, match="degenerate") as caught:
         convergence(NET, [A, dead], INPUTS, measures="cka", throw=True)
+    empty = caught.value.result.representations[LAST]["cka"]
+    assert math.isnan(empty.share) and empty.mean.status == "degenerate" and "degenerate" in str(empty)
+    with pytest.raises(InputError, match="nothing to draw"):
+        empty.plot()
     huge = jax.tree.map(lambda leaf: leaf * 1e20, A)
     with np.errstate(all="ignore"):
         wild = convergence(NET, [A, huge, B], INPUTS, measures="cka")

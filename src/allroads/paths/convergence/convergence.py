@@ -186,8 +186,8 @@ def convergence(
         A :class:`Convergence`; ``print`` shows it in a few lines.
 
     Raises:
-        InputError: If members are too few or of different shapes; if inputs are fewer than four or too many for 4 GB; if
-            ``k`` is n or more, labels or programs do not fit, or an option is out of range.
+        InputError: If members are too few or of different shapes; if inputs are fewer than four or too many for 4 GB;
+            if ``k`` is n or more, labels or programs do not fit, or an option is out of range.
         UnknownNameError: If there is no such layer, measure, loss or method.
 
     When it fails: all members see the same inputs, so that untrained networks have representations beyond the null too.
