@@ -34,6 +34,7 @@ LONG = {
     "explorers.md",
     "description.md",
     "connect.md",
+    "convergence.md",
 }
 MADE_LATER = {"report.png"}  # a photograph of a page, not written by hand
 

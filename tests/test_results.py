@@ -17,7 +17,9 @@ from allroads import (
     align,
     barrier,
     certify,
+    compare_representations,
     connect,
+    convergence,
     directness,
     float64,
     function_prior,
@@ -44,6 +46,7 @@ PROBLEM = Problem(NET, "mse", np.eye(2), [0.0, 1.0])
 A, B = (NET.init(jax.random.key(k)) for k in (0, 1))
 PATH = np.cumsum(np.random.default_rng(0).normal(size=(9, 3, 2)), axis=0)
 LINE = Network(lambda key: jnp.zeros(2), lambda w, x: x * w)
+WAVES = np.sin(np.arange(24.0)).reshape(8, 3)
 MADE = {
     "Measurement": lambda: directness(PATH),
     "Barrier": lambda: barrier(PROBLEM, A, B),
@@ -56,6 +59,11 @@ MADE = {
     "Certificate": lambda: certify(PATH, PATH[-1], "mse"),
     "Stages": lambda: stages(PATH),
     "Alignment": lambda: align(NET, A, B, np.eye(2)),
+    "Resemblance": lambda: compare_representations(WAVES, WAVES[:, :2], permutations=9, measures="cka"),
+    "Convergence": lambda: convergence(
+        NET, [A, B, B], np.arange(8.0).reshape(4, 2), loss="mse", programs="abb", permutations=9, align="weights"
+    ),
+    "PairTable": lambda: convergence(NET, [A, B, B], WAVES[:, :2], loss="mse", permutations=9).agreement,
     "Embedding": lambda: inpca(1.0 - np.eye(4)),
     "Road": lambda: road(PROBLEM, A, [[0.1], [0.2]]),
     "path cost": lambda: path_cost(PROBLEM, jax.tree.map(lambda p, q: jnp.stack([p, q]), A, B)),

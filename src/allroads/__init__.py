@@ -97,6 +97,9 @@ _HOME = {
     "interpolation": "allroads.paths.interpolation",
     "align": "allroads.paths.align",
     "barrier": "allroads.paths.barrier",
+    "convergence": "allroads.paths.convergence",
+    "compare_representations": "allroads.paths.convergence",
+    "hidden_layers": "allroads.paths.convergence",
     "connect": "allroads.paths.connect",
     "Bezier": "allroads.paths.connect",
     "Polygon": "allroads.paths.connect",
@@ -128,6 +131,7 @@ _HOME = {
     "PathStatus": "allroads.status",
     "RoadStatus": "allroads.status",
     "ForecastStatus": "allroads.status",
+    "ConvergenceStatus": "allroads.status",
     "LLCStatus": "allroads.status",
     "SpectrumStatus": "allroads.status",
     "VolumeStatus": "allroads.status",
@@ -181,6 +185,7 @@ if TYPE_CHECKING:
         Star,
         connect,
     )
+    from allroads.paths.convergence import compare_representations, convergence, hidden_layers
     from allroads.paths.directional_similarity import directional_similarity
     from allroads.paths.directness import directness
     from allroads.paths.inpca import inpca
@@ -219,6 +224,7 @@ if TYPE_CHECKING:
     from allroads.programs import Equivalence, Extraction, compile_program, extract, interchange, run_source
     from allroads.results import Measurement
     from allroads.status import (
+        ConvergenceStatus,
         DescriptionStatus,
         EquivalenceStatus,
         ExtractionStatus,

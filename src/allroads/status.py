@@ -289,6 +289,38 @@ class PriorStatus(Status):
     )
 
 
+class ConvergenceStatus(Status):
+    """Of what members of a population have in common."""
+
+    OK = _OK
+    DIVERGED = (
+        "diverged",
+        "Outputs or activations of at least one member are not finite; its pairs have no number.",
+        "A member whose run diverged, or activations that overflow.",
+        "Leave those members out, take earlier checkpoints, or compute inside allroads.float64().",
+    )
+    DEGENERATE = (
+        "degenerate",
+        "A representation does not vary between the inputs in a way that the measure sees; its pairs have no number.",
+        "Dead units, a layer that ignores the inputs, inputs that are all alike, or rows that are all orthonormal.",
+        "Choose another layer or more varied inputs, or leave those members out.",
+    )
+    NOT_CONVERGED = (
+        "not converged",
+        "A budget or an interrupt ended the comparison early. The p-values hold, but rest on fewer permutations; "
+        "or some pairs were not compared.",
+        "Many members, many inputs or a small budget.",
+        "Give a larger budget, or fewer members, inputs or measures.",
+    )
+    LOWER_BOUND = (
+        "lower bound",
+        "No two members are alike, so that the members show only that there are many.",
+        "More functions or programs within reach than members.",
+        "Take more members, or fewer inputs to tell functions apart.",
+        True,
+    )
+
+
 class DescriptionStatus(Status):
     """Of a description length."""
 
@@ -375,6 +407,7 @@ class ExtractionStatus(Status):
 FAMILIES: tuple[type[Status], ...] = (
     ExtractionStatus,
     EquivalenceStatus,
+    ConvergenceStatus,
     DescriptionStatus,
     PriorStatus,
     VolumeStatus,
