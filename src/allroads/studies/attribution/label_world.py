@@ -1,0 +1,131 @@
+"""The bias and the spread of information that is estimated from counts, by a bootstrap whose truth is shrunk.
+
+Distributions that are counted from few runs differ by chance, so information from counts is too large. A correction by
+the number of labels [miller1955] removes less than half of it where there are as many labels as runs in a cell.
+Subtracting what permuted runs show removes too much where the factors decide the label. Here runs are drawn from
+distributions whose differences are shrunk by the part that chance explains. Without an effect, that is a permutation;
+where each cell has one label, nothing is subtracted.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from allroads.studies.attribution.design import Design
+from allroads.studies.attribution.information import information
+from allroads.studies.attribution.resampling import CHUNK
+
+
+def shrunk_shares(counts: np.ndarray, design: Design) -> np.ndarray:
+    """Distributions of the cells with the differences that chance explains taken off.
+
+    The shares of each label are split into the effects of all terms. In the norm of chi-square, a term's effects are
+    expected to have some size by chance alone. They are scaled so that this part is gone, and to 0 where no more was
+    found. Negative shares become 0.
+
+    Args:
+        counts: ``[*shape, labels]``.
+        design: The terms.
+
+    Example:
+        >>> shrunk_shares(np.array([[4, 4], [4, 4]]), Design((2,), 8, 1)).tolist()
+        [[0.5, 0.5], [0.5, 0.5]]
+        >>> shrunk_shares(np.array([[8, 0], [0, 8]]), Design((2,), 8, 1)).tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
+    """
+    shares = counts / design.seeds
+    flat = shares.reshape(design.cells, -1)
+    pooled = flat.mean(axis=0)
+    weights = 1 / np.where(pooled > 0, pooled, 1.0)
+    noise = (flat * (1 - flat)).mean(axis=0) @ weights / (design.seeds - 1) / design.cells
+    found = np.broadcast_to(pooled, shares.shape).copy()
+    for term, df, effects in zip(design.terms, design.df, design.effects(shares[None]), strict=True):
+        size = float((effects**2 @ weights).sum()) / math.prod(design.shape[axis] for axis in term)
+        if size > df * noise:
+            found += math.sqrt(1 - df * noise / size) * effects[0]
+    found = np.maximum(found, 0.0)
+    scaled: np.ndarray = found / found.sum(axis=-1, keepdims=True)
+    return scaled
+
+
+@dataclass(frozen=True)
+class LabelWorld:
+    """Information in a table of counts, in a population like it, and in tables drawn from that population.
+
+    Args:
+        counted: From the counts, for every set of factors, ``[sets]``.
+        truth: In the population, ``[sets]``.
+        drawn: From counts of the tables drawn, ``[tables, sets]``.
+    """
+
+    counted: np.ndarray
+    truth: np.ndarray
+    drawn: np.ndarray
+
+    @property
+    def bias(self) -> np.ndarray:
+        """What counting adds, ``[sets]``."""
+        bias: np.ndarray = self.drawn.mean(axis=0) - self.truth
+        return bias
+
+    @property
+    def corrected(self) -> np.ndarray:
+        """Information without what counting adds, ``[sets]``."""
+        return self.counted - self.bias
+
+    @property
+    def drawn_corrected(self) -> np.ndarray:
+        """The same for each of the tables drawn, ``[tables, sets]``."""
+        return self.drawn - self.bias
+
+
+def label_world(counts: np.ndarray, design: Design, resamples: int, rng: np.random.Generator) -> LabelWorld:
+    """The table, the population and the tables drawn from it.
+
+    Args:
+        counts: Runs of each label in each cell, ``[*shape, labels]``.
+        design: The terms.
+        resamples: How many tables are drawn.
+        rng: For the draws.
+
+    When it fails: labels that are mostly seen once, so that cells cannot be told from each other by chance or not. See
+    :func:`allroads.studies.attribution.information.unseen`.
+
+    References:
+        [davison1997]
+    """
+    population = shrunk_shares(counts, design)
+    step = max(1, CHUNK // counts.size)
+    drawn = [
+        information(rng.multinomial(design.seeds, population, size=(min(step, resamples - start), *design.shape)) / design.seeds)
+        for start in range(0, resamples, step)
+    ]
+    counted = information(counts[None] / design.seeds)[0]
+    return LabelWorld(counted, information(population[None])[0], np.concatenate(drawn))
+
+
+def basic_interval(
+    estimate: np.ndarray, truth: np.ndarray, drawn: np.ndarray, level: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The interval of an estimate by the errors of the tables drawn.
+
+    Args:
+        estimate: ``[quantities]``.
+        truth: In the population, ``[quantities]``.
+        drawn: Estimates from the tables drawn, ``[tables, quantities]``.
+        level: Confidence.
+
+    References:
+        [davison1997]
+
+    Example:
+        >>> low, high = basic_interval(np.array([1.0]), np.array([0.0]), np.linspace(-1, 1, 101)[:, None], 0.9)
+        >>> low.round(9).tolist(), high.round(9).tolist()
+        ([0.1], [1.9])
+    """
+    tail = (1 - level) / 2
+    errors = np.nanquantile(drawn - truth, [tail, 1 - tail], axis=0)
+    return estimate - errors[1], estimate - errors[0]

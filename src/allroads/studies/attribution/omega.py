@@ -1,0 +1,132 @@
+"""ω², partial ω² and η²: shares of the variance of the runs.
+
+Each has a statistic, computed from sums of squares, and a value in the population, computed from variances. Sums of
+squares are ``[…, terms]`` and ``[…]`` within cells, so that one function serves a table and all its resamples.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from allroads.studies.attribution.anova import Anova
+from allroads.studies.attribution.design import Design
+from allroads.studies.attribution.inversion import scaled
+
+
+def residual(design: Design, ss: np.ndarray, within: np.ndarray) -> np.ndarray:
+    """Mean square of the residual: within cells and of the terms that are pooled."""
+    pooled = ~design.kept
+    mean: np.ndarray = (within + ss[..., pooled].sum(-1)) / (design.df_within + design.df[pooled].sum())
+    return mean
+
+
+def expected_residual(design: Design, variances: np.ndarray, noise: float) -> float:
+    """Mean square of the residual in the population."""
+    pooled = ~design.kept
+    excess = design.runs * variances[pooled].sum() / (design.df_within + design.df[pooled].sum())
+    return float(noise + excess)
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What the shares of the variance of all runs have in common: they grow with the effects of a group of terms."""
+
+    design: Design
+    group: np.ndarray
+    largest: ClassVar[float] = math.inf
+
+    def statistic(self, ss: np.ndarray, within: np.ndarray) -> np.ndarray:
+        """The estimate."""
+        raise NotImplementedError
+
+    def contrast(self, ss: np.ndarray, within: np.ndarray, truth: float) -> np.ndarray:
+        """The estimate itself, which has no unit."""
+        return self.statistic(ss, within)
+
+    def effects(self, size: float, found: Anova, shrunk: np.ndarray) -> np.ndarray:
+        """Effects of the group with the sum of squares size²."""
+        return scaled(size, self.group, found, shrunk)
+
+
+@dataclass(frozen=True)
+class Omega2(_Share):
+    """ω² of a group of terms: its variance as a share of the variance of all runs.
+
+    The statistic is (SS − df·MSE) / (SST + MSE). Its numerator and denominator are unbiased up to one factor, also
+    where cells have unequal variances.
+
+    Args:
+        design: The terms.
+        group: Which terms.
+
+    When it fails: nonzero interactions among the pooled terms make it too small.
+
+    References:
+        [hays1963]
+
+    Example:
+        >>> quantity = Omega2(Design((2,), 5, 1), np.array([True]))
+        >>> round(float(quantity.statistic(np.array([10.0]), np.array(8.0))), 4)
+        0.4737
+        >>> quantity.truth(np.array([1.0]), 3.0)
+        0.25
+    """
+
+    def statistic(self, ss: np.ndarray, within: np.ndarray) -> np.ndarray:
+        """The estimate."""
+        mean = residual(self.design, ss, within)
+        found: np.ndarray = ss[..., self.group].sum(-1) - self.design.df[self.group].sum() * mean
+        return found / (ss.sum(-1) + within + mean)
+
+    def truth(self, variances: np.ndarray, noise: float) -> float:
+        """The value in a population with these variances of the terms and of the noise."""
+        return float(variances[self.group].sum() / (variances.sum() + noise))
+
+
+@dataclass(frozen=True)
+class PartialOmega2(_Share):
+    """Partial ω²: the variance of a term as a share of its own and the residual's.
+
+    Example:
+        >>> PartialOmega2(Design((2, 2), 5, 2), np.array([True, False, False])).truth(np.array([1.0, 5.0, 0.0]), 3.0)
+        0.25
+    """
+
+    def statistic(self, ss: np.ndarray, within: np.ndarray) -> np.ndarray:
+        """The estimate, (SS − df·MSE) / (SS + (N − df)·MSE)."""
+        mean = residual(self.design, ss, within)
+        own, df = ss[..., self.group].sum(-1), self.design.df[self.group].sum()
+        found: np.ndarray = (own - df * mean) / (own + (self.design.runs - df) * mean)
+        return found
+
+    def truth(self, variances: np.ndarray, noise: float) -> float:
+        """The value in the population."""
+        own = float(variances[self.group].sum())
+        return own / (own + expected_residual(self.design, variances, noise))
+
+
+@dataclass(frozen=True)
+class Eta2(_Share):
+    """η²: the sum of squares of a term as a share of the total. It is too large, the more so the fewer the seeds.
+
+    What its interval covers is its expected value in tables of this size, up to the ratio of expectations.
+
+    Example:
+        >>> float(Eta2(Design((2,), 5, 1), np.array([True])).statistic(np.array([10.0]), np.array(30.0)))
+        0.25
+    """
+
+    def statistic(self, ss: np.ndarray, within: np.ndarray) -> np.ndarray:
+        """SS / SST."""
+        found: np.ndarray = ss[..., self.group].sum(-1) / (ss.sum(-1) + within)
+        return found
+
+    def truth(self, variances: np.ndarray, noise: float) -> float:
+        """E SS / E SST."""
+        runs, own = self.design.runs, float(variances[self.group].sum())
+        expected = runs * own + self.design.df[self.group].sum() * noise
+        return float(expected / (runs * (variances.sum() + noise) - noise))
