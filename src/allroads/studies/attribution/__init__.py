@@ -3,5 +3,6 @@
 from allroads.studies.attribution.attribute import attribute
 from allroads.studies.attribution.options import AttributionOptions
 from allroads.studies.attribution.results import Attribution
+from allroads.studies.attribution.second_order import Judgement, SecondOrder
 
-__all__ = ["Attribution", "AttributionOptions", "attribute"]
+__all__ = ["Attribution", "AttributionOptions", "Judgement", "SecondOrder", "attribute"]

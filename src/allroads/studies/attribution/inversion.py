@@ -14,15 +14,14 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
+from scipy.optimize import brentq
 
 from allroads.studies.attribution.anova import Anova
 from allroads.studies.attribution.design import Design
 from allroads.studies.attribution.resampling import Noise
 
-STEPS = 40
-"""Bisections of one end."""
-SLACK = 1e-12
-"""Rounding of a share."""
+DOUBLINGS = 60
+"""Steps in which the end of an interval is enclosed."""
 
 
 class Quantity(Protocol):
@@ -112,42 +111,33 @@ def interval(quantity: Quantity, world: World, level: float = 0.95) -> tuple[flo
     """
     found = world.found
 
-    def tables(size: float) -> tuple[np.ndarray, float]:
-        """Contrasts of the tables of a population, and what is to be exceeded."""
-        effects = quantity.effects(min(size, quantity.largest), found, world.shrunk)
-        truth = quantity.truth(effects / found.design.runs, found.noise)
-        observed = float(quantity.contrast(found.ss, found.within, truth))
-        return quantity.contrast(world.squares(effects), world.noise.within, truth), observed
+    def population(size: float) -> tuple[np.ndarray, float]:
+        """Sums of squares of the true effects, and the share in it."""
+        effects = quantity.effects(size, found, world.shrunk)
+        return effects, quantity.truth(effects / found.design.runs, found.noise)
 
-    def truth(size: float) -> float:
-        effects = quantity.effects(min(size, quantity.largest), found, world.shrunk)
-        return quantity.truth(effects / found.design.runs, found.noise)
-
-    def possible(size: float) -> bool:
-        drawn, observed = tables(size)
-        return bool((drawn >= observed - SLACK).mean() > tail)
-
-    def too_large(size: float) -> bool:
-        drawn, observed = tables(size)
-        return bool((drawn <= observed + SLACK).mean() < tail)
+    def surplus(size: float, tail: float) -> float:
+        """By how much a quantile of the population's tables exceeds the table."""
+        effects, truth = population(size)
+        drawn = quantity.contrast(world.squares(effects), world.noise.within, truth)
+        return float(np.quantile(drawn, tail) - quantity.contrast(found.ss, found.within, truth))
 
     tail = (1 - level) / 2
     start = min(float(np.sqrt(max(abs(found.ss[quantity.group].sum()), found.noise, 1e-300))), quantity.largest)
-    return truth(_crossing(possible, start)), truth(_crossing(too_large, start))
+    ends = (_crossing(lambda size: surplus(size, at), start, quantity.largest) for at in (1 - tail, tail))
+    low, high = (population(size)[1] for size in ends)
+    return low, high
 
 
-def _crossing(passed: Callable[[float], bool], start: float) -> float:
-    """The least size at which a condition holds that stays true from there on; far out where it never does."""
-    if passed(0.0):
+def _crossing(surplus: Callable[[float], float], start: float, largest: float) -> float:
+    """The size at which a continuous function rises through 0; 0 where it starts there, the largest where it never does."""
+    if surplus(0.0) > 0:
         return 0.0
-    low, high = 0.0, float(start)
-    for _ in range(STEPS):
-        if passed(high):
+    low, high = 0.0, start
+    for _ in range(DOUBLINGS):
+        if surplus(high) > 0:
+            return float(brentq(surplus, low, high, xtol=1e-12 * high, rtol=1e-9))
+        if high >= largest:
             break
-        low, high = high, 2 * high
-    for _ in range(STEPS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if passed(middle) else (middle, high)
-        if high - low < 1e-7 * high:
-            break
+        low, high = high, min(2 * high, largest)
     return high

@@ -1,6 +1,6 @@
 """ω², partial ω² and η²: shares of the variance of the runs.
 
-Each has a statistic, computed from sums of squares, and a value in the population, computed from variances. Sums of
+The first two have a statistic, computed from sums of squares, and a value in the population, computed from variances. Sums of
 squares are ``[…, terms]`` and ``[…]`` within cells, so that one function serves a table and all its resamples.
 """
 
@@ -109,24 +109,14 @@ class PartialOmega2(_Share):
         return own / (own + expected_residual(self.design, variances, noise))
 
 
-@dataclass(frozen=True)
-class Eta2(_Share):
-    """η²: the sum of squares of a term as a share of the total. It is too large, the more so the fewer the seeds.
+def eta2(ss: np.ndarray, within: np.ndarray) -> np.ndarray:
+    """η²: the sum of squares of each term as a share of the total.
 
-    What its interval covers is its expected value in tables of this size, up to the ratio of expectations.
+    It estimates what ω² estimates, and is too large, the more so the fewer the seeds. Its interval is that of ω².
 
     Example:
-        >>> float(Eta2(Design((2,), 5, 1), np.array([True])).statistic(np.array([10.0]), np.array(30.0)))
-        0.25
+        >>> eta2(np.array([10.0, 20.0]), np.array(70.0)).tolist()
+        [0.1, 0.2]
     """
-
-    def statistic(self, ss: np.ndarray, within: np.ndarray) -> np.ndarray:
-        """SS / SST."""
-        found: np.ndarray = ss[..., self.group].sum(-1) / (ss.sum(-1) + within)
-        return found
-
-    def truth(self, variances: np.ndarray, noise: float) -> float:
-        """E SS / E SST."""
-        runs, own = self.design.runs, float(variances[self.group].sum())
-        expected = runs * own + self.design.df[self.group].sum() * noise
-        return float(expected / (runs * (variances.sum() + noise) - noise))
+    found: np.ndarray = ss / (ss.sum(-1) + within)[..., None]
+    return found

@@ -13,7 +13,7 @@ from allroads.studies.attribution.design import Design
 from allroads.studies.attribution.grid import Grid
 from allroads.studies.attribution.inversion import Quantity, World, interval
 from allroads.studies.attribution.null import null_share, permutation_p_value, split_p_value
-from allroads.studies.attribution.omega import Eta2, Omega2, PartialOmega2
+from allroads.studies.attribution.omega import Omega2, PartialOmega2, eta2
 from allroads.studies.attribution.options import AttributionOptions
 from allroads.studies.attribution.resampling import bootstrap, seed_split
 from allroads.studies.attribution.response import Response
@@ -51,9 +51,10 @@ def variance_rows(
         "order": np.array([float(len(design.terms[place])) for place in shown]),
         "df": design.df[shown].astype(float),
         "ss": found.ss[shown],
+        "eta2": eta2(found.ss, found.within)[shown],
     }
     single = [np.arange(len(design.terms)) == place for place in shown]
-    for name, kind in (("omega2", Omega2), ("partial_omega2", PartialOmega2), ("eta2", Eta2)):
+    for name, kind in (("omega2", Omega2), ("partial_omega2", PartialOmega2)):
         _fill(columns, name, [kind(design, group) for group in single], world, options.level)
     _fill(columns, "sobol", [Sobol(design, group) if differ else None for group in single], world, options.level)
     totals = [
