@@ -158,9 +158,7 @@ def label_coverage(case: Any, tables: int) -> dict[str, Any]:
         rng = np.random.default_rng([2, index])
         counts = rng.multinomial(seeds, shares).reshape(-1, labels)
         codes = np.concatenate([np.repeat(np.arange(labels), row) for row in counts])
-        found = attribute(
-            runs_of(shape, seeds) | {"f": codes}, "f", ["a", "b"], OPTIONS, kind="labels", seed=index
-        )
+        found = attribute(runs_of(shape, seeds) | {"f": codes}, "f", ["a", "b"], OPTIONS, kind="labels", seed=index)
         statuses[found.status.value] = statuses.get(found.status.value, 0) + 1
         pairs = {"total bits": (truth[-1], found.stats["value_low"], found.stats["value_high"])}
         for place, factor in enumerate("ab"):

@@ -28,12 +28,12 @@ class Anova:
     values: np.ndarray
     signs: np.ndarray
     ss: np.ndarray
-    within: np.ndarray
+    within: float
 
     @property
     def noise(self) -> float:
         """Mean square within cells: the variance between seeds."""
-        return float(self.within) / self.design.df_within
+        return self.within / self.design.df_within
 
     @property
     def total(self) -> float:
@@ -58,12 +58,12 @@ def anova(design: Design, values: np.ndarray, signs: np.ndarray | None = None) -
 
     Example:
         >>> found = anova(Design((2,), 2, 1), np.array([[[0.0], [2.0]], [[4.0], [6.0]]]))
-        >>> found.ss.tolist(), float(found.within)
+        >>> found.ss.tolist(), found.within
         ([16.0], 4.0)
     """
     signs = np.ones(values.shape[-1]) if signs is None else signs
     values = values - values.mean(axis=(0, 1))
     means = values.mean(axis=1)
-    found = Anova(design, values, signs, np.zeros(0), np.float64(((values - means[:, None]) ** 2 @ signs).sum()))
+    found = Anova(design, values, signs, np.zeros(0), float(((values - means[:, None]) ** 2 @ signs).sum()))
     effects = design.effects(found.table(means[None]))
     return Anova(design, values, signs, design.products(effects, effects, signs)[0], found.within)

@@ -18,7 +18,7 @@ from allroads.studies.attribution.response import read_response
 from allroads.studies.attribution.results import Attribution
 from allroads.studies.attribution.variance import variance_rows
 
-UNSEEN = 0.25
+UNSEEN = 0.2
 """Chance of a label not seen before, above which the correction of information is called unreliable."""
 
 

@@ -1,4 +1,4 @@
-"""Coordinates whose squared differences are distances between runs: the analysis of distances becomes one of variance."""
+"""Coordinates whose squared differences are distances, so that the analysis of distances becomes one of variance."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def of_bits(table: Any) -> np.ndarray:
     bits = np.asarray(table)
     if bits.ndim != 2 or not bits.size or bits.dtype.kind not in "biuf" or not np.isin(bits, (0, 1)).all():
         raise InputError(f"response: expected truth tables, 0 and 1 of shape [rows, bits]; got shape {bits.shape}.")
-    return bits.astype(np.float64) / np.sqrt(bits.shape[1])
+    points: np.ndarray = bits.astype(np.float64) / np.sqrt(bits.shape[1])
+    return points
 
 
 def of_labels(codes: np.ndarray) -> np.ndarray:
@@ -40,7 +41,8 @@ def of_labels(codes: np.ndarray) -> np.ndarray:
         >>> round(float(((a - b) ** 2).sum()), 12)
         1.0
     """
-    return np.eye(int(codes.max()) + 1)[codes] / np.sqrt(2)
+    points: np.ndarray = np.eye(int(codes.max()) + 1)[codes] / np.sqrt(2)
+    return points
 
 
 def of_distances(matrix: Any, exponent: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from allroads.errors import InputError, UnknownNameError
 if TYPE_CHECKING:
     import polars as pl
 
-Table = "pl.DataFrame | Mapping[str, Sequence[Any]]"
+Table: TypeAlias = "pl.DataFrame | Mapping[str, Sequence[Any]]"
 LEAST_SEEDS = 5
 """Runs per cell below which no interval is given."""
 SHOWN = 5
@@ -47,7 +47,7 @@ class Grid:
     @property
     def seeds(self) -> int:
         """Runs per cell."""
-        return self.rows.shape[-1]
+        return int(self.rows.shape[-1])
 
     def within(self, factor: int, level: int) -> Grid:
         """The grid of the other factors at one level of a factor."""
@@ -71,12 +71,12 @@ def read_column(table: Table, name: Any) -> list[Any]:
         >>> read_column({"a": [1, [2, 3]]}, "a")
         [1, (2, 3)]
     """
-    names = list(table) if isinstance(table, Mapping) else getattr(table, "columns", None)
+    names: Any = list(table) if isinstance(table, Mapping) else getattr(table, "columns", None)
     if names is None or not hasattr(table, "__getitem__"):
         raise InputError(f"table: expected a polars DataFrame or a mapping of columns; got {type(table).__name__}.")
     if name not in list(names):
         raise UnknownNameError("column", str(name), [str(known) for known in names])
-    values: Any = table[name]  # type: ignore[index]
+    values: Any = table[name]
     listed = values.to_list() if hasattr(values, "to_list") else getattr(values, "tolist", lambda: list(values))()
     return [tuple(value) if isinstance(value, list | np.ndarray) else value for value in listed]
 
@@ -103,7 +103,7 @@ def coded(values: Sequence[Any], name: str) -> tuple[np.ndarray, tuple[Hashable,
     try:
         found: list[Any] = list(dict.fromkeys(values))
     except TypeError as error:
-        raise InputError(f"{name}: expected values that can be hashed, such as text, numbers or tuples; {error}.") from None
+        raise InputError(f"{name}: expected text, numbers or other values that can be hashed; {error}.") from None
     if len({type(level) for level in found}) == 1 and isinstance(found[0], str | int | float):
         found = sorted(found)
     place = {level: index for index, level in enumerate(found)}
@@ -146,7 +146,7 @@ def read_grid(table: Table, factors: str | Sequence[str], balance: str = "refuse
     seeds = int(counts.min())
     order = np.argsort(cell, kind="stable")
     rng = np.random.default_rng(seed)
-    parts = np.split(order, np.cumsum(counts)[:-1])
+    parts: list[np.ndarray] = np.split(order, np.cumsum(counts)[:-1])
     kept = [part if len(part) == seeds else np.sort(rng.choice(part, seeds, replace=False)) for part in parts]
     return Grid(names, levels, np.stack(kept).reshape(*shape, seeds), len(cell))
 

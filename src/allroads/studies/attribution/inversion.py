@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Protocol
 
 import numpy as np
@@ -25,7 +25,7 @@ DOUBLINGS = 60
 
 
 class Quantity(Protocol):
-    """A share of some terms, with its estimate, its value in a population, and populations in which it has each value."""
+    """A share of some terms: its estimate, its value in a population, and populations in which it has each value."""
 
     @property
     def design(self) -> Design:
@@ -39,10 +39,10 @@ class Quantity(Protocol):
     def largest(self) -> float:
         """The largest size of :meth:`effects`."""
 
-    def statistic(self, ss: np.ndarray, within: np.ndarray) -> np.ndarray:
+    def statistic(self, ss: np.ndarray, within: np.ndarray | float) -> np.ndarray:
         """The estimate from sums of squares."""
 
-    def contrast(self, ss: np.ndarray, within: np.ndarray, truth: float) -> np.ndarray:
+    def contrast(self, ss: np.ndarray, within: np.ndarray | float, truth: float) -> np.ndarray:
         """What grows with the estimate, and is compared between the table and tables of a population."""
 
     def truth(self, variances: np.ndarray, noise: float) -> float:
@@ -124,13 +124,13 @@ def interval(quantity: Quantity, world: World, level: float = 0.95) -> tuple[flo
 
     tail = (1 - level) / 2
     start = min(float(np.sqrt(max(abs(found.ss[quantity.group].sum()), found.noise, 1e-300))), quantity.largest)
-    ends = (_crossing(lambda size: surplus(size, at), start, quantity.largest) for at in (1 - tail, tail))
+    ends = (_crossing(partial(surplus, tail=at), start, quantity.largest) for at in (1 - tail, tail))
     low, high = (population(size)[1] for size in ends)
     return low, high
 
 
 def _crossing(surplus: Callable[[float], float], start: float, largest: float) -> float:
-    """The size at which a continuous function rises through 0; 0 where it starts there, the largest where it never does."""
+    """Where a continuous function rises through 0; 0 where it starts above, the largest size where it never does."""
     if surplus(0.0) > 0:
         return 0.0
     low, high = 0.0, start

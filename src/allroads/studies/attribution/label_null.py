@@ -30,7 +30,9 @@ def permuted_information(
         [anderson2001]
     """
     shape, seeds = codes.shape[:-1], codes.shape[-1]
-    moved = codes.reshape(1, -1) if factor is None else np.moveaxis(codes, factor, -2).reshape(-1, shape[factor] * seeds)
+    moved = (
+        codes.reshape(1, -1) if factor is None else np.moveaxis(codes, factor, -2).reshape(-1, shape[factor] * seeds)
+    )
     cells = codes.size // seeds
     base = np.arange(cells)[:, None] * labels
     found = np.empty(permutations)

@@ -18,13 +18,19 @@ from allroads.studies.attribution.design import Design
 from allroads.studies.attribution.information import information
 from allroads.studies.attribution.resampling import CHUNK
 
+RARE = 2.0
+"""Runs per cell below which a label counts as rare."""
+DOUBT = 0.1
+"""Share of a correction by which the correction itself may be wrong; measured by ``benchmarks/attribution.py``."""
+
 
 def shrunk_shares(counts: np.ndarray, design: Design) -> np.ndarray:
     """Distributions of the cells with the differences that chance explains taken off.
 
     The shares of each label are split into the effects of all terms. In the norm of chi-square, a term's effects are
     expected to have some size by chance alone. They are scaled so that this part is gone, and to 0 where no more was
-    found. Negative shares become 0.
+    found. Labels that a cell reaches less than twice on average are scaled apart from the others, because chance
+    explains more of them. Negative shares become 0.
 
     Args:
         counts: ``[*shape, labels]``.
@@ -40,12 +46,16 @@ def shrunk_shares(counts: np.ndarray, design: Design) -> np.ndarray:
     flat = shares.reshape(design.cells, -1)
     pooled = flat.mean(axis=0)
     weights = 1 / np.where(pooled > 0, pooled, 1.0)
-    noise = (flat * (1 - flat)).mean(axis=0) @ weights / (design.seeds - 1) / design.cells
+    noise = (flat * (1 - flat)).mean(axis=0) * weights / (design.seeds - 1) / design.cells
+    rare = pooled * design.seeds < RARE
     found = np.broadcast_to(pooled, shares.shape).copy()
     for term, df, effects in zip(design.terms, design.df, design.effects(shares[None]), strict=True):
-        size = float((effects**2 @ weights).sum()) / math.prod(design.shape[axis] for axis in term)
-        if size > df * noise:
-            found += math.sqrt(1 - df * noise / size) * effects[0]
+        sizes = (effects**2 * weights).reshape(-1, len(weights)).sum(axis=0)
+        sizes /= math.prod(design.shape[axis] for axis in term)
+        for alike in (rare, ~rare):
+            size, chance = sizes[alike].sum(), df * noise[alike].sum()
+            if size > chance:
+                found[..., alike] += math.sqrt(1 - chance / size) * effects[0][..., alike]
     found = np.maximum(found, 0.0)
     scaled: np.ndarray = found / found.sum(axis=-1, keepdims=True)
     return scaled
@@ -74,12 +84,12 @@ class LabelWorld:
     @property
     def corrected(self) -> np.ndarray:
         """Information without what counting adds, ``[sets]``."""
-        return self.counted - self.bias
+        return np.asarray(self.counted - self.bias)
 
     @property
     def drawn_corrected(self) -> np.ndarray:
         """The same for each of the tables drawn, ``[tables, sets]``."""
-        return self.drawn - self.bias
+        return np.asarray(self.drawn - self.bias)
 
 
 def label_world(counts: np.ndarray, design: Design, resamples: int, rng: np.random.Generator) -> LabelWorld:
@@ -99,16 +109,15 @@ def label_world(counts: np.ndarray, design: Design, resamples: int, rng: np.rand
     """
     population = shrunk_shares(counts, design)
     step = max(1, CHUNK // counts.size)
-    drawn = [
-        information(rng.multinomial(design.seeds, population, size=(min(step, resamples - start), *design.shape)) / design.seeds)
-        for start in range(0, resamples, step)
-    ]
+    sizes = [min(step, resamples - start) for start in range(0, resamples, step)]
+    tables = (rng.multinomial(design.seeds, population, size=(size, *design.shape)) for size in sizes)
+    drawn = [information(table / design.seeds) for table in tables]
     counted = information(counts[None] / design.seeds)[0]
     return LabelWorld(counted, information(population[None])[0], np.concatenate(drawn))
 
 
 def basic_interval(
-    estimate: np.ndarray, truth: np.ndarray, drawn: np.ndarray, level: float
+    estimate: np.ndarray, truth: np.ndarray, drawn: np.ndarray, level: float, doubt: np.ndarray | float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """The interval of an estimate by the errors of the tables drawn.
 
@@ -117,6 +126,7 @@ def basic_interval(
         truth: In the population, ``[quantities]``.
         drawn: Estimates from the tables drawn, ``[tables, quantities]``.
         level: Confidence.
+        doubt: By how much both ends are moved outwards.
 
     References:
         [davison1997]
@@ -128,4 +138,33 @@ def basic_interval(
     """
     tail = (1 - level) / 2
     errors = np.nanquantile(drawn - truth, [tail, 1 - tail], axis=0)
-    return estimate - errors[1], estimate - errors[0]
+    return estimate - errors[1] - doubt, estimate - errors[0] + doubt
+
+
+def root_interval(
+    counted: np.ndarray, truth: np.ndarray, drawn: np.ndarray, level: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The interval of a quantity that is never negative, by the errors of its square root before correction.
+
+    Information from counts is nearly a quadratic form of them. So the spread of its root hardly depends on its size,
+    while its own spread does. Both ends are moved outwards by the doubt about the correction, and are 0 or more.
+
+    Args:
+        counted: From the counts, not corrected, ``[quantities]``.
+        truth: In the population, ``[quantities]``.
+        drawn: From the counts of the tables drawn, ``[tables, quantities]``.
+        level: Confidence.
+
+    Example:
+        >>> low, high = root_interval(np.array([1.0]), np.array([1.0]), np.ones((9, 1)), 0.95)
+        >>> low.tolist(), high.tolist()
+        ([1.0], [1.0])
+    """
+    tail = (1 - level) / 2
+    bias = drawn.mean(axis=0) - truth
+    middle = np.sqrt(np.maximum(truth + bias, 0.0))
+    errors = np.quantile(np.sqrt(np.maximum(drawn, 0.0)) - middle, [tail, 1 - tail], axis=0)
+    root = np.sqrt(np.maximum(counted, 0.0))
+    ends = [np.maximum(root - error, 0.0) ** 2 - bias for error in (errors[1], errors[0])]
+    doubt = DOUBT * np.abs(bias)
+    return np.maximum(ends[0] - doubt, 0.0), np.maximum(ends[1] + doubt, 0.0)

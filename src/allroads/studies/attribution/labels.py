@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from allroads.studies.attribution.design import Design
 from allroads.studies.attribution.grid import Grid
 from allroads.studies.attribution.information import subsets, unseen
 from allroads.studies.attribution.label_null import p_value, permuted_information
-from allroads.studies.attribution.label_world import basic_interval, label_world
+from allroads.studies.attribution.label_world import DOUBT, basic_interval, label_world, root_interval
 from allroads.studies.attribution.options import AttributionOptions
 from allroads.studies.attribution.response import Response
 from allroads.studies.attribution.shapley import dividends, shapley
@@ -34,7 +35,6 @@ def label_rows(
     counts = np.bincount(flat.ravel(), minlength=design.cells * labels).reshape(*grid.shape, labels)
 
     world = label_world(counts, design, options.resamples, rng)
-    found = [world.corrected[None], world.truth[None], world.drawn_corrected]
     sets = subsets(factors)
     everything = permuted_information(codes, labels, None, options.resamples, rng)
     p_total = p_value(world.counted[-1], everything)
@@ -43,38 +43,50 @@ def label_rows(
     terms = [place for place, term in enumerate(sets) if term and len(term) <= design.order]
     columns: Columns = {"order": np.array([float(len(sets[place])) for place in terms])}
 
-    def fill(name: str, triple: list[np.ndarray], places: list[int], limits: tuple[float, float] | None = None) -> None:
-        low, high = basic_interval(triple[0][0], triple[1][0], triple[2], options.level)
-        if limits:
-            low, high = np.clip(low, *limits), np.clip(high, *limits)
-        for suffix, values in zip(("", "_low", "_high"), (triple[0][0], low, high), strict=True):
-            column = np.full(len(terms), np.nan)
-            column[: len(places)] = values[places]
-            columns[name + suffix] = column
-
     own = list(range(factors))
-    phi = [shapley(values, factors) for values in found]
-    fill("information", [dividends(values, factors) for values in found], terms)
-    fill("shapley", phi, own)
-    shares = [part / np.where(whole[:, -1:] > 0, whole[:, -1:], np.nan) for part, whole in zip(phi, found, strict=True)]
-    if differ:
-        fill("share", shares, own, (0.0, 1.0))
-    else:
-        columns |= {f"share{suffix}": np.full(len(terms), np.nan) for suffix in ("", "_low", "_high")}
     rest = [sets.index(tuple(other for other in own if other != factor)) for factor in own]
-    fill("given_others", [values[:, -1:] - values[:, rest] for values in found], own)
+    counted, truth, drawn = world.counted[None], world.truth[None], world.drawn
+
+    def fill(name: str, estimate: np.ndarray, ends: tuple[np.ndarray, np.ndarray]) -> None:
+        for suffix, values in zip(("", "_low", "_high"), (estimate, *ends), strict=True):
+            columns[name + suffix] = np.append(values, np.full(len(terms) - len(values), np.nan))
+
+    def share_out(name: str, part: Callable[[np.ndarray], np.ndarray]) -> None:
+        """A column of bits that are never negative; the part is linear in the information of all sets."""
+        ends = root_interval(part(counted)[0], part(truth)[0], part(drawn), options.level)
+        fill(name, part(world.corrected[None])[0], ends)
+
+    def dividend(values: np.ndarray) -> np.ndarray:
+        return dividends(values, factors)[:, terms]
+
+    def share(values: np.ndarray) -> np.ndarray:
+        whole = values[:, -1:]
+        return shapley(values, factors) / np.where(whole > 0, whole, np.nan)
+
+    estimate = dividend(world.corrected[None])[0]
+    doubt = DOUBT * np.abs(dividend(world.bias[None])[0])
+    ends = basic_interval(estimate, dividend(truth)[0], dividend(world.drawn_corrected), options.level, doubt)
+    fill("information", estimate, ends)
+    share_out("shapley", lambda values: shapley(values, factors))
+    if differ:
+        estimate = share(world.corrected[None])[0]
+        low, high = basic_interval(estimate, share(truth)[0], share(world.drawn_corrected), options.level)
+        fill("share", estimate, (np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)))
+    else:
+        fill("share", np.full(factors, np.nan), (np.full(factors, np.nan), np.full(factors, np.nan)))
+    share_out("given_others", lambda values: values[:, -1:] - values[:, rest])
 
     for name in ("null", "p_any"):
         columns[name] = np.full(len(terms), np.nan)
     for factor in own:
-        drawn = permuted_information(codes, labels, factor, options.resamples, rng)
-        columns["p_any"][factor] = p_value(world.counted[-1], drawn)
-        columns["null"][factor] = np.quantile(drawn, options.level) - drawn.mean()
+        exchanged = permuted_information(codes, labels, factor, options.resamples, rng)
+        columns["p_any"][factor] = p_value(world.counted[-1], exchanged)
+        columns["null"][factor] = np.quantile(exchanged, options.level) - exchanged.mean()
 
-    low, high = basic_interval(found[0][0, -1:], found[1][0, -1:], found[2][:, -1:], options.level)
+    low, high = root_interval(world.counted[-1:], world.truth[-1:], drawn[:, -1:], options.level)
     return columns, {
         "value": float(world.corrected[-1]),
-        "value_low": max(float(low[0]), 0.0),
+        "value_low": float(low[0]),
         "value_high": float(high[0]),
         "p": p_total,
         "differ": differ,

@@ -1,7 +1,7 @@
 """ω², partial ω² and η²: shares of the variance of the runs.
 
-The first two have a statistic, computed from sums of squares, and a value in the population, computed from variances. Sums of
-squares are ``[…, terms]`` and ``[…]`` within cells, so that one function serves a table and all its resamples.
+The first two have a statistic, computed from sums of squares, and a value in the population, computed from variances.
+Sums of squares are ``[…, terms]`` and ``[…]`` within cells, so that one function serves a table and all its resamples.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from allroads.studies.attribution.design import Design
 from allroads.studies.attribution.inversion import scaled
 
 
-def residual(design: Design, ss: np.ndarray, within: np.ndarray) -> np.ndarray:
+def residual(design: Design, ss: np.ndarray, within: np.ndarray | float) -> np.ndarray:
     """Mean square of the residual: within cells and of the terms that are pooled."""
     pooled = ~design.kept
     mean: np.ndarray = (within + ss[..., pooled].sum(-1)) / (design.df_within + design.df[pooled].sum())
@@ -39,11 +39,11 @@ class _Share:
     group: np.ndarray
     largest: ClassVar[float] = math.inf
 
-    def statistic(self, ss: np.ndarray, within: np.ndarray) -> np.ndarray:
+    def statistic(self, ss: np.ndarray, within: np.ndarray | float) -> np.ndarray:
         """The estimate."""
         raise NotImplementedError
 
-    def contrast(self, ss: np.ndarray, within: np.ndarray, truth: float) -> np.ndarray:
+    def contrast(self, ss: np.ndarray, within: np.ndarray | float, truth: float) -> np.ndarray:
         """The estimate itself, which has no unit."""
         return self.statistic(ss, within)
 
@@ -76,11 +76,11 @@ class Omega2(_Share):
         0.25
     """
 
-    def statistic(self, ss: np.ndarray, within: np.ndarray) -> np.ndarray:
+    def statistic(self, ss: np.ndarray, within: np.ndarray | float) -> np.ndarray:
         """The estimate."""
         mean = residual(self.design, ss, within)
         found: np.ndarray = ss[..., self.group].sum(-1) - self.design.df[self.group].sum() * mean
-        return found / (ss.sum(-1) + within + mean)
+        return np.asarray(found / (ss.sum(-1) + within + mean))
 
     def truth(self, variances: np.ndarray, noise: float) -> float:
         """The value in a population with these variances of the terms and of the noise."""
@@ -96,7 +96,7 @@ class PartialOmega2(_Share):
         0.25
     """
 
-    def statistic(self, ss: np.ndarray, within: np.ndarray) -> np.ndarray:
+    def statistic(self, ss: np.ndarray, within: np.ndarray | float) -> np.ndarray:
         """The estimate, (SS − df·MSE) / (SS + (N − df)·MSE)."""
         mean = residual(self.design, ss, within)
         own, df = ss[..., self.group].sum(-1), self.design.df[self.group].sum()
@@ -109,7 +109,7 @@ class PartialOmega2(_Share):
         return own / (own + expected_residual(self.design, variances, noise))
 
 
-def eta2(ss: np.ndarray, within: np.ndarray) -> np.ndarray:
+def eta2(ss: np.ndarray, within: np.ndarray | float) -> np.ndarray:
     """η²: the sum of squares of each term as a share of the total.
 
     It estimates what ω² estimates, and is too large, the more so the fewer the seeds. Its interval is that of ω².

@@ -76,7 +76,7 @@ def seed_split(found: Anova, resamples: int, rng: np.random.Generator) -> Noise:
 def _drawn(
     found: Anova, deviations: np.ndarray, resamples: int, draw: Draw
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Cross and own products of the terms; sums over cells of squared means and of weighted squares, ``[resamples]``."""
+    """Cross and own products of the terms; sums over cells of squared means and of weighted squares."""
     design, signs = found.design, found.signs
     effects = design.effects(found.table(found.values.mean(axis=1)[None]))
     norms = np.sqrt(np.abs(found.ss))

@@ -43,12 +43,12 @@ class _Excess:
     ratio: float
     largest: ClassVar[float] = math.inf
 
-    def statistic(self, ss: np.ndarray, within: np.ndarray) -> np.ndarray:
+    def statistic(self, ss: np.ndarray, within: np.ndarray | float) -> np.ndarray:
         own, other = (Omega2(self.design, group).statistic(ss, within) for group in (self.group, self.reference))
         found: np.ndarray = own - self.ratio * other
         return found
 
-    def contrast(self, ss: np.ndarray, within: np.ndarray, truth: float) -> np.ndarray:
+    def contrast(self, ss: np.ndarray, within: np.ndarray | float, truth: float) -> np.ndarray:
         return self.statistic(ss, within)
 
     def truth(self, variances: np.ndarray, noise: float) -> float:
@@ -193,7 +193,7 @@ class SecondOrder:
         """
         file = Path(path)
         if file.exists() and file.read_text("utf-8") != self.to_toml():
-            raise InputError(f"{file}: holds another criterion or file; a criterion is not changed. Choose another name.")
+            raise InputError(f"{file}: holds something else; a criterion is not changed. Choose another name.")
         file.write_text(self.to_toml(), "utf-8")
 
     @classmethod
@@ -262,7 +262,9 @@ class SecondOrder:
             if not within or name in (self.factor, self.reference):
                 continue
             for place, level in enumerate(grid.levels[axis]):
-                rows.append({"factor": name, "level": level} | self._judge(grid.within(axis, place), read, options, rng))
+                rows.append(
+                    {"factor": name, "level": level} | self._judge(grid.within(axis, place), read, options, rng)
+                )
         columns = {key: [row[key] for row in rows] for key in (rows[0] if rows else ())}
         columns.pop("status", None)
         stats = {"runs": grid.rows.size, "cells": grid.rows.size // grid.seeds, "seeds": grid.seeds}

@@ -39,18 +39,20 @@ class Sobol:
     group: np.ndarray
     largest: ClassVar[float] = 1.0
 
-    def statistic(self, ss: np.ndarray, within: np.ndarray) -> np.ndarray:
+    def statistic(self, ss: np.ndarray, within: np.ndarray | float) -> np.ndarray:
         """The estimate; NaN where the estimated variance between cells is not above zero."""
         own, total = self._between(ss, within)
-        return np.where(total > 0, own / np.where(total > 0, total, 1.0), np.nan)
+        found: np.ndarray = np.where(total > 0, own / np.where(total > 0, total, 1.0), np.nan)
+        return found
 
-    def contrast(self, ss: np.ndarray, within: np.ndarray, truth: float) -> np.ndarray:
+    def contrast(self, ss: np.ndarray, within: np.ndarray | float, truth: float) -> np.ndarray:
         """The variance of the group less the given share of that between cells, as a share of all.
 
         Unlike the estimate, it has no small denominator where the cells hardly differ [fieller1954].
         """
         own, total = self._between(ss, within)
-        return (own - truth * total) / (ss.sum(-1) + within)
+        found: np.ndarray = (own - truth * total) / (ss.sum(-1) + within)
+        return found
 
     def truth(self, variances: np.ndarray, noise: float) -> float:
         """The value in the population, of all terms 1."""
@@ -65,7 +67,7 @@ class Sobol:
         effects: np.ndarray = total * (size * own + (1 - size) * rest)
         return effects
 
-    def _between(self, ss: np.ndarray, within: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _between(self, ss: np.ndarray, within: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
         """Estimated sums of squares of the true effects: of the group and of all terms."""
         true = ss - self.design.df * (np.asarray(within)[..., None] / self.design.df_within)
         return true[..., self.group].sum(-1), true.sum(-1)

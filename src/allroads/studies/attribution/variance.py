@@ -22,9 +22,7 @@ from allroads.studies.attribution.sobol import Sobol
 Columns = dict[str, np.ndarray]
 
 
-def variance_world(
-    grid: Grid, response: Response, options: AttributionOptions, rng: np.random.Generator
-) -> World:
+def variance_world(grid: Grid, response: Response, options: AttributionOptions, rng: np.random.Generator) -> World:
     """Sums of squares of a response on a grid, and its resamples."""
     design = Design(grid.shape, grid.seeds, options.order or len(grid.factors))
     found = anova(design, response.values[grid.rows.reshape(design.cells, grid.seeds)], response.signs)
@@ -92,7 +90,9 @@ def _fill(columns: Columns, name: str, quantities: Sequence[Quantity | None], wo
     """Estimates of a quantity with their intervals; NaN where it is not defined."""
     found = world.found
     rows = [
-        (float(quantity.statistic(found.ss, found.within)), *interval(quantity, world, level)) if quantity else (np.nan,) * 3
+        (float(quantity.statistic(found.ss, found.within)), *interval(quantity, world, level))
+        if quantity
+        else (np.nan,) * 3
         for quantity in quantities
     ]
     for suffix, column in zip(("", "_low", "_high"), zip(*rows, strict=True), strict=True):
