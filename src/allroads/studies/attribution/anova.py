@@ -11,6 +11,9 @@ import numpy as np
 
 from allroads.studies.attribution.design import Design
 
+ROUNDING = 1e-13
+"""Share of the total sum of squares below which a part of it is rounding, and is 0."""
+
 
 @dataclass(frozen=True)
 class Anova:
@@ -46,7 +49,7 @@ class Anova:
 
 
 def anova(design: Design, values: np.ndarray, signs: np.ndarray | None = None) -> Anova:
-    """Sums of squares of all terms, by the effects of the cell means.
+    """Sums of squares of all terms, by the effects of the cell means. Those that are rounding alone are 0.
 
     Args:
         design: The terms.
@@ -64,6 +67,8 @@ def anova(design: Design, values: np.ndarray, signs: np.ndarray | None = None) -
     signs = np.ones(values.shape[-1]) if signs is None else signs
     values = values - values.mean(axis=(0, 1))
     means = values.mean(axis=1)
-    found = Anova(design, values, signs, np.zeros(0), float(((values - means[:, None]) ** 2 @ signs).sum()))
-    effects = design.effects(found.table(means[None]))
-    return Anova(design, values, signs, design.products(effects, effects, signs)[0], found.within)
+    within = float(((values - means[:, None]) ** 2 @ signs).sum())
+    effects = design.effects(means.reshape(1, *design.shape, -1))
+    ss = design.products(effects, effects, signs)[0]
+    rounding = ROUNDING * float((values**2).sum())
+    return Anova(design, values, signs, np.where(np.abs(ss) > rounding, ss, 0.0), within if within > rounding else 0.0)

@@ -144,10 +144,12 @@ def read_grid(table: Table, factors: str | Sequence[str], balance: str = "refuse
     counts = np.bincount(cell, minlength=math.prod(shape))
     _check_counts(names, levels, shape, counts, balance)
     seeds = int(counts.min())
-    order = np.argsort(cell, kind="stable")
+    order: np.ndarray = np.argsort(cell, kind="stable")
     rng = np.random.default_rng(seed)
-    parts: list[np.ndarray] = np.split(order, np.cumsum(counts)[:-1])
-    kept = [part if len(part) == seeds else np.sort(rng.choice(part, seeds, replace=False)) for part in parts]
+    kept = []
+    for end, count in zip(np.cumsum(counts).tolist(), counts.tolist(), strict=True):
+        held = order[end - count : end]
+        kept.append(held if count == seeds else np.sort(rng.choice(held, seeds, replace=False)))
     return Grid(names, levels, np.stack(kept).reshape(*shape, seeds), len(cell))
 
 

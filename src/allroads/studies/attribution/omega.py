@@ -17,6 +17,17 @@ from allroads.studies.attribution.design import Design
 from allroads.studies.attribution.inversion import scaled
 
 
+def ratio(part: np.ndarray | float, whole: np.ndarray | float) -> np.ndarray:
+    """Part over whole, 0 where the whole is not above 0 because nothing varies.
+
+    Example:
+        >>> ratio(np.array([1.0, 0.0]), np.array([4.0, 0.0])).tolist()
+        [0.25, 0.0]
+    """
+    positive = np.asarray(whole) > 0
+    return np.where(positive, part / np.where(positive, whole, 1.0), 0.0)
+
+
 def residual(design: Design, ss: np.ndarray, within: np.ndarray | float) -> np.ndarray:
     """Mean square of the residual: within cells and of the terms that are pooled."""
     pooled = ~design.kept
@@ -80,16 +91,16 @@ class Omega2(_Share):
         """The estimate."""
         mean = residual(self.design, ss, within)
         found: np.ndarray = ss[..., self.group].sum(-1) - self.design.df[self.group].sum() * mean
-        return np.asarray(found / (ss.sum(-1) + within + mean))
+        return ratio(found, ss.sum(-1) + within + mean)
 
     def truth(self, variances: np.ndarray, noise: float) -> float:
         """The value in a population with these variances of the terms and of the noise."""
-        return float(variances[self.group].sum() / (variances.sum() + noise))
+        return float(ratio(variances[self.group].sum(), variances.sum() + noise))
 
 
 @dataclass(frozen=True)
 class PartialOmega2(_Share):
-    """Partial ω²: the variance of a term as a share of its own and the residual's.
+    """Partial ω²: the variance of a term as a share of its own and the residual's, 0 where both are 0.
 
     Example:
         >>> PartialOmega2(Design((2, 2), 5, 2), np.array([True, False, False])).truth(np.array([1.0, 5.0, 0.0]), 3.0)
@@ -100,13 +111,12 @@ class PartialOmega2(_Share):
         """The estimate, (SS − df·MSE) / (SS + (N − df)·MSE)."""
         mean = residual(self.design, ss, within)
         own, df = ss[..., self.group].sum(-1), self.design.df[self.group].sum()
-        found: np.ndarray = (own - df * mean) / (own + (self.design.runs - df) * mean)
-        return found
+        return ratio(own - df * mean, own + (self.design.runs - df) * mean)
 
     def truth(self, variances: np.ndarray, noise: float) -> float:
         """The value in the population."""
         own = float(variances[self.group].sum())
-        return own / (own + expected_residual(self.design, variances, noise))
+        return float(ratio(own, own + expected_residual(self.design, variances, noise)))
 
 
 def eta2(ss: np.ndarray, within: np.ndarray | float) -> np.ndarray:
