@@ -150,7 +150,7 @@ def read_grid(table: Table, factors: str | Sequence[str], balance: str = "refuse
     for end, count in zip(np.cumsum(counts).tolist(), counts.tolist(), strict=True):
         held = order[end - count : end]
         kept.append(held if count == seeds else np.sort(rng.choice(held, seeds, replace=False)))
-    return Grid(names, levels, np.stack(kept).reshape(*shape, seeds), len(cell))
+    return Grid(names, levels, np.stack(kept).reshape(*shape, seeds), int(counts.sum()))
 
 
 def _check_counts(

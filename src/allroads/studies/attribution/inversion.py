@@ -8,10 +8,12 @@ effects of the other terms are shrunk to their unbiased size.
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.optimize import brentq
@@ -22,34 +24,6 @@ from allroads.studies.attribution.resampling import Noise
 
 DOUBLINGS = 60
 """Steps in which the end of an interval is enclosed."""
-
-
-class Quantity(Protocol):
-    """A share of some terms: its estimate, its value in a population, and populations in which it has each value."""
-
-    @property
-    def design(self) -> Design:
-        """The terms."""
-
-    @property
-    def group(self) -> np.ndarray:
-        """The terms that it is a share of."""
-
-    @property
-    def largest(self) -> float:
-        """The largest size of :meth:`effects`."""
-
-    def statistic(self, ss: np.ndarray, within: np.ndarray | float) -> np.ndarray:
-        """The estimate from sums of squares."""
-
-    def contrast(self, ss: np.ndarray, within: np.ndarray | float, truth: float) -> np.ndarray:
-        """What grows with the estimate, and is compared between the table and tables of a population."""
-
-    def truth(self, variances: np.ndarray, noise: float) -> float:
-        """The value from variances."""
-
-    def effects(self, size: float, found: Anova, shrunk: np.ndarray) -> np.ndarray:
-        """Sums of squares of the true effects in a population, in which the share grows with the size from 0 on."""
 
 
 def weights_of(group: np.ndarray, ss: np.ndarray, shrunk: np.ndarray) -> np.ndarray:
@@ -68,10 +42,39 @@ def weights_of(group: np.ndarray, ss: np.ndarray, shrunk: np.ndarray) -> np.ndar
     return weights
 
 
-def scaled(size: float, group: np.ndarray, found: Anova, shrunk: np.ndarray) -> np.ndarray:
-    """Effects of a group scaled to the sum of squares size²; the other terms keep their unbiased sizes."""
-    effects: np.ndarray = np.where(group, size**2 * weights_of(group, found.ss, shrunk), shrunk)
-    return effects
+@dataclass(frozen=True)
+class Quantity(ABC):
+    """A share of some terms: its estimate, its value in a population, and populations in which it has each value.
+
+    Args:
+        design: The terms.
+        group: The terms that it is a share of.
+    """
+
+    design: Design
+    group: np.ndarray
+    largest: ClassVar[float] = math.inf
+    """The largest size of :meth:`effects`."""
+
+    @abstractmethod
+    def statistic(self, ss: np.ndarray, within: np.ndarray | float) -> np.ndarray:
+        """The estimate from sums of squares."""
+
+    @abstractmethod
+    def truth(self, variances: np.ndarray, noise: float) -> float:
+        """The value from variances."""
+
+    def contrast(self, ss: np.ndarray, within: np.ndarray | float, truth: float) -> np.ndarray:
+        """What is compared between the table and tables of a population, and grows with the estimate: itself."""
+        return self.statistic(ss, within)
+
+    def effects(self, size: float, found: Anova, shrunk: np.ndarray) -> np.ndarray:
+        """Sums of squares of the true effects in a population, in which the share grows with the size from 0 on.
+
+        Here those of the group sum to size², and the other terms keep their unbiased sizes.
+        """
+        effects: np.ndarray = np.where(self.group, size**2 * weights_of(self.group, found.ss, shrunk), shrunk)
+        return effects
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,8 @@ def _crossing(surplus: Callable[[float], float], start: float, largest: float) -
     low, high = 0.0, start
     for _ in range(DOUBLINGS):
         if surplus(high) > 0:
-            return float(brentq(surplus, low, high, xtol=1e-12 * high, rtol=1e-9))
+            solve: Any = brentq
+            return float(solve(surplus, low, high, xtol=1e-12 * high, rtol=1e-9))
         if high >= largest:
             break
         low, high = high, min(2 * high, largest)

@@ -6,15 +6,12 @@ Sums of squares are ``[…, terms]`` and ``[…]`` within cells, so that one fun
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
-from allroads.studies.attribution.anova import Anova
 from allroads.studies.attribution.design import Design
-from allroads.studies.attribution.inversion import scaled
+from allroads.studies.attribution.inversion import Quantity
 
 
 def ratio(part: np.ndarray | float, whole: np.ndarray | float) -> np.ndarray:
@@ -43,28 +40,7 @@ def expected_residual(design: Design, variances: np.ndarray, noise: float) -> fl
 
 
 @dataclass(frozen=True)
-class _Share:
-    """What the shares of the variance of all runs have in common: they grow with the effects of a group of terms."""
-
-    design: Design
-    group: np.ndarray
-    largest: ClassVar[float] = math.inf
-
-    def statistic(self, ss: np.ndarray, within: np.ndarray | float) -> np.ndarray:
-        """The estimate."""
-        raise NotImplementedError
-
-    def contrast(self, ss: np.ndarray, within: np.ndarray | float, truth: float) -> np.ndarray:
-        """The estimate itself, which has no unit."""
-        return self.statistic(ss, within)
-
-    def effects(self, size: float, found: Anova, shrunk: np.ndarray) -> np.ndarray:
-        """Effects of the group with the sum of squares size²."""
-        return scaled(size, self.group, found, shrunk)
-
-
-@dataclass(frozen=True)
-class Omega2(_Share):
+class Omega2(Quantity):
     """ω² of a group of terms: its variance as a share of the variance of all runs.
 
     The statistic is (SS − df·MSE) / (SST + MSE). Its numerator and denominator are unbiased up to one factor, also
@@ -99,7 +75,7 @@ class Omega2(_Share):
 
 
 @dataclass(frozen=True)
-class PartialOmega2(_Share):
+class PartialOmega2(Quantity):
     """Partial ω²: the variance of a term as a share of its own and the residual's, 0 where both are 0.
 
     Example:

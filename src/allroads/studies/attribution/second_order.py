@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,10 +17,8 @@ from allroads.checks import check_number, check_options
 from allroads.errors import InputError, UnknownNameError
 from allroads.results import Result
 from allroads.status import AttributionStatus
-from allroads.studies.attribution.anova import Anova
-from allroads.studies.attribution.design import Design
 from allroads.studies.attribution.grid import Grid, Table, read_grid
-from allroads.studies.attribution.inversion import interval, scaled
+from allroads.studies.attribution.inversion import Quantity, interval
 from allroads.studies.attribution.omega import Omega2
 from allroads.studies.attribution.options import AttributionOptions
 from allroads.studies.attribution.response import Response, read_response
@@ -34,29 +32,20 @@ SECTION = "second_order"
 
 
 @dataclass(frozen=True)
-class _Excess:
+class _Excess(Quantity):
     """ω² of a factor and all its interactions, less a part of the ω² of the reference: below 0 for second order."""
 
-    design: Design
-    group: np.ndarray
     reference: np.ndarray
     ratio: float
-    largest: ClassVar[float] = math.inf
 
     def statistic(self, ss: np.ndarray, within: np.ndarray | float) -> np.ndarray:
         own, other = (Omega2(self.design, group).statistic(ss, within) for group in (self.group, self.reference))
         found: np.ndarray = own - self.ratio * other
         return found
 
-    def contrast(self, ss: np.ndarray, within: np.ndarray | float, truth: float) -> np.ndarray:
-        return self.statistic(ss, within)
-
     def truth(self, variances: np.ndarray, noise: float) -> float:
         own, other = (Omega2(self.design, group).truth(variances, noise) for group in (self.group, self.reference))
         return own - self.ratio * other
-
-    def effects(self, size: float, found: Anova, shrunk: np.ndarray) -> np.ndarray:
-        return scaled(size, self.group, found, shrunk)
 
 
 @dataclass(frozen=True, repr=False)

@@ -8,12 +8,11 @@ from typing import ClassVar
 import numpy as np
 
 from allroads.studies.attribution.anova import Anova
-from allroads.studies.attribution.design import Design
-from allroads.studies.attribution.inversion import weights_of
+from allroads.studies.attribution.inversion import Quantity, weights_of
 
 
 @dataclass(frozen=True)
-class Sobol:
+class Sobol(Quantity):
     """The Sobol index of a group of terms: its variance as a share of the variance of the true cell means.
 
     One factor gives its first-order index; all terms that a factor is in give its total index. Each level of a factor
@@ -35,8 +34,6 @@ class Sobol:
         0.5
     """
 
-    design: Design
-    group: np.ndarray
     largest: ClassVar[float] = 1.0
 
     def statistic(self, ss: np.ndarray, within: np.ndarray | float) -> np.ndarray:
