@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from allroads.checks import check_choice
+from allroads.checks import check_choice, check_count
 from allroads.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ def read_grid(table: Table, factors: str | Sequence[str], balance: str = "refuse
         (((1, 2),), [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]])
     """
     check_choice("balance", balance, ("refuse", "drop"))
+    check_count("seed", seed, 0)
     names = (factors,) if isinstance(factors, str) else tuple(factors)
     if not names or len(set(names)) < len(names):
         raise InputError(f"factors: expected one or more names, each once; got {list(names)}.")
