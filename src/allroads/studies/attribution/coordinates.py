@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from allroads.errors import InputError
 
@@ -12,7 +13,7 @@ LARGEST = 4096
 """Rows of a matrix of distances above which its coordinates are not computed."""
 
 
-def of_bits(table: Any) -> np.ndarray:
+def of_bits(table: Any) -> Float[np.ndarray, "rows bits"]:
     """Coordinates ``[rows, bits]`` of truth tables; squared differences sum to the share of bits that differ.
 
     Args:
@@ -33,7 +34,7 @@ def of_bits(table: Any) -> np.ndarray:
     return points
 
 
-def of_labels(codes: np.ndarray) -> np.ndarray:
+def of_labels(codes: Int[np.ndarray, " rows"]) -> Float[np.ndarray, "rows labels"]:
     """Coordinates of labels at distance 1 where they differ and 0 where they are equal.
 
     Example:
@@ -45,7 +46,9 @@ def of_labels(codes: np.ndarray) -> np.ndarray:
     return points
 
 
-def of_distances(matrix: Any, exponent: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+def of_distances(
+    matrix: Any, exponent: float = 1.0
+) -> tuple[Float[np.ndarray, "rows coordinates"], Float[np.ndarray, " coordinates"]]:
     """Coordinates ``[rows, coordinates]`` and their signs, whose signed squared differences are distance^exponent.
 
     The exponent 1 gives the energy distance and 2 the permutational analysis of variance. Distances that no Euclidean

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from allroads.studies.attribution.design import Term
 
@@ -14,7 +15,7 @@ def subsets(factors: int) -> list[Term]:
     return [chosen for size in range(factors + 1) for chosen in itertools.combinations(range(factors), size)]
 
 
-def information(shares: np.ndarray) -> np.ndarray:
+def information(shares: Float[np.ndarray, "batch *cells labels"]) -> Float[np.ndarray, "batch sets"]:
     """I(label; factors of a set) in bits, for every set of factors.
 
     It is the Jensen–Shannon divergence between the distributions of labels at the combinations of levels of the set,
@@ -55,7 +56,7 @@ def _entropy(shares: np.ndarray) -> np.ndarray:
     return mean
 
 
-def unseen(counts: np.ndarray) -> float:
+def unseen(counts: Int[np.ndarray, "cells labels"]) -> float:
     """Estimated chance that another run of a cell reaches a label that none of the cell's runs has reached.
 
     It is Good and Turing's estimate, the share of runs whose label is seen once in their cell.

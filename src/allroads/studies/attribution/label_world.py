@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from allroads.studies.attribution.design import Design
 from allroads.studies.attribution.information import information
@@ -24,7 +25,7 @@ DOUBT = 0.1
 """Share of a correction by which the correction itself may be wrong; measured by ``benchmarks/attribution.py``."""
 
 
-def shrunk_shares(counts: np.ndarray, design: Design) -> np.ndarray:
+def shrunk_shares(counts: Int[np.ndarray, "*cells labels"], design: Design) -> Float[np.ndarray, "*cells labels"]:
     """Distributions of the cells with the differences that chance explains taken off.
 
     The shares of each label are split into the effects of all terms. In the norm of chi-square, a term's effects are
@@ -92,7 +93,9 @@ class LabelWorld:
         return np.asarray(self.drawn - self.bias)
 
 
-def label_world(counts: np.ndarray, design: Design, resamples: int, rng: np.random.Generator) -> LabelWorld:
+def label_world(
+    counts: Int[np.ndarray, "*cells labels"], design: Design, resamples: int, rng: np.random.Generator
+) -> LabelWorld:
     """The table, the population and the tables drawn from it.
 
     Args:
@@ -142,8 +145,11 @@ def basic_interval(
 
 
 def root_interval(
-    counted: np.ndarray, truth: np.ndarray, drawn: np.ndarray, level: float
-) -> tuple[np.ndarray, np.ndarray]:
+    counted: Float[np.ndarray, " quantities"],
+    truth: Float[np.ndarray, " quantities"],
+    drawn: Float[np.ndarray, "tables quantities"],
+    level: float,
+) -> tuple[Float[np.ndarray, " quantities"], Float[np.ndarray, " quantities"]]:
     """The interval of a quantity that is never negative, by the errors of its square root before correction.
 
     Information from counts is nearly a quadratic form of them. So the spread of its root hardly depends on its size,

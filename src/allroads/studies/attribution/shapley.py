@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from jaxtyping import Float
 
 from allroads.studies.attribution.information import subsets
 
 
-def shapley(values: np.ndarray, factors: int) -> np.ndarray:
+def shapley(values: Float[np.ndarray, "batch sets"], factors: int) -> Float[np.ndarray, "batch factors"]:
     """What each factor adds, averaged over all orders in which the factors can be taken into account.
 
     Args:
@@ -37,7 +38,7 @@ def shapley(values: np.ndarray, factors: int) -> np.ndarray:
     return found
 
 
-def dividends(values: np.ndarray, factors: int) -> np.ndarray:
+def dividends(values: Float[np.ndarray, "batch sets"], factors: int) -> Float[np.ndarray, "batch sets"]:
     """What each set of factors adds beyond all sets within it, ``[batch, sets]``; they sum to the value of all.
 
     Args:

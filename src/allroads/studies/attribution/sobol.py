@@ -29,6 +29,7 @@ class Sobol(Quantity):
         [sobol2001]
 
     Example:
+        >>> from allroads.studies.attribution.design import Design
         >>> quantity = Sobol(Design((2, 2), 5, 2), np.array([True, False, True]))
         >>> quantity.truth(np.array([1.0, 2.0, 1.0]), 7.0)
         0.5
