@@ -12,12 +12,11 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from command_line import command_line
 
 from allroads import AttributionOptions, SecondOrder, attribute
 from allroads.studies.attribution.design import Design
@@ -29,6 +28,8 @@ from allroads.studies.attribution.shapley import shapley
 RESULT = Path(__file__).parent / "results" / "attribution.json"
 OPTIONS = AttributionOptions(resamples=399)
 NAMES = "abc"
+PARTS = ("numbers", "labels", "criterion", "bias")
+TILTS = ((0.0, 0.0, 0.0), (0.8, 0.5, 0.4), (2.5, 1.5, 1.0))
 
 
 def runs_of(shape: tuple[int, ...], seeds: int) -> dict[str, np.ndarray]:
@@ -240,27 +241,24 @@ def verdicts(ratio: float, tables: int, cell: tuple[tuple[int, ...], int] = ((3,
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=int, default=500, help="simulated tables per case")
-    parser.add_argument("--only", choices=("numbers", "labels", "bias", "criterion"), help="writes no JSON")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to renew in the JSON")
     parser.add_argument("--json", type=Path, default=RESULT, help="where the rows go")
     arguments = parser.parse_args()
-    began = time.process_time()
-    found: dict[str, Any] = {"command": command_line()}
-
-    def part(name: str, rows: Callable[[], Any]) -> None:
-        if arguments.only in (None, name):
-            found[name] = []
-            for row in rows():
-                print(json.dumps(row, ensure_ascii=False), f"[{time.process_time() - began:.0f} s]", flush=True)
-                found[name].append(row)
-
-    part("numbers", lambda: (number_coverage(case, arguments.tables) for case in NUMBERS))
-    part("labels", lambda: (label_coverage(case, arguments.tables) for case in LABELS))
-    tilts = ((0.0, 0.0, 0.0), (0.8, 0.5, 0.4), (2.5, 1.5, 1.0))
-    sizes = [(labels, seeds, tilt) for tilt in tilts for labels in (4, 20, 100) for seeds in (16, 64)]
-    part("bias", lambda: (bias_row(*size, tables=arguments.tables // 10) for size in sizes))
-    part("criterion", lambda: (verdicts(multiple, arguments.tables) for multiple in (0.2, 1.0, 3.0)))
-    found["cpu_seconds"] = round(time.process_time() - began)
-    if arguments.only is None:
+    sizes = [(labels, seeds, tilt) for tilt in TILTS for labels in (4, 20, 100) for seeds in (16, 64)]
+    made: dict[str, Iterator[dict[str, Any]]] = {
+        "numbers": (number_coverage(case, arguments.tables) for case in NUMBERS),
+        "labels": (label_coverage(case, arguments.tables) for case in LABELS),
+        "criterion": (verdicts(multiple, arguments.tables) for multiple in (0.2, 1.0, 3.0)),
+        "bias": (bias_row(*size, tables=arguments.tables // 10) for size in sizes),
+    }
+    found = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
+    for name in arguments.only:
+        began, rows = time.process_time(), []
+        for row in made[name]:
+            rows.append(row)
+            print(json.dumps(row, ensure_ascii=False), f"[{time.process_time() - began:.0f} s]", flush=True)
+        found[name] = {"cpu_seconds": round(time.process_time() - began), "rows": rows}
+        found["command"] = f"python benchmarks/{Path(__file__).name}"
         arguments.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from allroads.studies.attribution.information import information
+from allroads.studies.attribution.resampling import CHUNK
 
 
 def permuted_information(
@@ -34,13 +35,15 @@ def permuted_information(
         codes.reshape(1, -1) if factor is None else np.moveaxis(codes, factor, -2).reshape(-1, shape[factor] * seeds)
     )
     cells = codes.size // seeds
-    base = np.arange(cells)[:, None] * labels
-    found = np.empty(permutations)
-    for index in range(permutations):
-        drawn = rng.permuted(moved, axis=1).reshape(cells, seeds)
-        counts = np.bincount((base + drawn).ravel(), minlength=cells * labels).reshape(1, cells, labels)
-        found[index] = information(counts / seeds)[0, -1]
-    return found
+    step = max(1, CHUNK // (cells * max(labels, seeds)))
+    parts = []
+    for start in range(0, permutations, step):
+        size = min(step, permutations - start)
+        drawn = rng.permuted(np.broadcast_to(moved, (size, *moved.shape)), axis=2).reshape(size * cells, seeds)
+        flat = np.arange(size * cells)[:, None] * labels + drawn
+        counts = np.bincount(flat.ravel(), minlength=size * cells * labels).reshape(size, cells, labels)
+        parts.append(information(counts / seeds)[:, -1])
+    return np.concatenate(parts)
 
 
 def p_value(observed: float, drawn: np.ndarray) -> float:

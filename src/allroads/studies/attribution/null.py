@@ -6,7 +6,7 @@ import numpy as np
 
 from allroads.studies.attribution.anova import Anova
 from allroads.studies.attribution.inversion import Quantity, World
-from allroads.studies.attribution.resampling import Noise
+from allroads.studies.attribution.resampling import CHUNK, Noise
 
 
 def null_share(quantity: Quantity, world: World, splits: Noise, level: float = 0.95) -> float:
@@ -53,13 +53,20 @@ def permutation_p_value(found: Anova, factor: int, permutations: int, rng: np.ra
     runs = found.values.reshape(*design.shape, design.seeds, coordinates)
     runs = np.moveaxis(runs, factor, -3).reshape(-1, design.shape[factor] * design.seeds, coordinates)
 
-    def between(order: np.ndarray) -> float:
-        taken = np.take_along_axis(runs, order[..., None], axis=1)
-        means = taken.reshape(len(runs), design.shape[factor], design.seeds, coordinates).mean(axis=2)
-        return float((means**2 @ found.signs).sum())
+    levels = design.shape[factor]
 
-    identity = np.broadcast_to(np.arange(runs.shape[1]), runs.shape[:2])
-    observed = between(identity)
+    def between(order: np.ndarray) -> np.ndarray:
+        """Sums of squares between cells for some orders of the runs, ``[orders]``."""
+        taken = np.take_along_axis(runs[None], order[..., None], axis=2)
+        means = taken.reshape(len(order), len(runs) * levels, design.seeds, coordinates).mean(axis=2)
+        return np.asarray((means**2 @ found.signs).sum(axis=1))
+
+    identity = np.arange(runs.shape[1]) + np.zeros((1, len(runs), 1), dtype=np.int64)
+    observed = float(between(identity)[0])
     enough = observed - 1e-12 * abs(observed)
-    count = sum(between(rng.permuted(identity, axis=1)) >= enough for _ in range(permutations))
+    step = max(1, CHUNK // found.values.size)
+    count = 0
+    for start in range(0, permutations, step):
+        orders = np.broadcast_to(identity, (min(step, permutations - start), *identity.shape[1:]))
+        count += int((between(rng.permuted(orders, axis=2)) >= enough).sum())
     return (1 + count) / (1 + permutations)
