@@ -13,8 +13,10 @@ from allroads import (
     MeasurementError,
     Network,
     Problem,
+    SecondOrder,
     Status,
     align,
+    attribute,
     barrier,
     certify,
     compare_representations,
@@ -45,6 +47,7 @@ NET = mlp((2,), 1, widths=(3,), activation="tanh")
 PROBLEM = Problem(NET, "mse", np.eye(2), [0.0, 1.0])
 A, B = (NET.init(jax.random.key(k)) for k in (0, 1))
 PATH = np.cumsum(np.random.default_rng(0).normal(size=(9, 3, 2)), axis=0)
+RUNS = {"a": [0, 1] * 10, "b": [0] * 10 + [1] * 10, "y": PATH.ravel()[:20].tolist(), "f": ["x", "y"] * 10}
 LINE = Network(lambda key: jnp.zeros(2), lambda w, x: x * w)
 WAVES = np.sin(np.arange(24.0)).reshape(8, 3)
 MADE = {
@@ -80,6 +83,9 @@ MADE = {
         multiplicity=1,
         method=Splitting(256, 4),
     ),
+    "Attribution": lambda: attribute(RUNS, "y", ["a", "b"]),
+    "Attribution of labels": lambda: attribute(RUNS, "f", ["a", "b"]),
+    "Judgement": lambda: SecondOrder("a", "b").evaluate(RUNS, "y", ["a", "b"]),
 }
 
 

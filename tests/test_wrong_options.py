@@ -15,6 +15,7 @@ INPUTS = np.array([[3.0, 4.0], [1.0, 0.0]])
 PROBLEM = Problem(LINE, "mse", INPUTS, np.array([[2.0], [1.0]]))
 POINT = np.zeros(2)
 PATH = np.stack([np.zeros(2), np.ones(2)])
+RUNS = {"a": [0, 1] * 10, "b": [0] * 10 + [1] * 10, "y": list(range(20))}
 
 WRONG = {
     "llc": lambda **given: allroads.llc(PROBLEM, POINT, **given),
@@ -30,6 +31,8 @@ WRONG = {
     "learnability": lambda **given: allroads.learnability(LINE, INPUTS, {"a": np.ones((2, 1))}, "mse", "gd", **given),
     "function_prior": lambda **given: allroads.function_prior(LINE, INPUTS, **given),
     "explore": lambda **given: allroads.explore(PROBLEM, "gd", 1, steps=1, **given),
+    "attribute": lambda **given: allroads.attribute(RUNS, "y", "a", **given),
+    "SecondOrder": lambda **given: allroads.SecondOrder("a", "b").evaluate(RUNS, "y", ["a", "b"], **given),
 }
 NAMES = {
     "llc": "chains", "llc_curve": "chains", "refined_llc": "chains", "sample": "chains", "loss_kernel": "chains",

@@ -124,10 +124,14 @@ _HOME = {
     "turning": "allroads.paths.turning",
     # studies
     "run_study": "allroads.studies.run",
+    "attribute": "allroads.studies.attribution",
+    "AttributionOptions": "allroads.studies.attribution",
+    "SecondOrder": "allroads.studies.attribution",
     # results and errors
     "Measurement": "allroads.results",
     "Status": "allroads.status",
     "RunStatus": "allroads.status",
+    "AttributionStatus": "allroads.status",
     "PathStatus": "allroads.status",
     "RoadStatus": "allroads.status",
     "ForecastStatus": "allroads.status",
@@ -224,6 +228,7 @@ if TYPE_CHECKING:
     from allroads.programs import Equivalence, Extraction, compile_program, extract, interchange, run_source
     from allroads.results import Measurement
     from allroads.status import (
+        AttributionStatus,
         ConvergenceStatus,
         DescriptionStatus,
         EquivalenceStatus,
@@ -238,6 +243,7 @@ if TYPE_CHECKING:
         Status,
         VolumeStatus,
     )
+    from allroads.studies.attribution import AttributionOptions, SecondOrder, attribute
     from allroads.studies.run import run_study
     from allroads.targets.target import Target
 
