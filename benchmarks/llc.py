@@ -169,6 +169,7 @@ def main() -> None:
     parser.add_argument("--family", action="append", help="only these families")
     parser.add_argument("--kept", type=Path, default=Path("llc-cases"), help="folder of finished cases")
     parser.add_argument("--gather", action="store_true", help="start nothing: a table of what is finished")
+    parser.add_argument("--json", type=Path, default=RESULT, help="where the rows are written")
     arguments = parser.parse_args()
     part, parts = map(int, arguments.shard.split("/"))
     arguments.kept.mkdir(exist_ok=True)
@@ -195,7 +196,7 @@ def main() -> None:
     if parts == 1:
         chosen = "".join(f" --family {family}" for family in arguments.family or [])
         found = {"command": f"python benchmarks/llc.py{chosen}", "not run": missing, "rows": rows}
-        RESULT.write_text(json.dumps(found, indent=1) + "\n")
+        arguments.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

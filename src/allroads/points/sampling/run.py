@@ -20,7 +20,8 @@ from allroads.points.sampling.subset import compiled_energies
 
 SMALL = 100
 """Up to so many parameters, chains are many, every round makes a metric anew, and no level is left out: where chains
-cool too fast, they fall into valleys of the wrong share, and many rounds at the last level do not repair that."""
+cool too fast, they fall into valleys of the wrong share, and many rounds at the last level do not repair that. Chains
+on batches skip levels all the same, as each is one more at which they may diverge."""
 TRAJECTORY = 2.5
 """Length of a Hamiltonian trajectory in units of the posterior's width; a little over a quarter turn, π/2."""
 STEPS = (5, 40)
@@ -61,8 +62,9 @@ class Run:
         self.chains = plan.chains // self.groups
         self.sites = self.points * self.groups  # group 0 of all points, then group 1
         self.key, self.seed, self.count, self.gradients = jax.random.key(seed), seed, 0, 0
-        stiffness, small = nbeta * geometry.curvature, free.dimension <= SMALL
-        self.levels = levels(nbeta, stiffness, localisation, small) if plan.ladder else [(nbeta, localisation)]
+        stiffness = nbeta * geometry.curvature
+        every = free.dimension <= SMALL and not plan.sampler.stochastic
+        self.levels = levels(nbeta, stiffness, localisation, every) if plan.ladder else [(nbeta, localisation)]
 
         def all_groups(array: Any) -> Any:
             return jnp.concatenate([array] * self.groups)
@@ -87,7 +89,7 @@ class Run:
         self.states: Any = None  # started again from z after every change of the posterior or of the coordinates
         few = free.dimension <= FEW
         self.shortest = LONG[0] if few else STEPS[0]  # gradients per draw, at least and at most
-        self.longest = LONG[1] if few else SHORT if small else STEPS[1]
+        self.longest = LONG[1] if few else SHORT if free.dimension <= SMALL else STEPS[1]
         self.stiffness = np.ones(self.sites)
         self.step = np.full(self.sites, plan.step_size or self._first_step())
 
