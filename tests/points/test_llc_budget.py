@@ -45,7 +45,8 @@ def test_a_budget_without_room_for_levels_starts_at_the_point(seed):
 def test_a_budget_is_held_and_used(seed):
     """Once compiled, five seconds are five seconds, give or take a round; the error says what they were good for."""
     truth = two_layer_linear((6, 5, 7), (1, 4, 1), examples=500)
-    options = {"precision": 1e-4, "progress": False, "seed": seed, "budget": 5.0}
+    endless = Chains(max_draws=10**6)
+    options = {"precision": 1e-4, "chains": endless, "progress": False, "seed": seed, "budget": 5.0}
     llc(truth.problem, truth.params, **options)
     began = time.monotonic()
     found = llc(truth.problem, truth.params, **options)
