@@ -43,7 +43,7 @@ def test_every_page_is_in_the_navigation(site):
     [
         ("docs/faq.md", "faq.md", "[a](llc.md#from)", "[a](llc.md#from)"),
         ("docs/faq.md", "faq.md", "[a](../README.md#install)", "[a](readme.md#install)"),
-        ("docs/faq.md", "faq.md", "[code](../src/allroads/status.py)", "code"),
+        ("docs/faq.md", "faq.md", "[code](../src/allroads/results.py)", "code"),
         ("docs/faq.md", "faq.md", "[keys](references.bib)", "[keys](references.md)"),
         ("README.md", "readme.md", "[a](docs/faq.md)", "[a](faq.md)"),
         ("README.md", "readme.md", "![a](docs/report.png)", "![a](report.png)"),

@@ -13,7 +13,7 @@ import numpy as np
 from jax.extend import core
 
 from allroads.errors import InputError, UnknownNameError
-from allroads.pfmap.jaxpr import evaluate, interpret, trace
+from allroads.pfmap.jaxpr import evaluate, interpret, trace, traceable
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.symmetries.group import named_leaves
 
@@ -116,15 +116,8 @@ def chosen_layers(network: Network, params: Params, inputs: Any, layers: Sequenc
         InputError: If the network cannot be traced, or no layer is chosen.
         UnknownNameError: If there is no such layer; names those that there are.
     """
-    try:
+    with traceable(network, "one input"):
         known = {**hidden_layers(network, params, inputs), OUTPUTS: OUTPUTS}
-    except (TypeError, ValueError, NotImplementedError, jax.errors.JAXTypeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"network {network.name!r} cannot be traced on one input ({type(error).__name__}: {error}). Give inputs as "
-            "the network takes them; its apply must be a JAX function that takes any number of inputs."
-        ) from error
     if layers is None:
         hidden = list(known)[:-1]
         layers = hidden[-1:] or [OUTPUTS]

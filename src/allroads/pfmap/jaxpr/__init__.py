@@ -4,6 +4,7 @@ from allroads.pfmap.jaxpr.annotate import evaluate_annotated
 from allroads.pfmap.jaxpr.cell import recurrent_cell, steps_seen
 from allroads.pfmap.jaxpr.intervene import Intermediate, evaluate, intermediates
 from allroads.pfmap.jaxpr.memory import intermediate_bytes
+from allroads.pfmap.jaxpr.traceable import traceable
 from allroads.pfmap.jaxpr.walk import Traced, bind, interpret, shaped, trace
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "shaped",
     "steps_seen",
     "trace",
+    "traceable",
 ]

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.errors import InputError
+from allroads.pfmap.jaxpr import traceable
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.precision import float64
 from allroads.pfmap.problem import checked_examples
@@ -64,15 +64,8 @@ def symmetries(network: Network, params: Params, inputs: Any, seed: int = 0) -> 
         layers/0/bias:0: 8 units; 1 sign
     """
     few = jax.tree.map(lambda x: x[:EXAMPLES], examples(inputs))
-    try:
+    with traceable(network, "these inputs"):
         found = derive(network, params, few)
-    except (TypeError, ValueError, NotImplementedError, jax.errors.JAXTypeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"network {network.name!r} cannot be traced on these inputs ({type(error).__name__}: {error}). Give inputs "
-            "as the network takes them; its apply must be a JAX function of parameters and inputs."
-        ) from error
     found.flatten(params)
     return _checked(network, found, params, few, seed)
 
