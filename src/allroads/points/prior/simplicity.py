@@ -11,6 +11,7 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.stats import beta, rankdata
 
+from allroads.budget import budgeted
 from allroads.checks import check_count, check_options
 from allroads.errors import InputError
 from allroads.points.complexity import Complexity, complexity
@@ -80,6 +81,7 @@ def simplicity_bias(
     functions: int = 4096,
     first_bit: str = "least",
     seed: int = 0,
+    progress: bool = True,
 ) -> SimplicityBias:
     """log₂ P(f) beside the complexity K(f) of the most frequent functions, with the bound ``P ≤ 2^(−aK − b)``.
 
@@ -97,6 +99,7 @@ def simplicity_bias(
             ``"most"``: input 0 is the most significant bit of r, as in most published tables. Only measures that
             depend on the order of rows differ, such as ``lz76``.
         seed: Decides the random functions, and those outside of the table from which the means are estimated.
+        progress: Whether a bar, or a line every ten seconds, tells what is being done.
 
     Raises:
         InputError: If the inputs are not all inputs of n bits, functions were counted by digests, or a measure gives
@@ -124,17 +127,19 @@ def simplicity_bias(
         return table if first_bit == "least" else first_bit_most_significant(table)
 
     most = min(functions, prior.distinct)
-    tables = [read(prior.truth_table(k)) for k in range(most)]
-    looked = _measured(tables, measures)
-    count = prior.counts[:most].astype(float)
-    total = float(prior.samples)
+    count, total = prior.counts[:most].astype(float), float(prior.samples)
     columns = {"count": prior.counts[:most], "probability": count / total}
     columns |= {"low": beta.ppf(0.025, count, total - count + 1), "high": _upper(count, total, 0.025)}
     lower = np.log2(beta.ppf(LEVEL / 2 / most, count, total - count + 1))
     generator = np.random.default_rng(seed)
     rest = _rest(prior, most, generator)
-    others = _measured([read(prior.truth_table(k)) for k in rest], measures) if len(rest) else {}
-    random = _measured(_all_or_random(len(tables[0]), generator), measures)
+    with budgeted("simplicity_bias", None, progress) as clock:
+        tables = [read(prior.truth_table(k)) for k in range(most)]
+        clock.say(f"complexity of the {most:,} most frequent functions")
+        looked = _measured(tables, measures)
+        clock.say("complexity of others")
+        others = _measured([read(prior.truth_table(k)) for k in rest], measures) if len(rest) else {}
+        random = _measured(_all_or_random(len(tables[0]), generator), measures)
     bounds = {}
     for name, values in looked.items():
         largest = float(max(values.max(), random[name].max(), *others.get(name, values[:1])))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from allroads.budget import budgeted
 from allroads.checks import check_options
 from allroads.results import finish
 from allroads.status import AttributionStatus
@@ -31,6 +32,7 @@ def attribute(
     kind: str | None = None,
     balance: str = "refuse",
     seed: int = 0,
+    progress: bool = True,
     throw: bool = False,
 ) -> Attribution:
     """How much of what varies among runs each factor decides, alone and together with others.
@@ -52,6 +54,7 @@ def attribute(
             false and true ``"bits"``.
         balance: ``"refuse"`` an unbalanced grid, or ``"drop"`` runs at random down to the smallest cell.
         seed: Decides the resamples, and the runs that are dropped.
+        progress: Whether a bar, or a line every ten seconds, tells that it goes on.
         throw: Raise an error where the status is not sound.
 
     Returns:
@@ -102,7 +105,9 @@ def attribute(
         return finish(found, throw)
     rng = np.random.default_rng(seed)
     rows = label_rows if read.kind == "labels" else variance_rows
-    columns, more = rows(grid, read, options, rng)
+    with budgeted("attribute", None, progress) as clock:
+        clock.say(f"{options.resamples:,} resamples of {design.runs:,} runs")
+        columns, more = rows(grid, read, options, rng)
     value = more.pop("value")
     error = (more["value_high"] - more["value_low"]) / 2
     status = _status(more)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from allroads.budget import budgeted
 from allroads.checks import check_number, check_options
 from allroads.errors import InputError, UnknownNameError
 from allroads.results import Result
@@ -209,6 +210,7 @@ class SecondOrder:
         balance: str = "refuse",
         within: bool = True,
         seed: int = 0,
+        progress: bool = True,
     ) -> Judgement:
         """What the criterion says of a table of runs.
 
@@ -224,6 +226,7 @@ class SecondOrder:
             balance: As there.
             within: Whether each level of each other factor is judged by itself too.
             seed: As there.
+            progress: As there.
 
         Raises:
             InputError: As there.
@@ -245,15 +248,17 @@ class SecondOrder:
         read = read_response(table, response, kind, options.exponent, grid.total)
         options = dataclasses.replace(options, order=None, level=self.level)
         rng = np.random.default_rng(seed)
-        whole = self._judge(grid, read, options, rng)
         rows: list[dict[str, Any]] = []
-        for axis, name in enumerate(grid.factors):
-            if not within or name in (self.factor, self.reference):
-                continue
-            for place, level in enumerate(grid.levels[axis]):
-                rows.append(
-                    {"factor": name, "level": level} | self._judge(grid.within(axis, place), read, options, rng)
-                )
+        with budgeted("second order", None, progress) as clock:
+            clock.say("all runs")
+            whole = self._judge(grid, read, options, rng)
+            for axis, name in enumerate(grid.factors):
+                if not within or name in (self.factor, self.reference):
+                    continue
+                for place, level in enumerate(grid.levels[axis]):
+                    clock.say(f"runs of {name} {level}")
+                    judged = self._judge(grid.within(axis, place), read, options, rng)
+                    rows.append({"factor": name, "level": level} | judged)
         columns = {key: [row[key] for row in rows] for key in (rows[0] if rows else ())}
         columns.pop("status", None)
         stats = {"runs": grid.rows.size, "cells": grid.rows.size // grid.seeds, "seeds": grid.seeds}
