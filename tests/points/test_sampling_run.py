@@ -34,7 +34,7 @@ def started(truth=FEW, chains=12, nbeta=1e4, localisation=1.0, step_size=None, s
 
 
 def draws(energy):
-    return Draws(np.asarray(energy, float), None, None, None, None)
+    return Draws(np.asarray(energy, float), None, None, None, None, None)
 
 
 def test_a_chain_that_hangs_begins_again_where_another_of_its_site_is():

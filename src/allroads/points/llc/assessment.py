@@ -20,6 +20,8 @@ class Evidence:
         diagnostics: Of the measured energies.
         variance: Of the measured energies; ``None`` where they are means of batches. In equilibrium it is
             ``λ̂ − dλ̂/d ln nβ``, exactly.
+        virial: ``(w − w*)·∇U`` at the draws, whose mean in equilibrium is the dimension, exactly; or ``None``.
+        dimension: Number of free parameters.
         acceptance: Mean acceptance.
         discretisation: Predicted relative bias from the step size.
         localisation_anneal: Levels of the group whose localisation was annealed, strongest first, without the last.
@@ -34,6 +36,8 @@ class Evidence:
 
     diagnostics: Diagnostics
     variance: float | None
+    virial: np.ndarray | None
+    dimension: int
     acceptance: float
     discretisation: float
     localisation_anneal: tuple[Level, ...]
@@ -106,6 +110,8 @@ def _status(seen: Evidence, parts: dict[str, float]) -> LLCStatus:
         discretisation=parts["discretisation"],
         variance=seen.variance,
         hotter=seen.temperature_anneal[-1] if seen.temperature_anneal else None,
+        virial=seen.virial,
+        dimension=seen.dimension,
     )
     if not value > 0 or not equilibrium or parts["subset"] > limit:
         return LLCStatus.NOT_EQUILIBRATED

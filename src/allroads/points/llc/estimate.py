@@ -101,7 +101,9 @@ def llc(
         missing), ``scale-dependent``, ``not equilibrated``, ``diverged``, ``not at a minimum`` or ``prior-dominated``;
         ``stats``:
         ``nbeta``, ``localisation``, ``r_hat``, ``spread`` (of half chains), ``ess``, ``drift``, ``acceptance``,
-        ``distance`` (root mean square of ``‖w − w*‖``) and ``prior_distance`` √(d/γ), ``error_parts``,
+        ``virial`` (the mean of ``(w − w*)·∇U`` as a multiple of the dimension, 1 in equilibrium) and
+        ``virial_error`` (both ``None`` on batches), ``distance`` (root mean square of ``‖w − w*‖``) and
+        ``prior_distance`` √(d/γ), ``error_parts``,
         ``localisation_anneal`` and ``temperature_anneal`` (the levels of the two groups), ``trace`` ``[chains, draws]``
         and ``warmup`` of nβ(L − L(w*)) (first the chains whose localisation was annealed, then those whose temperature
         was; with ``population`` the latter alone), ``loss`` L(w*) and ``penalty``, the part of it that is the
@@ -187,6 +189,8 @@ def learning_coefficient(drawn: LocalChains, point: int) -> LearningCoefficient:
         Evidence(
             diagnostics=found,
             variance=None if plan.sampler.stochastic else float(record.energy.var()),
+            virial=record.virial,
+            dimension=drawn.free.dimension,
             acceptance=record.acceptance if tuned else 1.0,
             discretisation=plan.sampler.bias(record.step_size * record.stiffness),
             localisation_anneal=record.localisation_anneal,
@@ -200,6 +204,7 @@ def learning_coefficient(drawn: LocalChains, point: int) -> LearningCoefficient:
             ladder=plan.ladder and record.complete,
         )
     )
+    virial = None if record.virial is None else diagnose(record.virial)
     loss = float(geometry.losses[point])
     fluctuation = (float("nan"), float("inf")) if record.losses is None else singular_fluctuation(*record.losses, nbeta)
     stats = drawn.stats(point) | {
@@ -209,6 +214,8 @@ def learning_coefficient(drawn: LocalChains, point: int) -> LearningCoefficient:
         "standard_error": found.standard_error,
         "drift": found.drift,
         "variance": float(record.energy.var()),
+        "virial": None if virial is None else virial.mean / drawn.free.dimension,
+        "virial_error": None if virial is None else NORMAL * virial.standard_error / drawn.free.dimension,
         "prior_distance": math.sqrt(drawn.free.dimension / gamma),
         "slope": slope,
         "error_parts": assessment.parts,

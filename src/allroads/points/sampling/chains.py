@@ -30,6 +30,7 @@ class Draws(NamedTuple):
         energy: ``nβ (L − L₀)``.
         acceptance: The Metropolis acceptance, or what stands for it.
         distance: ``‖w − w*‖²``.
+        virial: ``(w − w*)·∇U``, U the energy with the prior's; ``None`` where the sampler's state holds no gradient.
         observed: What ``observe`` gave, or ``None``.
         moments: Mean second moments of gradients over chains and draws, ``[points, …]``, or ``None``.
         losses: Mean over chains and draws of the excess loss of each example, ``ℓ_i(w) − ℓ_i(w*)``, and of its square,
@@ -39,6 +40,7 @@ class Draws(NamedTuple):
     energy: Any
     acceptance: Any
     distance: Any
+    virial: Any
     observed: Any
     moments: Any
     losses: Any = None
@@ -96,18 +98,21 @@ def compiled_chains(
             distance = squared_distance(local, posterior.split(z))
             if adapt:
                 total = jax.tree.map(jnp.add, total, gradient_moments(state, posterior, local, key))
+            gradient = sampler.gradient(state)
+            virial = None if gradient is None else z @ gradient
             observed = None if observe is None else observe(weights(z, local), extra)
-            return (state, total, losses), (out.energy, out.acceptance, distance, observed)
+            return (state, total, losses), (out.energy, out.acceptance, distance, virial, observed)
 
         empty = None
         if adapt:
             zero = [jnp.zeros((b.rows, b.columns)) for b in free.blocks]
             empty = tuple(moments(b, x) for b, x in zip(free.blocks, zero, strict=True))
         none = None if batch is not None else (jnp.zeros_like(local.baseline), jnp.zeros_like(local.baseline))
-        (state, total, losses), (energy, acceptance, distance, observed) = jax.lax.scan(
+        (state, total, losses), (energy, acceptance, distance, virial, observed) = jax.lax.scan(
             draw, (state, empty, none), jax.random.split(key, draws)
         )
-        return state, Draws(energy, acceptance, distance, observed, jax.tree.map(lambda x: x / draws, total), losses)
+        total = jax.tree.map(lambda x: x / draws, total)
+        return state, Draws(energy, acceptance, distance, virial, observed, total, losses)
 
     def run_point(
         states: Any, local: LocalPosterior, data: Examples, nbetas: Any, step: Any, steps: Any, keys: Any, extra: Any

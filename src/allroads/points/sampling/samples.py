@@ -189,6 +189,8 @@ def _status(drawn: LocalChains, found: Diagnostics, r_hat: float) -> LLCStatus:
         discretisation=sampler.bias(record.step_size * record.stiffness) * abs(found.mean),
         variance=None if sampler.stochastic else float(record.energy.var()),
         hotter=hotter[0] if hotter else None,
+        virial=None if found.within == 0 else record.virial,
+        dimension=drawn.free.dimension,
     )
     return LLCStatus.OK if equilibrium and r_hat <= R_HAT else LLCStatus.NOT_EQUILIBRATED
 

@@ -71,6 +71,7 @@ class ChainRecord:
             annealed, then the one whose temperature was; of a population, that one alone.
         warmup: The same of the tuning at the last level.
         distance: ``‖w − w*‖²`` of the measured draws.
+        virial: ``(w − w*)·∇U`` of the measured draws; ``None`` where the sampler's state holds no gradient.
         observed: What was observed at the measured draws.
         acceptance: Mean acceptance of the measured draws; the worse of the groups.
         population: Whether the measured chains are the second group alone, resampled at every level.
@@ -90,6 +91,7 @@ class ChainRecord:
     energy: np.ndarray
     warmup: np.ndarray
     distance: np.ndarray
+    virial: np.ndarray | None
     observed: Any
     acceptance: float
     population: bool
@@ -156,9 +158,9 @@ def run_schedule(
         parts = [jax.tree.map(run.merge_groups, getattr(out, field)) for out in outs]
         return jax.tree.map(lambda *rounds: np.concatenate(rounds, axis=2), *parts)
 
-    energy, distance, observed = (
+    energy, distance, virial, observed = (
         jax.tree.map(lambda part: part[:, :, : plan.exactly], gathered(measured, field))
-        for field in ("energy", "distance", "observed")
+        for field in ("energy", "distance", "virial", "observed")
     )
     warmup = gathered(warm, "energy") if warm else energy[..., :0]
 
@@ -178,6 +180,7 @@ def run_schedule(
                 energy=energy[i],
                 warmup=warmup[i],
                 distance=distance[i],
+                virial=None if virial is None else virial[i],
                 observed=jax.tree.map(lambda part, i=i: part[i], observed),
                 acceptance=float(acceptance[sites].min()),
                 population=run.is_population,
