@@ -15,7 +15,7 @@ from allroads.checks import check_count, check_options
 from allroads.errors import InputError
 from allroads.pfmap.network import Network, Params
 from allroads.points.prior.answers import Answers
-from allroads.points.prior.draws import Source, drawn, source_of, stream
+from allroads.points.prior.draws import Source, drawn, first_batch, source_of, stream
 from allroads.points.prior.estimates import clopper_pearson, collision, effective_number, entropy, missing_mass
 from allroads.points.prior.tally import Table, Tally
 from allroads.results import Measurement, Result, finish
@@ -182,8 +182,8 @@ def function_prior(
             the first of equal ones. Default: classes where an answer has several outputs, else signs.
         resume: An earlier result of the same network, inputs, answers and seed, which is continued to ``samples``.
         seed: Decides all draws; below 2⁶⁴.
-        budget: Seconds, compilation included; looked at every 8,192 networks, which are always drawn. ``None`` for
-            no end.
+        budget: Seconds, compilation included; looked at about every half second. One batch is always drawn, 128
+            networks or fewer of large ones. ``None`` for no end.
         progress: Whether progress is written.
         throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
@@ -191,8 +191,8 @@ def function_prior(
         A :class:`~allroads.points.prior.FunctionPrior`; ``value`` is the effective number of functions.
 
     Raises:
-        InputError: If there is one input only, outputs cannot be read as answers, ``resume`` is of other draws, or an
-            option cannot be used.
+        InputError: If there is one input only, outputs cannot be read as answers, ``resume`` is of other draws or of
+            another network, or an option cannot be used.
 
     When it fails: an output within rounding of 0, or of another class's, may be read otherwise by another processor.
     Memory grows by about 40 bytes, and the length of the answers, per different function.
@@ -220,6 +220,9 @@ def function_prior(
         start, spoilt = _continued(resume, source, samples)
         tally.add(resume.codes, resume.first, resume.counts[:, None])
     with budgeted("function_prior", budget, progress) as clock:
+        if resume is not None and start < samples:
+            clock.say("the first draws anew")
+            _check_network(resume, source)
         done, more = stream(source, tally, start, samples, clock)
         ended = clock.ended if done < samples else None
     return finish(prior_of(source, tally.table(), done, spoilt + more, ended)[0], throw)
@@ -268,3 +271,15 @@ def _continued(resume: FunctionPrior, source: Source, samples: int) -> tuple[int
     if resume.stats["drawn"] > samples:
         raise InputError(f"resume: it holds {resume.stats['drawn']:,} draws already, above samples={samples:,}.")
     return resume.stats["drawn"], resume.stats["not_finite"]
+
+
+def _check_network(resume: FunctionPrior, source: Source) -> None:
+    """Refuse draws of another network: most of the functions first reached in the first batch must come again there."""
+    codes = first_batch(source)
+    early = resume.first < len(codes)
+    differ = int((codes[resume.first[early]] != resume.codes[early]).any(axis=1).sum())
+    if 2 * differ > early.sum():
+        raise InputError(
+            f"resume: {differ} of the {int(early.sum())} functions of its first draws are not what network "
+            f"{source.network.name!r} gives there; expected a result of the same network. Draw anew without resume."
+        )

@@ -95,7 +95,7 @@ def function_robustness(
         moves: Moves per network.
         answers: How outputs are read, as in :func:`~allroads.function_prior`.
         seed: Decides all draws and moves; below 2⁶⁴.
-        budget: Seconds; looked at every 8,192 networks.
+        budget: Seconds; looked at about every half second. One batch is always drawn.
         progress: Whether progress is written.
         throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
