@@ -178,7 +178,7 @@ def test_draws_of_another_network_are_not_continued():
     """Both networks have the same inputs, answers and outputs, and nothing else in common."""
     other = Network(lambda key: jax.random.normal(key, (2,)) - 1, lambda w, x: x @ w, name="shifted")
     prior = function_prior(UNIT, BITS, 300, progress=False)
-    with pytest.raises(InputError, match="resume: .* of its first draws are not what network 'shifted' gives"):
+    with pytest.raises(InputError, match=r"resume: .* of its first draws are not what network 'shifted' gives"):
         function_prior(other, BITS, 400, resume=prior, progress=False)
 
 

@@ -172,8 +172,8 @@ def _next_size(size: int, seconds: float, batch: int) -> int:
     """Draws of the next piece, whole batches, after one of ``size`` that took some seconds.
 
     Example:
-        >>> _next_size(128, 0.01, 128), _next_size(2048, 0.5, 128), _next_size(2048, 4.0, 128), _next_size(128, 4.0, 128)
-        (512, 2048, 1024, 128)
+        >>> [_next_size(2048, seconds, 128) for seconds in (0.01, 0.5, 4.0)]
+        [8192, 2048, 1024]
     """
     if seconds < PIECE / 4:
         return min(4 * size, CHUNK)

@@ -184,7 +184,10 @@ class SecondOrder:
         file = Path(path)
         if file.exists() and file.read_text("utf-8") != self.to_toml():
             raise InputError(f"{file}: holds something else; a criterion is not changed. Choose another name.")
-        file.write_text(self.to_toml(), "utf-8")
+        try:
+            file.write_text(self.to_toml(), "utf-8")
+        except OSError as error:
+            raise InputError(f"{file}: cannot be written: {error}.") from None
 
     @classmethod
     def read(cls, path: str | Path) -> SecondOrder:
