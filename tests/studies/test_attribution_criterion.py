@@ -48,6 +48,16 @@ def test_at_the_boundary_both_answers_are_rare():
     assert wrong["yes"] <= 8 and wrong["no"] <= 8, wrong
 
 
+def test_the_interval_holds_the_truth_where_the_factor_does_nothing():
+    """ω² of the reference is ½, so that the truth is −.05; at 95 % fewer than 33 of 40 come once in 1,000 times."""
+    held = 0
+    for index in range(40):
+        table = table_of(planted(0.0, 1.0, shape=(2, 2)), 20, np.random.default_rng([7, index]))
+        found = CRITERION.evaluate(table, "y", ["a", "b"], FEW, within=False)
+        held += found.low <= -0.05 <= found.high
+    assert held >= 33
+
+
 def test_levels_at_which_the_verdict_flips_are_named():
     rng = np.random.default_rng(2)
     means = np.concatenate([planted(0.0, 1.0, shape=(2, 2, 3)), planted(1.6, 1.0, shape=(2, 2, 1))], axis=2)
