@@ -41,9 +41,10 @@ def collision(counts: np.ndarray) -> Measurement:
     """``Σ p²``: the probability that two independent draws are the same function.
 
     The value is the share of equal ones among all pairs of draws, which is unbiased. ``stats`` holds a 95 % interval,
-    ``low`` and ``high``, and ``pairs``, the number of equal pairs. The interval is the wider, at each end, of two: the
-    normal one of the logarithm, with the variance of this U-statistic [hoeffding1948], and that of a Poisson number of
-    equal pairs.
+    ``low`` and ``high``, and ``pairs``, the number of equal pairs. The interval is the widest, at each end, of three:
+    the normal ones of log Σ p² and of log(1 − Σ p²), with the variance of this U-statistic [hoeffding1948], and that of
+    a Poisson number of equal pairs. Where one function alone was drawn, the lower end is the square of that of its
+    probability.
 
     When it fails: with few equal pairs the interval is an approximation; below ten the status is ``undersampled``.
 
@@ -69,6 +70,11 @@ def collision(counts: np.ndarray) -> Measurement:
     if pairs:
         ratio = math.exp(min(NORMAL * math.sqrt(variance) / value, 700.0))
         low, high = min(low, value / ratio), max(high, value * ratio)
+    if len(counts) == 1:
+        low = min(low, clopper_pearson(total, total)[0] ** 2)
+    else:
+        ratio = math.exp(min(NORMAL * math.sqrt(variance) / (1 - value), 700.0))
+        low, high = min(low, max(1 - (1 - value) * ratio, 0.0)), max(high, 1 - (1 - value) / ratio)
     stats = {"pairs": int(pairs), "low": low, "high": min(high, 1.0)}
     status = PriorStatus.OK if pairs >= FEWEST_PAIRS else PriorStatus.UNDERSAMPLED
     return Measurement(value, max(value - low, stats["high"] - value), status, stats)
@@ -110,7 +116,9 @@ def entropy(counts: np.ndarray, seed: int = 0) -> Measurement:
 
     The error is the sum of two parts. One is 95 % of the sampling error, by the jackknife. The other is twice the
     distance by which the estimate moves when half of the draws are left out at random, mean of eight times. That is
-    about the bias that remains. ``stats["plugin"]`` is the entropy of the observed shares, which is too low.
+    about the bias that remains. It is no smaller than the entropy that 3 / samples of the probability can hold, spread
+    over as many functions as were drawn: so much may be unseen where no function came once. ``stats["plugin"]`` is the
+    entropy of the observed shares, which is too low.
 
     When it fails: the entropy of functions that were not drawn is an assumption about their tail. Above a missing
     mass of 0.1 the status is ``undersampled``, and the value is about a lower bound.
@@ -136,8 +144,14 @@ def entropy(counts: np.ndarray, seed: int = 0) -> Measurement:
     halves = [_chao(*_thinned(sizes, many, generator)) for _ in range(_HALVES)]
     bias = abs(value - float(np.mean(halves)))
     status = PriorStatus.OK if missing_mass(counts).value <= UNSEEN else PriorStatus.UNDERSAMPLED
-    error = NORMAL * _jackknife(sizes, many) + 2 * bias
+    error = max(NORMAL * _jackknife(sizes, many) + 2 * bias, _least(total, len(counts)))
     return Measurement(value, error, status, {"plugin": float(-share @ np.log2(share)), "bias": bias})
+
+
+def _least(samples: int, functions: int) -> float:
+    """Bits of 3 / samples of the probability, spread over some functions, beside one that has the rest."""
+    mass = min(3 / samples, 0.5)
+    return mass * math.log2(functions / mass) - (1 - mass) * math.log2(1 - mass)
 
 
 def _thinned(sizes: np.ndarray, many: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
