@@ -20,9 +20,13 @@ def counts_of(labels: Iterable[Hashable]) -> list[int]:
         InputError: If there are fewer than two members, or a label cannot be compared by its hash.
     """
     try:
-        counts = sorted(Counter(labels).values(), reverse=True)
+        found = Counter(labels)
+        counts = sorted(found.values(), reverse=True)
     except TypeError as error:
         raise InputError(f"labels: expected one hashable label per member, such as a text ({error}).") from error
+    none = sum(count for label, count in found.items() if label is None or label != label)
+    if none:
+        raise InputError(f'labels: {none} of {sum(counts)} are None or NaN; expected a label for each, as "none".')
     if sum(counts) < 2:
         raise InputError(f"labels: got {sum(counts)}; expected the labels of two members or more.")
     return counts
