@@ -8,7 +8,6 @@ import numpy as np
 
 from allroads.paths.convergence.comparison import Comparison
 
-
 COSINE = 1 - 5e-13
 """Above it, that of 1e-6, an angle is rounding."""
 

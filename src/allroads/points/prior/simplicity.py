@@ -200,8 +200,8 @@ def _measured(tables: list[np.ndarray], measures: Complexities | None) -> dict[s
         bad = ~(column >= 0) | (column > LARGEST)
         if bad.any():
             raise InputError(
-                f"measures: {name!r} gives {column[bad][0]}; expected numbers from 0 to {LARGEST:g}: a complexity is not "
-                "negative."
+                f"measures: {name!r} gives {column[bad][0]}; expected numbers from 0 to {LARGEST:g}: a complexity "
+                "is not negative."
             )
     return values
 
