@@ -30,6 +30,7 @@ LONG = {
     "llc.md",
     "volume.md",
     "function_prior.md",
+    "neutral.md",
     "direct_enough.md",
     "explorers.md",
     "description.md",

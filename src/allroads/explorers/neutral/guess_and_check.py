@@ -15,9 +15,10 @@ from allroads.pfmap.network import Params
 
 
 class _Memory(NamedTuple):
-    """The key of the next guess, and whether the present point was seen to fit."""
+    """The key of the next guess; the loss of the present point, and whether it fits."""
 
     key: Any
+    loss: Any
     fits: Any
 
 
@@ -30,17 +31,20 @@ class _Guessing:
 
     def init(self, key: Any, params: Params, problem: ProblemLike) -> State:
         check_fit(self.name, problem, self.fit)
-        return State(params, _Memory(key, jnp.zeros((), bool)))
+        loss, misfit = loss_and_misfit(self.name, problem, params, self.fit)
+        return State(params, _Memory(key, loss, misfit <= 0))
 
     def step(self, state: State, problem: ProblemLike, index: Any) -> tuple[State, Info]:
-        known = state.memory.fits
-        loss, misfit = loss_and_misfit(self.name, problem, state.params, self.fit)
-        fits = known | (misfit <= 0)
         key, drawn = jax.random.split(state.memory.key)
         guess = objective_of(self.name, problem).network.init(drawn)
-        params = jax.tree.map(lambda old, new: jnp.where(fits, old, new.astype(old.dtype)), state.params, guess)
-        evaluated = jnp.where(known, 0, 1)
-        return State(params, _Memory(key, fits)), Info(loss, forwards=evaluated, examples=example_count(problem))
+        guess = jax.tree.map(lambda new, old: new.astype(old.dtype), guess, state.params)
+        loss, misfit = loss_and_misfit(self.name, problem, guess, self.fit)
+        done = state.memory.fits
+        moves = ~done & jnp.isfinite(misfit)  # a guess that is not finite is passed over
+        new, old = (guess, loss, misfit <= 0), (state.params, state.memory.loss, done)
+        params, loss, fits = jax.tree.map(lambda a, b: jnp.where(moves, a, b), new, old)
+        guesses = jnp.where(done, 0, 1) + (index == 0)  # the start was one too
+        return State(params, _Memory(key, loss, fits)), Info(loss, forwards=guesses, examples=example_count(problem))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +65,7 @@ class GuessAndCheck(PerMember):
 
     When it fails: members that found nothing in the given steps do not fit, and dropping them is right, as each guess
     is independent. Where P(S) is below about 1e-6, use :class:`SMC`. A guess with a loss that is not finite does not
-    fit; its loss is recorded as the largest number there is.
+    fit and is passed over, but a start of that kind ends its member.
 
     References:
         [chiang2023, valleperez2019]

@@ -100,7 +100,7 @@ def function_posterior(
         >>> unit = Network(lambda key: jax.random.normal(key, (2,)), lambda w, x: x @ w)
         >>> bits = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
         >>> found = function_posterior(unit, bits[3:], [1], bits, samples=8192, progress=False)
-        >>> abs(found - np.log(0.5)) < 0.05, found.distinct  # 0111, 0011, 0101
+        >>> abs(found.value - np.log(0.5)) < 0.05, found.distinct  # 0111, 0011, 0101
         (True, 3)
     """
     chosen = _method(method)
@@ -112,7 +112,7 @@ def function_posterior(
     asked = given if probes is None else checked_array(probes, "probes")
     if given.shape[1:] != asked.shape[1:]:
         raise InputError(
-            f"probes: each has shape {list(asked.shape[1:])} and each input {list(given.shape[1:])}; expected one shape."
+            f"probes: each has shape {list(asked.shape[1:])}, and each input {list(given.shape[1:])}. They must agree."
         )
     union, rows = joined(given, asked)
     source = source_of(network, union, answers, seed)
