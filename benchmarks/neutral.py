@@ -129,7 +129,7 @@ def case_row(name: str, target: str, size: int, prior: FunctionPrior, given: arg
 def cases(given: argparse.Namespace, found: dict) -> None:
     done = {(row["map"], row["target"], row["examples"]) for row in found.setdefault("cases", [])}
     priors: dict[str, FunctionPrior] = {}
-    for target, place, name in itertools.product(TARGETS, (0, 1), MAPS):
+    for target, place, name in itertools.product(TARGETS, (0, 1), given.maps):
         bits, network = MAPS[name]
         size = SIZES[bits][place]
         if (name, target, size) in done:
@@ -223,6 +223,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=10_000_000, help="networks of each prior")
     parser.add_argument("--members", type=int, default=32_768, help="of all populations together")
+    parser.add_argument("--maps", nargs="*", choices=MAPS, default=list(MAPS), help="of the cases")
     parser.add_argument("--guessers", type=int, default=20_000)
     parser.add_argument("--only", nargs="*", choices=TABLES, default=list(TABLES))
     parser.add_argument("--fresh", action="store_true", help="make all rows anew")

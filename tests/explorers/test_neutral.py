@@ -91,6 +91,7 @@ def test_the_evidence_and_the_law_of_a_gaussian_posterior(seed):
     assert abs(w.std(0) / width - 1).max() < 0.1
 
 
+@pytest.mark.slow
 def test_levels_end_at_what_fits_and_stay_there():
     """P(w > 2.5) for a standard normal w, by a bound on the loss (1 − w / 3.5)²."""
     problem = Problem(Network(LINE.init, lambda w, x: x * w / 3.5), "mse", [[1.0]], [[1.0]])
