@@ -41,7 +41,7 @@ BATCHES = {"sgd", "adam", "sgld"}
 
 
 @pytest.mark.parametrize(
-    "kind", [pytest.param(k, marks=[pytest.mark.slow] * (k in ("adamw", "rmsprop_sgld", "sgnht"))) for k in EXPLORERS]
+    "kind", [pytest.param(k, marks=[pytest.mark.slow] * (k in ("adamw", "rmsprop_sgld", "sgnht", "smc"))) for k in EXPLORERS]
 )
 def test_an_explorer(kind):
     options = {"nbeta": 8.0, "step_size": 0.05} if kind in SAMPLERS else NEUTRAL.get(kind, {})
@@ -169,6 +169,8 @@ MEASURES = {
     "sample": (AT_LINE | FEW, LLCStatus, ["params"], []),
     "local_volume": (AT_LINE | {"cutoff": 0.01, "method": RayCasting()}, VolumeStatus, ["params"], []),
     "function_prior": (DRAWN, PriorStatus, ["inputs"], [LARGER]),
+    "function_posterior": ({"network": NETWORK, "inputs": INPUTS, "labels": np.zeros(8), "samples": 2000}, PriorStatus,
+        ["inputs", "labels"], []),
     "function_robustness": (DRAWN, PriorStatus, ["inputs"], [LARGER]),
     "inal": ({"network": NETWORK, "inputs": INPUTS, "targets": np.sign(INPUTS[None, :, 0])}, ForecastStatus,
         ["inputs", "targets"], []),

@@ -73,7 +73,8 @@ class _Counted:
         self.calls, network = 0, problem.network
 
         def apply(params: Any, inputs: Any) -> Any:
-            jax.debug.callback(self._count, jax.tree.leaves(params)[0].ravel()[0])
+            first = sum(leaf.ravel()[0] for leaf in jax.tree.leaves(params))  # one of them may be a constant
+            jax.debug.callback(self._count, first)
             return network.apply(params, inputs)
 
         self.objective = dataclasses.replace(problem.objective, network=dataclasses.replace(network, apply=apply))
