@@ -38,11 +38,10 @@ from allroads.testing import Claim, check_explorer, check_language, check_measur
 NEUTRAL = {"guess_and_check": {"fit": 0.1}, "smc": {"beta": 8.0}}
 SAMPLERS = {"sgld", "rmsprop_sgld", "sgnht", "mala", "hmc", "mclmc"}
 BATCHES = {"sgd", "adam", "sgld"}
+SLOW = {"adamw", "rmsprop_sgld", "sgnht", "smc"}
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param(k, marks=[pytest.mark.slow] * (k in ("adamw", "rmsprop_sgld", "sgnht", "smc"))) for k in EXPLORERS]
-)
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=[pytest.mark.slow] * (k in SLOW)) for k in EXPLORERS])
 def test_an_explorer(kind):
     options = {"nbeta": 8.0, "step_size": 0.05} if kind in SAMPLERS else NEUTRAL.get(kind, {})
     check_explorer(build_explorer(kind, **options, **({"batch_size": 4} if kind in BATCHES else {})))
