@@ -4,9 +4,10 @@ Cases are a map, a Boolean function of three or four bits and a training set. Fo
 from one prior of many draws, by rejection, and once from sequential Monte Carlo. A case counts as possible by brute
 force where 2,000 of its draws fit, and where two samples of these sizes of one law would differ by half of the
 criterion at most. Members are doubled while the error that sequential Monte Carlo states is above 0.1. The criterion,
-fixed beforehand, is a Jensen–Shannon divergence of at most 0.007 bits and log P(S) within 0.1 nats. `exact` does the same on a map that is enumerated, where no draws are needed for the truth. `rare`
-compares log P(f) of rare functions with that of splitting, which is another algorithm. `guesses` holds guess and check
-against the exact law of the enumerated map, by χ².
+fixed beforehand, is a Jensen–Shannon divergence of at most 0.007 bits and log P(S) within 0.1 nats. `exact` does the
+same on a map that is enumerated, where no draws are needed for the truth. `rare` compares log P(f) of rare functions
+with that of splitting, which is another algorithm. `guesses` holds guess and check against the exact law of the
+enumerated map, by χ².
 
     python benchmarks/neutral.py    # resumable: rows that are in the JSON are not made again, but with --fresh
 """

@@ -13,7 +13,7 @@ from allroads.points.prior.answers import Answers
 
 
 def checked_array(given: Any, what: str) -> np.ndarray:
-    """Inputs as a NumPy array of finite numbers that leads with examples.
+    """Data as a NumPy array of finite numbers that leads with examples.
 
     Raises:
         InputError: If they are none.
@@ -43,13 +43,12 @@ def joined(inputs: np.ndarray, probes: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return np.stack(union), np.array(rows)
 
 
-def checked_answers(labels: Any, read: Answers, rows: np.ndarray) -> np.ndarray:
-    """Labels as answers ``[m, …]`` of the inputs in these rows.
+def checked_answers(found: np.ndarray, read: Answers, rows: np.ndarray) -> np.ndarray:
+    """Checked labels as answers ``[m, …]`` of the inputs in these rows.
 
     Raises:
         InputError: If they are no answers, not one per input, or equal inputs have different ones.
     """
-    found = checked_examples(labels, "labels")
     shape = (len(rows), *read.shape[1:])
     most = read.outputs[-1] if read.kind == "classes" else 2
     if found.size != math.prod(shape) or len(found) != len(rows):

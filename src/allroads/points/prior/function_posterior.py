@@ -108,7 +108,7 @@ def function_posterior(
     check_count("examples", examples, absent=True)
     check_count("replicas", replicas, 4)
     check_count("seed", seed, 0)
-    given = checked_array(inputs, "inputs")
+    given, said = checked_array(inputs, "inputs"), checked_array(labels, "labels")
     asked = given if probes is None else checked_array(probes, "probes")
     if given.shape[1:] != asked.shape[1:]:
         raise InputError(
@@ -117,7 +117,7 @@ def function_posterior(
     union, rows = joined(given, asked)
     source = source_of(network, union, answers, seed)
     on_probes = source if len(union) == len(asked) else source_of(network, asked, answers, seed)
-    right = checked_answers(labels, source.answers, rows)
+    right = checked_answers(said, source.answers, rows)
     if chosen is None:
         if examples is not None and examples > len(right):
             raise InputError(
