@@ -42,6 +42,10 @@ _HOME = {
     "Adam": "allroads.explorers.adam",
     "AdamW": "allroads.explorers.adam",
     "Muon": "allroads.explorers.muon",
+    "SOAP": "allroads.explorers.soap",
+    "NaturalGradient": "allroads.explorers.natural_gradient",
+    "PatternSearch": "allroads.explorers.pattern_search",
+    "ZeroErrorWalk": "allroads.explorers.zero_error_walk",
     "Optax": "allroads.explorers.gradient",
     "Evolution": "allroads.explorers.evolution",
     "SamplerExplorer": "allroads.explorers.samplers.explorer",
@@ -159,6 +163,8 @@ if TYPE_CHECKING:
     from allroads.explorers.gd import GD
     from allroads.explorers.gradient import Optax
     from allroads.explorers.muon import Muon
+    from allroads.explorers.natural_gradient import NaturalGradient
+    from allroads.explorers.pattern_search import PatternSearch
     from allroads.explorers.per_member import per_member
     from allroads.explorers.recorder import Recorder
     from allroads.explorers.recording import Recording
@@ -170,7 +176,9 @@ if TYPE_CHECKING:
     from allroads.explorers.samplers.sgld import SGLD
     from allroads.explorers.samplers.sgnht import SGNHT
     from allroads.explorers.sgd import SGD
+    from allroads.explorers.soap import SOAP
     from allroads.explorers.trajectory import Trajectory
+    from allroads.explorers.zero_error_walk import ZeroErrorWalk
     from allroads.files import open_ends, open_network, open_point
     from allroads.networks.from_equinox import from_equinox
     from allroads.networks.from_flax import from_flax

@@ -37,11 +37,10 @@ from allroads.testing import Claim, check_explorer, check_language, check_measur
 
 SAMPLERS = {"sgld", "rmsprop_sgld", "sgnht", "mala", "hmc", "mclmc"}
 BATCHES = {"sgd", "adam", "sgld"}
+LONG_EXPLORERS = {"adamw", "rmsprop_sgld", "sgnht", "soap", "natural_gradient"}
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param(k, marks=[pytest.mark.slow] * (k in ("adamw", "rmsprop_sgld", "sgnht"))) for k in EXPLORERS]
-)
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=[pytest.mark.slow] * (k in LONG_EXPLORERS)) for k in EXPLORERS])
 def test_an_explorer(kind):
     options = {"nbeta": 8.0, "step_size": 0.05} if kind in SAMPLERS else {}
     check_explorer(build_explorer(kind, **options, **({"batch_size": 4} if kind in BATCHES else {})))

@@ -12,8 +12,12 @@ from allroads.explorers.evolution import Evolution
 from allroads.explorers.explorer import Explorer
 from allroads.explorers.gd import GD
 from allroads.explorers.muon import Muon
+from allroads.explorers.natural_gradient import NaturalGradient
+from allroads.explorers.pattern_search import PatternSearch
 from allroads.explorers.samplers import SAMPLERS, explorer_builder
 from allroads.explorers.sgd import SGD
+from allroads.explorers.soap import SOAP
+from allroads.explorers.zero_error_walk import ZeroErrorWalk
 
 EXPLORERS: dict[str, Callable[..., Explorer]] = {
     "gd": GD,
@@ -21,6 +25,10 @@ EXPLORERS: dict[str, Callable[..., Explorer]] = {
     "adam": Adam,
     "adamw": AdamW,
     "muon": Muon,
+    "soap": SOAP,
+    "natural_gradient": NaturalGradient,
+    "pattern_search": PatternSearch,
+    "zero_error_walk": ZeroErrorWalk,
     "evolution": Evolution,
 }
 EXPLORERS |= {name: explorer_builder(sampler) for name, sampler in SAMPLERS.items()}
