@@ -39,10 +39,10 @@ def test_a_step_is_that_of_dense_algebra_in_parameter_space(loss, labels):
     """``(JᵀJ/N + δI)⁻¹ ∇L`` by a solution in the space of parameters; with large δ it is ``∇L/δ``."""
     with float64():
         problem = Problem(SMALL, loss, INPUTS, labels)
-        point = SMALL.init(jax.random.key(1))
+        point = jax.jit(SMALL.init)(jax.random.key(1))
         flat, unravel = jax.flatten_util.ravel_pytree(point)
-        jacobian = np.asarray(jax.jacobian(lambda p: SMALL.apply(unravel(p), INPUTS).ravel())(flat))
-        gradient = np.asarray(jax.grad(lambda p: problem.mean(unravel(p)))(flat))
+        jacobian = np.asarray(jax.jit(jax.jacrev(lambda p: SMALL.apply(unravel(p), INPUTS).ravel()))(flat))
+        gradient = np.asarray(jax.jit(jax.grad(lambda p: problem.mean(unravel(p))))(flat))
         for damping in (0.1, 1e9):
             rule = NaturalGradient(learning_rate=damping, damping=damping).rule
             moved = jax.jit(lambda p: rule.step(rule.init(None, p, problem), problem, 0)[0].params)(point)  # noqa: B023
