@@ -104,14 +104,13 @@ class SOAP(GradientExplorer):
     def _directions(self) -> optax.GradientTransformationExtraArgs:
         """The directions of all arrays, before the learning rate."""
 
-        def init(params: Params) -> tuple[Leaf, ...]:
+        def init(params: Params) -> Any:
             return tuple(_first(leaf, self.largest_side) for leaf in jax.tree.leaves(params))
 
-        def update(
-            gradients: Params, memory: Any, params: Params = None, *, index: Any, **_: Any
-        ) -> tuple[Params, Any]:
-            leaves, structure = jax.tree.flatten(gradients)
-            moved = [self._direction(g, old, index) for g, old in zip(leaves, memory, strict=True)]
+        def update(updates: Params, state: Any, params: Params = None, **extra_args: Any) -> tuple[Params, Any]:
+            leaves, structure = jax.tree.flatten(updates)
+            index = extra_args["index"]
+            moved = [self._direction(g, old, index) for g, old in zip(leaves, state, strict=True)]
             return jax.tree.unflatten(structure, [step for step, _ in moved]), tuple(kept for _, kept in moved)
 
         return optax.GradientTransformationExtraArgs(init, update)
