@@ -100,13 +100,13 @@ class PatternSearch(PerMember):
         [chiang2023, hooke1961]
 
     Example:
-        From 3 by moves of 1, down to 0; after that the radius halves:
+        From 3 by moves of 1 down to 0, then by ½, which is not better, then by ¼:
 
         >>> from allroads import Network, explore
         >>> from allroads.pfmap.problem import Problem
         >>> problem = Problem(Network(lambda key: jnp.full(1, 3.0), lambda w, x: x * w), "mse", [[1.0]], [[0.25]])
         >>> explore(problem, PatternSearch(), 1, steps=7).params[0, :, 0].tolist()
-        [3.0, 2.0, 1.0, 0.0, 0.0, 0.5, 0.5, 0.25]
+        [3.0, 2.0, 1.0, 0.0, 0.0, 0.0, 0.25, 0.25]
     """
 
     radius: float = 1.0
