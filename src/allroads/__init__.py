@@ -127,11 +127,16 @@ _HOME = {
     "attribute": "allroads.studies.attribution",
     "AttributionOptions": "allroads.studies.attribution",
     "SecondOrder": "allroads.studies.attribution",
+    "channel_gain": "allroads.studies.channels",
+    "funnel": "allroads.studies.channels",
+    "race": "allroads.studies.channels",
+    "traps": "allroads.studies.channels",
     # results and errors
     "Measurement": "allroads.results",
     "Status": "allroads.status",
     "RunStatus": "allroads.status",
     "AttributionStatus": "allroads.status",
+    "ChannelStatus": "allroads.status",
     "PathStatus": "allroads.status",
     "RoadStatus": "allroads.status",
     "ForecastStatus": "allroads.status",
@@ -229,6 +234,7 @@ if TYPE_CHECKING:
     from allroads.results import Measurement
     from allroads.status import (
         AttributionStatus,
+        ChannelStatus,
         ConvergenceStatus,
         DescriptionStatus,
         EquivalenceStatus,
@@ -244,6 +250,7 @@ if TYPE_CHECKING:
         VolumeStatus,
     )
     from allroads.studies.attribution import AttributionOptions, SecondOrder, attribute
+    from allroads.studies.channels import channel_gain, funnel, race, traps
     from allroads.studies.run import run_study
     from allroads.targets.target import Target
 
