@@ -10,6 +10,11 @@ import numpy as np
 from allroads.checks import check_number
 from allroads.errors import InputError
 
+FLAT = 0.01
+"""Share of the band that a loss may move in the middle third of a stretch that is flat."""
+SLOWER = 0.9
+"""The middle third moves by less than this share of what an outer third does."""
+
 
 @dataclass(frozen=True)
 class Plateau:
@@ -34,7 +39,9 @@ def plateaus(times: Any, losses: Any, *, width: float = 0.05, least: float = 0.0
     """The plateaus of one loss curve, in order of time.
 
     The longest stretch on which the loss stays within a band comes first, then the longest of what is left, and so on
-    while they last. The band is as wide as ``width`` times the range of the curve, as in :func:`~allroads.stages`.
+    while they last. The band is as wide as ``width`` times the range of the curve, as in :func:`~allroads.stages`. A
+    stretch counts where the loss moves less in the middle third of its time than in the first and in the last. So the
+    slow foot of a fall is no plateau. The first third does not count at the start of the run, nor the last at its end.
 
     Args:
         times: Of the records, rising, ``[T]``: steps, or steps times the learning rate.
@@ -48,8 +55,8 @@ def plateaus(times: Any, losses: Any, *, width: float = 0.05, least: float = 0.0
     Raises:
         InputError: If the arrays do not match, are not finite or not rising, or a share lies outside (0, 1).
 
-    When it fails: records that lie far apart cut plateaus short, by up to the distance of two records at each end. A
-    slow slope is a plateau as soon as it stays in the band for long enough.
+    When it fails: records that lie far apart cut plateaus short, by up to the distance of two records at each end.
+    Noise wider than the band hides a plateau.
 
     References: [saxe2014]
 
@@ -82,7 +89,8 @@ def plateaus(times: Any, losses: Any, *, width: float = 0.05, least: float = 0.0
         first, last = _longest(when, curve, free, band)
         if last == first or when[last] - when[first] < shortest:
             break
-        found.append((first, last))
+        if _slowest_inside(when, curve, first, last, band):
+            found.append((first, last))
         free[first : last + 1] = False
     return tuple(
         Plateau(a, b, _mean(when[a : b + 1], curve[a : b + 1]), float(when[b] - when[a]), b < len(curve) - 1)
@@ -108,6 +116,14 @@ def _longest(
         if when[stop] - when[start] > span:
             best, span = (start, stop), float(when[stop] - when[start])
     return best
+
+
+def _slowest_inside(when: np.ndarray, curve: np.ndarray, first: int, last: int, band: float) -> bool:
+    """Whether the loss moves least in the middle third of a stretch."""
+    thirds = np.interp(np.linspace(when[first], when[last], 4), when, curve)
+    before, middle, after = np.abs(np.diff(thirds))
+    outer = [change for change, counts in ((before, first > 0), (after, last < len(curve) - 1)) if counts]
+    return bool(middle <= FLAT * band or middle < SLOWER * min(outer, default=np.inf))
 
 
 def _mean(when: np.ndarray, curve: np.ndarray) -> float:

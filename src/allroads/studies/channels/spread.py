@@ -100,7 +100,7 @@ def _gram(ensemble: Any) -> tuple[np.ndarray, int]:
 
 
 def _ratios(gram: np.ndarray) -> np.ndarray:
-    """Unbiased ``(tr Σ)²`` over unbiased ``tr Σ²`` of all members, then without each, ``[1 + M]``; NaN where below 0."""
+    """Unbiased ``(tr Σ)²`` over unbiased ``tr Σ²`` of all members, then without each, ``[1 + M]``."""
     own = np.diag(gram)
     apart = (own[:, None] + own[None, :]) / 2 - gram
     np.fill_diagonal(apart, 0.0)
@@ -115,7 +115,7 @@ def _ratios(gram: np.ndarray) -> np.ndarray:
 
 
 def _sums(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """``Σ m_ij``, ``Σ_i (Σ_j m_ij)²`` and ``Σ m_ij²`` of a symmetric matrix with a diagonal of 0; then without each row.
+    """``Σ m_ij``, ``Σ_i (Σ_j m_ij)²`` and ``Σ m_ij²`` of a symmetric matrix of diagonal 0; then without each row.
 
     ``Σ m_ij m_kl`` over four different indices is the square of the first, less 4 of the second, plus 2 of the third.
     """
