@@ -237,7 +237,7 @@ def test_a_run_of_the_diagonal_network_waits_as_long_as_its_logistic_curve():
     found = plateaus(time, loss)
     assert [one.ended for one in found] == [True, True, True, False]
     levels = [np.sum(STRENGTHS[k:] ** 2) / 3 for k in range(4)]
-    assert [one.loss for one in found] == pytest.approx(levels, abs=0.02)
+    assert [one.loss for one in found] == pytest.approx(levels, abs=0.05)
     flow = plateaus(time, curve(STRENGTHS, start, time))
     assert [one.residence for one in found[:3]] == pytest.approx([one.residence for one in flow[:3]], rel=0.02)
     # The first ends when the loss has fallen by 5 % of its range.
