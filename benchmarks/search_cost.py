@@ -48,7 +48,7 @@ MOST_FUNCTIONS = 500_000
 class Settings:
     """What decides the numbers of a row."""
 
-    members: int = 48
+    members: int = 64
     steps: int = 1024
     learning_rate: float = 0.05
     draws: int = 1 << 18
@@ -132,12 +132,11 @@ def descent(problem: Problem, settings: Settings):
     """Runs, and the CPU seconds that one forward-equivalent takes, compilation apart."""
     explorer = Adam(learning_rate=settings.learning_rate)
     record = Recording(records=384, checkpoints=2)
-    probes = problem.inputs[:1]
     given = {"steps": settings.steps, "record": record, "probes": problem.inputs[:1]}
     runs = explore(problem, explorer, settings.members, **given)
     start = time.process_time()
-    again = explore(problem, explorer, 8, **given)
-    forwards = 3 * int(again.cost.gradients.sum()) + 8 * len(again.steps)
+    again = explore(problem, explorer, settings.members, **given)
+    forwards = 3 * int(again.cost.gradients.sum()) + settings.members * len(again.steps)
     return runs, (time.process_time() - start) / forwards
 
 
