@@ -260,6 +260,51 @@ def shown(row: dict) -> str:
     )
 
 
+COLUMNS = (
+    "target", "gates", "blind draws, log₂", "descent, log₂ forward passes", "runs that fit", "gain, bits",
+    "formulas tried", "SAT conflicts", "examples of elimination",
+)  # fmt: skip
+CLOCK = ("target", "blind draws", "descent", "formulas", "SAT", "elimination")
+
+
+def markdown(row: dict) -> str:
+    """The row of the table of costs in docs/channels.md."""
+    formula, sat, eliminated = row["formulas"], row["sat"], row["elimination"]
+    gates = sat["gates"] if sat and sat["found"] else row["circuit_size"]
+    cells = [
+        row["target"], str(gates) if gates is not None else f"{sat['least']} or more" if sat else "",
+        _interval(row["neutral_log2_draws"]), _interval(row["descent_log2_forwards"]),
+        f"{row['descent_fitted']} of {row['descent_runs']}", _interval(row["gain"], 1),
+        f"{formula['tried']:,}" if formula["found"] else f"> {formula['tried']:,}",
+        "" if sat is None else f"{sat['conflicts']:,}" if sat["found"] else f"> {sat['conflicts']:,}",
+        f"{eliminated['examples']:.1f}" if eliminated["found"] else "",
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def clock(row: dict) -> str:
+    """The row of the table of CPU seconds: measured seconds of one evaluation times the expected number of them."""
+    formula, sat, eliminated = row["formulas"], row["sat"], row["elimination"]
+    blind = row["neutral_seconds_per_draw"] * 2 ** row["neutral_log2_draws"][0]
+    descent = row["descent_seconds_per_forward"] * 2 ** row["descent_log2_forwards"][0]
+    cells = [
+        row["target"], f"{'> ' if row['neutral_log2_draws'][2] is None else ''}{blind:.1e}", f"{descent:.1e}",
+        f"{'' if formula['found'] else '> '}{formula['seconds']:.1e}",
+        "" if sat is None else f"{'' if sat['found'] else '> '}{sat['seconds']:.1e}",
+        f"{eliminated['seconds']:.1e}" if eliminated["found"] else "",
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def _interval(ends: list[float | None], digits: int = 2) -> str:
+    value, low, high = ends
+    if high is None:
+        return f"> {low:.{digits}f}"
+    if low is None:
+        return f"< {high:.{digits}f}"
+    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for field in dataclasses.fields(Settings):
@@ -268,7 +313,14 @@ def main() -> None:
     parser.add_argument("--sat", help="a Python with python-sat")
     parser.add_argument("--only", nargs="*", help="families")
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "search_cost.json")
+    parser.add_argument("--table", action="store_true", help="print the tables of docs/channels.md from the file")
     given = vars(parser.parse_args())
+    if given["table"]:
+        rows = json.loads(given["json"].read_text("utf-8"))["rows"]
+        for columns, line in ((COLUMNS, markdown), (CLOCK, clock)):
+            print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+            print("\n".join(line(row) for row in rows) + "\n")
+        return
     settings = Settings(**{field.name: given[field.name] for field in dataclasses.fields(Settings)})
     stored = json.loads(given["json"].read_text("utf-8")) if given["json"].exists() else {"rows": []}
     known = {row["target"]: row for row in stored["rows"] if row["settings"] == dataclasses.asdict(settings)}
