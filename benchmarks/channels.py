@@ -110,7 +110,7 @@ def linear_traps(runs: int, steps: int) -> dict:
     held, coefficients, labels, ended = [], [], [], []
     shape = (SIZE, SIZE)
     small = Network(
-        lambda key: [1e-3 * jax.random.normal(k, shape) for k in jax.random.split(key)],
+        lambda key: [1e-5 * jax.random.normal(k, shape) for k in jax.random.split(key)],
         lambda p, x: x @ p[0] @ p[1],
         name="two layers",
     )
@@ -118,15 +118,15 @@ def linear_traps(runs: int, steps: int) -> dict:
     for run in range(runs):
         rng = np.random.default_rng(run)
         u, v = (np.linalg.qr(rng.normal(size=shape))[0] for _ in range(2))
-        strengths = np.sort(np.exp(rng.uniform(np.log(0.4), np.log(3), RANK)))[::-1]
+        strengths = 1 / np.cumsum(rng.uniform(0.25, 1, RANK))  # gaps of 1/s decide how long each plateau lasts
         target = (u[:, :RANK] * strengths) @ v[:, :RANK].T
         problem = Problem(small, "mse", np.eye(SIZE), target)
-        record = Recording(records=steps // 8, checkpoints=2)
-        found = explore(problem, GD(learning_rate=1.0), 1, steps=steps, seed=run, record=record)
+        record = Recording(records=steps + 1, checkpoints=2)
+        found = explore(problem, GD(learning_rate=2.0), 1, steps=steps, seed=run, record=record)
         loss = found.curves["train_loss"][0]
         # The rank of a plateau is that whose loss is nearest.
         levels = np.array([(strengths[k:] ** 2).sum() for k in range(RANK + 1)]) / SIZE**2
-        for one in plateaus(found.steps, loss, width=0.02):
+        for one in plateaus(found.steps[::8], loss[::8], width=0.005):
             held.append(one.residence)
             coefficients.append(known[int(np.abs(levels - one.loss).argmin())])
             labels.append(run)
@@ -139,18 +139,18 @@ def linear_traps(runs: int, steps: int) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", type=int, default=12)
-    parser.add_argument("--members", type=int, default=256)
+    parser.add_argument("--sets", type=int, default=8)
+    parser.add_argument("--members", type=int, default=128)
     parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--draws", type=int, default=200_000)
-    parser.add_argument("--runs", type=int, default=24)
+    parser.add_argument("--draws", type=int, default=50_000)
+    parser.add_argument("--runs", type=int, default=16)
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "channels.json")
     given = parser.parse_args()
     start = time.process_time()
     race_rows, kept = races(given.sets, given.members, given.steps)
     edges = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
     found = {
-        "race": race_rows, "funnel": funnels(kept, given.draws, edges), "traps": linear_traps(given.runs, 1000),
+        "race": race_rows, "funnel": funnels(kept, given.draws, edges), "traps": linear_traps(given.runs, 2500),
         "settings": {name: value for name, value in vars(given).items() if name != "json"},
         "cpu_seconds": round(time.process_time() - start, 1),
     }  # fmt: skip

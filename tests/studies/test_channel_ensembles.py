@@ -51,7 +51,7 @@ def test_what_differs_between_strata_does_not_count():
     assert found.value == pytest.approx(np.mean(parts)), "without ties and of one size, the mean over strata"
 
 
-@pytest.mark.parametrize("strata", [1, 12])
+@pytest.mark.parametrize("strata", [1, pytest.param(12, marks=pytest.mark.slow)])
 def test_the_interval_and_the_p_value_are_honest(strata):
     """Normal pairs of correlation r have ρ = (6/π) asin(r/2); in strata of 5 the expected ρ is another, known one."""
     rng, r, n, repeats = np.random.default_rng(2), 0.5, 60, 300
@@ -168,6 +168,7 @@ def test_descent_contracts_an_ensemble_by_its_curvatures():
     np.testing.assert_allclose(found.along["spread"], (factors * variance).sum(axis=1), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_at_one_loss_descent_is_wider_and_flatter_than_draws():
     """On the shell ½ Σ h w² = ℓ outputs z = √h w lie on a circle of squared radius 2ℓ.
 
@@ -221,6 +222,7 @@ def curve(strengths, start, time):
     return sum((height(s, start, time, len(strengths)) - s) ** 2 for s in strengths) / len(strengths)
 
 
+@pytest.mark.slow
 def test_a_run_of_the_diagonal_network_waits_as_long_as_its_logistic_curve():
     start = 1e-8
     network = Network(lambda key: {"a": jnp.ones(3), "b": jnp.ones(3)}, lambda p, x: x @ jnp.diag(p["a"] * p["b"]))
@@ -256,7 +258,7 @@ def test_residence_grows_with_the_logarithm_of_the_start():
 
 def test_the_spectrum_decides_whether_degenerate_plateaus_hold():
     """λ grows with every mode that is on. Later plateaus are longer where the gaps of 1/s grow, else shorter."""
-    time = np.linspace(0, 80, 4001)
+    time = np.linspace(0, 80, 2001)
     gaps = {1: np.array([0.3, 0.4, 0.5]), -1: np.array([0.5, 0.4, 0.3])}
     for sign, gap in gaps.items():
         held, coefficients, runs, ended = [], [], [], []

@@ -22,6 +22,8 @@ from allroads.studies.channels.spread import FEWEST, dimension, jackknife, sprea
 ENOUGH = 8
 """Members of each population from which on a bin of the loss counts as matched."""
 BINS = 6
+MOST = 1024
+"""Members of a population that enter a bin, at most: the first ones. All pairs are compared."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,9 +210,10 @@ def _edges(edges: Sequence[float] | None, *losses: np.ndarray) -> np.ndarray:
 
 
 def _inside(losses: np.ndarray, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
-    """Members with a record in the bin, and the first such record of each."""
+    """Members with a record in the bin, the first ``MOST``, and the first such record of each."""
     within = (losses >= low) & (losses <= high)
     members = np.flatnonzero(within.any(axis=1))
+    members = members[:MOST]
     return members, within[members].argmax(axis=1)
 
 

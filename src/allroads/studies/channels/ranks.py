@@ -97,7 +97,9 @@ def _several(ra: np.ndarray, rb: np.ndarray, groups: list[np.ndarray], value: fl
         return -1.0, 1.0
     without = rest[:, 0] / scale
     count = len(groups)
-    half = student.ppf(0.975, count - 1) * math.sqrt((count - 1) / count * ((without - without.mean()) ** 2).sum())
+    half = float(student.ppf(0.975, count - 1)) * math.sqrt(
+        (count - 1) / count * ((without - without.mean()) ** 2).sum()
+    )
     return max(value - half, -1.0), min(value + half, 1.0)
 
 
