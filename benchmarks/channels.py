@@ -17,6 +17,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from scipy.stats import t as student
 from search_cost import inputs, network
 
 from allroads import GD, Adam, Network, Problem, Recording, complexity, explore, funnel, race, traps
@@ -105,6 +106,30 @@ def _probabilities(runs, values, losses):
     return dataclasses.replace(runs, values=1 / (1 + np.exp(-runs.values))), (1 / (1 + np.exp(-values)), losses)
 
 
+def over_data(rows: list[dict]) -> list[dict]:
+    """Means over data sets of each bin and chart, with the 95 % interval of Student's t over data sets."""
+    found = []
+    keys = sorted({(row["chart"], *row["loss"]) for row in rows})
+    for chart, *bin_ in keys:
+        mine = [row for row in rows if row["chart"] == chart and row["loss"] == bin_]
+        columns = {
+            "log2_ratio": [row["log2_ratio"] for row in mine],
+            "disagreement": [row["disagreement"][0][0] - row["disagreement"][1][0] for row in mine],
+            "log2_dimension": [np.log2(row["dimension"][0][0] / row["dimension"][1][0]) for row in mine],
+        }
+        if len(mine) < 3:
+            continue
+        means = {name: [float(np.mean(c)), half_width(np.array(c))] for name, c in columns.items()}
+        found.append({"chart": chart, "loss": bin_, "data_sets": len(mine), **means})
+        print(found[-1], flush=True)
+    return found
+
+
+def half_width(values: np.ndarray) -> float:
+    count = len(values)
+    return float(student.ppf(0.975, count - 1) * values.std(ddof=1) / np.sqrt(count))
+
+
 def linear_traps(runs: int, steps: int) -> dict:
     """Square two-layer linear networks of small start on maps of rank 4; the plateau of rank k has Aoyagi's λ."""
     held, coefficients, labels, ended = [], [], [], []
@@ -139,18 +164,19 @@ def linear_traps(runs: int, steps: int) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", type=int, default=8)
+    parser.add_argument("--sets", type=int, default=12)
     parser.add_argument("--members", type=int, default=128)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--draws", type=int, default=50_000)
-    parser.add_argument("--runs", type=int, default=16)
+    parser.add_argument("--runs", type=int, default=64)
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "channels.json")
     given = parser.parse_args()
     start = time.process_time()
     race_rows, kept = races(given.sets, given.members, given.steps)
     edges = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
     found = {
-        "race": race_rows, "funnel": funnels(kept, given.draws, edges), "traps": linear_traps(given.runs, 2500),
+        "race": race_rows, "funnel": (rows := funnels(kept, given.draws, edges)), "funnel_over_data": over_data(rows),
+        "traps": linear_traps(given.runs, 2500),
         "settings": {name: value for name, value in vars(given).items() if name != "json"},
         "cpu_seconds": round(time.process_time() - start, 1),
     }  # fmt: skip
