@@ -35,6 +35,7 @@ LONG = {
     "description.md",
     "connect.md",
     "convergence.md",
+    "channels.md",
 }
 MADE_LATER = {"report.png"}  # a photograph of a page, not written by hand
 
