@@ -258,7 +258,7 @@ def test_residence_grows_with_the_logarithm_of_the_start():
 
 def test_the_spectrum_decides_whether_degenerate_plateaus_hold():
     """λ grows with every mode that is on. Later plateaus are longer where the gaps of 1/s grow, else shorter."""
-    time = np.linspace(0, 80, 2001)
+    time = np.linspace(0, 60, 3001)
     gaps = {1: np.array([0.3, 0.4, 0.5]), -1: np.array([0.5, 0.4, 0.3])}
     for sign, gap in gaps.items():
         held, coefficients, runs, ended = [], [], [], []
