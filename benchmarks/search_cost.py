@@ -264,7 +264,10 @@ COLUMNS = (
     "target", "gates", "blind draws, log₂", "descent, log₂ forward passes", "runs that fit", "gain, bits",
     "formulas tried", "SAT conflicts", "examples of elimination",
 )  # fmt: skip
-CLOCK = ("target", "blind draws", "descent", "formulas", "SAT", "elimination")
+CLOCK = (
+    "target", "multiplications of descent", "bit operations of elimination", "s, blind draws", "s, descent",
+    "s, formulas", "s, SAT", "s, elimination",
+)  # fmt: skip
 
 
 def markdown(row: dict) -> str:
@@ -283,12 +286,14 @@ def markdown(row: dict) -> str:
 
 
 def clock(row: dict) -> str:
-    """The row of the table of CPU seconds: measured seconds of one evaluation times the expected number of them."""
+    """The row of the table of operations and CPU seconds: measured seconds of one evaluation times the expected number of them."""
     formula, sat, eliminated = row["formulas"], row["sat"], row["elimination"]
     blind = row["neutral_seconds_per_draw"] * 2 ** row["neutral_log2_draws"][0]
     descent = row["descent_seconds_per_forward"] * 2 ** row["descent_log2_forwards"][0]
     cells = [
-        row["target"], f"{'> ' if row['neutral_log2_draws'][2] is None else ''}{blind:.1e}", f"{descent:.1e}",
+        row["target"], f"{row['operations_per_forward'] * 2 ** row['descent_log2_forwards'][0]:.1e}",
+        f"{eliminated['operations']:.0f}" if eliminated["found"] else "",
+        f"{'> ' if row['neutral_log2_draws'][2] is None else ''}{blind:.1e}", f"{descent:.1e}",
         f"{'' if formula['found'] else '> '}{formula['seconds']:.1e}",
         "" if sat is None else f"{'' if sat['found'] else '> '}{sat['seconds']:.1e}",
         f"{eliminated['seconds']:.1e}" if eliminated["found"] else "",

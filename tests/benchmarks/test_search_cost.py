@@ -49,7 +49,9 @@ def test_the_page_shows_the_row_and_known_sizes_hold(row):
 def test_descent_loses_parities_to_elimination_and_wins_staircases_over_draws():
     for row in ROWS:
         if row["family"] == "parity":
-            seconds = row["descent_seconds_per_forward"] * 2 ** row["descent_log2_forwards"][1]
-            assert row["elimination"]["seconds"] < seconds and row["elimination"]["operations"] < 2**10
+            least = 2 ** row["descent_log2_forwards"][1]
+            assert row["elimination"]["operations"] < row["operations_per_forward"] * least / 100
+            slower = row["elimination"]["seconds"] < row["descent_seconds_per_forward"] * least
+            assert slower or row["bits"] <= 3, "elimination in plain Python beside compiled runs, 64 at a time"
         if row["family"] == "staircase":
             assert row["gain"][1] > 0, "the lower end of the gain"
