@@ -286,7 +286,7 @@ def markdown(row: dict) -> str:
 
 
 def clock(row: dict) -> str:
-    """The row of the table of operations and CPU seconds: measured seconds of one evaluation times the expected number of them."""
+    """The row of operations and CPU seconds: measured seconds of an evaluation times the expected number of them."""
     formula, sat, eliminated = row["formulas"], row["sat"], row["elimination"]
     blind = row["neutral_seconds_per_draw"] * 2 ** row["neutral_log2_draws"][0]
     descent = row["descent_seconds_per_forward"] * 2 ** row["descent_log2_forwards"][0]

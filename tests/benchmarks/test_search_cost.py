@@ -22,7 +22,10 @@ def test_there_are_thirty_different_targets():
     assert len(TABLES) >= 30 and len({table.tobytes() for table in TABLES.values()}) == len(TABLES)
 
 
-@pytest.mark.parametrize("name", [name for name, table in TABLES.items() if len(table) <= 16])
+SMALL = [name for name, table in TABLES.items() if len(table) <= 16]
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (len(TABLES[n]) > 8)) for n in SMALL])
 def test_formulas_in_order_of_length_find_the_shortest(name):
     table = TABLES[name]
     bits = len(table).bit_length() - 1
