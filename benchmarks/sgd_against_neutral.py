@@ -177,7 +177,7 @@ def together(reached, neutral) -> dict:
     }
 
 
-def cell(name: str, prior, target: str, size: int, given: argparse.Namespace) -> dict:
+def cell(name: str, prior, other, target: str, size: int, given: argparse.Namespace) -> dict:
     network, rate = MAPS[name]
     table, at = targets_cached()[target], chosen(target, size)
     row = {"map": name, "target": target, "size": size, "runs": given.runs, "age": given.age}
@@ -206,8 +206,17 @@ def cell(name: str, prior, target: str, size: int, given: argparse.Namespace) ->
         row[moment] = summary(reached.codes[:, 0], reached.counts, table, at) | {"effective": _effective(reached)}
         row[moment] |= {"distance": distances(reached, neutral)} | together(reached, neutral)
     row["fit_to_age"] = distances(found.at_age[given.age], found.fit)
+    row["control"] = control(neutral, other, at, table)
     row["cpu_seconds"] = time.process_time() - start
     return row
+
+
+def control(neutral, other, at: np.ndarray, table: np.ndarray) -> dict | None:
+    """The same distances between two neutral distributions, from draws of other seeds."""
+    try:
+        return distances(prior_given(other, at, table[at]), neutral)
+    except InputError:
+        return None
 
 
 def _effective(found) -> list[float]:
@@ -230,6 +239,9 @@ def table_of(rows: list[dict]) -> None:
                 means = [np.median([row[at][of][0] for row in done]) for at in ("neutral", "fit", "age")]
                 line += f" | {of} {means[0]:.3g}, {means[1]:.3g}, {means[2]:.3g}"
         print(line)
+    for of in ("functions", "edges"):
+        p = [row["control"][of]["jensen_shannon"][6] for row in rows if row.get("control")]
+        print(f"control, {of}: {sum(one <= 0.05 for one in p)} of {len(p)} pairs of neutral distributions have p ≤ .05")
 
 
 def main() -> None:
@@ -250,22 +262,24 @@ def main() -> None:
     if found["setting"] != setting:
         raise SystemExit(f"{given.json} was made with {found['setting']}; give the same options or another --json.")
     have = {(row["map"], row["target"], row["size"]) for row in found["cells"]}
-    for name in given.maps:
-        todo = [key for key in itertools.product([name], targets_cached(), given.sizes) if key not in have]
-        if not todo or time.monotonic() - began > given.seconds:
-            continue
+    todo = [key for key in itertools.product(given.sizes, targets_cached(), given.maps) if key[::-1] not in have]
+    priors = {}
+    for name in dict.fromkeys(key[2] for key in todo):
         start = time.process_time()
-        prior = function_prior(MAPS[name][0], INPUTS, given.samples, seed=given.seed, progress=False)
+        prior = function_prior(MAPS[name][0], INPUTS, given.samples, seed=given.seed)
+        seconds = time.process_time() - start
+        other = function_prior(MAPS[name][0], INPUTS, given.samples // 20, seed=given.seed + 1)
+        priors[name] = prior, other
         found["maps"][name] = {
             "distinct": prior.distinct, "effective": _effective(prior),
-            "missing": [prior.missing.value, prior.missing.error], "cpu_seconds": time.process_time() - start,
+            "missing": [prior.missing.value, prior.missing.error], "cpu_seconds": seconds,
         }  # fmt: skip
         print(name, found["maps"][name], flush=True)
-        for key in todo:
-            if time.monotonic() - began > given.seconds:
-                break
-            found["cells"].append(cell(name, prior, *key[1:], given))
-            given.json.write_text(json.dumps(found, ensure_ascii=False, default=float) + "\n")
+    for size, target, name in todo:
+        if time.monotonic() - began > given.seconds:
+            break
+        found["cells"].append(cell(name, *priors[name], target, size, given))
+        given.json.write_text(json.dumps(found, ensure_ascii=False, default=float) + "\n")
     table_of(found["cells"])
 
 
