@@ -1,14 +1,12 @@
 """The prior over functions that an initialisation makes: probabilities, simplicity bias, robustness.
 
 ``function_prior`` draws networks and counts their functions, ``simplicity_bias`` holds the counts beside complexities,
-``function_robustness`` says how often a small move keeps a function, ``prior_given`` is the prior of
-the draws that fit some data. For the probability of one rare function, see
+``function_robustness`` says how often a small move keeps a function. For the probability of one rare function, see
 :func:`~allroads.function_log_probability`.
 """
 
 from allroads.points.prior.estimates import clopper_pearson, collision, effective_number, entropy, missing_mass
 from allroads.points.prior.function_prior import FunctionPrior, function_prior
-from allroads.points.prior.given import prior_given
 from allroads.points.prior.robustness import FunctionRobustness, function_robustness
 from allroads.points.prior.simplicity import SimplicityBias, SimplicityBound, simplicity_bias
 
@@ -24,6 +22,5 @@ __all__ = [
     "function_prior",
     "function_robustness",
     "missing_mass",
-    "prior_given",
     "simplicity_bias",
 ]
