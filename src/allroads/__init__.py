@@ -44,6 +44,8 @@ _HOME = {
     "Muon": "allroads.explorers.muon",
     "Optax": "allroads.explorers.gradient",
     "Evolution": "allroads.explorers.evolution",
+    "GuessAndCheck": "allroads.explorers.neutral",
+    "SMC": "allroads.explorers.neutral",
     "SamplerExplorer": "allroads.explorers.samplers.explorer",
     "HMC": "allroads.explorers.samplers.hmc",
     "MALA": "allroads.explorers.samplers.mala",
@@ -73,6 +75,7 @@ _HOME = {
     "RayCasting": "allroads.points.volume",
     "function_log_probability": "allroads.points.volume",
     "function_prior": "allroads.points.prior",
+    "function_posterior": "allroads.points.prior",
     "simplicity_bias": "allroads.points.prior",
     "function_robustness": "allroads.points.prior",
     "network_complexity": "allroads.points.description",
@@ -159,6 +162,7 @@ if TYPE_CHECKING:
     from allroads.explorers.gd import GD
     from allroads.explorers.gradient import Optax
     from allroads.explorers.muon import Muon
+    from allroads.explorers.neutral import SMC, GuessAndCheck
     from allroads.explorers.per_member import per_member
     from allroads.explorers.recorder import Recorder
     from allroads.explorers.recording import Recording
@@ -220,7 +224,7 @@ if TYPE_CHECKING:
     from allroads.points.influence import bayesian_influence, loss_kernel, susceptibilities, weight_covariance
     from allroads.points.inspection import inspect_point
     from allroads.points.llc import llc
-    from allroads.points.prior import function_prior, function_robustness, simplicity_bias
+    from allroads.points.prior import function_posterior, function_prior, function_robustness, simplicity_bias
     from allroads.points.refined import refined_llc
     from allroads.points.sampling import Chains, Samples, sample
     from allroads.points.spectrum import SpectrumOptions, kernel_spectrum, spectrum, top_eigenvalue

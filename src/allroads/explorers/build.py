@@ -12,6 +12,7 @@ from allroads.explorers.evolution import Evolution
 from allroads.explorers.explorer import Explorer
 from allroads.explorers.gd import GD
 from allroads.explorers.muon import Muon
+from allroads.explorers.neutral import SMC, GuessAndCheck
 from allroads.explorers.samplers import SAMPLERS, explorer_builder
 from allroads.explorers.sgd import SGD
 
@@ -22,6 +23,8 @@ EXPLORERS: dict[str, Callable[..., Explorer]] = {
     "adamw": AdamW,
     "muon": Muon,
     "evolution": Evolution,
+    "guess_and_check": GuessAndCheck,
+    "smc": SMC,
 }
 EXPLORERS |= {name: explorer_builder(sampler) for name, sampler in SAMPLERS.items()}
 

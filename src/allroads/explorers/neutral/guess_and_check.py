@@ -1,0 +1,90 @@
+"""Guess and check: new points from the initialisation until one fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from allroads.explorers.explorer import Info, ProblemLike, State, example_count
+from allroads.explorers.neutral.misfit import check_fit, loss_and_misfit, objective_of
+from allroads.explorers.per_member import PerMember, Rule
+from allroads.pfmap.network import Params
+
+
+class _Memory(NamedTuple):
+    """The key of the next guess, and whether the present point was seen to fit."""
+
+    key: Any
+    fits: Any
+
+
+@dataclass(frozen=True)
+class _Guessing:
+    """The rule of one member."""
+
+    fit: float | None
+    name: str
+
+    def init(self, key: Any, params: Params, problem: ProblemLike) -> State:
+        check_fit(self.name, problem, self.fit)
+        return State(params, _Memory(key, jnp.zeros((), bool)))
+
+    def step(self, state: State, problem: ProblemLike, index: Any) -> tuple[State, Info]:
+        known = state.memory.fits
+        loss, misfit = loss_and_misfit(self.name, problem, state.params, self.fit)
+        fits = known | (misfit <= 0)
+        key, drawn = jax.random.split(state.memory.key)
+        guess = objective_of(self.name, problem).network.init(drawn)
+        params = jax.tree.map(lambda old, new: jnp.where(fits, old, new.astype(old.dtype)), state.params, guess)
+        evaluated = jnp.where(known, 0, 1)
+        return State(params, _Memory(key, fits)), Info(loss, forwards=evaluated, examples=example_count(problem))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuessAndCheck(PerMember):
+    """Each member is drawn anew from ``network.init`` at every step, until it fits; then it stays [chiang2023].
+
+    A member that fits is an exact draw from the prior given the data: the distribution of ``init``, conditioned on the
+    set of all points that fit. Its ``forwards`` are the number of guesses, the last one included. They are
+    geometric with mean ``1 / P(S)``, P(S) being the probability that a drawn network fits. The start is the first
+    guess, so it has to be drawn from ``init``, as it is by default.
+
+    Args:
+        fit: The largest mean loss of a point that fits. Default: a point fits where it makes no training error, which
+            ``"bce"`` and ``"cross_entropy"`` define.
+
+    Raises:
+        InputError: If ``fit`` is no number of 0 or more; in a run, if it is missing and the loss defines no errors.
+
+    When it fails: members that found nothing in the given steps do not fit, and dropping them is right, as each guess
+    is independent. Where P(S) is below about 1e-6, use :class:`SMC`. A guess with a loss that is not finite does not
+    fit; its loss is recorded as the largest number there is.
+
+    References:
+        [chiang2023, valleperez2019]
+
+    Example:
+        A sign fits one example with probability ½, so 2 guesses are expected:
+
+        >>> from allroads import Network, Problem, explore
+        >>> unit = Network(lambda key: jax.random.normal(key, (1,)), lambda w, x: x * w)
+        >>> run = explore(Problem(unit, "bce", [[1.0]], [[1]]), GuessAndCheck(), 256, steps=20)
+        >>> bool((run.ends() > 0).all()), bool(abs(run.cost.forwards.mean() - 2) < 0.5)
+        (True, True)
+    """
+
+    fit: float | None = None
+
+    name: ClassVar[str] = "guess_and_check"
+
+    def __post_init__(self) -> None:
+        if self.fit is not None:
+            self.check_rates(fit=self.fit)
+
+    @property
+    def rule(self) -> Rule:
+        """The rule of one member."""
+        return _Guessing(self.fit, self.name)
