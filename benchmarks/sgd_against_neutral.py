@@ -20,10 +20,11 @@ from pathlib import Path
 
 import numpy as np
 
-from allroads import SGD, InputError, Network, Problem, complexity, function_prior
+from allroads import SGD, InputError, Network, Problem, complexity, function_posterior, function_prior
 from allroads.networks.mlp import mlp
 from allroads.points.complexity.lz76 import first_bit_most_significant, lz76
-from allroads.points.prior import prior_given
+from allroads.points.prior import collision
+from allroads.points.prior.estimates import effective_number
 from allroads.studies.reached import distribution_distance, reached_functions
 
 BITS = 5
@@ -101,7 +102,7 @@ def edges_of(codes: np.ndarray) -> np.ndarray:
 
 def edge_counts(side) -> dict[int, int]:
     """How many runs or draws have each number of sensitive edges."""
-    counts = np.bincount(edges_of(side.codes[:, 0]), weights=side.counts)
+    counts = np.bincount(edges_of(side.codes[:, 0]), weights=draws_of(side))
     return {edges: int(count) for edges, count in enumerate(counts) if count}
 
 
@@ -162,10 +163,10 @@ KEYS = ("low", "high", "counted", "null_mean", "null_high", "p")
 
 def together(reached, neutral) -> dict:
     """The most frequent functions of the runs: their mass in both, and the correlation of log probabilities."""
-    places = {int(code): int(count) for code, count in zip(neutral.codes[:, 0], neutral.counts, strict=True)}
+    places = {int(code): int(count) for code, count in zip(neutral.codes[:, 0], draws_of(neutral), strict=True)}
     mine = reached.counts / reached.samples
-    theirs = np.array([places.get(int(code), 0) for code in reached.codes[:, 0]]) / neutral.samples
-    often = (reached.counts >= 5) & (theirs * neutral.samples >= 5)
+    theirs = np.array([places.get(int(code), 0) for code in reached.codes[:, 0]]) / neutral.effective
+    often = (reached.counts >= 5) & (theirs * neutral.effective >= 5)
     logs = np.log2(mine[often]), np.log2(theirs[often])
     known = often.sum() >= 5 and min(np.ptp(logs[0]), np.ptp(logs[1])) > 0
     return {
@@ -187,7 +188,7 @@ def cell(name: str, prior, other, target: str, size: int, given: argparse.Namesp
     rest = np.setdiff1d(ROWS, at)
     row["majority_accuracy"] = 0.5 if tie else float((table[rest] == most[0][0]).mean())
     try:
-        neutral = prior_given(prior, at, table[at])
+        neutral = posterior(name, prior, at, table)
     except InputError as error:
         return row | {"refused": str(error)}
     start = time.process_time()
@@ -197,30 +198,45 @@ def cell(name: str, prior, other, target: str, size: int, given: argparse.Namesp
         problem, explorer, INPUTS, given.runs, steps=STEPS, ages=given.age, seed=given.seed, progress=False
     )
     row["train_cpu_seconds"] = time.process_time() - start
-    row["evidence"] = [neutral.stats["evidence"].value, *(neutral.stats["evidence"].stats[k] for k in ("low", "high"))]
-    row["effective_sample_size"] = neutral.samples
+    evidence = neutral.log_evidence
+    row["log_evidence"] = [evidence.value, evidence.stats["low"], evidence.stats["high"]]
+    row["effective_sample_size"] = neutral.effective
     row["fitted"] = found.fit.samples
     row["median_steps"] = float(np.median(found.fit.steps[found.fit.steps >= 0]))
-    row["neutral"] = summary(neutral.codes[:, 0], neutral.counts, table, at) | {"effective": _effective(neutral)}
+    row["neutral"] = summary(neutral.codes[:, 0], draws_of(neutral), table, at)
+    row["neutral"] |= {"effective": _effective(collision(draws_of(neutral)))}
     for moment, reached in (("fit", found.fit), ("age", found.at_age[given.age])):
-        row[moment] = summary(reached.codes[:, 0], reached.counts, table, at) | {"effective": _effective(reached)}
+        row[moment] = summary(reached.codes[:, 0], reached.counts, table, at) | {
+            "effective": _effective(reached.collision)
+        }
         row[moment] |= {"distance": distances(reached, neutral)} | together(reached, neutral)
     row["fit_to_age"] = distances(found.at_age[given.age], found.fit)
-    row["control"] = control(neutral, other, at, table)
+    row["control"] = control(name, neutral, other, at, table)
     row["cpu_seconds"] = time.process_time() - start
     return row
 
 
-def control(neutral, other, at: np.ndarray, table: np.ndarray) -> dict | None:
+def control(name: str, neutral, other, at: np.ndarray, table: np.ndarray) -> dict | None:
     """The same distances between two neutral distributions, from draws of other seeds."""
     try:
-        return distances(prior_given(other, at, table[at]), neutral)
+        return distances(posterior(name, other, at, table), neutral)
     except InputError:
         return None
 
 
-def _effective(found) -> list[float]:
-    return [found.effective.value, found.effective.stats["low"], found.effective.stats["high"]]
+def posterior(name: str, prior, at: np.ndarray, table: np.ndarray):
+    return function_posterior(MAPS[name][0], INPUTS[at], table[at], INPUTS, prior=prior, progress=False)
+
+
+def draws_of(found) -> np.ndarray:
+    """How many draws or runs gave each function."""
+    return found.counts if hasattr(found, "counts") else np.rint(found.probabilities * found.effective).astype(int)
+
+
+def _effective(same) -> list[float]:
+    """The effective number of functions and its 95 % interval, from the collision probability."""
+    number = effective_number(same)
+    return [number.value, number.stats["low"], number.stats["high"]]
 
 
 def table_of(rows: list[dict]) -> None:
@@ -271,7 +287,7 @@ def main() -> None:
         other = function_prior(MAPS[name][0], INPUTS, given.samples // 20, seed=given.seed + 1)
         priors[name] = prior, other
         found["maps"][name] = {
-            "distinct": prior.distinct, "effective": _effective(prior),
+            "distinct": prior.distinct, "effective": _effective(prior.collision),
             "missing": [prior.missing.value, prior.missing.error], "cpu_seconds": seconds,
         }  # fmt: skip
         print(name, found["maps"][name], flush=True)

@@ -7,10 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from allroads import GD, SGD, Adam, Evolution, InputError, Network, Problem, Recording, explore, function_prior
+from allroads import GD, SGD, Adam, Evolution, InputError, Network, Problem, Recording, explore
 from allroads.networks.mlp import mlp
 from allroads.paths.convergence import reached
-from allroads.points.prior import prior_given
 from allroads.studies.reached import reached_functions
 
 BITS = np.arange(8)[:, None] >> np.arange(3) & 1
@@ -110,41 +109,3 @@ def test_what_cannot_be_run_is_refused(options, message):
     given = {"problem": PROBLEM, "explorer": "gd", "probes": BITS, "runs": 4, "steps": 5, "progress": False} | options
     with pytest.raises(InputError, match=message):
         reached_functions(**given)
-
-
-@pytest.fixture(scope="module")
-def prior():
-    return function_prior(mlp((3,), 1, widths=(6,), bias="normal"), BITS, 16_384, progress=False)
-
-
-def test_the_prior_given_data_holds_the_draws_that_fit(prior):
-    at, said = [6, 0, 3], [1, 0, 1]
-    fits = [k for k in range(prior.distinct) if (prior.answers(k).ravel()[at] == said).all()]
-    found = prior_given(prior, at, said)
-    assert found.counts.tolist() == prior.counts[fits].tolist() and found.samples == prior.counts[fits].sum()
-    assert [found.answers(k).tolist() for k in range(found.distinct)] == [prior.answers(k).tolist() for k in fits]
-    assert found.stats["evidence"].value == found.samples / prior.samples
-    assert found.collision.value != prior.collision.value
-    assert prior_given(prior, [], []).counts.tolist() == prior.counts.tolist()
-
-
-def test_classes_are_conditioned_bit_by_bit():
-    network = Network(lambda key: jax.random.normal(key, (2, 3)), lambda w, x: x @ w)
-    inputs = np.random.default_rng(0).normal(
-        size=(30, 2)
-    )  # 2 bits each and 60 in all, two positions a word would split
-    prior = function_prior(network, inputs, 8192, progress=False)
-    fits = [k for k in range(prior.distinct) if prior.answers(k)[29] == 2 and prior.answers(k)[4] == 1]
-    assert prior_given(prior, [29, 4], [2, 1]).counts.tolist() == prior.counts[fits].tolist()
-
-
-def test_data_that_too_few_draws_fit_are_refused(prior):
-    with pytest.raises(InputError, match=r"0 of 16,384 draws fit these 8 answers, so P\(S\) is at most 0.00023"):
-        prior_given(prior, range(8), LABELS)
-    with pytest.raises(InputError, match="expected 20000 or more"):
-        prior_given(prior, [0], [1], least=20_000)
-    for at, said in ([[8], [1]], [[1, 1], [0, 0]], [[1], [2]], [[1], [0, 1]]):
-        with pytest.raises(InputError, match=r"at: |answers: "):
-            prior_given(prior, at, said)
-    with pytest.raises(InputError, match="resume: "):
-        function_prior(NETWORK, BITS, 9_000, resume=prior_given(prior, [0], [1]), progress=False)

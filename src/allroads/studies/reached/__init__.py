@@ -2,7 +2,7 @@
 
 ``reached_functions`` runs one explorer many times and counts the functions that its runs compute, at the first fit, at
 a given loss and at given ages. ``distribution_distance`` says how far two such distributions are from each other. It
-also takes the prior given data, see :func:`allroads.points.prior.prior_given`: the neutral explorer.
+also takes a prior, and a :func:`~allroads.function_posterior` by rejection: what guessing and checking reaches.
 """
 
 from allroads.studies.reached.distance import DistributionDistance, distribution_distance

@@ -13,16 +13,19 @@ from scipy.stats import norm
 
 from allroads.checks import check_count, check_number
 from allroads.errors import InputError
-from allroads.points.prior.counted import CountedFunctions
+from allroads.points.prior.function_prior import FunctionPrior
+from allroads.points.prior.functions import FunctionTable
+from allroads.points.prior.posterior import FunctionPosterior
 from allroads.results import Measurement, Result
 from allroads.status import PriorStatus
 from allroads.studies.attribution.label_null import p_value
 from allroads.studies.attribution.label_world import RARE
 from allroads.studies.reached.overlap import Pair, overlaps
+from allroads.studies.reached.results import FunctionsReached
 
 FEWEST = 20
 """Runs on each side, at least."""
-Counted = CountedFunctions | Sequence[Hashable] | Mapping[Hashable, int]
+Counted = FunctionTable | Sequence[Hashable] | Mapping[Hashable, int]
 """Counted functions; one label per run, of which ``None`` is left out; or how many runs have each label."""
 _SAME = ("answers", "outputs", "inputs")
 
@@ -97,8 +100,8 @@ def distribution_distance(
     explains.
 
     Args:
-        first: What one explorer reaches: a result of :func:`reached_functions` at one moment, a prior, one label per
-            run (``None`` is left out), or how many runs have each label.
+        first: What one explorer reaches: a result of :func:`reached_functions` at one moment, a prior, a
+            ``function_posterior`` by rejection, one label per run (``None`` is left out), or how many runs have each.
         second: What the other reaches, on the same probes.
         resamples: Random splits, and bootstrap tables.
         level: Confidence of the intervals.
@@ -170,13 +173,14 @@ def aligned_counts(first: Counted, second: Counted) -> tuple[np.ndarray, np.ndar
     """How often each label came in the first and in the second, ``[K]`` each, for all labels that came in one.
 
     Raises:
-        InputError: If one has fewer than 20 runs, or they were read from other inputs or in another way.
+        InputError: If one has fewer than 20 runs, they were read from other inputs or in another way, or a posterior
+            is no count of draws.
 
     Example:
         >>> [counts.tolist() for counts in aligned_counts("ab" * 10, "bc" * 10)]
         [[10, 10, 0], [0, 10, 10]]
     """
-    if isinstance(first, CountedFunctions) and isinstance(second, CountedFunctions):
+    if isinstance(first, FunctionTable) and isinstance(second, FunctionTable):
         for name in _SAME:
             if first.stats[name] != second.stats[name]:
                 raise InputError(
@@ -186,8 +190,8 @@ def aligned_counts(first: Counted, second: Counted) -> tuple[np.ndarray, np.ndar
         codes = np.concatenate([first.codes, second.codes])
         each, place = np.unique(codes, axis=0, return_inverse=True)
         counts = np.zeros((2, len(each)), np.int64)
-        counts[0, place.ravel()[: len(first.codes)]] = first.counts
-        counts[1, place.ravel()[len(first.codes) :]] = second.counts
+        counts[0, place.ravel()[: len(first.codes)]] = _draws(first, "first")
+        counts[1, place.ravel()[len(first.codes) :]] = _draws(second, "second")
     else:
         tables = [_labelled(side, name) for side, name in ((first, "first"), (second, "second"))]
         labels = list(dict.fromkeys([*tables[0], *tables[1]]))
@@ -198,9 +202,24 @@ def aligned_counts(first: Counted, second: Counted) -> tuple[np.ndarray, np.ndar
     return counts[0], counts[1]
 
 
+def _draws(side: FunctionTable, name: str) -> np.ndarray:
+    """How many independent draws or runs gave each function."""
+    if isinstance(side, FunctionPrior | FunctionsReached):
+        return side.counts
+    if isinstance(side, FunctionPosterior) and side.stats["method"] == "rejection":
+        exact = side.probabilities * side.effective
+        counts: np.ndarray = np.rint(exact).astype(np.int64)
+        if abs(counts - exact).max() < 1e-3:
+            return counts
+    raise InputError(
+        f"{name}: its functions are weighted, and were not counted in independent draws. Give a prior, what "
+        "reached_functions gives, or a function_posterior by method='rejection' without examples=."
+    )
+
+
 def _labelled(side: Any, name: str) -> Counter[Hashable]:
-    if isinstance(side, CountedFunctions):
-        raise InputError(f"{name}: counted functions beside labels; give both as counted functions, or both as labels.")
+    if isinstance(side, FunctionTable):
+        raise InputError(f"{name}: functions beside labels; give both as functions, or both as labels.")
     try:
         table = Counter(side if isinstance(side, Mapping) else (label for label in side if label is not None))
     except TypeError as error:

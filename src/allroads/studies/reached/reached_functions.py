@@ -20,7 +20,7 @@ from allroads.explorers.explorer import Explorer, State
 from allroads.explorers.trajectory import Cost
 from allroads.pfmap.problem import Problem
 from allroads.points.prior.draws import Source, source_of
-from allroads.points.prior.function_prior import rows_of_cube
+from allroads.points.prior.functions import rows_of_cube
 from allroads.results import finish
 from allroads.status import PriorStatus
 from allroads.studies.reached.race import Limits, Mark, Race, compiled_race

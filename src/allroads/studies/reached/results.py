@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from allroads.errors import InputError
 from allroads.explorers.trajectory import Cost
 from allroads.points.prior.answers import Answers
-from allroads.points.prior.counted import CountedFunctions
 from allroads.points.prior.estimates import clopper_pearson, collision, effective_number, entropy, missing_mass
+from allroads.points.prior.functions import FunctionTable
 from allroads.results import Measurement, Result
 from allroads.status import PriorStatus
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FunctionsReached(CountedFunctions, Result):
+class FunctionsReached(FunctionTable):
     """The distribution over functions at one moment of the runs, of the kind of a :class:`FunctionPrior`.
 
     Args:
@@ -61,6 +62,22 @@ class FunctionsReached(CountedFunctions, Result):
     def error(self) -> float | None:
         """The larger side of its interval."""
         return self.effective.error
+
+    def probability(self, answers: Any) -> Measurement:
+        """The share of the runs that reach a given function, with its Clopper–Pearson interval.
+
+        Args:
+            answers: What the function answers on the probes, in their order: 0 and 1, or classes.
+
+        Raises:
+            InputError: If they are no answers on these probes, or no run came to the moment.
+
+        References: [clopper1934]
+        """
+        place = self.place(answers)
+        if not self.samples:
+            raise InputError("reached_functions: no run came to this moment, so no function has a share.")
+        return share_of(0 if place is None else int(self.counts[place]), self.samples)
 
     def labels(self, by: Callable[[int], Hashable] | None = None) -> list[Hashable | None]:
         """One label per run, ``None`` where it did not come: for ``attribute`` and ``convergence``.
@@ -182,4 +199,9 @@ def share_of(count: int, samples: int) -> Measurement:
     """
     low, high = clopper_pearson(count, samples)
     value = count / samples
-    return Measurement(value, max(value - low, high - value), PriorStatus.OK, {"low": low, "high": high})
+    return Measurement(
+        value,
+        max(value - low, high - value),
+        PriorStatus.OK,
+        {"count": count, "samples": samples, "low": low, "high": high},
+    )
