@@ -20,11 +20,12 @@ from pathlib import Path
 
 import numpy as np
 
-from allroads import SGD, InputError, Network, Problem, complexity, function_posterior, function_prior
+from allroads import SGD, Network, Problem, complexity, function_posterior, function_prior
+from allroads.distributions import effective_number
+from allroads.errors import TooFewSamplesError
 from allroads.networks.mlp import mlp
 from allroads.points.complexity.lz76 import first_bit_most_significant, lz76
 from allroads.points.prior import collision
-from allroads.points.prior.estimates import effective_number
 from allroads.studies.reached import distribution_distance, reached_functions
 
 BITS = 5
@@ -189,7 +190,7 @@ def cell(name: str, prior, other, target: str, size: int, given: argparse.Namesp
     row["majority_accuracy"] = 0.5 if tie else float((table[rest] == most[0][0]).mean())
     try:
         neutral = posterior(name, prior, at, table)
-    except InputError as error:
+    except TooFewSamplesError as error:
         return row | {"refused": str(error)}
     start = time.process_time()
     explorer = SGD(learning_rate=rate, batch_size=BATCH)
@@ -220,7 +221,7 @@ def control(name: str, neutral, other, at: np.ndarray, table: np.ndarray) -> dic
     """The same distances between two neutral distributions, from draws of other seeds."""
     try:
         return distances(posterior(name, other, at, table), neutral)
-    except InputError:
+    except TooFewSamplesError:
         return None
 
 

@@ -6,7 +6,7 @@
 :func:`~allroads.function_log_probability`.
 """
 
-from allroads.points.prior.estimates import clopper_pearson, collision, effective_number, entropy, missing_mass
+from allroads.distributions import clopper_pearson, collision, effective_number, entropy, missing_mass
 from allroads.points.prior.function_posterior import function_posterior
 from allroads.points.prior.function_prior import FunctionPrior, function_prior
 from allroads.points.prior.posterior import FunctionPosterior

@@ -11,10 +11,10 @@ import numpy as np
 
 from allroads.budget import budgeted
 from allroads.checks import check_count, check_options
+from allroads.distributions import clopper_pearson, collision, effective_number, entropy, missing_mass
 from allroads.errors import InputError
 from allroads.pfmap.network import Network, Params
 from allroads.points.prior.draws import Source, drawn, source_of, stream
-from allroads.points.prior.estimates import clopper_pearson, collision, effective_number, entropy, missing_mass
 from allroads.points.prior.functions import FunctionTable, rows_of_cube
 from allroads.points.prior.tally import Table, Tally
 from allroads.results import Measurement, finish

@@ -14,10 +14,10 @@ import numpy as np
 
 from allroads.budget import budgeted
 from allroads.checks import check_count, check_number
+from allroads.distributions.missing_mass import NORMAL
 from allroads.errors import InputError
 from allroads.pfmap.network import Network, Params
 from allroads.points.prior.draws import Move, source_of, stream
-from allroads.points.prior.estimates import NORMAL
 from allroads.points.prior.function_prior import FunctionPrior, prior_of
 from allroads.points.prior.tally import Tally
 from allroads.points.prior.threefry import key_of

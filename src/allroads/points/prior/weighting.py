@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from scipy.special import gammaln
 
+from allroads.distributions import clopper_pearson
+from allroads.distributions.missing_mass import NORMAL
 from allroads.errors import InputError, TooFewSamplesError
 from allroads.points.prior.answers import Answers
-from allroads.points.prior.estimates import NORMAL, clopper_pearson
 from allroads.points.prior.function_prior import FunctionPrior
 from allroads.points.prior.posterior import LEAST
 from allroads.results import Measurement

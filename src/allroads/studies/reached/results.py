@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from allroads.distributions import clopper_pearson, collision, effective_number, entropy, missing_mass
 from allroads.errors import InputError
 from allroads.explorers.trajectory import Cost
 from allroads.points.prior.answers import Answers
-from allroads.points.prior.estimates import clopper_pearson, collision, effective_number, entropy, missing_mass
 from allroads.points.prior.functions import FunctionTable
 from allroads.results import Measurement, Result
 from allroads.status import PriorStatus
