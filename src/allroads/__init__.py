@@ -128,6 +128,8 @@ _HOME = {
     # studies
     "run_study": "allroads.studies.run",
     "attribute": "allroads.studies.attribution",
+    "reached_functions": "allroads.studies.reached",
+    "distribution_distance": "allroads.studies.reached",
     "AttributionOptions": "allroads.studies.attribution",
     "SecondOrder": "allroads.studies.attribution",
     # results and errors
@@ -248,6 +250,7 @@ if TYPE_CHECKING:
         VolumeStatus,
     )
     from allroads.studies.attribution import AttributionOptions, SecondOrder, attribute
+    from allroads.studies.reached import distribution_distance, reached_functions
     from allroads.studies.run import run_study
     from allroads.targets.target import Target
 

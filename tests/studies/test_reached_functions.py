@@ -60,6 +60,7 @@ def test_counts_labels_and_the_share_are_those_of_the_runs():
     for k in range(fit.distinct):
         assert (fit.truth_table(k)[:4] == LABELS[:4]).all()
         assert fit.probability(fit.answers(k)).stats["count"] == fit.counts[k]
+        assert fit.program(k).table.tolist() == fit.truth_table(k).tolist()
     ones = fit.labels(by=lambda k: int(fit.truth_table(k).sum()))
     assert {one for one in ones if one is not None} <= {2, 3, 4, 5, 6}
 

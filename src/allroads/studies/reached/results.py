@@ -13,6 +13,7 @@ from allroads.errors import InputError
 from allroads.explorers.trajectory import Cost
 from allroads.points.prior.answers import Answers
 from allroads.points.prior.functions import FunctionTable
+from allroads.programs.boolean.formula import Formula
 from allroads.results import Measurement, Result
 from allroads.status import PriorStatus
 
@@ -79,13 +80,22 @@ class FunctionsReached(FunctionTable):
             raise InputError("reached_functions: no run came to this moment, so no function has a share.")
         return share_of(0 if place is None else int(self.counts[place]), self.samples)
 
+    def program(self, k: int) -> Formula:
+        """A short formula of function k, in its canonical form; input i is bit i.
+
+        Raises:
+            InputError: If there is no function k, the probes are not all inputs of n bits, or answers are no bits.
+        """
+        table = self.truth_table(k)
+        return Formula.of_table(table, len(table).bit_length() - 1)
+
     def labels(self, by: Callable[[int], Hashable] | None = None) -> list[Hashable | None]:
         """One label per run, ``None`` where it did not come: for ``attribute`` and ``convergence``.
 
         Labels are equal where functions are, also between results of other calls on the same probes.
 
         Args:
-            by: A label of function k, such as ``lambda k: my_program(found.truth_table(k))``. Default: its code.
+            by: A label of function k, such as ``lambda k: found.program(k).gates``. Default: its code.
         """
         names = [self.codes[k].tobytes().hex() if by is None else by(k) for k in range(self.distinct)]
         return [None if k < 0 else names[k] for k in self.members]
