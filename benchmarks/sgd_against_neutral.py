@@ -21,11 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from allroads import SGD, Network, Problem, complexity, function_posterior, function_prior
-from allroads.distributions import effective_number
+from allroads.distributions import clopper_pearson, collision, effective_number
 from allroads.errors import TooFewSamplesError
 from allroads.networks.mlp import mlp
 from allroads.points.complexity.lz76 import first_bit_most_significant, lz76
-from allroads.points.prior import collision
 from allroads.studies.reached import distribution_distance, reached_functions
 
 BITS = 5
@@ -241,21 +240,31 @@ def _effective(same) -> list[float]:
 
 
 def table_of(rows: list[dict]) -> None:
-    """Medians over the targets of each map and data size."""
-    print("total variation over edges: value (counted; 95 % of the null), at first fit and at the age")
+    """Medians over the targets of each map and data size, and in how many cells the distributions differ."""
+    print("total variation: medians over targets of value [low, high]; cells that differ: p of the divergence ≤ .025, or low > 0")
     for name, size in itertools.product(MAPS, SIZES):
         every = [row for row in rows if row["map"] == name and row["size"] == size]
         done = [row for row in every if "refused" not in row]
-        line = f"{name:12} {size:3} data, {len(done):2} cells, {len(every) - len(done):2} refused"
-        if done:
-            for moment in ("fit", "age"):
-                tv = np.array([row[moment]["distance"]["edges"]["total_variation"] for row in done], float)
-                middle = np.median(tv, axis=0)
-                line += f" | {middle[0]:.3f} ({middle[3]:.3f}; {middle[5]:.3f}), {(tv[:, 6] <= 0.05).sum()} differ"
-            for of in ("edges", "test_accuracy"):
-                means = [np.median([row[at][of][0] for row in done]) for at in ("neutral", "fit", "age")]
-                line += f" | {of} {means[0]:.3g}, {means[1]:.3g}, {means[2]:.3g}"
-        print(line)
+        print(f"{name}, {size} data: {len(done)} cells, {len(every) - len(done)} refused")
+        if not done:
+            continue
+        for moment, of in itertools.product(("fit", "age"), ("functions", "edges")):
+            found = [row[moment]["distance"][of] for row in done]
+            tv = np.array([one["total_variation"] for one in found])
+            p = np.array([one["jensen_shannon"][6] for one in found])
+            value, low, high = np.median(tv[:, :3], axis=0)
+            differ = int(((p <= 0.025) | (tv[:, 1] > 0)).sum())
+            ends = ", ".join(f"{end:.2f}" for end in clopper_pearson(differ, len(done)))
+            print(f"  {moment}, {of}: {value:.3f} [{low:.3f}, {high:.3f}], {differ} of {len(done)} differ [{ends}]")
+        for of in ("edges", "lz76", "walsh_degree", "test_accuracy"):
+            means = np.array([[row[at][of][0] for at in ("neutral", "fit", "age")] for row in done])
+            text = ", ".join(
+                f"{at} − neutral {change.mean():+.3f} ± {1.96 * change.std(ddof=1) / math.sqrt(len(done)):.3f}"
+                for at, change in (("fit", means[:, 1] - means[:, 0]), ("age", means[:, 2] - means[:, 0]))
+                if len(done) > 1
+            )
+            print(f"  {of}: {', '.join(f'{mean:.3f}' for mean in means.mean(axis=0))}; {text}")
+        print(f"  majority predictor: {np.mean([row['majority_accuracy'] for row in done]):.3f}")
     for of in ("functions", "edges"):
         p = [row["control"][of]["jensen_shannon"][6] for row in rows if row.get("control")]
         print(f"control, {of}: {sum(one <= 0.05 for one in p)} of {len(p)} pairs of neutral distributions have p ≤ .05")
@@ -270,8 +279,12 @@ def main() -> None:
     parser.add_argument("--maps", nargs="*", choices=MAPS, default=list(MAPS))
     parser.add_argument("--sizes", nargs="*", type=int, choices=SIZES, default=list(SIZES))
     parser.add_argument("--seconds", type=float, default=math.inf, help="no new cell after so many")
+    parser.add_argument("--table", action="store_true", help="print the table of the JSON and end")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/sgd_against_neutral.json"))
     given = parser.parse_args()
+    if given.table:
+        table_of(json.loads(given.json.read_text())["cells"])
+        return
     began = time.monotonic()
     setting = {"samples": given.samples, "runs": given.runs, "age": given.age, "seed": given.seed}
     setting |= {"batch": BATCH, "steps": STEPS, "learning_rates": {name: rate for name, (_, rate) in MAPS.items()}}

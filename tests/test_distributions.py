@@ -26,7 +26,7 @@ DISTRIBUTIONS = {
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
-@pytest.mark.parametrize("draws", [12, FEW, FEW + 1, 1024])
+@pytest.mark.parametrize("draws", [12, FEW, pytest.param(FEW + 1, marks=pytest.mark.slow), 1024])
 def test_intervals_hold_at_every_size(name, draws, seed):
     """200 sets of draws: a 95 % interval misses in 23 at most, as 5 % does in 1 of 5,000 runs; errors are finite."""
     p, generator, missed = DISTRIBUTIONS[name], np.random.default_rng(seed), np.zeros(2)

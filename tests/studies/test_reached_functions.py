@@ -18,7 +18,10 @@ NETWORK = mlp((3,), 1, widths=(6,))
 PROBLEM = Problem(NETWORK, "bce", BITS[:4], LABELS[:4])
 
 
-@pytest.mark.parametrize("explorer", [SGD(learning_rate=0.3, batch_size=2), Adam(learning_rate=0.03)])
+SLOW = pytest.param(Adam(learning_rate=0.03), marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("explorer", [SGD(learning_rate=0.3, batch_size=2), SLOW])
 def test_moments_are_those_of_the_runs_of_explore(explorer):
     """Every step is recorded there: the first without an error, the first of a loss, and the answers then."""
     steps, level, age, runs = 60, 0.3, 7, 12
@@ -61,6 +64,7 @@ def test_counts_labels_and_the_share_are_those_of_the_runs():
         assert (fit.truth_table(k)[:4] == LABELS[:4]).all()
         assert fit.probability(fit.answers(k)).stats["count"] == fit.counts[k]
         assert fit.program(k).table.tolist() == fit.truth_table(k).tolist()
+    assert "70 runs, 0 diverged" in str(found) and fit.plot().to_dict()["title"]
     ones = fit.labels(by=lambda k: int(fit.truth_table(k).sum()))
     assert {one for one in ones if one is not None} <= {2, 3, 4, 5, 6}
 
