@@ -241,7 +241,7 @@ def _effective(same) -> list[float]:
 
 def table_of(rows: list[dict]) -> None:
     """Medians over the targets of each map and data size, and in how many cells the distributions differ."""
-    print("total variation: medians over targets of value [low, high]; cells that differ: p of the divergence ≤ .025, or low > 0")
+    print("total variation, medians over targets: value [low, high]; differ: p of the divergence ≤ .025, or low > 0")
     for name, size in itertools.product(MAPS, SIZES):
         every = [row for row in rows if row["map"] == name and row["size"] == size]
         done = [row for row in every if "refused" not in row]
