@@ -7,6 +7,7 @@
 
 from allroads.points.prior.estimates import clopper_pearson, collision, effective_number, entropy, missing_mass
 from allroads.points.prior.function_prior import FunctionPrior, function_prior
+from allroads.points.prior.point_robustness import point_robustness
 from allroads.points.prior.robustness import FunctionRobustness, function_robustness
 from allroads.points.prior.simplicity import SimplicityBias, SimplicityBound, simplicity_bias
 
@@ -22,5 +23,6 @@ __all__ = [
     "function_prior",
     "function_robustness",
     "missing_mass",
+    "point_robustness",
     "simplicity_bias",
 ]

@@ -124,7 +124,7 @@ def function_robustness(
     scale = None if callable(move) else _scale(network, float(move))
     tally = Tally(source.answers.words // 2 if source.answers.exact else 2, 3)
     with budgeted("function_robustness", budget, progress) as clock:
-        step = _custom(move) if callable(move) else _gaussian
+        step = _custom(move) if callable(move) else gaussian_move
         done, spoilt = stream(source, tally, 0, samples, clock, step, moves, scale)
         ended = clock.ended if done < samples else None
     prior, sums = prior_of(source, tally.table(), done, spoilt, ended)
@@ -176,7 +176,8 @@ def _scale(network: Network, size: float) -> Any:
     return scale
 
 
-def _gaussian(key: Any, params: Params, scale: Any) -> Params:
+def gaussian_move(key: Any, params: Params, scale: Any) -> Params:
+    """Parameters moved by a normal whose standard deviation ``scale`` gives for each array; whole numbers stay."""
     leaves, structure = jax.tree.flatten(params)
     keys = jax.random.split(key, len(leaves))
     moved = [
