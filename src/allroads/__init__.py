@@ -127,6 +127,8 @@ _HOME = {
     "attribute": "allroads.studies.attribution",
     "AttributionOptions": "allroads.studies.attribution",
     "SecondOrder": "allroads.studies.attribution",
+    "joined_table": "allroads.studies.joined",
+    "rank_correlations": "allroads.studies.joined",
     # results and errors
     "Measurement": "allroads.results",
     "Status": "allroads.status",
@@ -244,6 +246,7 @@ if TYPE_CHECKING:
         VolumeStatus,
     )
     from allroads.studies.attribution import AttributionOptions, SecondOrder, attribute
+    from allroads.studies.joined import joined_table, rank_correlations
     from allroads.studies.run import run_study
     from allroads.targets.target import Target
 
