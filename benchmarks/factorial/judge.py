@@ -118,7 +118,7 @@ def judge(runs: Runs, name: str, values: np.ndarray, criterion: SecondOrder) -> 
     }
 
 
-def compare(runs: Runs, values: np.ndarray, first: str, second: str) -> tuple[float, float, float]:
+def compare(values: np.ndarray, first: str, second: str) -> tuple[float, float, float]:
     """Mean difference of two optimisers over all cells, with its 95 % interval; runs within cells are independent."""
     cells = values.reshape(len(OPTIMISERS), -1, SEEDS)
     a, b = (cells[list(OPTIMISERS).index(name)] for name in (first, second))
@@ -134,7 +134,7 @@ def rivals(runs: Runs, held: dict[str, Any], judged: dict[str, dict[str, Any]]) 
         row = {"name": hypothesis["name"], "says": hypothesis["says"]}
         if "compares" in hypothesis:
             values = held[f"{hypothesis['response']} at 0"][1]
-            mean, low, high = compare(runs, values, *hypothesis["compares"])
+            mean, low, high = compare(values, *hypothesis["compares"])
             margin = hypothesis["margin"]
             row |= {"difference": mean, "low": low, "high": high, "margin": margin}
             row["outcome"] = "refuted" if high < margin else "held" if low > margin else "undecided"
