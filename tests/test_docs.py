@@ -30,11 +30,13 @@ LONG = {
     "llc.md",
     "volume.md",
     "function_prior.md",
+    "neutral.md",
     "direct_enough.md",
     "explorers.md",
     "description.md",
     "connect.md",
     "convergence.md",
+    "channels.md",
 }
 MADE_LATER = {"report.png"}  # a photograph of a page, not written by hand
 

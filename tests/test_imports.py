@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1] / "src" / "allroads"
 
 LAYERS = (
     ("errors", "checks", "status", "results", "imported", "compiled"),
-    ("pfmap",),
+    ("pfmap", "distributions"),
     ("targets",),
     ("networks", "explorers"),
     ("files",),

@@ -24,6 +24,7 @@ from allroads import (
     convergence,
     directness,
     float64,
+    function_posterior,
     function_prior,
     inpca,
     interpolation,
@@ -76,6 +77,7 @@ MADE = {
         Problem(LINE, "mse", np.ones((1, 2)), np.zeros((1, 2))), np.zeros(2), cutoff=0.1, method=Splitting(256, 4)
     ),
     "FunctionPrior": lambda: function_prior(NET, np.eye(2), 100),
+    "FunctionPosterior": lambda: function_posterior(NET, np.eye(2)[:1], [1], np.eye(2), samples=1000),
     "VolumeScaling": lambda: volume_scaling(
         Problem(LINE, "mse", np.ones((1, 2)), np.zeros((1, 2))),
         np.zeros(2),

@@ -42,8 +42,14 @@ _HOME = {
     "Adam": "allroads.explorers.adam",
     "AdamW": "allroads.explorers.adam",
     "Muon": "allroads.explorers.muon",
+    "SOAP": "allroads.explorers.soap",
+    "NaturalGradient": "allroads.explorers.natural_gradient",
+    "PatternSearch": "allroads.explorers.pattern_search",
+    "ZeroErrorWalk": "allroads.explorers.neutral",
     "Optax": "allroads.explorers.gradient",
     "Evolution": "allroads.explorers.evolution",
+    "GuessAndCheck": "allroads.explorers.neutral",
+    "SMC": "allroads.explorers.neutral",
     "SamplerExplorer": "allroads.explorers.samplers.explorer",
     "HMC": "allroads.explorers.samplers.hmc",
     "MALA": "allroads.explorers.samplers.mala",
@@ -73,6 +79,7 @@ _HOME = {
     "RayCasting": "allroads.points.volume",
     "function_log_probability": "allroads.points.volume",
     "function_prior": "allroads.points.prior",
+    "function_posterior": "allroads.points.prior",
     "simplicity_bias": "allroads.points.prior",
     "function_robustness": "allroads.points.prior",
     "network_complexity": "allroads.points.description",
@@ -125,13 +132,22 @@ _HOME = {
     # studies
     "run_study": "allroads.studies.run",
     "attribute": "allroads.studies.attribution",
+    "reached_functions": "allroads.studies.reached",
+    "distribution_distance": "allroads.studies.reached",
     "AttributionOptions": "allroads.studies.attribution",
     "SecondOrder": "allroads.studies.attribution",
+    "channel_gain": "allroads.studies.channels",
+    "funnel": "allroads.studies.channels",
+    "race": "allroads.studies.channels",
+    "traps": "allroads.studies.channels",
+    "joined_table": "allroads.studies.joined",
+    "rank_correlations": "allroads.studies.joined",
     # results and errors
     "Measurement": "allroads.results",
     "Status": "allroads.status",
     "RunStatus": "allroads.status",
     "AttributionStatus": "allroads.status",
+    "ChannelStatus": "allroads.status",
     "PathStatus": "allroads.status",
     "RoadStatus": "allroads.status",
     "ForecastStatus": "allroads.status",
@@ -159,6 +175,9 @@ if TYPE_CHECKING:
     from allroads.explorers.gd import GD
     from allroads.explorers.gradient import Optax
     from allroads.explorers.muon import Muon
+    from allroads.explorers.natural_gradient import NaturalGradient
+    from allroads.explorers.neutral import SMC, GuessAndCheck, ZeroErrorWalk
+    from allroads.explorers.pattern_search import PatternSearch
     from allroads.explorers.per_member import per_member
     from allroads.explorers.recorder import Recorder
     from allroads.explorers.recording import Recording
@@ -170,6 +189,7 @@ if TYPE_CHECKING:
     from allroads.explorers.samplers.sgld import SGLD
     from allroads.explorers.samplers.sgnht import SGNHT
     from allroads.explorers.sgd import SGD
+    from allroads.explorers.soap import SOAP
     from allroads.explorers.trajectory import Trajectory
     from allroads.files import open_ends, open_network, open_point
     from allroads.networks.from_equinox import from_equinox
@@ -220,7 +240,7 @@ if TYPE_CHECKING:
     from allroads.points.influence import bayesian_influence, loss_kernel, susceptibilities, weight_covariance
     from allroads.points.inspection import inspect_point
     from allroads.points.llc import llc
-    from allroads.points.prior import function_prior, function_robustness, simplicity_bias
+    from allroads.points.prior import function_posterior, function_prior, function_robustness, simplicity_bias
     from allroads.points.refined import refined_llc
     from allroads.points.sampling import Chains, Samples, sample
     from allroads.points.spectrum import SpectrumOptions, kernel_spectrum, spectrum, top_eigenvalue
@@ -229,6 +249,7 @@ if TYPE_CHECKING:
     from allroads.results import Measurement
     from allroads.status import (
         AttributionStatus,
+        ChannelStatus,
         ConvergenceStatus,
         DescriptionStatus,
         EquivalenceStatus,
@@ -244,6 +265,9 @@ if TYPE_CHECKING:
         VolumeStatus,
     )
     from allroads.studies.attribution import AttributionOptions, SecondOrder, attribute
+    from allroads.studies.channels import channel_gain, funnel, race, traps
+    from allroads.studies.joined import joined_table, rank_correlations
+    from allroads.studies.reached import distribution_distance, reached_functions
     from allroads.studies.run import run_study
     from allroads.targets.target import Target
 

@@ -10,6 +10,7 @@ Every message names the thing, says what was expected and what to do::
     ├── UnsupportedOperatorError  a PyTorch operator without a rule
     ├── MemoryBudgetError     a result that does not fit the budget; says how much it needs
     ├── MeasurementError      a measurement whose status is not sound, where throw=True asked for an error
+    ├── TooFewSamplesError    draws that are too few for the number asked for; says what they bound
     ├── StoreError            a run directory that cannot be read or written
     └── WorkerError           a task that failed in a worker; carries the task's name
 """
@@ -69,6 +70,23 @@ class UnsupportedOperatorError(AllroadsError, NotImplementedError):
 
 class MemoryBudgetError(AllroadsError, MemoryError):
     """A result that does not fit the memory budget; the message says how much it needs."""
+
+
+class TooFewSamplesError(AllroadsError):
+    """Draws that stand for too few independent ones, so that the number asked for would say nothing.
+
+    Args:
+        message: What was drawn, what follows from it, and what to use instead.
+        effective: Their effective sample size.
+        bound: Upper bound on the probability that was asked for; NaN where the draws give none.
+    """
+
+    def __init__(self, message: str, effective: float, bound: float):
+        self.effective, self.bound = effective, bound
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.effective, self.bound)
 
 
 class StoreError(AllroadsError):

@@ -24,16 +24,17 @@ NETWORK = Network(
     lambda key: {"w": jax.random.normal(key, (3, 2)), "b": jnp.zeros(2)}, lambda p, x: x @ p["w"] + p["b"]
 )
 PROBLEM = Problem(NETWORK, "mse", RNG.normal(size=(8, 3)), RNG.normal(size=(8, 2)))
+NEUTRAL = {"guess_and_check": {"fit": 0.1}, "smc": {"beta": 8.0}}
 SAMPLERS = {"sgld", "rmsprop_sgld", "sgnht", "mala", "hmc", "mclmc"}
 MEMBERS = [0, 3, 5]
 
 
 def every(kind: str) -> Explorer:
-    options = {"nbeta": 10.0, "step_size": 0.01} if kind in SAMPLERS else {}
+    options = {"nbeta": 10.0, "step_size": 0.01} if kind in SAMPLERS else NEUTRAL.get(kind, {})
     return build_explorer(kind, **options | ({"batch_size": 4} if kind in {"sgd", "adam", "sgld"} else {}))
 
 
-@pytest.mark.parametrize("kind", ["sgd", "evolution"])
+@pytest.mark.parametrize("kind", ["sgd", "evolution", pytest.param("smc", marks=pytest.mark.slow)])
 def test_stepping_by_hand_is_what_explore_does(kind):
     """One whose members move alone, and one that mixes them; all keep the promises of ``check_explorer``."""
     explorer = every(kind)

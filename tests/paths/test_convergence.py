@@ -276,3 +276,23 @@ def test_a_network_that_mixes_its_inputs_is_refused():
     mixes = Network(lambda key: jnp.ones((4, 2)), lambda w, x: (x - x.mean(0)) @ w)
     with pytest.raises(InputError, match="by itself than among others"):
         convergence(mixes, [jnp.ones((4, 2)), 2 * jnp.ones((4, 2))], INPUTS)
+
+
+def test_too_few_permutations_to_find_any_pair_are_said():
+    """Three pairs need 59 permutations at a level of .05: with 58 no p-value can be small enough."""
+    few, enough = (convergence(NET, [A, A, A], INPUTS, permutations=n, measures="cka").agreement for n in (58, 59))
+    assert enough.share == 1.0 and np.isnan(few.share)
+    assert "58 permutations are too few to tell any of 3 pairs" in str(few) and "100% of 3 pairs" in str(enough)
+
+
+def test_programs_that_were_not_found_are_no_program():
+    with pytest.raises(InputError, match="1 of 2 are None or NaN"):
+        convergence(NET, [A, B], INPUTS, programs=[None, "x"], measures="cka")
+
+
+def test_hidden_layers_take_tensors_and_refuse_inputs_that_do_not_fit():
+    torch = pytest.importorskip("torch")
+    point = jax.tree.map(lambda leaf: torch.nn.Parameter(torch.tensor(np.asarray(leaf))), A)
+    assert list(hidden_layers(NET, point, torch.zeros(1, 4))) == ["layers/1/weight", LAST]
+    with pytest.raises(InputError, match="expected"):
+        hidden_layers(NET, A, np.zeros((1, 7)))

@@ -265,3 +265,33 @@ def test_names_and_options_of_measures_are_checked():
         compare_representations(draws(8, 2), draws(8, 2), measures="ckka")
     with pytest.raises(InputError, match="ridge"):
         stitching(draws(8, 2), draws(8, 2), ridge=0)
+
+
+# --- what users hand in
+
+
+@pytest.mark.parametrize("power", [-700, -250, 250, 900])
+def test_no_measure_depends_on_the_scale_of_a_representation(power):
+    """By a power of two, whose products are exact, at which squares are infinite or 0."""
+    x, y = draws(40, 5), draws(40, 5, seed=1)
+    for name in MEASURES:
+        measure = FUNCTIONS[name]
+        assert measure(x * 2.0**power, x + y) == measure(x, x + y), name
+
+
+def test_orthonormal_representations_have_no_angle_by_rounding():
+    """A rotation maps the one onto the other in whatever order inputs are, so that every permutation is as near."""
+    found = compare_representations(np.eye(30), rotation(30), measures="procrustes", permutations=99, progress=False)
+    assert found["procrustes"].value == 0.0 and found["procrustes"].stats["p"] == 1.0
+
+
+def test_complex_activations_are_refused():
+    with pytest.raises(InputError, match="real and imaginary parts side by side"):
+        compare_representations(draws(20, 3) * 1j, draws(20, 3), progress=False)
+
+
+def test_a_comparison_that_a_budget_ended_still_shows_its_numbers():
+    x, y = draws(40, 5), draws(40, 5, seed=1)
+    found = compare_representations(x, x + y, budget=1e-6, progress=False)
+    assert f"cka: {cka(x, x + y):.3g} ±" in str(found) and "(not converged)" in str(found)
+    assert f"cka={cka(x, x + y):.3g}" in repr(found)

@@ -68,13 +68,10 @@ def test_the_entropy_is_near_the_truth_and_its_interval_holds_it(p, bits):
     assert np.mean([one.value for one in found]) == pytest.approx(truth, abs=0.06) and held >= 0.88
 
 
-def test_the_entropy_is_corrected_by_leaving_out_members():
-    """Of counts (2, 1): H = log₂3 − 2/3; without one of the pair 1 bit, without the single one 0."""
-    plain = math.log2(3) - 2 / 3
+def test_the_entropy_is_that_of_chao_wang_and_jost():
+    """Counts (2, 1): 5/6 nat was seen; A = ½ adds 1/3 (1 − A)^(1 − 3) (−ln A − ½ − ⅛)."""
     found = entropy("aab")
-    assert found.value == pytest.approx(3 * plain - 2 * (2 / 3), abs=1e-12)
-    pseudo = np.array([3 * plain - 2, 3 * plain - 2, 3 * plain])
-    assert found.error == pytest.approx(1.96 * pseudo.std(ddof=1) / math.sqrt(3), abs=1e-12)
+    assert found.value == pytest.approx((5 / 6 + 4 / 3 * (math.log(2) - 5 / 8)) / math.log(2), abs=1e-9)
     assert found.stats["coverage"] == pytest.approx(2 / 3)
 
 

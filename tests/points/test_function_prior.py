@@ -1,6 +1,7 @@
 import itertools
 import math
 import pickle
+import time
 
 import jax
 import jax.numpy as jnp
@@ -173,10 +174,34 @@ def test_draws_in_double_precision_are_draws_of_the_same_distribution():
         function_prior(UNIT, BITS, 2 * CHUNK, resume=prior, progress=False)
 
 
-def test_a_budget_ends_between_chunks_and_what_was_drawn_counts():
+def test_draws_of_another_network_are_not_continued():
+    """Both networks have the same inputs, answers and outputs, and nothing else in common."""
+    other = Network(lambda key: jax.random.normal(key, (2,)) - 1, lambda w, x: x @ w, name="shifted")
+    prior = function_prior(UNIT, BITS, 300, progress=False)
+    with pytest.raises(InputError, match=r"resume: .* of its first draws are not what network 'shifted' gives"):
+        function_prior(other, BITS, 400, resume=prior, progress=False)
+
+
+def test_a_slow_network_does_not_overrun_its_budget():
+    """A batch takes 0.2 s, so that 8,192 draws take 13 s: the budget of 1 s ends long before."""
+
+    def slow(outputs):
+        time.sleep(0.2)
+        return outputs
+
+    def apply(w, x):
+        outputs = x @ w
+        shape = jax.ShapeDtypeStruct(outputs.shape, outputs.dtype)
+        return jax.pure_callback(slow, shape, outputs, vmap_method="expand_dims")
+
+    prior = function_prior(Network(UNIT.init, apply), BITS, 10**6, budget=1.0, progress=False)
+    assert prior.stats["ended"] == "budget" and draws.BATCH <= prior.samples < CHUNK // 2
+
+
+def test_a_budget_ends_between_batches_and_what_was_drawn_counts():
     prior = function_prior(UNIT, BITS, 10**9, budget=1e-6, progress=False)
-    assert prior.samples == CHUNK and prior.stats["ended"] == "budget" and prior.status == PriorStatus.OK
-    more = function_prior(UNIT, BITS, CHUNK, resume=prior, progress=False)
+    assert prior.samples == draws.BATCH and prior.stats["ended"] == "budget" and prior.status == PriorStatus.OK
+    more = function_prior(UNIT, BITS, draws.BATCH, resume=prior, progress=False)
     assert more.stats["ended"] is None and (more.counts == prior.counts).all()
 
 

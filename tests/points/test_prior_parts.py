@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from allroads.distributions.entropy import _chao, _jackknife
 from allroads.points.prior import clopper_pearson, collision, entropy, missing_mass, tally
 from allroads.points.prior.answers import Answers
-from allroads.points.prior.estimates import _chao, _jackknife
 from allroads.points.prior.tally import Tally
 from allroads.points.prior.threefry import blocks, key_of
 from allroads.status import PriorStatus

@@ -111,7 +111,7 @@ def test_measures_of_ones_own(prior):
     found = simplicity_bias(prior, measures={"ones": np.sum})
     assert list(found.bounds) == ["ones"] and found.bounds["ones"].largest == 4
     assert found.table["ones"].tolist() == [prior.truth_table(k).sum() for k in range(16)]
-    with pytest.raises(InputError, match="measures: 'gap' gives nan; expected finite numbers"):
+    with pytest.raises(InputError, match="measures: 'gap' gives nan; expected numbers from 0"):
         simplicity_bias(prior, measures={"gap": lambda table: math.nan})
 
 
@@ -220,3 +220,24 @@ def test_robustness_of_the_larger_enumerated_map(seed):
         f = int(found.prior.answers(k) @ (1 << np.arange(8)))
         assert abs(found.robustness[k] - exact[f]) < max(2.5 * found.errors[k], 0.02)
     assert abs(found.mean - counts @ robustness / counts.sum()) < 1.8 * found.error
+
+
+@pytest.mark.parametrize(
+    ("measures", "message"),
+    [
+        ({"count": np.sum}, "'count' is a column of the table already"),
+        ({}, "expected functions of a truth table by their names"),
+        ([np.sum], "expected functions of a truth table by their names"),
+        ({"less": lambda table: -float(table.sum())}, "a complexity is not negative"),
+        ({"huge": lambda table: 1e300}, "expected numbers from 0 to 1e"),
+        ({"text": lambda table: "x"}, "'text' gives 'x'; expected a number"),
+    ],
+)
+def test_measures_that_are_no_complexity_are_refused(prior, measures, message):
+    with pytest.raises(InputError, match=message):
+        simplicity_bias(prior, measures=measures, progress=False)
+
+
+def test_what_was_found_is_printed_in_a_line_for_each_measure(prior):
+    found = simplicity_bias(prior, measures={"ones": np.sum}, progress=False)
+    assert str(found).splitlines()[1].startswith("ones: rank correlation with P ") and len(repr(found)) < 80

@@ -48,6 +48,16 @@ def test_at_the_boundary_both_answers_are_rare():
     assert wrong["yes"] <= 8 and wrong["no"] <= 8, wrong
 
 
+def test_the_interval_holds_the_truth_where_the_factor_does_nothing():
+    """ω² of the reference is ½, so that the truth is −.05; at 95 % fewer than 33 of 40 come once in 1,000 times."""
+    held = 0
+    for index in range(40):
+        table = table_of(planted(0.0, 1.0, shape=(2, 2)), 20, np.random.default_rng([7, index]))
+        found = CRITERION.evaluate(table, "y", ["a", "b"], FEW, within=False)
+        held += found.low <= -0.05 <= found.high
+    assert held >= 33
+
+
 def test_levels_at_which_the_verdict_flips_are_named():
     rng = np.random.default_rng(2)
     means = np.concatenate([planted(0.0, 1.0, shape=(2, 2, 3)), planted(1.6, 1.0, shape=(2, 2, 1))], axis=2)
@@ -106,6 +116,8 @@ def test_a_criterion_that_is_none_is_refused(text, message):
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         SecondOrder.read(tmp_path / "none.toml")
+    with pytest.raises(InputError, match="cannot be written"):
+        CRITERION.write(tmp_path / "none" / "criterion.toml")
 
 
 # --- what is refused
@@ -128,6 +140,9 @@ def without(table, rows):
         (GOOD | {"y": np.r_[np.inf, GOOD["y"][1:]]}, "y: 1 of 24 rows are infinite"),
         (GOOD | {"a": [None, *GOOD["a"][1:]]}, "a: 1 of 24 rows have no value"),
         (GOOD | {"b": GOOD["b"][:-1]}, "unequal lengths"),
+        (GOOD | {"y": GOOD["y"][:-1]}, "y: 23 rows, and the factors have 24"),
+        (GOOD | {"y": np.r_[GOOD["y"], 0.0]}, "y: 25 rows, and the factors have 24"),
+        (GOOD | {"y": [np.float32("nan"), *GOOD["y"][1:]]}, "y: 1 of 24 rows are NaN or empty"),
         (GOOD | {"b": [{}] * 24}, "can be hashed"),
         (3, "expected a polars DataFrame or a mapping of columns; got int"),
     ],
@@ -163,9 +178,9 @@ def test_options_out_of_range_are_refused(given):
         AttributionOptions(**given)
 
 
-@pytest.mark.parametrize("factors", [[], ["a", "a"]])
+@pytest.mark.parametrize("factors", [[], ["a", "a"], 3])
 def test_factors_that_are_none_or_repeated_are_refused(factors):
-    with pytest.raises(InputError, match="each once"):
+    with pytest.raises(InputError, match="factors: expected"):
         attribute(GOOD, "y", factors)
 
 
@@ -199,6 +214,37 @@ def test_order_of_rows_and_kind_of_table_do_not_matter():
     assert attribute(frame, "y", ["a", "b"], FEW).table.equals(plain.table)
     mixed = attribute(frame.sample(fraction=1.0, shuffle=True, seed=0), "y", ["a", "b"], FEW)
     np.testing.assert_allclose(mixed.columns["ss"], plain.columns["ss"])
+
+
+def test_a_list_of_arrays_of_one_number_is_a_column_of_numbers():
+    """What a loop gathers by ``losses.append(loss)``."""
+    given = GOOD | {"a": [np.array(level) for level in GOOD["a"]], "y": [np.array(y) for y in GOOD["y"]]}
+    found = attribute(given, "y", ["a", "b"], FEW)
+    assert found.kind == "scalar" and found.table.equals(attribute(GOOD, "y", ["a", "b"], FEW).table)
+
+
+@pytest.mark.parametrize("power", [-600, -500, 520, 1000])
+def test_shares_do_not_depend_on_the_unit_of_the_response(power):
+    """Powers of two, by which products are exact, and at which squares are infinite or nearly 0."""
+    table = table_of(planted(0.5, 0.5, 0.2), 6, np.random.default_rng(1))
+    unit, factors = 2.0**power, ["a", "b", "c"]
+    plain, moved = (attribute(table | {"y": y}, "y", factors, FEW) for y in (table["y"], table["y"] * unit))
+    for name in plain.columns.keys() - {"ss"}:
+        np.testing.assert_array_equal(moved.columns[name], plain.columns[name], err_msg=name)
+    judged = [CRITERION.evaluate(table | {"y": y}, "y", factors, FEW) for y in (table["y"], table["y"] * unit)]
+    assert judged[0].low == judged[1].low and judged[0].verdict == judged[1].verdict
+    apart = np.abs(table["y"][:, None] - table["y"])
+    square = AttributionOptions(resamples=199, exponent=2)
+    far, near = (attribute(table, d, factors, square, kind="distances") for d in (apart * unit, apart))
+    np.testing.assert_array_equal(far.columns["omega2"], near.columns["omega2"])
+
+
+@pytest.mark.parametrize("kind", ["scalar", "distances"])
+def test_sums_of_squares_are_in_the_square_of_the_unit(kind):
+    table = runs_of((2,), 5) | {"y": np.repeat([0.0, 100.0], 5)}
+    response = "y" if kind == "scalar" else np.abs(table["y"][:, None] - table["y"])
+    found = attribute(table, response, "a", AttributionOptions(resamples=199, exponent=2), kind=kind)
+    assert found.columns["ss"][0] == pytest.approx(10 * 50**2) and found.stats["ss_within"] == 0
 
 
 def test_the_table_is_printed_short_with_the_largest_first():

@@ -35,15 +35,15 @@ from allroads.testing import Claim, check_explorer, check_language, check_measur
 
 # --- explorers
 
+NEUTRAL = {"guess_and_check": {"fit": 0.1}, "smc": {"beta": 8.0}}
 SAMPLERS = {"sgld", "rmsprop_sgld", "sgnht", "mala", "hmc", "mclmc"}
 BATCHES = {"sgd", "adam", "sgld"}
+LONG_EXPLORERS = {"adamw", "rmsprop_sgld", "sgnht", "soap", "natural_gradient", "smc"}
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param(k, marks=[pytest.mark.slow] * (k in ("adamw", "rmsprop_sgld", "sgnht"))) for k in EXPLORERS]
-)
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=[pytest.mark.slow] * (k in LONG_EXPLORERS)) for k in EXPLORERS])
 def test_an_explorer(kind):
-    options = {"nbeta": 8.0, "step_size": 0.05} if kind in SAMPLERS else {}
+    options = {"nbeta": 8.0, "step_size": 0.05} if kind in SAMPLERS else NEUTRAL.get(kind, {})
     check_explorer(build_explorer(kind, **options, **({"batch_size": 4} if kind in BATCHES else {})))
 
 
@@ -168,6 +168,8 @@ MEASURES = {
     "sample": (AT_LINE | FEW, LLCStatus, ["params"], []),
     "local_volume": (AT_LINE | {"cutoff": 0.01, "method": RayCasting()}, VolumeStatus, ["params"], []),
     "function_prior": (DRAWN, PriorStatus, ["inputs"], [LARGER]),
+    "function_posterior": ({"network": NETWORK, "inputs": INPUTS, "labels": 1.0 * (INPUTS[:, 0] > 0), "samples": 2000},
+        PriorStatus, ["inputs", "labels"], []),
     "function_robustness": (DRAWN, PriorStatus, ["inputs"], [LARGER]),
     "inal": ({"network": NETWORK, "inputs": INPUTS, "targets": np.sign(INPUTS[None, :, 0])}, ForecastStatus,
         ["inputs", "targets"], []),

@@ -12,8 +12,12 @@ from allroads.explorers.evolution import Evolution
 from allroads.explorers.explorer import Explorer
 from allroads.explorers.gd import GD
 from allroads.explorers.muon import Muon
+from allroads.explorers.natural_gradient import NaturalGradient
+from allroads.explorers.neutral import SMC, GuessAndCheck, ZeroErrorWalk
+from allroads.explorers.pattern_search import PatternSearch
 from allroads.explorers.samplers import SAMPLERS, explorer_builder
 from allroads.explorers.sgd import SGD
+from allroads.explorers.soap import SOAP
 
 EXPLORERS: dict[str, Callable[..., Explorer]] = {
     "gd": GD,
@@ -21,7 +25,13 @@ EXPLORERS: dict[str, Callable[..., Explorer]] = {
     "adam": Adam,
     "adamw": AdamW,
     "muon": Muon,
+    "soap": SOAP,
+    "natural_gradient": NaturalGradient,
+    "pattern_search": PatternSearch,
+    "zero_error_walk": ZeroErrorWalk,
     "evolution": Evolution,
+    "guess_and_check": GuessAndCheck,
+    "smc": SMC,
 }
 EXPLORERS |= {name: explorer_builder(sampler) for name, sampler in SAMPLERS.items()}
 

@@ -28,7 +28,8 @@ class GradientRule:
     """One member moves by ``θ ← θ + transformation(∇L_B(θ))``.
 
     Args:
-        transformation: Any optax transformation that ends in a descent direction.
+        transformation: Any optax transformation that ends in a descent direction. One that takes extra arguments is
+            given ``index``, the number of the step from 0, the same for all members.
         batch_size: Size of the batch B; ``None``: all examples.
     """
 
@@ -48,7 +49,8 @@ class GradientRule:
             key, order, chosen = next_batch(key, order, index, self.batch_size)
             data, size = data.batch(chosen), self.batch_size
         loss, gradient = jax.value_and_grad(problem.objective.mean)(state.params, data)
-        updates, optimizer = self.transformation.update(gradient, optimizer, state.params)
+        transformation = optax.with_extra_args_support(self.transformation)
+        updates, optimizer = transformation.update(gradient, optimizer, state.params, index=index)
         params = optax.apply_updates(state.params, updates)
         return State(params, GradientMemory(optimizer, key, order)), Info(loss, gradients=1, examples=size)
 

@@ -57,12 +57,16 @@ class Objective:
 
     def losses(self, params: Params, data: Examples) -> jax.Array:
         """``w_i ℓ_i + R``, ``[N]``: the penalty stands in every example, so that means over batches estimate L."""
-        losses = self.from_outputs(self.network.apply(params, data.inputs), data)
-        return losses if self.regulariser == 0.0 else losses + self.penalty(params).astype(losses.dtype)
+        return self._penalised(self.from_outputs(self.network.apply(params, data.inputs), data), params)
 
     def mean(self, params: Params, data: Examples) -> jax.Array:
         """L(θ) over these examples."""
         return self.losses(params, data).mean()
+
+    def mean_and_correct(self, params: Params, data: Examples) -> tuple[jax.Array, jax.Array]:
+        """L(θ) over these examples, and :meth:`correct`, from one forward pass."""
+        outputs = self.network.apply(params, data.inputs)
+        return self._penalised(self.from_outputs(outputs, data), params).mean(), self.correct(outputs, data)
 
     def from_outputs(self, outputs: Any, data: Examples) -> jax.Array:
         """``w_i ℓ_i`` from the outputs, ``[N]``, without the penalty."""
@@ -74,6 +78,9 @@ class Objective:
         else:
             losses = mean_per_example(TERMS[per_example](outputs, data.labels) * data.weights)
         return losses
+
+    def _penalised(self, losses: jax.Array, params: Params) -> jax.Array:
+        return losses if self.regulariser == 0.0 else losses + self.penalty(params).astype(losses.dtype)
 
     def penalty(self, params: Params) -> jax.Array:
         """R(θ)."""

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     import altair
 
     from allroads.points.prior import FunctionPrior
+    from allroads.studies.reached import FunctionsReached
 
 _POINTS = 200
 
 
 @chart("FunctionPrior")
-def prior(found: FunctionPrior) -> altair.Chart:
+@chart("FunctionsReached")
+def prior(found: FunctionPrior | FunctionsReached) -> altair.Chart:
     """The probability of each function against its rank, both on logarithmic axes, beside Zipf's law."""
     last = max(found.distinct, 1)
     ranks = np.unique(np.geomspace(1, last, min(last, _POINTS)).round().astype(int))

@@ -84,7 +84,8 @@ def llc_curve(
 
     Args:
         problem: Network, loss, penalty and the n examples.
-        params: The points: a pytree whose leaves are ``[K, …]``, such as a trajectory's checkpoints.
+        params: The points: a pytree whose leaves are ``[K, …]``, such as a trajectory's checkpoints. A list of points,
+            such as state dicts, becomes one by ``as_population(points, network)`` of ``allroads.pfmap.arrays``.
         steps: Names of the points, ``[K]`` rising numbers. Default 0 … K − 1.
         shape: Of a stage: ``"linear"`` in the index of the point, or ``"constant"``.
         throw: Whether an unsound status of a point raises.

@@ -11,6 +11,7 @@ green, purple,      a group of runs (one target, architecture and explorer), tog
 amber, sky          shape: 4 colours × 6 shapes tell 24 groups apart
 cream to brown      height of a barrier between two runs or of the loss on a plane, as on a map
 pale to indigo      share of probes on which two runs agree; a number beside others of its kind
+brown to indigo     a rank correlation: against each other, or together; none is paper
 ink, heavy          the chosen run, and the two fixed points of function space: start and target
 grey                a reference: the majority baseline, axes, whatever is not chosen
 ==================  ============================================================================
@@ -34,6 +35,8 @@ GROUP_SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "
 
 BARRIER = ("#fbf6ea", "#e6cfa1", "#bf8c4b", "#85531f", "#452709")
 AGREEMENT = ("#f4f6fb", "#ccd5e9", "#98a9d1", "#6077b0", "#2f427f")
+
+CORRELATION = ("#85531f", "#d6b98a", "#f7f6f3", "#98a9d1", "#2f427f")
 
 ON_MAP, UNDER_MAP = "#1d2128", "#fefefe"
 """Ink and its halo on a map of heights, whose colours are the same in both schemes."""

@@ -1,5 +1,6 @@
 """What became of a measurement or a run: one enumeration per family of measures."""
 
+from allroads.status.channels import ChannelStatus
 from allroads.status.explorers import RunStatus
 from allroads.status.paths import ConvergenceStatus, ForecastStatus, PathStatus, RoadStatus
 from allroads.status.points import DescriptionStatus, LLCStatus, PriorStatus, SpectrumStatus, VolumeStatus
@@ -8,6 +9,7 @@ from allroads.status.status import Status
 from allroads.status.studies import AttributionStatus
 
 FAMILIES: tuple[type[Status], ...] = (
+    ChannelStatus,
     AttributionStatus,
     ExtractionStatus,
     EquivalenceStatus,
@@ -27,6 +29,7 @@ FAMILIES: tuple[type[Status], ...] = (
 __all__ = [
     "FAMILIES",
     "AttributionStatus",
+    "ChannelStatus",
     "ConvergenceStatus",
     "DescriptionStatus",
     "EquivalenceStatus",

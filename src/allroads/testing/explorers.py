@@ -15,7 +15,6 @@ from allroads.errors import InputError
 from allroads.explorers.explorer import Explorer, Info, State, TracedProblem
 from allroads.explorers.pack import check_step
 from allroads.networks.mlp import mlp
-from allroads.pfmap.objective import Examples
 from allroads.pfmap.precision import float64
 from allroads.pfmap.problem import Problem
 from allroads.testing.promise import copied, difference, is_frozen, promise
@@ -68,14 +67,17 @@ def check_explorer(explorer: Explorer, problem: Problem | None = None) -> None:
 
 
 class _Counted:
-    """A loss that counts at run time how often it is evaluated, once per member."""
+    """An objective that counts at run time how often its network is evaluated, once per member."""
 
     def __init__(self, problem: Problem):
-        self.objective, self.calls = problem.objective, 0
+        self.calls, network = 0, problem.network
 
-    def mean(self, params: Any, data: Examples) -> Any:
-        jax.debug.callback(self._count, jax.tree.leaves(params)[0].ravel()[0])
-        return self.objective.mean(params, data)
+        def apply(params: Any, inputs: Any) -> Any:
+            first = sum(leaf.ravel()[0] for leaf in jax.tree.leaves(params))  # one of them may be a constant
+            jax.debug.callback(self._count, first)
+            return network.apply(params, inputs)
+
+        self.objective = dataclasses.replace(problem.objective, network=dataclasses.replace(network, apply=apply))
 
     def _count(self, _: Any) -> None:
         self.calls += 1
@@ -86,7 +88,7 @@ class _Traced:
 
     def __init__(self, explorer: Explorer, problem: Problem):
         self.counted = _Counted(problem)
-        inside = TracedProblem(self.counted, problem.data)
+        inside = TracedProblem(self.counted.objective, problem.data)
         self._init: Callable[..., State] = jax.jit(lambda keys, population: explorer.init(keys, population, inside))
         self._step: Callable[..., tuple[State, Info]] = jax.jit(lambda state: explorer.step(state, inside))
         self._shapes: Callable[[State], Any] = lambda state: jax.eval_shape(lambda at: explorer.step(at, inside), state)

@@ -1,12 +1,10 @@
 """Convergence of independent runs: functions, representations, programs and points modulo symmetry."""
 
 from allroads.paths.convergence.cka import cka
-from allroads.paths.convergence.collision import collision_probability
 from allroads.paths.convergence.convergence import Convergence, convergence
 from allroads.paths.convergence.disagreement import Disagreement, disagreement
-from allroads.paths.convergence.effective_number import effective_number
-from allroads.paths.convergence.entropy import entropy
 from allroads.paths.convergence.holm import holm
+from allroads.paths.convergence.labels import collision_probability, effective_number, entropy
 from allroads.paths.convergence.layers import hidden_layers
 from allroads.paths.convergence.neighbours import mutual_neighbours
 from allroads.paths.convergence.points import PointPairs

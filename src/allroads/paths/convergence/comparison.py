@@ -55,7 +55,9 @@ class Comparison:
 
 
 def checked_matrix(x: Any, what: str) -> np.ndarray:
-    """A representation in double precision.
+    """A representation in double precision, over a power of two so that its largest number is from ½ to 1.
+
+    No measure depends on the scale, and products of the largest and smallest numbers are numbers too.
 
     Raises:
         InputError: If it is no matrix ``[n, d]`` of finite numbers with at least four rows.
@@ -65,7 +67,10 @@ def checked_matrix(x: Any, what: str) -> np.ndarray:
         dtype('float64')
     """
     try:
-        matrix = np.asarray(as_array(x), np.float64)
+        given = as_array(x)
+        if np.iscomplexobj(given):
+            raise TypeError("complex ones have two parts; put the real and imaginary parts side by side")
+        matrix = np.asarray(given, np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"{what}: expected a matrix [inputs, units] of numbers ({error}).") from error
     if matrix.ndim != 2 or matrix.shape[1] == 0:
@@ -75,7 +80,8 @@ def checked_matrix(x: Any, what: str) -> np.ndarray:
     bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
     if bad.size:
         raise InputError(f"{what}: NaN or infinite at {bad.size} inputs, the first at row {bad[0]}; drop them.")
-    return matrix
+    scaled: np.ndarray = np.ldexp(matrix, -int(np.frexp(np.abs(matrix).max())[1]))
+    return scaled
 
 
 def checked_pair(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -13,9 +13,11 @@ import numpy as np
 from jax.extend import core
 
 from allroads.errors import InputError, UnknownNameError
+from allroads.pfmap.arrays import as_point
 from allroads.pfmap.jaxpr import evaluate, interpret, trace, traceable
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.symmetries.group import named_leaves
+from allroads.pfmap.symmetries.symmetries import examples
 
 LAYERS = ("dot_general", "conv_general_dilated")
 """Primitives that are a layer where they join data and weights."""
@@ -54,8 +56,11 @@ def hidden_layers(network: Network, params: Params, inputs: Any) -> dict[str, st
 
     Args:
         network: The network, of any architecture.
-        params: A point.
-        inputs: One input, with a leading axis of size 1.
+        params: A point, such as a state dict for a network of ``from_torch``.
+        inputs: One input, with a leading axis of size 1; NumPy, JAX or PyTorch.
+
+    Raises:
+        InputError: If the network cannot be traced on the input, or the point or the input is none.
 
     Returns:
         ``{name: path}``. A name that stands for several arrays gets ``@path`` after it from the second on.
@@ -69,6 +74,7 @@ def hidden_layers(network: Network, params: Params, inputs: Any) -> dict[str, st
         >>> list(hidden_layers(network, network.init(jax.random.key(0)), np.ones((1, 3))))
         ['layers/1/weight', 'layers/2/weight']
     """
+    params, inputs = as_point(params, network=network), examples(inputs)
     names = [name for name, _ in named_leaves(params)]
     found: dict[str, str] = {}
 
@@ -83,10 +89,11 @@ def hidden_layers(network: Network, params: Params, inputs: Any) -> dict[str, st
         paths = [str(number)] if count == 1 else [f"{number}:{place}" for place in range(count)]
         return [_Origin(any(operand.data for operand in operands), weights, path) for path in paths]
 
-    traced = trace(network.apply, params, inputs)
-    args = [_Origin(weights=frozenset({number})) for number in range(len(names))]
-    args += [_Origin(data=True)] * len(jax.tree.leaves(inputs))
-    interpret(traced.jaxpr, [_Origin()] * len(traced.consts), args, rule, lambda value: _Origin())
+    with traceable(network, "one input"):
+        traced = trace(network.apply, params, inputs)
+        args = [_Origin(weights=frozenset({number})) for number in range(len(names))]
+        args += [_Origin(data=True)] * len(jax.tree.leaves(inputs))
+        interpret(traced.jaxpr, [_Origin()] * len(traced.consts), args, rule, lambda value: _Origin())
     return found
 
 
@@ -116,8 +123,7 @@ def chosen_layers(network: Network, params: Params, inputs: Any, layers: Sequenc
         InputError: If the network cannot be traced, or no layer is chosen.
         UnknownNameError: If there is no such layer; names those that there are.
     """
-    with traceable(network, "one input"):
-        known = {**hidden_layers(network, params, inputs), OUTPUTS: OUTPUTS}
+    known = {**hidden_layers(network, params, inputs), OUTPUTS: OUTPUTS}
     if layers is None:
         hidden = list(known)[:-1]
         layers = hidden[-1:] or [OUTPUTS]
@@ -180,7 +186,7 @@ def representations(
 
 def _check_alone(network: Network, alone: np.ndarray, among: np.ndarray) -> None:
     finite = np.isfinite(among) & np.isfinite(alone)
-    difference = np.abs(alone - among)[finite].max(initial=0)
+    difference = np.abs(alone[finite] - among[finite]).max(initial=0)
     if difference > MIXED * max(np.abs(among[finite]).max(initial=0), 1e-30):
         raise InputError(
             f"network {network.name!r} gives an input other outputs by itself than among others (difference "

@@ -8,6 +8,9 @@ import numpy as np
 
 from allroads.paths.convergence.comparison import Comparison
 
+COSINE = 1 - 5e-13
+"""Above it, that of 1e-6, an angle is rounding."""
+
 
 def procrustes(x: Any, y: Any) -> float:
     """Angle ``arccos ‖XᵀY‖_*`` between two representations after the best rotation, in radians.
@@ -21,7 +24,7 @@ def procrustes(x: Any, y: Any) -> float:
         y: Representation ``[n, e]`` of the same inputs; the narrower one is filled up with zeros.
 
     Returns:
-        From 0, for equal shapes, to π/2. Rounding leaves about 1e-7 in place of 0. NaN where a representation is
+        From 0, for equal shapes, to π/2. Angles below 1e-6 are rounding, and are 0. NaN where a representation is
         constant.
 
     Raises:
@@ -57,7 +60,8 @@ def _value(a: np.ndarray, b: np.ndarray) -> float:
     product = a.T @ b
     if not np.isfinite(product).all():
         return float("nan")
-    return float(np.arccos(min(np.linalg.svd(product, compute_uv=False).sum(), 1.0)))
+    cosine = np.linalg.svd(product, compute_uv=False).sum()
+    return float(np.arccos(cosine)) if cosine < COSINE else 0.0
 
 
 PROCRUSTES = Comparison("procrustes", -1, _prepare, lambda x, order: x[order], _value)

@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from allroads.paths.convergence.collision import collision_probability
-from allroads.paths.convergence.effective_number import effective_number
-from allroads.paths.convergence.entropy import entropy
+from allroads.paths.convergence.labels import collision_probability, effective_number, entropy
 from allroads.results import Measurement, Result
 from allroads.status import ConvergenceStatus, Status
 

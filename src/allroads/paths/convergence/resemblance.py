@@ -60,10 +60,13 @@ class Resemblance(Result):
         """A line for each measure."""
         return "\n".join(
             f"{name}: {found.value:.3g} ± {found.error:.2g}, null {found.stats['null']:.3g}, p {found.stats['p']:.3g}"
-            if found.status.sound
-            else f"{name}: {found.status.value}"
+            + ("" if found.status.sound else f" ({found.status.value})")
             for name, found in in_order(self.measures).items()
         )
+
+    def __repr__(self) -> str:
+        found = ", ".join(f"{name}={one.value:.3g}" for name, one in in_order(self.measures).items())
+        return f"Resemblance({found}, status={self.status.value})"
 
 
 def compare_representations(

@@ -83,9 +83,21 @@ class PairTable(Result):
 
     @property
     def share(self) -> float:
-        """Share of the pairs that are nearer than chance at the level, corrected; NaN where no pair has a number."""
+        """Share of the pairs that are nearer than chance at the level, corrected.
+
+        NaN where no pair has a number, or there are too few permutations for the correction to find any pair.
+        """
         tested = ~np.isnan(self.adjusted)
-        return float(self.beyond[tested].mean()) if tested.any() else math.nan
+        return float(self.beyond[tested].mean()) if tested.any() and self._enough else math.nan
+
+    @property
+    def _pairs(self) -> int:
+        """How many pairs have a number; each once where the direction does not count."""
+        return int((~np.isnan(self.adjusted)).sum()) // (2 if self.within and not self.directed else 1)
+
+    @property
+    def _enough(self) -> bool:
+        return self._pairs / (1 + self.permutations) <= self.level * (1 + ROUNDING)
 
     @property
     def value(self) -> float:
@@ -102,7 +114,7 @@ class PairTable(Result):
         """Mean over pairs of the measure, of its null and of the excess, and how many pairs there are."""
         mean, excess = self.mean, self.mean_excess
         return {
-            "pairs": int((~np.isnan(self.adjusted)).sum()) // (2 if self.within and not self.directed else 1),
+            "pairs": self._pairs,
             "mean": mean.value,
             "null": self._mean(self.null_mean).value,
             "excess": excess.value,
@@ -120,9 +132,15 @@ class PairTable(Result):
     def describe(self) -> str:
         """The table in one line."""
         mean, null, excess = self.mean, self._mean(self.null_mean).value, self.mean_excess
+        if not self._pairs:
+            told = "no pair has a number"
+        elif self._enough:
+            told = f"{self.share:.0%} of {self._pairs} pairs beyond the null"
+        else:
+            told = f"{self.permutations} permutations are too few to tell any of {self._pairs} pairs from the null"
         return (
             f"{self.measure}: mean {mean.value:.3g}, null {null:.3g}, excess {excess.value:.3g} ± {excess.error:.2g}, "
-            f"{self.share:.0%} of {self.stats['pairs']} pairs beyond the null"
+            + told
             + ("" if self.status.sound else f" ({self.status.value})")
         )
 

@@ -107,9 +107,15 @@ class Answers:
                 f"answers: a function has {self.bits} bits here, above {EXACT_BITS}, so its digest was kept and not "
                 "its answers. Draw its parameters by prior.params(network, k) and apply the network."
             )
-        bits = np.unpackbits(np.ascontiguousarray(code).view(np.uint8), bitorder="little")[: self.bits]
-        each = bits.reshape(-1, self.bits_each).astype(np.int64) << np.arange(self.bits_each)
-        answers: np.ndarray = each.sum(-1).reshape(self.shape)
+        answers: np.ndarray = self.read_all(code[None])[0]
+        return answers
+
+    def read_all(self, codes: np.ndarray) -> np.ndarray:
+        """The answers ``[M, …]`` of codes ``[M, K]`` that are no digests."""
+        packed = np.ascontiguousarray(codes).view(np.uint8).reshape(len(codes), -1)
+        bits = np.unpackbits(packed, axis=1, bitorder="little")[:, : self.bits]
+        each = bits.reshape(len(codes), -1, self.bits_each).astype(np.int64) << np.arange(self.bits_each)
+        answers: np.ndarray = each.sum(-1).reshape(len(codes), *self.shape)
         return answers
 
 

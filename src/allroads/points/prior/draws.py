@@ -14,8 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.budget import Budget
+from allroads.checks import check_options
 from allroads.errors import InputError
 from allroads.pfmap.arrays import as_array
+from allroads.pfmap.jaxpr import traceable
 from allroads.pfmap.map import ParameterFunctionMap
 from allroads.pfmap.network import Network, Params
 from allroads.points.prior.answers import Answers, answers_of
@@ -23,7 +25,9 @@ from allroads.points.prior.tally import Tally
 from allroads.points.prior.threefry import key_of
 
 CHUNK = 8192
-"""Draws between two looks at the clock; draw i is number ``i % CHUNK`` of chunk ``i // CHUNK``."""
+"""Draw i is number ``i % CHUNK`` of chunk ``i // CHUNK``; draws of two chunks are not made together."""
+PIECE = 0.5
+"""Seconds between two looks at the clock, about."""
 BATCH = 128
 """Networks that are evaluated together: their activations should stay in a processor's cache."""
 LARGEST = 2**24
@@ -60,11 +64,16 @@ def source_of(network: Network, inputs: Any, answers: str | None, seed: int) -> 
     """Check what is to be drawn, without compiling anything.
 
     Raises:
-        InputError: If the inputs cannot be used or are fewer than two, or outputs cannot be read as answers.
+        InputError: If there is no network, the inputs cannot be used or are fewer than two, or outputs cannot be read
+            as answers.
     """
+    check_options("network", network, Network)
     if seed >= 2**64:
         raise InputError(f"seed: expected a whole number below 2⁶⁴; got {seed}.")
-    given = inputs if isinstance(inputs, jax.Array) else as_array(inputs)
+    try:
+        given = inputs if isinstance(inputs, jax.Array) else as_array(inputs)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"inputs: expected an array [N, ...] of numbers ({error}).") from error
     checked = ParameterFunctionMap(network, given).inputs
     if len(checked) < 2:
         raise InputError("inputs: one input tells no more than two functions apart; expected two or more inputs.")
@@ -75,7 +84,8 @@ def source_of(network: Network, inputs: Any, answers: str | None, seed: int) -> 
         params = network.init(key)
         return params, network.apply(params, x)
 
-    params, outputs = jax.eval_shape(outputs_of, key_of(0), checked)
+    with traceable(network, f"inputs of shape {list(np.shape(checked))}"):
+        params, outputs = jax.eval_shape(outputs_of, key_of(0), checked)
     read = answers_of(outputs, answers, len(checked))
     size = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params)) + math.prod(outputs.shape)
     batch = BATCH
@@ -116,7 +126,8 @@ def stream(
         tally: Takes the codes in.
         start: How many draws it holds already.
         samples: How many it shall hold.
-        budget: Looked at after each chunk; one chunk is always drawn.
+        budget: Looked at after each piece. The first piece is one batch, which is always drawn; those after it are as
+            long as ``PIECE`` allows.
         move: A move of the parameters of one network.
         moves: Moves per network.
         scale: Handed to every move.
@@ -127,9 +138,11 @@ def stream(
     if start >= samples:
         return start, 0
     run = _compiled(source.network, source.answers, source.batch, move, moves)
-    done, spoilt = start, 0
-    for chunk in range(start // CHUNK, -(-samples // CHUNK)):
-        low, high = max(done - chunk * CHUNK, 0), min(samples - chunk * CHUNK, CHUNK)
+    done, spoilt, size = start, 0, source.batch
+    while done < samples:
+        chunk, low = divmod(done, CHUNK)
+        high = min(low - low % source.batch + size, CHUNK, samples - chunk * CHUNK)
+        began = budget.spent
         with budget.interruptible():
             budget.say(f"{done:,} of {samples:,} networks")
             keys = _chunk_key(source.seed, chunk), jax.random.fold_in(_chunk_key(source.seed, _MOVES), chunk)
@@ -144,7 +157,27 @@ def stream(
             done, spoilt = chunk * CHUNK + high, spoilt + int((~finite).sum())
         if budget.ended:
             break
+        size = _next_size(size, budget.spent - began, source.batch)
     return done, spoilt
+
+
+def first_batch(source: Source) -> np.ndarray:
+    """The codes ``[batch, W]`` of the first draws, which tell the draws of one network from those of another."""
+    run = _compiled(source.network, source.answers, source.batch, None, 0)
+    keys = _chunk_key(source.seed, 0), _chunk_key(source.seed, _MOVES)
+    return source.answers.codes(np.asarray(run(*keys, 0, 1, source.inputs, None)[0])[: source.batch])
+
+
+def _next_size(size: int, seconds: float, batch: int) -> int:
+    """Draws of the next piece, whole batches, after one of ``size`` that took some seconds.
+
+    Example:
+        >>> [_next_size(2048, seconds, 128) for seconds in (0.01, 0.5, 4.0)]
+        [8192, 2048, 1024]
+    """
+    if seconds < PIECE / 4:
+        return min(4 * size, CHUNK)
+    return max(size // 2, batch) if seconds > 2 * PIECE else size
 
 
 @lru_cache(maxsize=16)

@@ -5,27 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from allroads.budget import budgeted
 from allroads.checks import check_count, check_options
+from allroads.distributions import clopper_pearson, collision, effective_number, entropy, missing_mass
 from allroads.errors import InputError
 from allroads.pfmap.network import Network, Params
-from allroads.points.prior.answers import Answers
-from allroads.points.prior.draws import Source, drawn, source_of, stream
-from allroads.points.prior.estimates import clopper_pearson, collision, effective_number, entropy, missing_mass
+from allroads.points.prior.draws import Source, drawn, first_batch, source_of, stream
+from allroads.points.prior.functions import FunctionTable, rows_of_cube
 from allroads.points.prior.tally import Table, Tally
-from allroads.results import Measurement, Result, finish
+from allroads.results import Measurement, finish
 from allroads.status import PriorStatus
 
 _IDENTITY = ("seed", "precision", "answers", "outputs", "inputs")
 
 
 @dataclass(frozen=True, repr=False)
-class FunctionPrior(Result):
+class FunctionPrior(FunctionTable):
     """Functions that were drawn, most frequent first, with what their counts say about the whole distribution.
 
     Args:
@@ -68,40 +67,6 @@ class FunctionPrior(Result):
         """The larger side of its interval."""
         return self.effective.error
 
-    @property
-    def distinct(self) -> int:
-        """Number of different functions that were drawn."""
-        return len(self.counts)
-
-    @property
-    def exact(self) -> bool:
-        """Whether functions were told apart by their answers, and not by a digest of 128 bits."""
-        return bool(self.stats["exact"])
-
-    def answers(self, k: int) -> np.ndarray:
-        """What function k answers on the inputs: 0 and 1, or classes, in the order of the inputs.
-
-        Raises:
-            InputError: If there is no function k, or digests were kept.
-        """
-        self._check(k)
-        return self._read.read(self.codes[k])
-
-    def truth_table(self, k: int) -> np.ndarray:
-        """The truth table ``[2^n]`` of function k, row r the input whose bit i is ``(r >> i) & 1``.
-
-        Raises:
-            InputError: If the inputs are not all inputs of n bits, or a function has more than one bit per input.
-        """
-        if self.rows is None or self._read.kind != "signs" or math.prod(self._read.shape) != len(self.rows):
-            raise InputError(
-                "prior: a truth table needs one sign per input, and inputs that are all 2^n rows of n two-valued "
-                "bits, each once. Use prior.answers(k)."
-            )
-        table = np.empty(len(self.rows), np.int64)
-        table[self.rows] = self.answers(k).ravel()
-        return table
-
     def params(self, network: Network, k: int) -> Params:
         """The parameters of the first draw that computed function k.
 
@@ -126,8 +91,8 @@ class FunctionPrior(Result):
 
         References: [clopper1934]
         """
-        count = self._places.get(self._read.code(answers).tobytes())
-        return self._share(0 if count is None else int(self.counts[count]))
+        place = self.place(answers)
+        return self._share(0 if place is None else int(self.counts[place]))
 
     def _share(self, count: int) -> Measurement:
         if self.samples == 0:
@@ -138,19 +103,6 @@ class FunctionPrior(Result):
         value = count / self.samples
         stats = {"count": count, "samples": self.samples, "low": low, "high": high}
         return Measurement(value, max(value - low, high - value), PriorStatus.OK, stats)
-
-    def _check(self, k: int) -> None:
-        check_count("k", k, 0)
-        if k >= self.distinct:
-            raise InputError(f"k: expected a function from 0 to {self.distinct - 1}; got {k}.")
-
-    @cached_property
-    def _read(self) -> Answers:
-        return Answers(self.stats["answers"], tuple(self.stats["outputs"]))
-
-    @cached_property
-    def _places(self) -> dict[bytes, int]:
-        return {code.tobytes(): place for place, code in enumerate(self.codes)}
 
 
 def function_prior(
@@ -182,8 +134,8 @@ def function_prior(
             the first of equal ones. Default: classes where an answer has several outputs, else signs.
         resume: An earlier result of the same network, inputs, answers and seed, which is continued to ``samples``.
         seed: Decides all draws; below 2⁶⁴.
-        budget: Seconds, compilation included; looked at every 8,192 networks, which are always drawn. ``None`` for
-            no end.
+        budget: Seconds, compilation included; looked at about every half second. One batch is always drawn, 128
+            networks or fewer of large ones. ``None`` for no end.
         progress: Whether progress is written.
         throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
@@ -191,8 +143,8 @@ def function_prior(
         A :class:`~allroads.points.prior.FunctionPrior`; ``value`` is the effective number of functions.
 
     Raises:
-        InputError: If there is one input only, outputs cannot be read as answers, ``resume`` is of other draws, or an
-            option cannot be used.
+        InputError: If there is one input only, outputs cannot be read as answers, ``resume`` is of other draws or of
+            another network, or an option cannot be used.
 
     When it fails: an output within rounding of 0, or of another class's, may be read otherwise by another processor.
     Memory grows by about 40 bytes, and the length of the answers, per different function.
@@ -220,6 +172,9 @@ def function_prior(
         start, spoilt = _continued(resume, source, samples)
         tally.add(resume.codes, resume.first, resume.counts[:, None])
     with budgeted("function_prior", budget, progress) as clock:
+        if resume is not None and start < samples:
+            clock.say("the first draws anew")
+            _check_network(resume, source)
         done, more = stream(source, tally, start, samples, clock)
         ended = clock.ended if done < samples else None
     return finish(prior_of(source, tally.table(), done, spoilt + more, ended)[0], throw)
@@ -242,22 +197,6 @@ def prior_of(
     return prior, sums
 
 
-def rows_of_cube(inputs: np.ndarray) -> np.ndarray | None:
-    """The row ``Σ_i bit_i 2^i`` of each input, where the inputs are all 2^n of n two-valued bits; else ``None``.
-
-    Example:
-        >>> rows_of_cube(np.array([[-1, 1], [1, 1], [-1, -1], [1, -1]])).tolist()
-        [2, 3, 0, 1]
-    """
-    flat = inputs.reshape(len(inputs), -1)
-    bits = flat.shape[1]
-    values = np.unique(flat)
-    if len(values) != 2 or bits > 62 or len(flat) != 1 << bits:
-        return None
-    rows: np.ndarray = (flat == values[1]).astype(np.int64) @ (1 << np.arange(bits))
-    return rows if len(np.unique(rows)) == len(rows) else None
-
-
 def _continued(resume: FunctionPrior, source: Source, samples: int) -> tuple[int, int]:
     for name in _IDENTITY:
         if resume.stats[name] != source.identity[name]:
@@ -268,3 +207,15 @@ def _continued(resume: FunctionPrior, source: Source, samples: int) -> tuple[int
     if resume.stats["drawn"] > samples:
         raise InputError(f"resume: it holds {resume.stats['drawn']:,} draws already, above samples={samples:,}.")
     return resume.stats["drawn"], resume.stats["not_finite"]
+
+
+def _check_network(resume: FunctionPrior, source: Source) -> None:
+    """Refuse draws of another network: most of the functions first reached in the first batch must come again there."""
+    codes = first_batch(source)
+    early = resume.first < len(codes)
+    differ = int((codes[resume.first[early]] != resume.codes[early]).any(axis=1).sum())
+    if 2 * differ > early.sum():
+        raise InputError(
+            f"resume: {differ} of the {int(early.sum())} functions of its first draws are not what network "
+            f"{source.network.name!r} gives there; expected a result of the same network. Draw anew without resume."
+        )

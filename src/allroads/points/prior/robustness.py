@@ -11,13 +11,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.stats import t as student
 
 from allroads.budget import budgeted
 from allroads.checks import check_count, check_number
+from allroads.distributions.missing_mass import NORMAL
 from allroads.errors import InputError
 from allroads.pfmap.network import Network, Params
 from allroads.points.prior.draws import Move, source_of, stream
-from allroads.points.prior.estimates import NORMAL
 from allroads.points.prior.function_prior import FunctionPrior, prior_of
 from allroads.points.prior.tally import Tally
 from allroads.points.prior.threefry import key_of
@@ -36,7 +37,8 @@ class FunctionRobustness(Result):
 
     Args:
         robustness: Share of moves from networks of function k that compute it again ``[K]``.
-        errors: Half-width of its 95 % interval ``[K]``, from the spread over networks; NaN for a single network.
+        errors: Half-width of its 95 % interval ``[K]``, from the spread over networks, and 3 / networks at least, up to
+            1; NaN for a single network.
         mean: Mean over networks drawn from the initialisation.
         null: What the mean would be if functions were assigned to parameters at random: ``Σ p²``.
         correlation: Of robustness with log P(f) over functions drawn 100 times and more; ``stats["functions"]`` is
@@ -95,7 +97,7 @@ def function_robustness(
         moves: Moves per network.
         answers: How outputs are read, as in :func:`~allroads.function_prior`.
         seed: Decides all draws and moves; below 2⁶⁴.
-        budget: Seconds; looked at every 8,192 networks.
+        budget: Seconds; looked at about every half second. One batch is always drawn.
         progress: Whether progress is written.
         throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
@@ -124,15 +126,13 @@ def function_robustness(
     scale = None if callable(move) else _scale(network, float(move))
     tally = Tally(source.answers.words // 2 if source.answers.exact else 2, 3)
     with budgeted("function_robustness", budget, progress) as clock:
-        step = _custom(move) if callable(move) else _gaussian
+        step = _custom(move) if callable(move) else gaussian_move
         done, spoilt = stream(source, tally, 0, samples, clock, step, moves, scale)
         ended = clock.ended if done < samples else None
     prior, sums = prior_of(source, tally.table(), done, spoilt, ended)
     count, kept, squares = (sums[:, i].astype(float) for i in range(3))
     robustness = kept / moves / count
-    with np.errstate(invalid="ignore", divide="ignore"):
-        variance = (squares / moves**2 - count * robustness**2) / (count - 1)
-        errors = np.where(count > 1, NORMAL * np.sqrt(np.maximum(variance, 0) / count), np.nan)
+    errors = share_errors(count, kept / moves, squares / moves**2)
     total = count.sum()
     mean = float(kept.sum() / moves / total) if total else math.nan
     spread = math.sqrt(max(float(squares.sum()) / moves**2 / total - mean**2, 0.0) / total) if total else math.nan
@@ -144,6 +144,29 @@ def function_robustness(
         ),
         throw,
     )  # fmt: skip
+
+
+def share_errors(count: np.ndarray, total: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """Half-widths of the 95 % intervals of mean shares, from 0 to 1, that networks of one function have.
+
+    They are Student's, and ``3 / count`` at least, which is what remains possible where all shares are equal.
+
+    Args:
+        count: Networks ``[K]``.
+        total: Sum of their shares ``[K]``.
+        squares: Sum of the squares of their shares ``[K]``.
+
+    Returns:
+        ``[K]``, up to 1; NaN for a single network.
+
+    Example:
+        >>> share_errors(np.array([1.0, 2.0, 30.0]), np.array([1.0, 2.0, 30.0]), np.array([1.0, 2.0, 30.0])).tolist()
+        [nan, 1.0, 0.1]
+    """
+    rest = np.maximum(count - 1, 1)
+    variance = np.maximum(squares - total**2 / count, 0) / rest
+    half = np.maximum(student.ppf(0.975, rest) * np.sqrt(variance / count), 3 / count)
+    return np.where(count > 1, np.minimum(half, 1.0), np.nan)
 
 
 def _correlation(robustness: np.ndarray, count: np.ndarray) -> Measurement:
@@ -176,7 +199,8 @@ def _scale(network: Network, size: float) -> Any:
     return scale
 
 
-def _gaussian(key: Any, params: Params, scale: Any) -> Params:
+def gaussian_move(key: Any, params: Params, scale: Any) -> Params:
+    """Parameters moved by a normal whose standard deviation ``scale`` gives for each array; whole numbers stay."""
     leaves, structure = jax.tree.flatten(params)
     keys = jax.random.split(key, len(leaves))
     moved = [

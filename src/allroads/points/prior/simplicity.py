@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import linprog
@@ -25,6 +26,10 @@ RANDOM = 1000
 """Functions drawn at random to find the largest complexity."""
 ALL_OF = 3
 """Bits up to which every function is looked at for it."""
+LARGEST = 1e100
+"""Of a complexity; squares of it are numbers still."""
+COLUMNS = ("count", "probability", "low", "high")
+"""Of the table, beside the measures."""
 LEVEL = 0.05
 """Chance that any function at all is called a violation where none is."""
 
@@ -38,7 +43,7 @@ class SimplicityBound:
         mean: Mean of K over networks drawn from the initialisation.
         mean_error: Half-width of its 95 % interval.
         largest: The largest K of any function; see ``simplicity_bias``.
-        slope: a of the published bound ``P ≤ 2^(−aK − b)``: ``2^n / largest``, with b = 0.
+        slope: a of the published bound ``P ≤ 2^(−aK − b)``: ``2^n / largest``, with b = 0; NaN where every K is 0.
         violations: Number of functions in the table whose P is above that bound, beyond chance.
         violating_mass: Their probability together.
         offset: The largest b with which no function of the table is above the bound of that slope.
@@ -58,7 +63,7 @@ class SimplicityBound:
     fitted_offset: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SimplicityBias:
     """Functions of a prior with their complexities, and what each measure says about their probability.
 
@@ -72,6 +77,23 @@ class SimplicityBias:
     table: Mapping[str, np.ndarray]
     bounds: Mapping[str, SimplicityBound]
     covered: float
+
+    def __repr__(self) -> str:
+        return f"SimplicityBias({len(self.table['count'])} functions, {', '.join(self.bounds)})"
+
+    def __str__(self) -> str:
+        """A line for each measure."""
+        return "\n".join(
+            [
+                f"{len(self.table['count']):,} functions with {self.covered:.3g} of the probability",
+                *(
+                    f"{name}: rank correlation with P {found.rank_correlation:.2f}, mean K {found.mean:.4g} ± "
+                    f"{found.mean_error:.2g}, {found.violations:,} above 2^(−{found.slope:.3g} K), line above all: "
+                    f"log₂ P = {-found.fitted_slope:.3g} K {-found.fitted_offset:+.3g}"
+                    for name, found in self.bounds.items()
+                ),
+            ]
+        )
 
 
 def simplicity_bias(
@@ -102,8 +124,8 @@ def simplicity_bias(
         progress: Whether a bar, or a line every ten seconds, tells what is being done.
 
     Raises:
-        InputError: If the inputs are not all inputs of n bits, functions were counted by digests, or a measure gives
-            no finite number.
+        InputError: If the inputs are not all inputs of n bits, functions were counted by digests, a measure has the
+            name of another column, or gives no number from 0 to 1e100.
 
     References: [dingle2018, valleperez2019]
 
@@ -116,6 +138,7 @@ def simplicity_bias(
         [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
     """
     check_options("prior", prior, FunctionPrior)
+    _check_measures(measures)
     check_count("functions", functions)
     check_count("seed", seed, 0)
     if first_bit not in ("least", "most"):
@@ -148,16 +171,38 @@ def simplicity_bias(
     return SimplicityBias(columns | looked, bounds, float(count.sum() / total))
 
 
+def _check_measures(measures: Any) -> None:
+    if measures is None:
+        return
+    if not isinstance(measures, Mapping) or not measures or not all(map(callable, measures.values())):
+        raise InputError(
+            f"measures: expected functions of a truth table by their names, such as {{'ones': sum}}; got {measures!r}."
+        )
+    if taken := sorted(set(measures) & set(COLUMNS)):
+        raise InputError(f"measures: {taken[0]!r} is a column of the table already; choose another name.")
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"measures: {name!r} gives {value!r}; expected a number of each truth table.") from error
+
+
 def _measured(tables: list[np.ndarray], measures: Complexities | None) -> dict[str, np.ndarray]:
     if measures is None:
         found = [complexity(table) for table in tables]
         names = [f.name for f in dataclasses.fields(Complexity) if f.name not in ("bits", "missing", "entropy")]
         known = [name for name in names if getattr(found[0], name) is not None]
         return {name: np.array([getattr(one, name) for one in found], float) for name in known}
-    values = {name: np.array([float(of(table)) for table in tables]) for name, of in measures.items()}
+    values = {name: np.array([_number(name, of(table)) for table in tables]) for name, of in measures.items()}
     for name, column in values.items():
-        if not np.isfinite(column).all():
-            raise InputError(f"measures: {name!r} gives {column[~np.isfinite(column)][0]}; expected finite numbers.")
+        bad = ~(column >= 0) | (column > LARGEST)
+        if bad.any():
+            raise InputError(
+                f"measures: {name!r} gives {column[bad][0]}; expected numbers from 0 to {LARGEST:g}: a complexity "
+                "is not negative."
+            )
     return values
 
 

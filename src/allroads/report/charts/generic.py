@@ -9,7 +9,18 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from allroads.report.charts.figure import CHOSEN, Drawing, Figure, Panel, Size, fade, group_scale, median, step_axis
+from allroads.report.charts.figure import (
+    CHOSEN,
+    Drawing,
+    Figure,
+    Panel,
+    Size,
+    fade,
+    group_scale,
+    median,
+    number,
+    step_axis,
+)
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import INK, TRAIN
 from allroads.report.section import Column, Section
@@ -81,7 +92,7 @@ def _panel(grid: Grid, measure: Mapping[str, Any], column: str, rows: pl.DataFra
 
 def _dots(grid: Grid, measure: Mapping[str, Any], column: str) -> Panel:
     rows = grid.runs.select("run", "name", "group", column).drop_nulls()
-    draw = partial(draw_dots, column=column, groups=grid.groups)
+    draw = partial(draw_dots, column=column, groups=grid.groups, domain=ends_of(rows[column]))
     return _panel(grid, measure, column, rows, draw, 60 + 22 * len(grid.groups))
 
 
@@ -96,7 +107,18 @@ def _histogram(grid: Grid, measure: Mapping[str, Any], column: str, rows: pl.Dat
     return _panel(grid, measure, column, shown, partial(draw_histogram, column=column), 220)
 
 
-def draw_dots(data: alt.Data, size: Size, *, column: str, groups: tuple[Group, ...]) -> Drawing:
+def ends_of(values: pl.Series) -> list[float]:
+    """Smallest and largest of some numbers, as ends of an axis.
+
+    Example:
+        >>> ends_of(pl.Series([2.0, 1.0])), ends_of(pl.Series([3.0]))
+        ([1.0, 2.0], [2.0, 4.0])
+    """
+    low, high = number(values.min()), number(values.max())
+    return [low, high] if high > low else [low - 1.0, high + 1.0]
+
+
+def draw_dots(data: alt.Data, size: Size, *, column: str, groups: tuple[Group, ...], domain: list[float]) -> Drawing:
     """Draw one number per run, a line of dots per group.
 
     Args:
@@ -104,6 +126,7 @@ def draw_dots(data: alt.Data, size: Size, *, column: str, groups: tuple[Group, .
         size: How large.
         column: The number.
         groups: The groups of runs in it.
+        domain: Ends of the axis, before they are rounded.
     """
     order = [group.label for group in groups]
     colour = alt.Color("group:N", scale=group_scale(groups, [group.colour for group in groups]), legend=None)
@@ -111,8 +134,8 @@ def draw_dots(data: alt.Data, size: Size, *, column: str, groups: tuple[Group, .
         alt.Chart(data)
         .mark_point(filled=True, size=56, cursor="pointer")
         .encode(
-            x=alt.X(f"{column}:Q", scale=alt.Scale(zero=False), title=column.replace("_", " ")),
-            y=alt.Y("group:N", sort=order, title=None),
+            x=alt.X(f"{column}:Q", scale=alt.Scale(domain=domain, nice=True), title=column.replace("_", " ")),
+            y=alt.Y("group:N", sort=order, title=None, axis=alt.Axis(labelLimit=300)),
             color=colour,
             tooltip=["name:N", alt.Tooltip(f"{column}:Q", format=".4~g")],
         )

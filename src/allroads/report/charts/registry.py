@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from allroads.report.charts import directness, forecasts, landscape, learning, llc, pairs, programs, roads
+from allroads.report.charts import (
+    attribution,
+    convergence,
+    directness,
+    ends,
+    forecasts,
+    function_prior,
+    joined,
+    landscape,
+    learning,
+    llc,
+    pairs,
+    programs,
+    reached,
+    roads,
+)
 from allroads.report.charts.generic import generic_section
 from allroads.report.charts.overview import overview_section
 from allroads.report.section import Section
@@ -21,6 +36,12 @@ CHARTS: dict[str, Section | None] = {
     "landscape": landscape.SECTION,
     "forecasts": forecasts.SECTION,
     "pairs": pairs.SECTION,
+    "reached": reached.SECTION,
+    "function_prior": function_prior.SECTION,
+    "convergence": convergence.SECTION,
+    **dict.fromkeys(("complexity", "robustness", "sharpness", "volume"), ends.SECTION),
+    "attribution": attribution.SECTION,
+    "joined": joined.SECTION,
     "chart": None,
     "values": None,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -61,7 +61,7 @@ class Grid:
 
 
 def read_column(table: Table, name: Any) -> list[Any]:
-    """The values of a column, lists among them as tuples.
+    """The values of a column, lists among them as tuples, and arrays of one number, such as PyTorch's, as numbers.
 
     Raises:
         InputError: If the table is of another kind.
@@ -78,7 +78,13 @@ def read_column(table: Table, name: Any) -> list[Any]:
         raise UnknownNameError("column", str(name), [str(known) for known in names])
     values: Any = table[name]
     listed = values.to_list() if hasattr(values, "to_list") else getattr(values, "tolist", lambda: list(values))()
-    return [tuple(value) if isinstance(value, list | np.ndarray) else value for value in listed]
+    return [_plain(value) for value in listed]
+
+
+def _plain(value: Any) -> Any:
+    if getattr(value, "shape", None) == () and callable(getattr(value, "item", None)):
+        return value.item()
+    return tuple(value) if isinstance(value, list | np.ndarray) else value
 
 
 def is_missing(value: Any) -> bool:
@@ -131,6 +137,8 @@ def read_grid(table: Table, factors: str | Sequence[str], balance: str = "refuse
     """
     check_choice("balance", balance, ("refuse", "drop"))
     check_count("seed", seed, 0)
+    if not isinstance(factors, Iterable):
+        raise InputError(f"factors: expected names of columns; got {factors!r}.")
     names = (factors,) if isinstance(factors, str) else tuple(factors)
     if not names or len(set(names)) < len(names):
         raise InputError(f"factors: expected one or more names, each once; got {list(names)}.")

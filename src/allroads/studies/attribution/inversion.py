@@ -55,6 +55,8 @@ class Quantity(ABC):
     group: np.ndarray
     largest: ClassVar[float] = math.inf
     """The largest size of :meth:`effects`."""
+    smallest: ClassVar[float] = 0.0
+    """The smallest size; below 0 for a quantity that goes on falling where the group has no effect."""
 
     @abstractmethod
     def statistic(self, ss: np.ndarray, within: np.ndarray | float) -> np.ndarray:
@@ -127,15 +129,20 @@ def interval(quantity: Quantity, world: World, level: float = 0.95) -> tuple[flo
 
     tail = (1 - level) / 2
     start = min(float(np.sqrt(max(abs(found.ss[quantity.group].sum()), found.noise, 1e-300))), quantity.largest)
-    ends = (_crossing(partial(surplus, tail=at), start, quantity.largest) for at in (1 - tail, tail))
+    ends = (
+        _crossing(partial(surplus, tail=1 - tail), start, quantity.smallest, quantity.largest),
+        _crossing(partial(surplus, tail=tail), start, 0.0, quantity.largest),
+    )
     low, high = (population(size)[1] for size in ends)
     return low, high
 
 
-def _crossing(surplus: Callable[[float], float], start: float, largest: float) -> float:
-    """Where a continuous function rises through 0; 0 where it starts above, the largest size where it never does."""
+def _crossing(surplus: Callable[[float], float], start: float, smallest: float, largest: float) -> float:
+    """Where a continuous function rises through 0; else the smallest size or the largest, as it is above or below."""
     if surplus(0.0) > 0:
-        return 0.0
+        if smallest == 0:
+            return 0.0
+        return -_crossing(lambda size: -surplus(-size), start, 0.0, -smallest)
     low, high = 0.0, start
     for _ in range(DOUBLINGS):
         if surplus(high) > 0:

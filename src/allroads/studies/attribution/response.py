@@ -25,6 +25,8 @@ class Response:
         values: Coordinates ``[rows, coordinates]`` for the analysis of variance.
         signs: Of the coordinates.
         codes: Labels as numbers ``[rows]``; empty for other kinds.
+        square: What a sum of squares of 1 stands for. Numbers and distances are divided by a power of two, so that
+            squares of very large and very small ones are numbers too.
     """
 
     kind: str
@@ -32,6 +34,7 @@ class Response:
     values: np.ndarray
     signs: np.ndarray
     codes: np.ndarray
+    square: float = 1.0
 
     def constant_on(self, rows: np.ndarray) -> bool:
         """Whether all of some runs have the same response."""
@@ -58,7 +61,10 @@ def read_response(table: Table, response: Any, kind: str | None, exponent: float
     if isinstance(response, str):
         if kind in ("bits", "distances"):
             raise InputError(f"response: for kind={kind!r} expected an array; got the name {response!r}.")
-        return _of_column(read_column(table, response), response, kind)
+        column = read_column(table, response)
+        if len(column) != rows:
+            raise InputError(f"{response}: {len(column)} rows, and the factors have {rows}; expected one per run.")
+        return _of_column(column, response, kind)
     array = np.asarray(response)
     if kind is None and array.ndim == 2 and array.dtype == bool:
         kind = "bits"
@@ -73,10 +79,11 @@ def read_response(table: Table, response: Any, kind: str | None, exponent: float
     if kind == "bits":
         values = of_bits(array)
         return Response(kind, "bits", values, np.ones(values.shape[1]), none)
-    values, signs = of_distances(array, exponent)
+    scaled, power = _scaled(array) if array.dtype.kind in "biuf" else (array, 0)
+    values, signs = of_distances(scaled, exponent)
     if not values.shape[1]:
         values, signs = np.zeros((rows, 1)), np.ones(1)
-    return Response(kind, "distances", values, signs, none)
+    return Response(kind, "distances", values, signs, none, _exp2(power * exponent))
 
 
 def _of_column(column: list[Any], name: str, kind: str | None) -> Response:
@@ -99,4 +106,22 @@ def _of_column(column: list[Any], name: str, kind: str | None) -> Response:
         raise InputError(f"{name}: expected numbers; {error}. For labels give kind='labels'.") from None
     if not np.isfinite(numbers).all():
         raise InputError(f"{name}: {int((~np.isfinite(numbers)).sum())} of {len(numbers)} rows are infinite.")
-    return Response(kind, name, numbers[:, None], np.ones(1), np.zeros(0, dtype=np.int64))
+    scaled, power = _scaled(numbers)
+    return Response(kind, name, scaled[:, None], np.ones(1), np.zeros(0, dtype=np.int64), _exp2(2 * power))
+
+
+def _scaled(numbers: np.ndarray) -> tuple[np.ndarray, int]:
+    """Numbers over a power of two, the largest from ½ to 1, and that power; exact.
+
+    Example:
+        >>> _scaled(np.array([6.0, 0.0]))
+        (array([0.75, 0.  ]), 3)
+    """
+    largest = np.abs(numbers, dtype=np.float64).max(initial=0.0)
+    power = int(np.frexp(largest)[1]) if np.isfinite(largest) else 0
+    return np.ldexp(numbers.astype(np.float64), -power), power
+
+
+def _exp2(power: float) -> float:
+    with np.errstate(over="ignore", under="ignore"):
+        return float(np.exp2(float(power)))

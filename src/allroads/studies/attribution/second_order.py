@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from allroads.checks import check_number, check_options
 from allroads.errors import InputError, UnknownNameError
 from allroads.results import Result
 from allroads.status import AttributionStatus
+from allroads.studies.attribution.anova import Anova
 from allroads.studies.attribution.grid import Grid, Table, read_grid
 from allroads.studies.attribution.inversion import Quantity, interval
 from allroads.studies.attribution.omega import Omega2
@@ -34,10 +35,14 @@ SECTION = "second_order"
 
 @dataclass(frozen=True)
 class _Excess(Quantity):
-    """ω² of a factor and all its interactions, less a part of the ω² of the reference: below 0 for second order."""
+    """ω² of a factor and all its interactions, less a part of the ω² of the reference: below 0 for second order.
+
+    At sizes below 0 the group has no effect, and the effects of the reference grow.
+    """
 
     reference: np.ndarray
     ratio: float
+    smallest: ClassVar[float] = -math.inf
 
     def statistic(self, ss: np.ndarray, within: np.ndarray | float) -> np.ndarray:
         own, other = (Omega2(self.design, group).statistic(ss, within) for group in (self.group, self.reference))
@@ -47,6 +52,11 @@ class _Excess(Quantity):
     def truth(self, variances: np.ndarray, noise: float) -> float:
         own, other = (Omega2(self.design, group).truth(variances, noise) for group in (self.group, self.reference))
         return own - self.ratio * other
+
+    def effects(self, size: float, found: Anova, shrunk: np.ndarray) -> np.ndarray:
+        effects = super().effects(max(size, 0.0), found, shrunk)
+        grown: np.ndarray = np.where(self.reference, (np.sqrt(effects) + max(-size, 0.0)) ** 2, effects)
+        return grown
 
 
 @dataclass(frozen=True, repr=False)
@@ -184,7 +194,10 @@ class SecondOrder:
         file = Path(path)
         if file.exists() and file.read_text("utf-8") != self.to_toml():
             raise InputError(f"{file}: holds something else; a criterion is not changed. Choose another name.")
-        file.write_text(self.to_toml(), "utf-8")
+        try:
+            file.write_text(self.to_toml(), "utf-8")
+        except OSError as error:
+            raise InputError(f"{file}: cannot be written: {error}.") from None
 
     @classmethod
     def read(cls, path: str | Path) -> SecondOrder:

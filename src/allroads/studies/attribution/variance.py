@@ -48,7 +48,7 @@ def variance_rows(
     columns: Columns = {
         "order": np.array([float(len(design.terms[place])) for place in shown]),
         "df": design.df[shown].astype(float),
-        "ss": found.ss[shown],
+        "ss": _in_unit(found.ss[shown], response.square),
         "eta2": eta2(found.ss, found.within)[shown],
     }
     single = [np.arange(len(design.terms)) == place for place in shown]
@@ -78,12 +78,18 @@ def variance_rows(
         "value_high": ends[1],
         "p": p_total,
         "differ": differ,
-        "ss_within": float(found.within),
-        "ss_pooled": float(found.ss[~design.kept].sum()),
+        "ss_within": float(_in_unit(found.within, response.square)),
+        "ss_pooled": float(_in_unit(found.ss[~design.kept].sum(), response.square)),
         "df_residual": int(design.df_within + design.df[~design.kept].sum()),
         "pooled": int((~design.kept).sum()),
     }
     return columns, stats
+
+
+def _in_unit(ss: np.ndarray | float, square: float) -> np.ndarray:
+    """Sums of squares in the square of the response's unit."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return np.where(np.asarray(ss) == 0, 0.0, ss * np.float64(square))
 
 
 def _fill(columns: Columns, name: str, quantities: Sequence[Quantity | None], world: World, level: float) -> None:

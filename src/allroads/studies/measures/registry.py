@@ -24,8 +24,20 @@ BUILT_IN = (
     "forecasts",
     "embedding",
     "pairs",
+    "complexity",
+    "robustness",
+    "sharpness",
+    "volume",
+    "reached",
+    "function_prior",
+    "convergence",
+    "attribution",
+    "joined",
 )
-"""Modules of this folder, each with its ``MEASURE``; findings and tables come in this order."""
+"""Modules of this folder, each with its ``MEASURE``; findings and tables come in this order.
+
+``joined`` is last: it reads the tables of all those before it that a study takes.
+"""
 
 GROUP = "allroads.measures"
 """The group of entry points under which a package offers measures: a ``Measure``, or a function that gives one."""
