@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 
 import numpy as np
 import polars as pl
@@ -10,7 +11,16 @@ import pytest
 from synthetic_study import Task, add_table, write_study
 
 from allroads.report import write_figures, write_report
-from allroads.report.charts import attribution, convergence, ends, function_prior, joined, reached
+from allroads.report.charts import (
+    attribution,
+    channel_gain,
+    convergence,
+    ends,
+    function_prior,
+    funnel,
+    joined,
+    reached,
+)
 from allroads.report.charts.figure import Size
 from allroads.report.charts.registry import read_sections
 from allroads.report.grids import read_grids
@@ -48,6 +58,31 @@ def prior_rows():
     yield {**KEYS, "target": "and", "function": "rare", **rare, "reached": 4, "runs": 6, "slope": 0.4,
            "target_function": True, "by": "lz76"}  # fmt: skip
     yield {**KEYS, "target": "<xor>", "status": "not applicable"}
+
+
+def gain_rows():
+    """A gain, a loss, bounds on either side, and settings without a number."""
+    counts = {"fitted": 5, "runs": 6, "draws": 4096, "draws_fitted": 9, "neutral": 9.0, "gradient": 5.0}
+    found = [("and", 4.0, 3.0, 5.0, "ok"), ("or", -2.0, -3.0, -1.0, "ok"), ("rare", 9.0, 9.0, None, "lower bound"),
+             ("hard", -4.0, None, -4.0, "upper bound"), ("even", 0.5, -1.0, 2.0, "ok")]  # fmt: skip
+    for target, gain, low, high, status in found:
+        yield {**KEYS, **counts, "target": target, "gain": gain, "low": low, "high": high, "status": status}
+    yield {**KEYS, "target": "<xor>", "status": "never reached"}
+    yield {**KEYS, "target": "few", "status": "refused", "reason": "3 runs; 8 or more are needed."}
+
+
+def funnel_rows():
+    for k in range(6):
+        own = {"loss": 10.0**-k, "spread": 2.0**-k, "spread_low": 0.8 * 2.0**-k, "spread_high": 1.3 * 2.0**-k}
+        row = {**KEYS, "target": "and", "bin_low": 0.5 * 10.0**-k, "bin_high": 5 * 10.0**-k, "chart": "sphere"}
+        row |= {"runs": 6, "draws": 0, "status": "no match"} | {f"runs_{name}": x for name, x in own.items()}
+        if k < 2:
+            row |= {"draws": 40, "ratio": -1.0 - k, "ratio_low": -2.0 - k, "ratio_high": -0.5 - k, "status": "ok"}
+            row |= {f"draws_{name}": x if name == "loss" else 2 * x for name, x in own.items()}
+        yield row
+    last = {"bin_low": 1e-9, "bin_high": 1e-8, "runs": 6, "runs_loss": 5e-9, "runs_spread": 0.0, "runs_spread_low": 0.0}
+    yield {**KEYS, "target": "and", **last, "chart": "sphere"}
+    yield {**KEYS, "target": "<xor>", "status": "refused", "reason": "3 runs have finite numbers throughout."}
 
 
 def convergence_rows(runs):
@@ -93,6 +128,8 @@ def study(tmp_path_factory):
         "sharpness": end_rows(runs, "sharpness"),
         "reached": reached_rows(),
         "function_prior": prior_rows(),
+        "channel_gain": gain_rows(),
+        "funnel": funnel_rows(),
         "convergence": convergence_rows(runs),
         "attribution": attribution_rows(),
         "joined": joined_rows(),
@@ -173,6 +210,50 @@ def test_functions_never_drawn_stand_at_the_upper_end_of_their_interval(stored, 
     assert last == 30 and floor == pytest.approx(2.0**-12 / 3)
 
 
+def test_gains_are_sorted_and_bounds_point_to_where_the_gain_lies(stored, grid):
+    (figure,) = channel_gain.figures(stored, grid)
+    (panel,) = figure.panels
+    assert panel.rows["label"].to_list() == ["rare", "and", "even", "or", "hard"]
+    assert panel.rows["bound"].to_list() == [True, False, False, False, True]
+    assert panel.note == "2 of 5 clearly above 0, 2 clearly below"
+    low, high = panel.draw.keywords["ends"]
+    assert panel.rows["stop"][0] == high > 9 and panel.rows["start"][-1] == low < -4
+    assert "'triangle-right'" in drawing(panel) and "'triangle-left'" in drawing(panel)
+    said = [item["text"] for item in channel_gain.shortfalls(stored, [grid])]
+    assert said == [
+        "g: 1 setting has no channel gain. The status is never reached.",
+        "g: 1 setting has no channel gain. 3 runs; 8 or more are needed.",
+    ]
+
+
+def test_many_gains_show_the_largest_and_the_smallest(study, tmp_path):
+    copied = tmp_path / "many"
+    shutil.copytree(study, copied)
+    row = {**KEYS, "status": "ok"}
+    rows = [row | {"target": f"t{i}", "gain": float(i), "low": i - 1.0, "high": i + 1.0} for i in range(60)]
+    add_table(copied, find_measure("channel_gain"), as_table("channel_gain", rows))
+    (figure,) = channel_gain.figures(read_stored(copied), read_grids(read_stored(copied))[0])
+    (panel,) = figure.panels
+    half = channel_gain.MOST // 2
+    assert panel.rows["gain"].to_list() == [*range(59, 59 - half, -1), *range(half - 1, -1, -1)]
+    assert panel.rows["place"].to_list() == list(range(channel_gain.MOST))
+    assert panel.note.startswith("58 of 60 clearly above 0, 0 clearly below; 12 between")
+
+
+def test_the_funnel_has_a_curve_for_runs_and_one_for_draws(stored, grid):
+    (figure,) = funnel.figures(stored, grid)
+    (panel,) = figure.panels
+    assert panel.rows["who"].to_list() == ["runs"] * 6 + ["draws"] * 2
+    assert panel.rows["loss"].to_list()[:6] == pytest.approx([10.0**-k for k in range(6)])
+    assert (panel.rows["low"] < panel.rows["spread"]).all() and (panel.rows["spread"] > 0).all()
+    assert panel.note == "at loss 0.1: log₂ of runs over draws −2.00 [−3.00 to −1.50]"
+    assert "roots of the class probabilities" in figure.caption
+    text = drawing(panel)
+    assert text.count("'type': 'log'") >= 2 and "'reverse': True" in text
+    said = [item["text"] for item in funnel.shortfalls(stored, [grid])]
+    assert said == ["<xor> × mlp 64-64 × adam has no funnel: 3 runs have finite numbers throughout."]
+
+
 def test_every_pair_is_two_cells_and_what_is_near_stands_together(stored, grid):
     (figure,) = convergence.figures(stored, grid)
     for panel in figure.panels:
@@ -231,12 +312,12 @@ def test_numbers_that_may_not_be_read_are_not_drawn(stored, grid):
 def test_a_study_without_such_numbers_says_so(tmp_path):
     directory = write_study(tmp_path, [Task("g", "and", seeds=2)], records=8)
     refused = [{"status": "refused", "reason": "13 runs, and 14 are needed."}]
-    for name in ("reached", "function_prior", "convergence", "attribution", "sharpness"):
+    for name in ("reached", "function_prior", "channel_gain", "funnel", "convergence", "attribution", "sharpness"):
         add_table(directory, find_measure(name), as_table(name, []))
     add_table(directory, find_measure("joined"), as_table("joined", refused))
     stored = read_stored(directory)
     grids = read_grids(stored)
-    for section in (reached, function_prior, convergence, attribution, ends):
+    for section in (reached, function_prior, channel_gain, funnel, convergence, attribution, ends):
         (figure,) = section.figures(stored, grids[0])
         assert not figure.panels and figure.absent
     assert joined.figures(stored, grids) == ()
@@ -245,7 +326,7 @@ def test_a_study_without_such_numbers_says_so(tmp_path):
     assert "needed." in write_report(directory).read_text("utf-8")
 
 
-SECTIONS = ("reached", "function_prior", "convergence", "ends", "attribution", "joined")
+SECTIONS = ("reached", "function_prior", "channel_gain", "funnel", "convergence", "ends", "attribution", "joined")
 
 
 @pytest.mark.slow
@@ -283,7 +364,8 @@ def test_each_section_is_drawn_in_a_browser_in_both_schemes_and_on_paper(study, 
 def test_each_chart_is_a_file_of_its_own(study):
     names = {file.name for file in write_figures(study, "svg")}
     assert {
-        "reached-g.svg", "prior-g.svg", "convergence-cka-g.svg", "ends-sharpness-g.svg", "attribution-train_loss-g.svg",
+        "reached-g.svg", "prior-g.svg", "channel-gain-g.svg", "funnel-g.svg", "convergence-cka-g.svg",
+        "ends-sharpness-g.svg", "attribution-train_loss-g.svg",
         "joined.svg", "joined-others.svg",
     } <= names  # fmt: skip
     text = (study / "figures/joined.svg").read_text("utf-8")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allroads.studies.measures import attribution, convergence, function_prior, joined, reached
+from allroads.studies.measures import attribution, channel_gain, convergence, function_prior, funnel, joined, reached
 from allroads.studies.summary import find
 
 LABELS = {"grid": "g", "target": "t", "architecture": "m", "explorer": "e"}
@@ -152,3 +152,81 @@ def test_the_strongest_clear_pair_is_named_with_its_interval():
     assert said(joined, [{"status": "refused", "reason": "too few"}]) == ""
     two = said(joined, [pair(0.5, 0.01)])
     assert two.startswith("Over all runs, robustness and held-out loss rise together: rank correlation +0.50")
+
+
+# ---------------------------------------------------------------- channel gains
+def gain(low, high, explorer="e"):
+    """A setting whose gain has this interval; ``None`` is an open end."""
+    value = high if low is None else low if high is None else (low + high) / 2
+    counts = {"fitted": 6, "runs": 8, "draws": 1000, "draws_fitted": 0 if high is None else 10}
+    return {**LABELS, "explorer": explorer, "gain": value, "low": low, "high": high, **counts, "status": "ok"}
+
+
+open_ends = st.one_of(st.none(), st.floats(-20, 20).map(lambda x: round(x, 2)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(open_ends, open_ends)
+def test_runs_search_less_than_draws_only_where_the_interval_says_so(a, b):
+    low, high = (a, b) if a is None or b is None else sorted((a, b))
+    if low is None and high is None:
+        return
+    text = said(channel_gain, [gain(low, high)])
+    less, more = low is not None and low > 0, high is not None and high < 0
+    assert ("with clearly less search than" in text) == less and ("with clearly more search than" in text) == more
+    assert ("neither clearly less nor more" in text) == (not less and not more)
+    assert ("at most" in text) == (low is None) and ("at least" in text) == (high is None)
+    assert ("95 % interval" in text) == (low is not None and high is not None)
+    assert text.endswith(f"6 of 8 runs and {0 if high is None else 10} of 1,000 draws fit.")
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(-9, 9).map(lambda x: round(x, 2)), min_size=2, max_size=8))
+def test_settings_that_gain_and_that_lose_are_counted(middles):
+    rows = [gain(m - 1, m + 1, explorer=f"e{i}") for i, m in enumerate(middles)]
+    text = said(channel_gain, [*rows, {**LABELS, "status": "refused", "reason": "3 runs"}])
+    more, less = sum(m > 1 for m in middles), sum(m < -1 for m in middles)
+    assert f"in {more} of {len(rows)} settings that can be compared, and with clearly more in {less}." in text
+    assert ("largest gain" in text) == (more > 0)
+    if more:
+        assert f"that of e{middles.index(max(middles))} on t:" in text
+
+
+def test_nothing_is_said_of_settings_without_a_gain():
+    assert said(channel_gain, [{**LABELS, "status": "never reached", "fitted": 0, "runs": 8}]) == ""
+
+
+# ---------------------------------------------------------------- the funnel
+def bins(*spreads, ratio=None, explorer="e"):
+    """A setting by the spread of its runs from the greatest loss to the least; the ratio is that of the greatest."""
+    rows = []
+    for place, spread in enumerate(spreads):
+        loss = 10.0**-place
+        numbers = {"runs_loss": loss, "runs_spread": spread, "runs_spread_low": spread - 0.1}
+        row = {**LABELS, "explorer": explorer, "bin_low": loss / 3, "bin_high": 3 * loss, "runs": 8, **numbers}
+        rows.append(row | {"runs_spread_high": spread + 0.1, "draws": 0, "status": "no match"})
+    if ratio is not None:
+        rows[0] |= {"ratio": ratio, "ratio_low": ratio - 0.5, "ratio_high": ratio + 0.5, "status": "ok"}
+    return rows
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.2, 3), st.floats(0.2, 3), st.one_of(st.none(), st.floats(-3, 3)))
+def test_runs_come_together_only_where_intervals_lie_apart(first, last, ratio):
+    text = said(funnel, bins(first, 1.0, last, ratio=ratio))
+    falls, rises = last + 0.1 < first - 0.1, last - 0.1 > first + 0.1
+    assert ("runs falls with" in text) == falls and ("runs rises with" in text) == rises
+    assert ("does not clearly change" in text) == (not falls and not rises)
+    narrower, wider = ratio is not None and ratio + 0.5 < 0, ratio is not None and ratio - 0.5 > 0
+    assert ("the runs are narrower than" in text) == narrower and ("the runs are wider than" in text) == wider
+    assert ("neither clearly narrower nor wider" in text) == (ratio is not None and not narrower and not wider)
+    assert "at loss 1, " in text and "at loss 0.01." in text
+
+
+def test_funnels_of_several_settings_are_counted():
+    rows = bins(3.0, 1.0, ratio=-2.0) + bins(1.0, 3.0, ratio=2.0, explorer="f") + bins(2.0, 1.0, explorer="h")
+    text = said(funnel, rows)
+    assert "falls with their loss in 2 of 3 settings, and clearly rises in 1." in text
+    assert "narrower than draws of the same loss in 1 of 2 settings, and clearly wider in 1." in text
+    assert said(funnel, bins(2.0)).startswith("At no loss")
+    assert said(funnel, [{**LABELS, "status": "refused", "reason": "3 runs"}]) == ""

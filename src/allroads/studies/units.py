@@ -17,6 +17,7 @@ from allroads.studies.store import Entry, Store, arrays_bytes, table_bytes
 from allroads.studies.weights import load_params
 
 if TYPE_CHECKING:
+    from allroads.explorers.trajectory import Cost
     from allroads.pfmap.network import Network, Params
     from allroads.pfmap.problem import Problem
     from allroads.studies.recipes import Recipe
@@ -211,6 +212,24 @@ class Run:
     def status(self) -> str:
         """``ok`` or ``diverged``."""
         return str(self._cell.header["scalars"]["status"])
+
+    @property
+    def last_step(self) -> int:
+        """The last step with finite numbers."""
+        return int(self._cell.header["scalars"]["last_step"])
+
+    @property
+    def cost(self) -> Cost | None:
+        """What moving has cost, arrays of one member; ``None`` for a run that was read from files."""
+        from allroads.explorers.trajectory import Cost
+
+        gradients, forwards, examples = (
+            self._cell.header["scalars"][name] for name in ("gradients", "forwards", "examples")
+        )
+        if gradients is None:
+            return None
+        each = examples // max(gradients + forwards, 1)
+        return Cost.of(*(np.array([count], np.int64) for count in (gradients, forwards, each)))
 
     @cached_property
     def params(self) -> Params:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from allroads.report.charts import (
     attribution,
+    channel_gain,
     convergence,
     directness,
     ends,
     forecasts,
     function_prior,
+    funnel,
     joined,
     landscape,
     learning,
@@ -38,6 +40,8 @@ CHARTS: dict[str, Section | None] = {
     "pairs": pairs.SECTION,
     "reached": reached.SECTION,
     "function_prior": function_prior.SECTION,
+    "channel_gain": channel_gain.SECTION,
+    "funnel": funnel.SECTION,
     "convergence": convergence.SECTION,
     **dict.fromkeys(("complexity", "robustness", "sharpness", "volume"), ends.SECTION),
     "attribution": attribution.SECTION,

@@ -34,6 +34,7 @@ class Narrowing:
         members: How many members pass through the bin.
         loss: Mean of their losses.
         spread: Mean squared distance of two members per coordinate, see :func:`~allroads.studies.channels.spread`.
+        interval: Its 95 % interval; 0 to infinity where all members but one are alike.
         disagreement: Mean share of probes on which two members answer differently.
         dimension: Effective dimension, see :func:`~allroads.studies.channels.dimension`.
     """
@@ -41,6 +42,7 @@ class Narrowing:
     members: int
     loss: float
     spread: float
+    interval: tuple[float, float]
     disagreement: Measurement
     dimension: Measurement
 
@@ -220,22 +222,28 @@ def _inside(losses: np.ndarray, low: float, high: float) -> tuple[np.ndarray, np
 def _narrowing(points: np.ndarray, said: np.ndarray, losses: np.ndarray) -> Narrowing | None:
     if len(points) < FEWEST:
         return None
-    apart = disagreement(said).expected
-    return Narrowing(len(points), float(losses.mean()), spread(points), apart, dimension(points))
+    apart, wide, half = disagreement(said).expected, spread(points), _log_spread(points)[1]
+    interval = (wide * 2**-half, wide * 2**half) if wide else (0.0, 0.0)
+    return Narrowing(len(points), float(losses.mean()), wide, interval, apart, dimension(points))
+
+
+def _log_spread(points: np.ndarray) -> tuple[float, float]:
+    """``log₂`` of the trace of the covariance, and half the width of its interval: members are left out in turn."""
+    flat = points.reshape(len(points), -1)
+    squares = ((flat - flat.mean(axis=0)) ** 2).sum(axis=1)
+    count, total = len(flat), float(squares.sum())
+    if total == 0:
+        return -math.inf, math.inf
+    # Leaving out i lowers the sum of squares around the mean by n / (n − 1) times the member's own.
+    without = (total - count / (count - 1) * squares) / (count - 2)
+    half = jackknife(np.log2(without)) if (without > 0).all() else math.inf
+    return math.log2(total / (count - 1)), half
 
 
 def _ratio(ours: np.ndarray, theirs: np.ndarray) -> Measurement:
-    """``log₂`` of the ratio of spreads; members of both are left out in turn."""
-    values, variances = [], []
-    for points in (ours, theirs):
-        flat = points.reshape(len(points), -1)
-        squares = ((flat - flat.mean(axis=0)) ** 2).sum(axis=1)
-        count, total = len(flat), squares.sum()
-        if total == 0:
-            return Measurement(math.nan, None, ChannelStatus.CONSTANT)
-        # Leaving out i lowers the sum of squares around the mean by n / (n − 1) times the member's own.
-        without = np.log2((total - count / (count - 1) * squares) / (count - 2))
-        values.append(math.log2(total / (count - 1)))
-        variances.append(jackknife(without) ** 2)
-    value, half = values[0] - values[1], math.sqrt(sum(variances))
+    """``log₂`` of the ratio of spreads."""
+    (a, half_a), (b, half_b) = _log_spread(ours), _log_spread(theirs)
+    if math.isinf(a) or math.isinf(b):
+        return Measurement(math.nan, None, ChannelStatus.CONSTANT)
+    value, half = a - b, math.hypot(half_a, half_b)
     return Measurement(value, half, ChannelStatus.OK, {"low": value - half, "high": value + half})

@@ -30,6 +30,8 @@ BUILT_IN = (
     "volume",
     "reached",
     "function_prior",
+    "channel_gain",
+    "funnel",
     "convergence",
     "attribution",
     "joined",
