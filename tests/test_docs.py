@@ -252,7 +252,8 @@ def test_every_measure_is_documented_with_its_scope_needs_and_options():
         assert scope == measure.scope and set(re.findall(r"`(\w+)`", needs)) == set(measure.needs), name
         for option, field in measure.options.model_fields.items():
             if option != "enabled":
-                shown = f"`{option}`" if field.default is None else f"`{option}` ({field.default})"
+                default = ", ".join(field.default) if isinstance(field.default, tuple) else field.default
+                shown = f"`{option}`" if default in (None, "") else f"`{option}` ({default})"
                 assert shown in options, f"{shown} of {name} is not in docs/studies.md"
         assert measure.options().enabled == ("off by default" not in described[name][3]), name
 
