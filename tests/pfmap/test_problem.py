@@ -13,6 +13,7 @@ from allroads import (
     barrier,
     connect,
     float64,
+    from_torch,
     interpolation,
     local_volume,
     quantised_size,
@@ -223,3 +224,9 @@ def test_points_that_are_none_are_refused():
         problem.points(WEIGHTS, other)
     with pytest.raises(InputError, match="one leading axis"):
         problem.population({"a": np.ones(2), "b": np.ones(3)})
+
+
+def test_the_pair_that_from_torch_gives_is_no_network():
+    pair = from_torch(torch.nn.Linear(2, 1), torch.zeros(1, 2))
+    with pytest.raises(InputError, match=r"network, params = from_torch"):
+        Problem(pair, "bce", np.eye(2), np.array([0, 1]))

@@ -15,7 +15,7 @@ from allroads import SMC, InputError, Network, function_posterior, function_prio
 from allroads.errors import TooFewSamplesError
 from allroads.networks.mlp import mlp
 from allroads.points.prior import FunctionPosterior, populations
-from allroads.points.prior.draws import CHUNK
+from allroads.points.prior.draws import BATCH
 from allroads.points.prior.populations import Populations
 from allroads.points.prior.tally import Tally
 
@@ -203,8 +203,11 @@ def test_few_draws_are_refused_and_not_printed():
 
 
 def test_a_budget_ends_with_what_there_is():
-    found = function_posterior(UNIT, BITS[3:], [1], BITS, samples=10**9, budget=1e-6, progress=False)
-    assert found.stats["ended"] == "budget" and found.stats["drawn"] == CHUNK
+    """One batch of 128 is drawn: enough where all fit, as the output at (0, 0) is 0, and refused where half do."""
+    found = function_posterior(UNIT, BITS[:1], [0], BITS, samples=10**9, budget=1e-6, progress=False)
+    assert found.stats["ended"] == "budget" and found.stats["drawn"] == BATCH
+    with pytest.raises(TooFewSamplesError, match="of 128 sampled networks fit"):
+        function_posterior(UNIT, BITS[3:], [1], BITS, samples=10**9, budget=1e-6, progress=False)
     with pytest.raises(TooFewSamplesError, match="fit when the budget ended"):
         function_posterior(UNIT, BITS[3:], [1], BITS, method="smc", samples=256, budget=1e-6, progress=False)
 

@@ -127,7 +127,7 @@ def test_what_has_no_simplicity_bias_is_refused(prior):
         simplicity_bias(prior, functions=0)
     with pytest.raises(InputError, match="first_bit: expected 'least' or 'most'; got 'last'"):
         simplicity_bias(prior, first_bit="last")
-    nothing = dataclasses.replace(prior, counts=prior.counts[:0])
+    nothing = dataclasses.replace(prior, counts=prior.counts[:0], codes=prior.codes[:0])
     with pytest.raises(InputError, match="no network had finite outputs"):
         simplicity_bias(nothing)
 

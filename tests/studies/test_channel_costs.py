@@ -10,6 +10,7 @@ from scipy.stats import norm
 
 from allroads import (
     GD,
+    GuessAndCheck,
     InputError,
     MeasurementError,
     Network,
@@ -216,3 +217,21 @@ def test_runs_that_cannot_be_used():
         first_fit(read, POSITIVE)
     with pytest.raises(InputError, match="goal"):
         first_fit(runs_of(WEDGE, 0.1, 2, 1), WEDGE, goal=0)
+
+
+def test_what_a_guess_costs_is_not_spread_over_the_steps_after_the_fit():
+    """Guess and check is the blind search, with a gain of 0. It pays nothing once it fits."""
+    runs = explore(POSITIVE, GuessAndCheck(), 64, steps=40, record=Recording(records=41))
+    half = function_prior(LINE, POSITIVE.inputs, 4096, progress=False).probability([1, 1])
+    with pytest.raises(InputError, match=r"run.cost.forwards"):
+        channel_gain(half, runs, POSITIVE)
+    found = search_cost(runs.cost.forwards, [True] * 64)
+    assert found.stats["low"] < 1 < found.stats["high"], "two guesses are one bit"
+
+
+def test_what_are_no_runs_is_refused():
+    half = share_of(50, 100)
+    runs = runs_of(POSITIVE, 1.0, 8, 2)
+    for given in ((half, runs.values, POSITIVE), (half, runs, None)):
+        with pytest.raises(InputError, match=r"expected (Trajectory|Problem)"):
+            channel_gain(*given)

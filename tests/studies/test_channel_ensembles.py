@@ -17,6 +17,7 @@ from allroads import (
     Network,
     Problem,
     Recording,
+    Trajectory,
     explore,
     float64,
     funnel,
@@ -69,6 +70,25 @@ def test_the_interval_and_the_p_value_are_honest(strata):
     assert false <= 0.05 * repeats + 3 * math.sqrt(0.0475 * repeats)
 
 
+@pytest.mark.parametrize("size", [2, 4])
+def test_strata_that_agree_by_chance_have_an_interval(size):
+    """Three strata that all agree have no spread, though orders at random agree so in 1 of 4, or 1 of 6,912, cases."""
+    x, strata = np.tile(np.arange(size), 3), np.repeat(np.arange(3), size)
+    found = rank_relation(x, x, strata)
+    assert found.value == 1 and found.stats["high"] == 1
+    assert (found.stats["low"] < 0) == (size == 2) and found.stats["low"] < 0.95
+
+
+def test_intervals_of_few_strata_hold_a_strong_relation():
+    rng, r, n, inside = np.random.default_rng(5), 0.9, 4, 0
+    truth = (3 / (n + 1)) * 2 / math.pi * (math.asin(r) + (n - 2) * math.asin(r / 2))
+    for _ in range(300):
+        x, e = rng.normal(size=(2, 3 * n))
+        found = rank_relation(x, r * x + math.sqrt(1 - r * r) * e, np.repeat(np.arange(3), n), permutations=1)
+        inside += found.stats["low"] <= truth <= found.stats["high"]
+    assert inside >= 0.9 * 300
+
+
 def test_ranks_that_cannot_be_taken():
     assert rank_relation([1, 1, 1, 1], [1, 2, 3, 4]).status is ChannelStatus.CONSTANT
     assert rank_relation([1, 2, 3, 4], [4, 3, 2, 1], [0, 0, 1, 1]).stats["low"] == -1.0
@@ -76,9 +96,24 @@ def test_ranks_that_cannot_be_taken():
         ([1, 2], [1, 2], "4 members"),
         ([1, 2, 3, 4], [1, 2], "one of each"),
         ([1, 2, 3, math.inf], [1] * 4, "finite"),
+        (["a", "b", "c", "d"], [1] * 4, "one number per member"),
+        ([[1, 2, 3, 4]], [1] * 4, "one number per member"),
+        ([1, 2, 3, 4], [{}] * 4, "one number per member"),
     ):
         with pytest.raises(InputError, match=says):
             rank_relation(x, y)
+    for options in ({"permutations": 0}, {"permutations": "x"}, {"seed": -1}, {"strata": [0, 1]}):
+        with pytest.raises(InputError, match="expected"):
+            rank_relation([1, 2, 3, 4], [1, 2, 3, 4], **options)
+    assert rank_relation([1, 2, 3, 4], [1, 2, 3, 4], [None, "a", "a", None]).stats["strata"] == 2
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda x: race(x, [1, 2, 3, 4]), lambda x: race([1, 2, 3, 4], x), lambda x: traps(x, x)]
+)
+def test_what_is_no_number_per_run_is_refused(ask):
+    with pytest.raises(InputError, match="one number per member"):
+        ask(["a", "b", "c", "d"])
 
 
 # --- race
@@ -285,3 +320,27 @@ def test_curves_without_plateaus_and_what_cannot_be_used():
         traps([1, 2, 3, 4], [1, 2, 3, 4], ended=[1, 1, 1, 0])
     with pytest.raises(InputError, match="one of each"):
         traps([1, 2, 3, 4], [1, 2, 3])
+
+
+def test_a_bin_in_which_one_member_alone_differs_has_no_interval():
+    runs = explore(BOWL, GD(), 16, steps=0)
+    losses, values = np.full(16, float(np.median(runs.curves["train_loss"]))), np.zeros((16, 2, 1))
+    values[3] = 1.0
+    found = funnel(runs, (values, losses), "mse", edges=[0.0, 100.0])
+    assert found.status is ChannelStatus.NO_MATCH and found.ratios[0].status is ChannelStatus.UNDERSAMPLED
+
+
+def test_ensembles_that_cannot_be_compared_are_refused():
+    runs = explore(BOWL, GD(), 16, steps=0)
+    values, losses = runs.values[:, 0], runs.curves["train_loss"][:, 0]
+    unknown = Trajectory.from_checkpoints(BOWL.network, [[np.ones(2)]] * 4, steps=[0], probes=BOWL.inputs)
+    for given, options, says in (
+        ((runs, (values, losses * np.nan)), {}, "not finite"),
+        ((runs, (values, losses)), {"edges": "ab"}, "edges: expected numbers"),
+        ((runs, ([["a"]] * 16, losses)), {}, "expected numbers"),
+        ((values, (values, losses)), {}, "expected Trajectory"),
+        ((unknown, (values, losses)), {}, "no training loss"),
+        ((runs, unknown), {}, "no training loss"),
+    ):
+        with pytest.raises(InputError, match=says):
+            funnel(*given, "mse", **options)

@@ -139,3 +139,11 @@ def test_fractions_hold_the_smallest_p_value():
     found = distribution_distance(["a"] * 30, ["b"] * 30, resamples=199)
     assert Fraction(found.jensen_shannon.stats["p"]).limit_denominator(1000) == Fraction(1, 200)
     assert found.value == 1.0
+
+
+@pytest.mark.parametrize("runs", [20, 30, 37, 1000])
+def test_two_explorers_that_each_reach_one_function_have_ends(runs):
+    """All votes are alike, so their variance is 0, or below it by rounding."""
+    found = distribution_distance("a" * runs, "b" * 30, resamples=99)
+    for part in (found.total_variation, found.jensen_shannon):
+        assert 0.9 < part.stats["low"] <= part.value <= part.stats["high"] == 1

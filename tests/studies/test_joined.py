@@ -173,7 +173,7 @@ NORMAL = named(np.random.default_rng(7).normal(size=(20, 4)))
         ({"a": [1.0] * 20, "b": NORMAL["b"]}, None, {}, "two or more must vary; a is constant"),
         (NORMAL | {"e": NORMAL["a"]}, "abe", {}, "the ranks of one of a, e follow from those of the others"),
         (NORMAL, ["a"], {}, "expected two or more with numbers; got a"),
-        (NORMAL, "ab", {"given": "a"}, "a cannot be a column and a covariate at once"),
+        (NORMAL, "ab", {"given": ["a"]}, "a cannot be a column and a covariate at once"),
         (NORMAL, "ab", {"resamples": 10}, "resamples"),
         (NORMAL, "ab", {"draws": "seeds"}, "draws"),
         (NORMAL | {"label": list("uv") * 10}, ["a", "label"], {}, "'label' holds no numbers"),
@@ -325,3 +325,14 @@ def test_a_study_joins_what_it_measured_and_computes_nothing_twice(tmp_path):
     wanted = rank_correlations(joined_table(done), ["robustness", "directness"], given=["target", "train_loss"])
     assert tables["joined"].select(wanted.table.columns).equals(wanted.table)
     assert not any(run_study(study, tmp_path, "process", report=False).computed.values())
+
+
+def test_covariates_as_text_and_tables_that_are_none_are_refused():
+    columns = {"a": range(30), "b": range(30), "target": ["x", "y"] * 15}
+    with pytest.raises(InputError, match="given: expected a list"):
+        rank_correlations(columns, ["a", "b"], given="target")
+    for runs in (3, pl.DataFrame({"seed": [0]})):
+        with pytest.raises(InputError, match="polars DataFrame"):
+            joined_table({"runs": runs})
+    with pytest.raises(InputError, match="one length"):
+        rank_correlations({"a": range(30), "b": range(29)})

@@ -72,6 +72,11 @@ class Problem:
 
     def __post_init__(self) -> None:
         keep_compiled()
+        if not isinstance(self.network, Network):
+            raise InputError(
+                f"network: expected a Network; got {type(self.network).__name__}. from_torch gives two things: "
+                "network, params = from_torch(…)."
+            )
         set_ = object.__setattr__
         per_example = resolve_loss(self.loss)
         set_(self, "loss", loss_name(per_example) or per_example)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from allroads.checks import check_number
+from allroads.checks import check_number, check_options
 from allroads.errors import InputError
 from allroads.explorers.trajectory import Cost, Trajectory
 from allroads.paths.agreement import answers
@@ -68,7 +68,8 @@ def first_fit(runs: Trajectory, problem: Problem, goal: float = 1.0) -> FirstFit
         A :class:`FirstFit`.
 
     Raises:
-        InputError: If the runs have no training accuracy or no counted cost, or the goal is out of range.
+        InputError: If the runs have no training accuracy or no counted cost, if steps cost some members more than
+            others, or the goal is out of range.
 
     When it fails: records lie apart, so a fit is seen late by up to ``resolution``, and one between two records is
     missed. ``Recording(records=steps + 1)`` sees every step. With batches, looks at all examples on the way would cost
@@ -87,6 +88,8 @@ def first_fit(runs: Trajectory, problem: Problem, goal: float = 1.0) -> FirstFit
         ([4], [13.0], 19.0)
     """
     check_number("goal", goal, 0, 1, open_low=True)
+    check_options("runs", runs, Trajectory)
+    check_options("problem", problem, Problem)
     if "train_accuracy" not in runs.curves:
         raise InputError("runs: they have no training accuracy; give the problem when they are read from files.")
     if runs.cost is None:
@@ -96,6 +99,13 @@ def first_fit(runs: Trajectory, problem: Problem, goal: float = 1.0) -> FirstFit
     records = np.where(fitted, reached.argmax(axis=1), len(runs.steps) - 1)
     steps = np.where(fitted, runs.steps[records], runs.last_step)
     rate = _rate(runs.cost, len(problem)) / np.maximum(runs.last_step, 1)
+    whole = rate[runs.last_step == runs.steps[-1]]
+    if len(whole) and np.ptp(whole) > 1e-9 * whole.max():
+        raise InputError(
+            "runs: some members paid more than others for as many steps, as those of 'guess_and_check' do, which stop "
+            "to pay once they fit. So what each had spent by its fit is not known. Its guesses are run.cost.forwards: "
+            "give them to allroads.studies.channels.search_cost."
+        )
     before = runs.steps[np.maximum(records - 1, 0)]
     late = (steps - before - 1) / np.maximum(steps, 1)
     members = np.arange(len(fitted))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from allroads.checks import check_options
 from allroads.errors import InputError
 from allroads.explorers.trajectory import Trajectory
 from allroads.paths.agreement import answers
@@ -57,7 +58,8 @@ class Funnel(Result):
         edges: Of the bins, rising, ``[B + 1]``.
         runs: One :class:`Narrowing` per bin, ``None`` where fewer than four members pass.
         neutral: The same of the neutral ensemble.
-        ratios: ``log₂`` ratio of each bin with its interval, ``None`` where the bin is not matched.
+        ratios: ``log₂`` ratio of each bin with its interval, ``None`` where the bin is not matched. Its status is
+            ``constant`` where all members of one ensemble are alike, and ``undersampled`` where all but one are.
         along: Arrays over the records of the runs, ``[T]``: ``steps``, ``loss`` (mean) and ``spread``.
         status: ``ok``, or ``no match``.
         stats: ``chart``, ``matched`` (bins).
@@ -112,7 +114,8 @@ def funnel(
         A :class:`Funnel`. Intervals leave out members in turn [efron1981].
 
     Raises:
-        InputError: If there are fewer than four runs, the probes differ, or edges do not rise.
+        InputError: If there are fewer than four runs, the probes differ, losses are absent or not finite, or edges do
+            not rise.
         UnknownNameError: If there is no such chart.
 
     When it fails: equal loss is not equal margin; networks that scale their outputs up have a lower loss and lie
@@ -134,8 +137,9 @@ def funnel(
         >>> found.status.value, abs(found.value) < 2 * found.error
         ('ok', True)
     """
-    ours, seen = _population(runs, chart), runs.curves["train_loss"]
-    others, theirs = _population(neutral, chart), _losses(neutral)
+    check_options("runs", runs, Trajectory)
+    ours, seen = _population(runs, chart), _losses(runs, "runs")
+    others, theirs = _population(neutral, chart), _losses(neutral, "neutral")
     if len(ours) < FEWEST or len(others) < FEWEST:
         raise InputError(
             f"funnel: got {len(ours)} runs and {len(others)} neutral members; expected {FEWEST} or more of each, as "
@@ -177,16 +181,32 @@ def _values(population: Any) -> np.ndarray:
         return np.asarray(population.values)
     if not isinstance(population, tuple | list) or len(population) != 2:
         raise InputError(f"neutral: expected a trajectory, or (values, losses); got {type(population).__name__}.")
-    return np.asarray(population[0])[:, None]
+    return _numbers("neutral", population[0])[:, None]
 
 
-def _losses(population: Any) -> np.ndarray:
+def _losses(population: Any, name: str) -> np.ndarray:
     if isinstance(population, Trajectory):
-        return np.asarray(population.curves["train_loss"])
-    losses = np.asarray(population[1], float)
-    if losses.shape != np.shape(population[0])[:1]:
-        raise InputError(f"neutral: expected one loss per draw; got {losses.shape} for {np.shape(population[0])}.")
-    return losses[:, None]
+        if "train_loss" not in population.curves:
+            raise InputError(f"{name}: they have no training loss; give the problem when they are read from files.")
+        losses = np.asarray(population.curves["train_loss"])
+    else:
+        losses = _numbers(name, population[1])
+        if losses.shape != np.shape(population[0])[:1]:
+            raise InputError(f"neutral: expected one loss per draw; got {losses.shape} for {np.shape(population[0])}.")
+        losses = losses[:, None]
+    if not np.isfinite(losses).all():
+        raise InputError(f"{name}: losses are not finite; leave out members that diverged.")
+    return losses
+
+
+def _numbers(name: str, values: Any) -> np.ndarray:
+    try:
+        found = np.asarray(values, float)
+    except (TypeError, ValueError):
+        raise InputError(f"{name}: expected numbers; got {values!r:.80}.") from None
+    if not found.ndim:
+        raise InputError(f"{name}: expected one entry per member or bin; got {values!r}.")
+    return found
 
 
 def _population(population: Any, chart: str) -> np.ndarray:
@@ -205,7 +225,7 @@ def _edges(edges: Sequence[float] | None, *losses: np.ndarray) -> np.ndarray:
     if edges is None:
         low, high = max(float(one.min()) for one in losses), min(float(one.max()) for one in losses)
         return np.linspace(low, high, BINS + 1) if low < high else np.array([low, low + 1e-12])
-    cuts = np.asarray(edges, float)
+    cuts = _numbers("edges", edges)
     if cuts.ndim != 1 or len(cuts) < 2 or not (np.diff(cuts) > 0).all():
         raise InputError(f"edges: expected two or more rising losses; got {edges!r}.")
     return cuts
@@ -236,14 +256,19 @@ def _log_spread(points: np.ndarray) -> tuple[float, float]:
         return -math.inf, math.inf
     # Leaving out i lowers the sum of squares around the mean by n / (n − 1) times the member's own.
     without = (total - count / (count - 1) * squares) / (count - 2)
-    half = jackknife(np.log2(without)) if (without > 0).all() else math.inf
+    half = jackknife(np.log2(without)) if (without > 1e-12 * total).all() else math.inf
     return math.log2(total / (count - 1)), half
 
 
 def _ratio(ours: np.ndarray, theirs: np.ndarray) -> Measurement:
-    """``log₂`` of the ratio of spreads."""
+    """``log₂`` of the ratio of spreads.
+
+    Undersampled where one member alone differs from the others: then nothing says how far apart others would be.
+    """
     (a, half_a), (b, half_b) = _log_spread(ours), _log_spread(theirs)
     if math.isinf(a) or math.isinf(b):
         return Measurement(math.nan, None, ChannelStatus.CONSTANT)
+    if math.isinf(half_a) or math.isinf(half_b):
+        return Measurement(math.nan, None, ChannelStatus.UNDERSAMPLED, {"low": -math.inf, "high": math.inf})
     value, half = a - b, math.hypot(half_a, half_b)
     return Measurement(value, half, ChannelStatus.OK, {"low": value - half, "high": value + half})

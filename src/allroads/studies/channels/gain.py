@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from allroads.checks import check_number
+from allroads.checks import check_number, check_options
 from allroads.errors import InputError
 from allroads.explorers.trajectory import Trajectory
 from allroads.pfmap.problem import Problem
@@ -75,7 +75,8 @@ def channel_gain(
         InputError: On fewer than 8 runs, a P that cannot be used, or as
             :func:`~allroads.studies.channels.first_fit`.
 
-    When it fails: steps, learning rate and batch are choices of the caller, and the gain is that of these choices. A
+    When it fails: members of an explorer that mixes them, such as ``smc``, are no independent runs, and the interval is
+    then too narrow. Steps, learning rate and batch are choices of the caller, and the gain is that of these choices. A
     search that knows more, such as elimination for parities, can be far cheaper than both.
 
     References: [fieller1954, zou2008]
@@ -95,6 +96,7 @@ def channel_gain(
         ('ok', True)
     """
     check_number("pilot", pilot, 0, 0.5)
+    check_options("runs", runs, Trajectory)
     if len(runs.members) < 2 * FEWEST:
         raise InputError(
             f"runs: expected {2 * FEWEST} or more, got {len(runs.members)}. How often an explorer fails cannot be told "

@@ -11,7 +11,7 @@ import numpy as np
 from allroads.errors import InputError
 from allroads.results import Measurement, Result, finish
 from allroads.status import ChannelStatus
-from allroads.studies.channels.ranks import FEWEST, PERMUTATIONS, rank_relation
+from allroads.studies.channels.ranks import FEWEST, PERMUTATIONS, number_per_member, rank_relation
 
 
 @dataclass(frozen=True, repr=False)
@@ -88,7 +88,7 @@ def race(
         >>> round(found.value, 2), found.median.tolist(), round(found.stats["p"], 1)
         (0.88, [11.0, 21.0], 0.1)
     """
-    when, codes = np.asarray(times, float), np.asarray(complexity, float)
+    when, codes = number_per_member("times", times), number_per_member("complexity", complexity)
     kept = np.ones(when.shape, bool) if fitted is None else np.asarray(fitted).astype(bool)
     labels = np.zeros(when.shape, int) if data is None else np.asarray(data)
     if not when.ndim == 1 or not when.shape == codes.shape == kept.shape == labels.shape:

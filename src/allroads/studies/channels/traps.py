@@ -11,7 +11,7 @@ import numpy as np
 from allroads.errors import InputError
 from allroads.results import Measurement, Result, finish
 from allroads.status import ChannelStatus
-from allroads.studies.channels.ranks import FEWEST, PERMUTATIONS, rank_relation
+from allroads.studies.channels.ranks import FEWEST, PERMUTATIONS, number_per_member, rank_relation
 
 
 @dataclass(frozen=True, repr=False)
@@ -81,7 +81,7 @@ def traps(
         >>> found.value, found.stats["runs"]
         (1.0, 3)
     """
-    arrays = [np.asarray(residence, float), np.asarray(coefficients, float)]
+    arrays = [number_per_member("residence", residence), number_per_member("coefficients", coefficients)]
     shape = arrays[0].shape
     arrays += [
         np.zeros(shape, int) if runs is None else np.asarray(runs),

@@ -162,6 +162,8 @@ def rank_correlations(
     if draws is not None:
         check_choice("draws", draws, ("cells", "runs"))
     frame, chosen = _frame(table, columns)
+    if isinstance(given, str):
+        raise InputError(f"given: expected a list of names; got the text {given!r}.")
     given = tuple(dict.fromkeys(given))
     if both := [name for name in chosen if name in given]:
         raise InputError(f"given: {', '.join(both)} cannot be a column and a covariate at once; leave it out of one.")
@@ -212,6 +214,9 @@ def _frame(table: Any, columns: Sequence[str] | None) -> tuple[dict[str, list[An
     if not names:
         raise InputError(f"table: expected a joined table or columns; got {type(table).__name__}.")
     read = {str(name): read_column(frame, name) for name in names}
+    lengths = {name: len(values) for name, values in read.items()}
+    if len(set(lengths.values())) > 1:
+        raise InputError(f"table: expected columns of one length, a row per run; got {lengths}.")
     if isinstance(columns, str):
         raise InputError(f"columns: expected a list of names; got the text {columns!r}.")
     if columns is None and isinstance(table, JoinedTable):

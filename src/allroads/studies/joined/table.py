@@ -155,6 +155,8 @@ def joined_table(study: str | Path | StudyRun | Tables) -> JoinedTable:
     if "runs" not in tables:
         raise InputError(f"tables: expected one named 'runs'; got {', '.join(map(str, tables)) or 'none'}.")
     runs = tables["runs"]
+    if not isinstance(runs, pl.DataFrame) or "run" not in runs.columns:
+        raise InputError("tables: expected 'runs' to be a polars DataFrame with a column 'run'.")
     found = runs.select(name for name in ("run", "seed", *LABELS) if name in runs.columns)
     left_out: dict[str, Mapping[str, int]] = {}
     for quantity in QUANTITIES:

@@ -177,5 +177,5 @@ def _judged(learned: list[np.ndarray], seen: list[np.ndarray]) -> tuple[np.ndarr
         for k, vote in enumerate(of):
             mean = float(side @ vote) / total
             value[k] += mean
-            variance[k] += (float(side @ vote**2) / total - mean**2) / total
+            variance[k] += max(float(side @ vote**2) / total - mean**2, 0.0) / total  # below 0 by rounding alone
     return value, variance
