@@ -5,7 +5,7 @@ drawn until they fit (guess and check); depth hurts both. Here the same is asked
 networks of the same shape at a sixth to the whole of 48 units. Every training set is the same for both explorers, and
 both are read as they stand: guess and check at the first fit, SGD after 60 epochs of batches of two.
 
-    python benchmarks/width_effect.py    # six minutes of one thread; resumable
+    python benchmarks/width_effect.py    # ten minutes of one thread; resumable
 """
 
 from __future__ import annotations

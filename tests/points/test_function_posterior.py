@@ -15,7 +15,7 @@ from allroads import SMC, InputError, Network, function_posterior, function_prio
 from allroads.errors import TooFewSamplesError
 from allroads.networks.mlp import mlp
 from allroads.points.prior import FunctionPosterior, populations
-from allroads.points.prior.draws import BATCH
+from allroads.points.prior.draws import BATCH, CHUNK
 from allroads.points.prior.populations import Populations
 from allroads.points.prior.tally import Tally
 

@@ -100,7 +100,7 @@ def function_posterior(
         >>> unit = Network(lambda key: jax.random.normal(key, (2,)), lambda w, x: x @ w)
         >>> bits = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
         >>> found = function_posterior(unit, bits[3:], [1], bits, samples=8192, progress=False)
-        >>> abs(found.value - np.log(0.5)) < 0.05, found.distinct  # 0111, 0011, 0101
+        >>> bool(abs(found.value - np.log(0.5)) < 0.05), found.distinct  # 0111, 0011, 0101
         (True, 3)
     """
     chosen = _method(method)
