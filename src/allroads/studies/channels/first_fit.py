@@ -94,8 +94,8 @@ def first_fit(runs: Trajectory, problem: Problem, goal: float = 1.0) -> FirstFit
         raise InputError("runs: they have no training accuracy; give the problem when they are read from files.")
     if runs.cost is None:
         raise InputError("runs: their cost was not counted, as they were read from files; give those of explore.")
-    reached = np.asarray(runs.curves["train_accuracy"] >= goal - 0.5 / len(problem) / max(1, problem.labels[0].size))
-    fitted: np.ndarray = reached.any(axis=1)
+    reached = runs.curves["train_accuracy"] >= goal - 0.5 / len(problem) / max(1, problem.labels[0].size)
+    fitted = np.asarray(reached.any(axis=1))
     records = np.where(fitted, reached.argmax(axis=1), len(runs.steps) - 1)
     steps = np.where(fitted, runs.steps[records], runs.last_step)
     rate = _rate(runs.cost, len(problem)) / np.maximum(runs.last_step, 1)
