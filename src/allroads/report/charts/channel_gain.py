@@ -15,7 +15,6 @@ from allroads.report.grids import Grid
 from allroads.report.palette import HELD_OUT, INK, MUTED, RULE
 from allroads.report.section import Section
 from allroads.report.stored import Stored
-from allroads.studies.measures.channel_gain import verdict
 
 ROW = 20
 """Pixels of a setting."""
@@ -47,8 +46,8 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
         stop=pl.col("high").fill_null(high),
         bound=pl.col("status").is_in(list(ARROW)),
     )  # fmt: skip
-    signs = [verdict(row) for row in rows.to_dicts()]
-    note = f"{signs.count(1)} of {len(signs)} clearly above 0, {signs.count(-1)} clearly below"
+    above, below = rows.filter(pl.col("low") > 0).height, rows.filter(pl.col("high") < 0).height
+    note = f"{above} of {rows.height} clearly above 0, {below} clearly below"
     note += f"; {left_out} between the largest and the smallest are not drawn" if left_out else ""
     draw = partial(draw_gains, labels=drawn["label"].to_list(), ends=(low, high))
     key = f"channel-gain-{grid.slug}"

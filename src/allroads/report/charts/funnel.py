@@ -15,8 +15,6 @@ from allroads.report.grids import Grid
 from allroads.report.palette import INK, MUTED, TRAIN
 from allroads.report.section import Section
 from allroads.report.stored import Stored
-from allroads.studies.measures.funnel import lowest_match
-from allroads.studies.measures.sentences import short, signed
 
 LABELS = ("target", "architecture", "explorer")
 SPACE = {
@@ -97,11 +95,12 @@ def limits(rows: pl.DataFrame, *names: str) -> tuple[float, float]:
 
 def _note(part: pl.DataFrame) -> str:
     """The comparison at the least loss where there is one."""
-    row = lowest_match(part)
-    if row is None:
+    matched = part.drop_nulls(["ratio_low", "ratio_high"]).sort("bin_low")
+    if matched.is_empty():
         return "at no loss enough of both to compare"
-    ends = f"{signed(row['ratio_low'])} to {signed(row['ratio_high'])}"
-    return f"at loss {short(row['runs_loss'])}: log₂ of runs over draws {signed(row['ratio'])} [{ends}]"
+    row = matched.row(0, named=True)
+    ratio, low, high = (f"{row[name]:+.2f}".replace("-", "−") for name in ("ratio", "ratio_low", "ratio_high"))
+    return f"at loss {row['runs_loss']:.2g}: log₂ of runs over draws {ratio} [{low} to {high}]"
 
 
 def shortfalls(stored: Stored, grids: Sequence[Grid]) -> list[dict[str, Any]]:
