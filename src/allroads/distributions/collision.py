@@ -29,8 +29,9 @@ def collision(counts: np.ndarray) -> Measurement:
 
     Up to 100 draws the interval is Hoeffding's bound for means over pairs, in its form with the relative entropy. It
     holds the truth in 95 % or more for every distribution, and is wide. Above 100 draws it is the widest, at each end,
-    of three: the normal one of the logarithm, with the variance of this U-statistic; that of a Poisson number of equal
-    pairs; and below, where one label has more than half of the draws, that of the exact interval of its probability.
+    of three: the normal one of the logarithm, with the variance of first order of this U-statistic, and a chi-square
+    for the second order; that of a Poisson number of equal pairs; and below, where one label has more than half of the
+    draws, that of the exact interval of its probability.
 
     When it fails: with few equal pairs among many draws the interval is an approximation; below ten pairs the status is
     ``undersampled``.
@@ -59,19 +60,29 @@ def collision(counts: np.ndarray) -> Measurement:
 def _of_many(n: np.ndarray, total: int, pairs: float, possible: float) -> tuple[float, float]:
     """The interval from many draws."""
     value = pairs / possible
-    triple = float((n * (n - 1) * (n - 2)).sum() / (total * (total - 1) * (total - 2)))
-    variance = (4 * (total - 2) * max(triple - value**2, 0.0) + 2 * value * (1 - value)) / (total * (total - 1))
+    share = n / total
+    variance = 4 / total * max(float((share**3).sum() - (share**2).sum() ** 2), 0.0)
     low = float(chi2.ppf(0.025, 2 * pairs)) / 2 / possible if pairs else 0.0
     high = float(chi2.isf(0.025, 2 * pairs + 2)) / 2 / possible
     if pairs:
         ratio = math.exp(min(NORMAL * math.sqrt(variance) / value, 700.0))
-        low, high = min(low, value / ratio), max(high, value * ratio)
+        curved = _second_order(value, total)
+        low, high = min(low, max(value / ratio - curved, 0.0)), max(high, value * ratio + curved)
     most = int(n.max())
     if 2 * most > total:  # near 1 the number of unequal draws is small, and neither of these sees how small it may be
         least, rest = clopper_pearson(most, total)[0], total - most
         others = float((n * (n - 1)).sum() - most * (most - 1)) / (rest * (rest - 1)) if rest > 1 else 0.0
         low = min(low, least**2 + (1 - least) ** 2 * others)
     return low, min(high, 1.0)
+
+
+def _second_order(value: float, total: int) -> float:
+    """How far ``Σ (p̂ − p)²`` may exceed its mean, as a chi-square of so many degrees as effective labels, less one.
+
+    Where all labels are about as probable, the variance of first order vanishes, and this is what there is.
+    """
+    degrees = max(1 / value - 1, 1.0)
+    return (1 - value) / total * (float(chi2.ppf(0.975, degrees)) / degrees - 1)
 
 
 def _hoeffding(share: float, independent: int) -> tuple[float, float]:
