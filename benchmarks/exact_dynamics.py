@@ -19,6 +19,7 @@ import os
 import time
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -203,9 +204,9 @@ SIGNS = ("gd, rate 0.01", "adam, rate 0.01", "sgld, nβ 2000")
 def cells(members: int, full: bool) -> dict[str, dict[str, Callable[[], dict[str, Any]]]]:
     """All cells by table and name."""
     found: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {"order": {"all": lambda: escape_order(members)}}
-    found["signs"] = {name: lambda name=name: signs(name, 1024) for name in SIGNS}  # type: ignore[misc]
-    found["langevin"] = {str(case): lambda case=case: langevin(*case) for case in LANGEVIN + LANGEVIN_MORE * full}  # type: ignore[misc]
-    found["sgd"] = {str(case): lambda case=case: sgd(*case) for case in SGD_CASES + SGD_MORE * full}  # type: ignore[misc]
+    found["signs"] = {name: partial(signs, name, 1024) for name in SIGNS}
+    found["langevin"] = {str(case): partial(langevin, *case) for case in LANGEVIN + LANGEVIN_MORE * full}
+    found["sgd"] = {str(case): partial(sgd, *case) for case in SGD_CASES + SGD_MORE * full}
     return found
 
 
@@ -235,7 +236,7 @@ def summarise(rows: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Fill in what is missing, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", default=["order", "signs", "langevin", "sgd"])
     parser.add_argument("--members", type=int, default=100_000, help="runs of the table `order`")
     parser.add_argument("--full", action="store_true", help="the longer cells too, some five minutes more")

@@ -5,5 +5,6 @@ from allroads.distributions.collision import collision
 from allroads.distributions.effective_number import effective_number
 from allroads.distributions.entropy import entropy
 from allroads.distributions.missing_mass import missing_mass
+from allroads.distributions.share import share
 
-__all__ = ["clopper_pearson", "collision", "effective_number", "entropy", "missing_mass"]
+__all__ = ["clopper_pearson", "collision", "effective_number", "entropy", "missing_mass", "share"]

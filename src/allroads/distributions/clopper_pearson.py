@@ -5,10 +5,11 @@ from __future__ import annotations
 from scipy.stats import beta
 
 
-def clopper_pearson(count: int, samples: int, level: float = 0.95) -> tuple[float, float]:
+def clopper_pearson(count: float, samples: float, level: float = 0.95) -> tuple[float, float]:
     """The exact interval of a probability, from how often the event came in independent draws.
 
-    It covers the truth with probability ``level`` at least, whatever the truth is.
+    It covers the truth with probability ``level`` at least, whatever the truth is. Of weighted draws, effective numbers
+    may be given, which need not be whole. The interval is then an approximation.
 
     References: [clopper1934]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,11 +10,11 @@ import numpy as np
 
 from allroads.budget import budgeted
 from allroads.checks import check_count, check_options
-from allroads.distributions import clopper_pearson, collision, effective_number, entropy, missing_mass
+from allroads.distributions import collision, effective_number, entropy, missing_mass
 from allroads.errors import InputError
 from allroads.pfmap.network import Network, Params
 from allroads.points.prior.draws import Source, drawn, first_batch, source_of, stream
-from allroads.points.prior.functions import FunctionTable, rows_of_cube
+from allroads.points.prior.functions import CountedFunctions, rows_of_cube
 from allroads.points.prior.tally import Table, Tally
 from allroads.results import Measurement, finish
 from allroads.status import PriorStatus
@@ -24,7 +23,7 @@ _IDENTITY = ("seed", "precision", "answers", "outputs", "inputs")
 
 
 @dataclass(frozen=True, repr=False)
-class FunctionPrior(FunctionTable):
+class FunctionPrior(CountedFunctions):
     """Functions that were drawn, most frequent first, with what their counts say about the whole distribution.
 
     Args:
@@ -57,16 +56,6 @@ class FunctionPrior(FunctionTable):
     status: PriorStatus
     stats: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def value(self) -> float:
-        """The effective number of functions."""
-        return self.effective.value
-
-    @property
-    def error(self) -> float | None:
-        """The larger side of its interval."""
-        return self.effective.error
-
     def params(self, network: Network, k: int) -> Params:
         """The parameters of the first draw that computed function k.
 
@@ -75,34 +64,6 @@ class FunctionPrior(FunctionTable):
         """
         self._check(k)
         return drawn(network, self.stats["seed"], int(self.first[k]))
-
-    def probability(self, answers: Any) -> Measurement:
-        """P(f) of a given function: its share of the draws, with its Clopper–Pearson interval.
-
-        Args:
-            answers: What f answers on the inputs, in their order: 0 and 1, or classes.
-
-        Returns:
-            The share. ``stats`` holds ``count``, ``samples``, and the 95 % interval ``low`` to ``high``; ``error``
-            is its larger side. For a function that never came, the upper end is the bound on P(f).
-
-        Raises:
-            InputError: If they are no answers on these inputs.
-
-        References: [clopper1934]
-        """
-        place = self.place(answers)
-        return self._share(0 if place is None else int(self.counts[place]))
-
-    def _share(self, count: int) -> Measurement:
-        if self.samples == 0:
-            return Measurement(
-                math.nan, None, PriorStatus.DIVERGED, {"count": 0, "samples": 0, "low": 0.0, "high": 1.0}
-            )
-        low, high = clopper_pearson(count, self.samples)
-        value = count / self.samples
-        stats = {"count": count, "samples": self.samples, "low": low, "high": high}
-        return Measurement(value, max(value - low, high - value), PriorStatus.OK, stats)
 
 
 def function_prior(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allroads.checks import check_count
+from allroads.distributions import share
 from allroads.errors import InputError
 from allroads.points.prior.answers import Answers
-from allroads.results import Result
+from allroads.results import Measurement, Result
 
 
 class FunctionTable(Result):
@@ -48,8 +49,8 @@ class FunctionTable(Result):
         """
         if self.rows is None or self._read.kind != "signs" or math.prod(self._read.shape) != len(self.rows):
             raise InputError(
-                "prior: a truth table needs one sign per input, and inputs that are all 2^n rows of n two-valued "
-                "bits, each once. Use prior.answers(k)."
+                "functions: a truth table needs one sign per input, and inputs that are all 2^n rows of n two-valued "
+                "bits, each once. Use .answers(k)."
             )
         table = np.empty(len(self.rows), np.int64)
         table[self.rows] = self.answers(k).ravel()
@@ -75,6 +76,43 @@ class FunctionTable(Result):
     @cached_property
     def _places(self) -> dict[bytes, int]:
         return {code.tobytes(): place for place, code in enumerate(self.codes)}
+
+
+class CountedFunctions(FunctionTable):
+    """Functions that were counted: fields ``counts`` ``[K]``, ``samples`` and ``effective`` besides."""
+
+    if TYPE_CHECKING:
+        counts: np.ndarray
+        samples: int
+        effective: Measurement
+
+    @property
+    def value(self) -> float:
+        """The effective number of functions."""
+        return self.effective.value
+
+    @property
+    def error(self) -> float | None:
+        """The larger side of its interval."""
+        return self.effective.error
+
+    def probability(self, answers: Any) -> Measurement:
+        """The share of a given function, with its Clopper–Pearson interval: an estimate of its probability.
+
+        Args:
+            answers: What the function answers on the inputs, in their order: 0 and 1, or classes.
+
+        Returns:
+            The share. ``stats`` holds ``count``, ``samples``, and the 95 % interval ``low`` to ``high``; ``error``
+            is its larger side. For a function that never came, the upper end is the bound on its probability.
+
+        Raises:
+            InputError: If they are no answers on these inputs.
+
+        References: [clopper1934]
+        """
+        place = self.place(answers)
+        return share(0 if place is None else int(self.counts[place]), self.samples)
 
 
 def rows_of_cube(inputs: np.ndarray) -> np.ndarray | None:

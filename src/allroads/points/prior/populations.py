@@ -16,6 +16,7 @@ from scipy.special import logsumexp
 from allroads.budget import Budget
 from allroads.errors import TooFewSamplesError
 from allroads.explorers.explorer import State, TracedProblem
+from allroads.explorers.neutral.invariant import known_of
 from allroads.explorers.neutral.smc import SMC
 from allroads.pfmap.network import Network
 from allroads.pfmap.objective import Objective
@@ -88,6 +89,8 @@ def populations(
     Raises:
         TooFewSamplesError: If fewer than two came to their end.
     """
+    budget.say("testing which moves leave the initialisation as it is")
+    known_of(source.network, explorer.prior)
     begin, step = _compiled(problem.objective, explorer)
     read = _reader(source.network, source.answers)
     data, root = problem.data, key_of(seed)

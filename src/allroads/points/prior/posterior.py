@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta
 
+from allroads.distributions import clopper_pearson
 from allroads.points.prior.functions import FunctionTable
 from allroads.results import Measurement
 from allroads.status import PriorStatus
@@ -71,6 +71,5 @@ class FunctionPosterior(FunctionTable):
         """
         place = self.place(answers)
         value, n = (0.0 if place is None else float(self.probabilities[place])), self.effective
-        low = float(beta.ppf(0.025, n * value, n * (1 - value) + 1)) if value > 0 else 0.0
-        high = float(beta.isf(0.025, n * value + 1, n * (1 - value))) if value < 1 else 1.0
+        low, high = clopper_pearson(n * value, n)
         return Measurement(value, max(value - low, high - value), PriorStatus.OK, {"low": low, "high": high})

@@ -9,9 +9,10 @@ import numpy as np
 import polars as pl
 
 from allroads.report.charts.figure import Drawing, Figure, Panel, Size, median, number
+from allroads.report.charts.pairs import MOST_LABELS, matrix_cells, matrix_places
 from allroads.report.cluster import cluster_order
 from allroads.report.grids import Grid, Group
-from allroads.report.palette import AGREEMENT, INK
+from allroads.report.palette import AGREEMENT
 from allroads.report.section import Glance, Section
 from allroads.report.stored import Stored
 
@@ -23,8 +24,6 @@ WORDS = {
     "rsa": "RSA",
     "stitching": "stitching",
 }
-MOST_LABELS = 24
-"""Rows beyond which seeds are not written on the axes."""
 
 
 def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
@@ -103,31 +102,18 @@ def draw_pairs(data: alt.Data, size: Size, *, domain: tuple[float, float], label
         domain: Of the colours.
         labels: Whether the axes name the seeds.
     """
-    axis = alt.Axis(labels=labels, ticks=False, domain=False, labelAngle=0, title="seed", labelOverlap=True)
-    gap = alt.Scale(paddingInner=0.04 if labels else 0)
-    chosen = "datum.run === selected || datum.other === selected"
-    opacity = alt.when(f"selected === '' || {chosen}").then(alt.value(1)).otherwise(alt.value(0.15))
-    at = alt.Chart(data).encode(
-        x=alt.X("column:O", sort=alt.EncodingSortField("place_other", op="min"), scale=gap, axis=axis),
-        y=alt.Y("row:O", sort=alt.EncodingSortField("place", op="min"), scale=gap, axis=axis),
-    )
-    tooltip = [
-        alt.Tooltip("row:N", title="seed"),
-        alt.Tooltip("column:N", title="and seed"),
+    at = matrix_places(data, labels)
+    shown = [
         alt.Tooltip("value:Q", title="measure", format=".3~g"),
         alt.Tooltip("null:Q", title="by chance", format=".3~g"),
         alt.Tooltip("adjusted:Q", title="p, corrected", format=".2~g"),
     ]
     scale = alt.Scale(domain=list(domain), range=list(AGREEMENT), clamp=True)
-    return alt.layer(
-        at.mark_rect(cursor="pointer").encode(
-            color=alt.Color("excess:Q", scale=scale, legend=None), opacity=opacity, tooltip=tooltip
-        ),
-        at.transform_filter("datum.beyond").mark_point(
-            shape="circle", size=26, fill="#fefefe", stroke="#1d2128", strokeWidth=1, opacity=0.9
-        ),
-        at.transform_filter(chosen).mark_rect(filled=False, stroke=INK, strokeWidth=1.2),
-    ).properties(width=size.width, height=size.height)
+    cells, frames = matrix_cells(at, alt.Color("excess:Q", scale=scale, legend=None), shown)
+    marks = at.transform_filter("datum.beyond").mark_point(
+        shape="circle", size=26, fill="#fefefe", stroke="#1d2128", strokeWidth=1, opacity=0.9
+    )
+    return alt.layer(cells, marks, frames).properties(width=size.width, height=size.height)
 
 
 def _excess(stored: Stored, group: Group) -> float | None:

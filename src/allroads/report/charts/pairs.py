@@ -160,30 +160,47 @@ def draw_matrix(
         number: Format of the quantity.
         labels: Whether the axes name the seeds.
     """
+    legend = alt.Legend(title=column, format=number, orient="bottom", gradientLength=120) if size.legend else None
+    shown = [alt.Tooltip(f"{column}:Q", format=number)]
+    at = matrix_places(data, labels)
+    if column != "agreement":
+        at = at.transform_calculate(loss="datum.held_out ? 'held-out' : 'training'")
+        shown.append(alt.Tooltip("loss:N"))
+    scale = alt.Scale(domain=list(domain), range=list(colours), clamp=True)
+    cells = matrix_cells(at, alt.Color(f"{column}:Q", scale=scale, legend=legend), shown)
+    return alt.layer(*cells).properties(width=size.width, height=size.height)
+
+
+def matrix_places(data: alt.Data, labels: bool) -> alt.Chart:
+    """Where the cells of a matrix of pairs stand: rows with ``row`` and ``column``, and their places.
+
+    Args:
+        data: The rows.
+        labels: Whether the axes name the seeds.
+    """
     axis = alt.Axis(labels=labels, ticks=False, domain=False, labelAngle=0, title="seed", labelOverlap=True)
     gap = alt.Scale(paddingInner=0.04 if labels else 0)
-    legend = alt.Legend(title=column, format=number, orient="bottom", gradientLength=120) if size.legend else None
-    chosen = "datum.run === selected || datum.other === selected"
-    opacity = alt.when(f"selected === '' || {chosen}").then(alt.value(1)).otherwise(alt.value(0.15))
-    at = alt.Chart(data).encode(
+    return alt.Chart(data).encode(
         x=alt.X("column:O", sort=alt.EncodingSortField("place_other", op="min"), scale=gap, axis=axis),
         y=alt.Y("row:O", sort=alt.EncodingSortField("place", op="min"), scale=gap, axis=axis),
     )
-    tooltip = [
-        alt.Tooltip("row:N", title="seed"),
-        alt.Tooltip("column:N", title="and seed"),
-        alt.Tooltip(f"{column}:Q", format=number),
-    ]
-    if column != "agreement":
-        at = at.transform_calculate(loss="datum.held_out ? 'held-out' : 'training'")
-        tooltip.append(alt.Tooltip("loss:N"))
-    scale = alt.Scale(domain=list(domain), range=list(colours), clamp=True)
-    return alt.layer(
-        at.mark_rect(cursor="pointer").encode(
-            color=alt.Color(f"{column}:Q", scale=scale, legend=legend), opacity=opacity, tooltip=tooltip
-        ),
+
+
+def matrix_cells(at: alt.Chart, colour: alt.Color, shown: list[alt.Tooltip]) -> tuple[alt.Chart, alt.Chart]:
+    """The cells in their colours, and the frames of those of the chosen run.
+
+    Args:
+        at: Where they stand, see :func:`matrix_places`.
+        colour: Of each.
+        shown: What a cell tells besides its seeds.
+    """
+    chosen = "datum.run === selected || datum.other === selected"
+    opacity = alt.when(f"selected === '' || {chosen}").then(alt.value(1)).otherwise(alt.value(0.15))
+    tooltip = [alt.Tooltip("row:N", title="seed"), alt.Tooltip("column:N", title="and seed"), *shown]
+    return (
+        at.mark_rect(cursor="pointer").encode(color=colour, opacity=opacity, tooltip=tooltip),
         at.transform_filter(chosen).mark_rect(filled=False, stroke=INK, strokeWidth=1.2),
-    ).properties(width=size.width, height=size.height)
+    )
 
 
 def _middle(column: str, stored: Stored, group: Group) -> float | None:

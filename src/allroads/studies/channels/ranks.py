@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import norm, rankdata
@@ -11,13 +11,30 @@ from scipy.stats import t as student
 
 from allroads.checks import check_count
 from allroads.errors import InputError
-from allroads.results import Measurement
+from allroads.results import Measurement, Result
 from allroads.status import ChannelStatus
 
 FEWEST = 4
 """Members from which on ranks have an interval."""
 PERMUTATIONS = 9999
 _CHUNK = 2**22
+
+
+class Ranked(Result):
+    """A result whose value is the rank correlation in its field ``correlation``."""
+
+    if TYPE_CHECKING:
+        correlation: Measurement
+
+    @property
+    def value(self) -> float:
+        """ρ."""
+        return self.correlation.value
+
+    @property
+    def error(self) -> float | None:
+        """The larger side of its interval."""
+        return self.correlation.error
 
 
 def rank_relation(

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from allroads.errors import InputError
-from allroads.results import Measurement, Result, finish
+from allroads.results import Measurement, finish
 from allroads.status import ChannelStatus
-from allroads.studies.channels.ranks import FEWEST, PERMUTATIONS, number_per_member, rank_relation
+from allroads.studies.channels.ranks import FEWEST, PERMUTATIONS, Ranked, number_per_member, rank_relation
 
 
 @dataclass(frozen=True, repr=False)
-class Traps(Result):
+class Traps(Ranked):
     """Rank correlation of residence and learning coefficient over plateaus.
 
     Args:
@@ -27,16 +27,6 @@ class Traps(Result):
     correlation: Measurement
     status: ChannelStatus
     stats: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def value(self) -> float:
-        """ρ."""
-        return self.correlation.value
-
-    @property
-    def error(self) -> float | None:
-        """The larger side of its interval."""
-        return self.correlation.error
 
 
 def traps(

@@ -23,7 +23,7 @@ from allroads.points.prior.draws import Source, source_of
 from allroads.points.prior.functions import rows_of_cube
 from allroads.results import finish
 from allroads.status import PriorStatus
-from allroads.studies.reached.race import Limits, Mark, Race, compiled_race
+from allroads.studies.reached.moments import Limits, Mark, PackOfRuns, compiled_runs
 from allroads.studies.reached.results import FunctionsReached, ReachedFunctions, functions_reached
 
 STRIDE = 512
@@ -105,12 +105,12 @@ def reached_functions(
         packs = _run(problem, explorer, source, runs, limits, clock)
         done = sum(len(pack.alive) for pack in packs)
         ended = clock.ended if done < runs else None
-    race: Race = jax.tree.map(lambda *leaves: np.concatenate(leaves), *packs)
+    pack: PackOfRuns = jax.tree.map(lambda *leaves: np.concatenate(leaves), *packs)
     stats = source.identity | {"exact": source.answers.exact}
     rows = rows_of_cube(np.asarray(source.inputs))
-    found = [_moment(source, rows, mark, race.examples, stats) for mark in race.marks]
-    asked = [mark.step for k, mark in enumerate(race.marks) if k != 1 or loss is not None]
-    diverged = int((~race.alive & (np.min(asked, axis=0) < 0)).sum())
+    found = [_moment(source, rows, mark, pack.examples, stats) for mark in pack.marks]
+    asked = [mark.step for k, mark in enumerate(pack.marks) if k != 1 or loss is not None]
+    diverged = int((~pack.alive & (np.min(asked, axis=0) < 0)).sum())
     result = ReachedFunctions(
         fit=found[0],
         at_loss=None if loss is None else found[1],
@@ -124,8 +124,10 @@ def reached_functions(
     return finish(result, throw)
 
 
-def _run(problem: Problem, explorer: Explorer, source: Source, runs: int, limits: Limits, clock: Budget) -> list[Race]:
-    """Races of packs, without their states; at least one."""
+def _run(
+    problem: Problem, explorer: Explorer, source: Source, runs: int, limits: Limits, clock: Budget
+) -> list[PackOfRuns]:
+    """Packs of runs, without their states; at least one."""
     data = problem.data
     point = jax.eval_shape(problem.network.init, jax.random.key(0))
     batch = jax.tree.map(
@@ -133,32 +135,32 @@ def _run(problem: Problem, explorer: Explorer, source: Source, runs: int, limits
         data.inputs,
     )
     width = pack_width(problem.network, point, batch)
-    begin, go = compiled_race(problem.objective, explorer, source.answers, len(limits.ages))
+    begin, go = compiled_runs(problem.objective, explorer, source.answers, len(limits.ages))
     key = jax.random.key(source.seed)
     keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.arange(runs))
-    packs: list[Race] = []
+    packs: list[PackOfRuns] = []
     for first in range(0, runs, width):
         chosen = np.arange(first, min(first + width, runs))
-        race = begin(keys[np.pad(chosen, (0, width - len(chosen)), mode="edge")], data)
+        pack = begin(keys[np.pad(chosen, (0, width - len(chosen)), mode="edge")], data)
         moving, until = True, 0
         while moving and (not packs or not clock.ended):
             until += STRIDE
             with clock.interruptible():
                 clock.say(f"run {first:,} to {chosen[-1]:,} of {runs:,}, step {until:,} at most")
-                race, more = go(race, data, source.inputs, limits, jnp.int32(until))
+                pack, more = go(pack, data, source.inputs, limits, jnp.int32(until))
                 moving = bool(more)
         if moving:
             break
-        packs.append(_kept(race, len(chosen)))
+        packs.append(_kept(pack, len(chosen)))
         if clock.ended:
             break
     return packs
 
 
-def _kept(race: Race, runs: int) -> Race:
+def _kept(pack: PackOfRuns, runs: int) -> PackOfRuns:
     """What the first runs of a pack leave, without their states."""
-    kept: Race = jax.tree.map(
-        lambda leaf: np.asarray(leaf)[:runs], race._replace(state=State(None, None), step=race.alive)
+    kept: PackOfRuns = jax.tree.map(
+        lambda leaf: np.asarray(leaf)[:runs], pack._replace(state=State(None, None), step=pack.alive)
     )
     return kept
 

@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from allroads.distributions import clopper_pearson, collision, effective_number, entropy, missing_mass
+from allroads.distributions import collision, effective_number, entropy, missing_mass, share
 from allroads.errors import InputError
 from allroads.explorers.trajectory import Cost
 from allroads.points.prior.answers import Answers
-from allroads.points.prior.functions import FunctionTable
+from allroads.points.prior.functions import CountedFunctions
 from allroads.programs.boolean.formula import Formula
 from allroads.results import Measurement, Result
 from allroads.status import PriorStatus
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FunctionsReached(FunctionTable):
+class FunctionsReached(CountedFunctions):
     """The distribution over functions at one moment of the runs, of the kind of a :class:`FunctionPrior`.
 
     Args:
@@ -54,16 +54,6 @@ class FunctionsReached(FunctionTable):
     status: PriorStatus
     stats: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def value(self) -> float:
-        """The effective number of functions."""
-        return self.effective.value
-
-    @property
-    def error(self) -> float | None:
-        """The larger side of its interval."""
-        return self.effective.error
-
     def probability(self, answers: Any) -> Measurement:
         """The share of the runs that reach a given function, with its Clopper–Pearson interval.
 
@@ -75,10 +65,9 @@ class FunctionsReached(FunctionTable):
 
         References: [clopper1934]
         """
-        place = self.place(answers)
         if not self.samples:
             raise InputError("reached_functions: no run came to this moment, so no function has a share.")
-        return share_of(0 if place is None else int(self.counts[place]), self.samples)
+        return super().probability(answers)
 
     def program(self, k: int) -> Formula:
         """A short formula of function k, in its canonical form; input i is bit i.
@@ -188,30 +177,11 @@ def functions_reached(
         rows=rows,
         samples=len(came),
         cost=cost,
-        share=share_of(len(came), len(steps)),
+        share=share(len(came), len(steps)),
         entropy=entropy(counts),
         collision=same,
         effective=effective_number(same),
         missing=missing_mass(counts),
         status=PriorStatus(same.status),
         stats=stats,
-    )
-
-
-def share_of(count: int, samples: int) -> Measurement:
-    """A share with its Clopper–Pearson interval in ``stats``.
-
-    References: [clopper1934]
-
-    Example:
-        >>> share_of(1, 4).value, share_of(0, 4).stats["low"]
-        (0.25, 0.0)
-    """
-    low, high = clopper_pearson(count, samples)
-    value = count / samples
-    return Measurement(
-        value,
-        max(value - low, high - value),
-        PriorStatus.OK,
-        {"count": count, "samples": samples, "low": low, "high": high},
     )

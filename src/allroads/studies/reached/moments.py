@@ -28,7 +28,7 @@ class Mark(NamedTuple):
     forwards: Any
 
 
-class Race(NamedTuple):
+class PackOfRuns(NamedTuple):
     """Runs on their way: where they are, at which step, which are still finite, their cost, their moments so far."""
 
     state: State
@@ -49,10 +49,10 @@ class Limits(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def compiled_race(
+def compiled_runs(
     objective: Objective, explorer: Explorer, answers: Answers, ages: int
-) -> tuple[Callable[..., Race], Callable[..., tuple[Race, Any]]]:
-    """``begin(keys, data) -> race`` and ``go(race, data, probes, limits, until) -> (race, whether any is on its way)``.
+) -> tuple[Callable[..., PackOfRuns], Callable[..., tuple[PackOfRuns, Any]]]:
+    """``begin(keys, data) -> pack`` and ``go(pack, data, probes, limits, until) -> (pack, whether any is on its way)``.
 
     Moments are, in this order: the first step without an error on the data, the first step of a loss of ``limits.loss``
     or less, and ``ages`` numbers of steps after the first. Losses and answers are those of all data, also where the
@@ -60,7 +60,7 @@ def compiled_race(
     """
     network = objective.network
 
-    def begin(keys: Any, data: Examples) -> Race:
+    def begin(keys: Any, data: Examples) -> PackOfRuns:
         derived = jax.vmap(jax.random.fold_in, in_axes=(0, None))
         problem = TracedProblem(objective, data)
         state = explorer.init(derived(keys, 1), jax.vmap(network.init)(derived(keys, 0)), problem)
@@ -68,7 +68,7 @@ def compiled_race(
         check_step(explorer, state, jax.eval_shape(lambda moving: explorer.step(moving, problem), state), members)
         zeros = jnp.zeros(members, jnp.int32)
         mark = Mark(zeros - 1, jnp.zeros((members, answers.words), jnp.uint32), zeros, zeros)
-        return Race(state, jnp.int32(0), jnp.ones(members, bool), zeros, zeros, zeros, (mark,) * (2 + ages))
+        return PackOfRuns(state, jnp.int32(0), jnp.ones(members, bool), zeros, zeros, zeros, (mark,) * (2 + ages))
 
     def scored(params: Params, data: Examples) -> tuple[Any, Any]:
         outputs = network.apply(params, data.inputs)
@@ -81,26 +81,26 @@ def compiled_race(
         outputs = network.apply(params, probes)
         return answers.pack(outputs), jnp.isfinite(outputs).all()
 
-    def go(race: Race, data: Examples, probes: Any, limits: Limits, until: Any) -> tuple[Race, Any]:
+    def go(pack: PackOfRuns, data: Examples, probes: Any, limits: Limits, until: Any) -> tuple[PackOfRuns, Any]:
         problem = TracedProblem(objective, data)
 
-        def waiting(race: Race) -> Any:
-            fit, loss, *aged = race.marks
-            in_time = race.step <= limits.steps
+        def waiting(pack: PackOfRuns) -> Any:
+            fit, loss, *aged = pack.marks
+            in_time = pack.step <= limits.steps
             wanted = in_time & ((fit.step < 0) | ((loss.step < 0) & jnp.isfinite(limits.loss)))
             for mark in aged:
                 wanted = wanted | ((fit.step >= 0) & (mark.step < 0))
-            return wanted & race.alive
+            return wanted & pack.alive
 
-        def body(race: Race) -> Race:
-            params, step = race.state.params, race.step
+        def body(pack: PackOfRuns) -> PackOfRuns:
+            params, step = pack.state.params, pack.step
             loss, right = jax.vmap(scored, (0, None))(params, data)
-            alive = race.alive & jnp.isfinite(loss)
+            alive = pack.alive & jnp.isfinite(loss)
             in_time = alive & (step <= limits.steps)
-            fit = race.marks[0].step
+            fit = pack.marks[0].step
             fits = in_time & right & (fit < 0)
             since = jnp.where(fits, step, fit)
-            due = [fits, in_time & (loss <= limits.loss) & (race.marks[1].step < 0)]
+            due = [fits, in_time & (loss <= limits.loss) & (pack.marks[1].step < 0)]
             due += [alive & (since >= 0) & (step == since + limits.ages[k]) for k in range(ages)]
 
             def look(marks: tuple[Mark, ...]) -> tuple[Mark, ...]:
@@ -111,28 +111,28 @@ def compiled_race(
                     return Mark(
                         jnp.where(now, step, mark.step),
                         jnp.where(now[:, None], words, mark.words),
-                        jnp.where(now, race.gradients, mark.gradients),
-                        jnp.where(now, race.forwards, mark.forwards),
+                        jnp.where(now, pack.gradients, mark.gradients),
+                        jnp.where(now, pack.forwards, mark.forwards),
                     )
 
                 return tuple(put(mark, now) for mark, now in zip(marks, due, strict=True))
 
-            marks = jax.lax.cond(jnp.stack(due).any(), look, lambda marks: marks, race.marks)
-            state, info = explorer.step(race.state, problem)
-            return Race(state, step + 1, alive, *_counted(race, info), marks)
+            marks = jax.lax.cond(jnp.stack(due).any(), look, lambda marks: marks, pack.marks)
+            state, info = explorer.step(pack.state, problem)
+            return PackOfRuns(state, step + 1, alive, *_counted(pack, info), marks)
 
-        def on(race: Race) -> Any:
-            return (race.step < until) & waiting(race).any()
+        def on(pack: PackOfRuns) -> Any:
+            return (pack.step < until) & waiting(pack).any()
 
-        race = jax.lax.while_loop(on, body, race)
-        return race, waiting(race).any()
+        pack = jax.lax.while_loop(on, body, pack)
+        return pack, waiting(pack).any()
 
     return jax.jit(begin), jax.jit(go)
 
 
-def _counted(race: Race, info: Info) -> tuple[Any, Any, Any]:
+def _counted(pack: PackOfRuns, info: Info) -> tuple[Any, Any, Any]:
     return (
-        race.gradients + jnp.asarray(info.gradients, jnp.int32),
-        race.forwards + jnp.asarray(info.forwards, jnp.int32),
-        jnp.broadcast_to(jnp.asarray(info.examples, jnp.int32), race.examples.shape),
+        pack.gradients + jnp.asarray(info.gradients, jnp.int32),
+        pack.forwards + jnp.asarray(info.forwards, jnp.int32),
+        jnp.broadcast_to(jnp.asarray(info.examples, jnp.int32), pack.examples.shape),
     )
