@@ -70,7 +70,7 @@ def from_runs(
     check_count("least", least)
     check_count("flicker", flicker)
     check_count("most", most, 2)
-    named, labels = _named(runs)
+    named, labels = named_runs(runs)
     times = _steps(named, steps)
     known = _known(nodes)
     details: dict[str, Mapping[str, Any]] = {
@@ -108,7 +108,7 @@ def from_runs(
     )
 
 
-def _named(runs: Runs) -> tuple[dict[str, list[str]], Labels]:
+def named_runs(runs: Runs) -> tuple[dict[str, list[str]], Labels]:
     """Names of the nodes of every record, by run."""
     if isinstance(runs, str) or not isinstance(runs, Mapping | Sequence) or not len(runs):
         raise InputError("runs: expected the labels of one run or more, such as [['a', 'b'], ['a', 'c']].")
