@@ -133,6 +133,7 @@ _HOME = {
     "atlas": "allroads.atlases.door",
     "Atlas": "allroads.atlases.atlas",
     "forecast_programs": "allroads.atlases.forecast",
+    "steer": "allroads.atlases.steering",
     # studies
     "run_study": "allroads.studies.run",
     "attribute": "allroads.studies.attribution",
@@ -176,6 +177,7 @@ if TYPE_CHECKING:
     from allroads.atlases.atlas import Atlas
     from allroads.atlases.door import atlas
     from allroads.atlases.forecast import forecast_programs
+    from allroads.atlases.steering import steer
     from allroads.errors import AllroadsError, InputError, MeasurementError, UnknownNameError
     from allroads.explorers.adam import Adam, AdamW
     from allroads.explorers.evolution import Evolution
