@@ -132,6 +132,10 @@ _HOME = {
     # the atlas
     "atlas": "allroads.atlases.door",
     "Atlas": "allroads.atlases.atlas",
+    "enumerate_map": "allroads.atlases.neighbours",
+    "exact_neighbour_share": "allroads.atlases.neighbours",
+    "neighbour_share": "allroads.atlases.neighbours",
+    "navigability": "allroads.atlases.navigability",
     # studies
     "run_study": "allroads.studies.run",
     "attribute": "allroads.studies.attribution",
@@ -174,6 +178,8 @@ __all__ = ["__version__", *sorted(_HOME)]
 if TYPE_CHECKING:
     from allroads.atlases.atlas import Atlas
     from allroads.atlases.door import atlas
+    from allroads.atlases.navigability import navigability
+    from allroads.atlases.neighbours import enumerate_map, exact_neighbour_share, neighbour_share
     from allroads.errors import AllroadsError, InputError, MeasurementError, UnknownNameError
     from allroads.explorers.adam import Adam, AdamW
     from allroads.explorers.evolution import Evolution
