@@ -144,7 +144,8 @@ def _starts(network: Network, starts: Any) -> tuple[Params | None, int]:
         return None, int(starts)
     leaves = jax.tree.leaves(starts)
     wanted = jax.eval_shape(network.init, key_of(0))
-    if not leaves or jax.tree.structure(starts) != jax.tree.structure(wanted):
+    arrays = all(hasattr(leaf, "shape") for leaf in leaves)
+    if not leaves or not arrays or jax.tree.structure(starts) != jax.tree.structure(wanted):
         raise InputError(
             "starts: expected a number of draws, or a population of the network's parameters, each array with a "
             f"leading member axis; got {type(starts).__name__}."

@@ -174,7 +174,7 @@ def enumerate_map(
             places = np.arange(low, min(low + batch, total))
             found = labelling(points_of(values, places))
             labels[places] = _numbered(found, len(places), numbers)
-            functions = functions and np.ndim(found) > 1
+            functions = functions and getattr(found, "ndim", 0) > 1
     programs = tuple(numbers)
     order = np.argsort(-np.bincount(labels), kind="stable")
     rank = np.empty(len(order), np.int32)
