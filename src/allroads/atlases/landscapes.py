@@ -3,21 +3,45 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.sparse import coo_matrix
+from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import breadth_first_order
 
 from allroads.atlases.neighbours.enumerated import EnumeratedMap, check_map
 from allroads.checks import check_count
 
 
-def accessible(edges: np.ndarray, fitness: np.ndarray, targets: np.ndarray) -> np.ndarray:
+@dataclass(frozen=True, eq=False)
+class Neighbourhoods:
+    """Who is next to whom, in rows, so that many landscapes can be laid over one graph.
+
+    Args:
+        starts: Where the neighbours of each node begin ``[M + 1]``.
+        others: Neighbours, node after node ``[2 E]``.
+        own: The node of each of these entries ``[2 E]``.
+    """
+
+    starts: np.ndarray
+    others: np.ndarray
+    own: np.ndarray
+
+    @classmethod
+    def of(cls, edges: np.ndarray, nodes: int) -> Neighbourhoods:
+        """From pairs of neighbours, each pair once ``[E, 2]``."""
+        own, others = np.concatenate([edges, edges[:, ::-1]]).astype(np.int32).T
+        order = np.argsort(own, kind="stable")
+        starts = np.concatenate([[0], np.cumsum(np.bincount(own, minlength=nodes))])
+        return cls(starts, np.ascontiguousarray(others[order]), np.ascontiguousarray(own[order]))
+
+
+def accessible(graph: Neighbourhoods, fitness: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Nodes from which a path to a target exists along which fitness never falls.
 
     Args:
-        edges: Pairs of neighbours, each pair once ``[E, 2]``.
+        graph: Of M nodes.
         fitness: Of each node ``[M]``.
         targets: Numbers of the nodes to reach.
 
@@ -27,52 +51,48 @@ def accessible(edges: np.ndarray, fitness: np.ndarray, targets: np.ndarray) -> n
     Example:
         A path of five nodes with a valley at node 1:
 
-        >>> line = np.array([[0, 1], [1, 2], [2, 3], [3, 4]])
+        >>> line = Neighbourhoods.of(np.array([[0, 1], [1, 2], [2, 3], [3, 4]]), 5)
         >>> accessible(line, np.array([0.5, 0.1, 0.2, 1.0, 0.9]), np.array([3])).tolist()
         [False, True, True, True, True]
     """
-    one, other = edges[:, 0], edges[:, 1]
-    down, up = fitness[one] >= fitness[other], fitness[one] <= fitness[other]
     total = len(fitness)
-    above = np.concatenate([one[down], other[up], np.full(len(targets), total)])
-    below = np.concatenate([other[down], one[up], targets])
-    graph = coo_matrix((np.ones(len(above), bool), (above, below)), shape=(total + 1, total + 1)).tocsr()
-    order = breadth_first_order(graph, total, return_predecessors=False)
+    back = fitness[graph.others] <= fitness[graph.own]
+    ends = np.concatenate([[0], np.cumsum(back)])[graph.starts]
+    others = np.concatenate([graph.others[back], targets]).astype(np.int32)
+    starts = np.append(ends, len(others)).astype(np.int32)  # the last row leads to the targets
+    steps = csr_matrix((np.ones(len(others)), others, starts), shape=(total + 1, total + 1))
     found = np.zeros(total + 1, bool)
-    found[order] = True
+    found[breadth_first_order(steps, total, return_predecessors=False)] = True
     return found[:total]
 
 
-def edges_of(map: EnumeratedMap) -> np.ndarray:
-    """All pairs of points that one move joins, each once ``[N · degree / 2, 2]``."""
+def grid_of(map: EnumeratedMap) -> Neighbourhoods:
+    """The points of a map and the moves between them."""
     check_map(map)
     pairs = [np.stack(pair, axis=1) for pair in map.pairs()]
-    return np.concatenate(pairs) if pairs else np.empty((0, 2), np.int32)
+    return Neighbourhoods.of(np.concatenate(pairs) if pairs else np.empty((0, 2), int), len(map.labels))
 
 
-def peaks(edges: np.ndarray, fitness: np.ndarray) -> np.ndarray:
+def peaks(graph: Neighbourhoods, fitness: np.ndarray) -> np.ndarray:
     """The nodes without a fitter neighbour, by number.
 
     Example:
-        >>> peaks(np.array([[0, 1], [1, 2]]), np.array([1.0, 0.0, 2.0])).tolist()
+        >>> peaks(Neighbourhoods.of(np.array([[0, 1], [1, 2]]), 3), np.array([1.0, 0.0, 2.0])).tolist()
         [0, 2]
     """
-    lower = np.zeros(len(fitness), bool)
-    one, other = edges[:, 0], edges[:, 1]
-    lower[one[fitness[one] < fitness[other]]] = True
-    lower[other[fitness[other] < fitness[one]]] = True
-    return np.flatnonzero(~lower)
+    lower = fitness[graph.own] < fitness[graph.others]
+    return np.setdiff1d(np.arange(len(fitness)), graph.own[lower])
 
 
-def adaptive_basins(edges: np.ndarray, fitness: np.ndarray, tops: np.ndarray) -> np.ndarray:
+def adaptive_basins(graph: Neighbourhoods, fitness: np.ndarray, tops: np.ndarray) -> np.ndarray:
     """The share of all nodes from which each of some nodes is reached by a path along which fitness never falls.
 
     Example:
-        >>> line = np.array([[0, 1], [1, 2]])
+        >>> line = Neighbourhoods.of(np.array([[0, 1], [1, 2]]), 3)
         >>> adaptive_basins(line, np.array([1.0, 0.0, 2.0]), np.array([0, 2])).round(3).tolist()
         [0.667, 0.667]
     """
-    return np.array([accessible(edges, fitness, np.array([top])).mean() for top in tops])
+    return np.array([accessible(graph, fitness, np.array([top])).mean() for top in tops])
 
 
 def random_peaks(size: int, coordinates: int) -> float:

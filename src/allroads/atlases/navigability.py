@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from allroads.atlases.landscapes import accessible, edges_of
+from allroads.atlases.landscapes import Neighbourhoods, accessible, grid_of
 from allroads.atlases.neighbours.enumerated import EnumeratedMap, check_map
 from allroads.atlases.neighbours.neutral import Components, neutral_components
 from allroads.budget import Budget, budgeted
@@ -127,16 +127,17 @@ def navigability(
     generator = np.random.default_rng(seed)
     with budgeted("navigability", budget, progress) as clock:
         parts = neutral_components(map)
-        own = _drawn(parts, map.counts, without, draws, generator, clock, "targets", _whole(map, parts))
+        own = _drawn(_parts(parts), map.counts, without, draws, generator, clock, "targets", _whole(map, parts))
         groups = []
         for turn in range(shuffles):
             if turn >= 2 and clock.ended:
                 break
-            assigned = neutral_components(replace(map, labels=generator.permutation(map.labels)))
+            assigned = _parts(neutral_components(replace(map, labels=generator.permutation(map.labels))))
             each = -(-null_draws // shuffles)
             groups.append(_drawn(assigned, map.counts, without, each, generator, clock, "targets when shuffled"))
-        alone = _points(map)
-        random = _drawn(alone, np.ones(len(map.labels), int), None, null_draws, generator, clock, "random landscapes")
+        points = np.arange(len(map.labels))
+        alone = _Parts(points, np.ones_like(points), grid_of(map))
+        random = _drawn(alone, alone.sizes, None, null_draws, generator, clock, "random landscapes")
         ended = clock.ended
     targets, shares, whole = (np.array(part) for part in zip(*own, strict=True))
     mixed = np.array([np.mean([share for _, share, _ in group]) for group in groups])
@@ -153,15 +154,24 @@ def navigability(
     )  # fmt: skip
 
 
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """Parts of programs: the program and the size of each, and which are next to which."""
+
+    program: np.ndarray
+    sizes: np.ndarray
+    graph: Neighbourhoods
+
+
 def _drawn(
-    parts: Components,
+    parts: _Parts,
     counts: np.ndarray,
     without: int | None,
     draws: int,
     generator: np.random.Generator,
     clock: Budget,
     what: str,
-    whole: Components | None = None,
+    whole: _Parts | None = None,
 ) -> list[tuple[int, float, float]]:
     """Targets, the shares of their sources, and those where programs are whole; two at least."""
     allowed = np.delete(np.arange(len(counts)), [] if without is None else [without])
@@ -181,23 +191,22 @@ def _drawn(
     return found
 
 
-def _share(parts: Components, counts: np.ndarray, target: int, fitness: np.ndarray) -> float:
+def _share(parts: _Parts, counts: np.ndarray, target: int, fitness: np.ndarray) -> float:
     """Mean over the other programs of the share of their points that reach the target."""
-    reached = accessible(parts.edges, fitness[parts.program], np.flatnonzero(parts.program == target))
+    reached = accessible(parts.graph, fitness[parts.program], np.flatnonzero(parts.program == target))
     share = np.bincount(parts.program[reached], parts.sizes[reached], minlength=len(counts)) / counts
     return float((share.sum() - share[target]) / (len(counts) - 1))
 
 
-def _whole(map: EnumeratedMap, parts: Components) -> Components:
-    """Each program as one component."""
-    ends = np.sort(parts.program[parts.edges], axis=1)
-    return Components(map.labels, np.arange(len(map.programs)), map.counts, np.unique(ends, axis=0))
+def _parts(found: Components) -> _Parts:
+    """The components of programs."""
+    return _Parts(found.program, found.sizes, Neighbourhoods.of(found.edges, len(found.sizes)))
 
 
-def _points(map: EnumeratedMap) -> Components:
-    """Each point as a component and a program of its own."""
-    numbers = np.arange(len(map.labels))
-    return Components(numbers, numbers, np.ones(len(numbers), int), edges_of(map))
+def _whole(map: EnumeratedMap, found: Components) -> _Parts:
+    """Programs, each in one part."""
+    edges = np.unique(np.sort(found.program[found.edges], axis=1), axis=0)
+    return _Parts(np.arange(len(map.programs)), map.counts, Neighbourhoods.of(edges, len(map.programs)))
 
 
 def _mean(shares: np.ndarray) -> Measurement:
