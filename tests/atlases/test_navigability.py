@@ -90,6 +90,15 @@ def test_the_random_null_is_the_map_on_which_each_point_is_a_program(seed):
     assert alone.by_programs.value == alone.value
 
 
+def test_shuffling_takes_away_that_neighbours_are_alike(seed):
+    """Six programs, each next to all others at each point, so that ψ is 1; thrown on the points they are not."""
+    grid = enumerate_map(lambda x: x[:, 0], [range(6), (0, 1)], progress=False)
+    found = navigability(grid, 12, null_draws=200, shuffles=40, seed=seed, progress=False)
+    assert found.value == 1 and found.error == 0
+    assert 0.5 < found.shuffled.value < found.shuffled.value + found.shuffled.error < 0.999
+    assert found.stats["shuffled"] == 200
+
+
 def test_two_bits_are_as_navigable_as_is_known(two, seed):
     """ψ is .99 by exact shares over 16 targets; both nulls lie below it."""
     found = navigability(two, 320, null_draws=32, seed=seed, progress=False)

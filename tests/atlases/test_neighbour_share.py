@@ -109,6 +109,12 @@ def test_shares_of_a_map_that_is_enumerated_come_out(grid, drawn):
     assert (drawn.evolvability <= exact.evolvability[place]).all()
 
 
+def test_moves_of_one_start_are_different_moves(drawn):
+    """Four moves per start say more than one, and less than four starts do."""
+    one = 1.96 * math.sqrt(drawn.value * (1 - drawn.value) / 20_000)
+    assert 0.5 * one < drawn.error < 0.8 * one
+
+
 def test_boundaries_are_frequencies_times_shares(drawn):
     assert drawn.flow == pytest.approx(drawn.frequency[drawn.source] * drawn.share, abs=1e-15)
     assert drawn.flow.sum() == pytest.approx(1, abs=1e-12)
@@ -124,6 +130,16 @@ def test_moves_of_one_start_are_no_independent_draws():
     low, high = clopper_pearson(30, 100)
     there = found.between("a", "b")
     assert (there.stats["low"], there.stats["high"]) == pytest.approx((low, high), abs=1e-12)
+
+
+def test_intervals_are_those_of_the_moves_of_each_start():
+    """Every start of program a, with how many of its eight moves end in b."""
+    generator = np.random.default_rng(3)
+    ends = (generator.random((60, 8)) < generator.beta(1, 3, (60, 1))).astype(int)
+    found = counted(("a", "b"), np.zeros(60, int), ends, 0, {"exact": False}).between("a", "b")
+    hits = ends.sum(1)
+    low, high = clustered_interval(hits.sum(), (hits**2).sum(), 60, 8)
+    assert found.value == ends.mean() and (found.stats["low"], found.stats["high"]) == (low, high)
 
 
 def test_an_interval_by_clusters_lies_between_those_of_clusters_and_of_trials():
