@@ -136,6 +136,8 @@ _HOME = {
     "exact_neighbour_share": "allroads.atlases.neighbours",
     "neighbour_share": "allroads.atlases.neighbours",
     "navigability": "allroads.atlases.navigability",
+    "forecast_programs": "allroads.atlases.forecast",
+    "steer": "allroads.atlases.steering",
     # studies
     "run_study": "allroads.studies.run",
     "attribute": "allroads.studies.attribution",
@@ -178,8 +180,10 @@ __all__ = ["__version__", *sorted(_HOME)]
 if TYPE_CHECKING:
     from allroads.atlases.atlas import Atlas
     from allroads.atlases.door import atlas
+    from allroads.atlases.forecast import forecast_programs
     from allroads.atlases.navigability import navigability
     from allroads.atlases.neighbours import enumerate_map, exact_neighbour_share, neighbour_share
+    from allroads.atlases.steering import steer
     from allroads.errors import AllroadsError, InputError, MeasurementError, UnknownNameError
     from allroads.explorers.adam import Adam, AdamW
     from allroads.explorers.evolution import Evolution

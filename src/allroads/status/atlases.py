@@ -49,3 +49,10 @@ class AtlasStatus(Status):
         "Take move='reversible' for boundaries that are symmetric.",
         True,
     )
+    NOT_STEERED = (
+        "not steered",
+        "The share of runs that end in the chosen program did not clearly rise.",
+        "A program that almost all runs end in already, one that the network hardly reaches, or a short search.",
+        "Steer in another way, give the search more rounds, or choose a program that some runs end in.",
+        True,
+    )
