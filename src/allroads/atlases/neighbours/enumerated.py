@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from allroads.atlases.neighbours.answers import answers_at, number_of_parameters
 from allroads.checks import check_count, check_options
 from allroads.errors import InputError
 from allroads.pfmap.network import Network
@@ -148,22 +149,7 @@ def enumerate_map(
         ((0, 1), [3, 1])
     """
     check_count("batch", batch)
-    network = isinstance(function, Network)
-    if not network and not callable(function):
-        raise InputError(f"function: expected a Network, or a function of points [B, D]; got {function!r}.")
-    if network:
-        from allroads.atlases.neighbours.answers import answers_at, number_of_parameters
-
-        if inputs is None:
-            raise InputError("inputs: a network is read by what it answers on inputs [N, …]; give inputs=….")
-        size = number_of_parameters(function)
-        if coordinates not in (None, size):
-            raise InputError(f"coordinates: the network has {size} parameters; got {coordinates}.")
-        values, labelling = alphabets_of(alphabet, size), answers_at(function, inputs, answers)
-    else:
-        if inputs is not None or answers is not None:
-            raise InputError("inputs, answers: they say how a Network is read; a function gives its labels itself.")
-        values, labelling = alphabets_of(alphabet, coordinates), function
+    values, labelling = _read(function, alphabet, inputs, coordinates, answers)
     total = math.prod(len(part) for part in values)
     numbers: dict[Hashable, int] = {}
     functions = True
@@ -180,6 +166,24 @@ def enumerate_map(
     rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order))
     return EnumeratedMap(values, rank[labels], tuple(programs[place] for place in order), functions)
+
+
+def _read(
+    function: Network | Labelling, alphabet: Any, inputs: Any, coordinates: int | None, answers: str | None
+) -> tuple[tuple[np.ndarray, ...], Labelling]:
+    """The alphabets, and the function of points that labels them."""
+    if isinstance(function, Network):
+        if inputs is None:
+            raise InputError("inputs: a network is read by what it answers on inputs [N, …]; give inputs=….")
+        size = number_of_parameters(function)
+        if coordinates not in (None, size):
+            raise InputError(f"coordinates: the network has {size} parameters; got {coordinates}.")
+        return alphabets_of(alphabet, size), answers_at(function, inputs, answers)
+    if not callable(function):
+        raise InputError(f"function: expected a Network, or a function of points [B, D]; got {function!r}.")
+    if inputs is not None or answers is not None:
+        raise InputError("inputs, answers: they say how a Network is read; a function gives its labels itself.")
+    return alphabets_of(alphabet, coordinates), function
 
 
 def alphabets_of(alphabet: Any, coordinates: int | None) -> tuple[np.ndarray, ...]:

@@ -94,7 +94,7 @@ class Neighbours(Result):
     @property
     def robustness_by_evolvability(self) -> Measurement:
         """Spearman's correlation of ρ_p with e_p, over programs from which moves were made."""
-        return self._over_programs(lambda rho, f, e: float(spearmanr(rho, e).statistic))
+        return self._over_programs(lambda rho, f, e: float(np.asarray(spearmanr(rho, e))[0]))
 
     def matrix(self, quantity: str = "neighbour_share") -> np.ndarray:
         """A quantity of edges as a matrix ``[from, to]``; 0 where no move was seen, NaN where none was made.
