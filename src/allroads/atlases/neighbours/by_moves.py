@@ -12,7 +12,7 @@ import numpy as np
 
 from allroads.atlases.neighbours.answers import packed_answers
 from allroads.atlases.neighbours.counted import counted
-from allroads.atlases.neighbours.enumerated import text_of
+from allroads.atlases.neighbours.enumerated import numbered, text_of
 from allroads.atlases.neighbours.moves import Step, move_of
 from allroads.atlases.neighbours.neighbours import Neighbours
 from allroads.atlases.tables import NONE
@@ -214,11 +214,6 @@ def _of_labels(labels: Callable[..., Any]) -> Reader:
         size = len(jax.tree.leaves(members)[0])
         if len(found) != size:
             raise InputError(f"labels: a population of {size} members got {len(found)} labels; expected one for each.")
-        try:
-            return np.array([numbers.setdefault(NONE if one is None else one, len(numbers)) for one in found])
-        except TypeError as error:
-            raise InputError(
-                f"labels: a label cannot be compared ({error}); expected strings, numbers or tuples."
-            ) from error
+        return numbered(found, numbers, "labels")
 
     return of

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from allroads.atlases.neighbours.answers import answers_at, number_of_parameters
+from allroads.atlases.tables import NONE
 from allroads.checks import check_count, check_options
 from allroads.errors import InputError
 from allroads.pfmap.network import Network
@@ -239,10 +240,12 @@ def _numbered(found: Any, expected: int, numbers: dict[Hashable, int]) -> np.nda
     if array is None:
         given = list(found)
         _check_length(len(given), expected)
-        for label in given:
-            _check_hashable(label)
-        return np.array([numbers.setdefault(label, len(numbers)) for label in given], np.int32)
+        return numbered(given, numbers, "function")
     _check_length(len(array) if array.ndim else 0, expected)
+    if array.dtype.kind in "OUS" and array.ndim == 1:
+        return numbered(array.tolist(), numbers, "function")
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise InputError("function: a label is NaN, which equals nothing; give None for no program.")
     rows, place = np.unique(array.reshape(expected, -1), axis=0, return_inverse=True)
     first = np.full(len(rows), expected)
     np.minimum.at(first, place.ravel(), np.arange(expected))
@@ -270,13 +273,29 @@ def _check_length(got: int, expected: int) -> None:
         raise InputError(f"function: it was given {expected} points and returned {got} labels; expected one for each.")
 
 
-def _check_hashable(label: Any) -> None:
-    try:
-        hash(label)
-    except TypeError as error:
-        raise InputError(
-            f"function: label {label!r} cannot be compared; expected strings, numbers or tuples."
-        ) from error
+def numbered(given: list[Any], numbers: dict[Hashable, int], what: str) -> np.ndarray:
+    """The numbers of labels, new ones added; ``None`` is the label of no program.
+
+    Raises:
+        InputError: If a label cannot be compared.
+
+    Example:
+        >>> numbers = {}
+        >>> numbered(["a", None, "a"], numbers, "labels").tolist(), numbers
+        ([0, 1, 0], {'a': 0, 'none': 1})
+    """
+    found = np.empty(len(given), np.int32)
+    for place, one in enumerate(given):
+        label = NONE if one is None else one
+        try:
+            found[place] = numbers.setdefault(label, len(numbers))
+        except TypeError as error:
+            raise InputError(
+                f"{what}: label {label!r} cannot be compared; expected strings, numbers or tuples."
+            ) from error
+        if label != label:
+            raise InputError(f"{what}: a label is NaN, which equals nothing; give None for no program.")
+    return found
 
 
 def check_map(given: Any) -> None:
