@@ -8,6 +8,7 @@ from typing import Any
 from allroads.atlases.atlas import Atlas
 from allroads.atlases.from_runs import from_runs
 from allroads.atlases.from_study import from_study
+from allroads.checks import check_options
 from allroads.errors import InputError
 
 
@@ -49,11 +50,16 @@ def atlas(source: Any, **options: Any) -> Atlas:
             return enumerated_atlas(source, **options)
         if isinstance(source, Neighbours):
             return neighbours_atlas(source, **options)
-        if callable(own):
-            found: Atlas = own(**options)
-            return found
+        if own is not None:
+            return _checked(own(**options))
         return from_runs(source, **options)
     except TypeError as error:
         if "unexpected keyword" not in str(error):
             raise
         raise InputError(f"atlas: {str(error).split('()')[-1].strip()}; see its options.") from None
+
+
+def _checked(found: Any) -> Atlas:
+    """What a method ``atlas`` gave."""
+    check_options("source.atlas()", found, Atlas)
+    return found  # type: ignore[no-any-return]

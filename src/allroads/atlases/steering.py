@@ -205,8 +205,8 @@ class _Asked:
         )
         outputs = found.values[:, -1]
         said = answers(outputs, self.problem.loss).reshape(len(members), -1)
-        finite: np.ndarray = np.isfinite(outputs).reshape(len(members), -1).all(axis=1)
-        return np.where(finite[:, None], said, -1)
+        finite = np.isfinite(outputs).reshape(len(members), -1).all(axis=1, keepdims=True)
+        return np.where(finite, said, -1)
 
     def weighted(self, weights: np.ndarray | None) -> Problem:
         """The problem with other weights of its examples."""
