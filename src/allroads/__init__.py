@@ -132,6 +132,8 @@ _HOME = {
     # the atlas
     "atlas": "allroads.atlases.door",
     "Atlas": "allroads.atlases.atlas",
+    "reach": "allroads.atlases.reach",
+    "Reach": "allroads.atlases.reach",
     # studies
     "run_study": "allroads.studies.run",
     "attribute": "allroads.studies.attribution",
@@ -174,6 +176,7 @@ __all__ = ["__version__", *sorted(_HOME)]
 if TYPE_CHECKING:
     from allroads.atlases.atlas import Atlas
     from allroads.atlases.door import atlas
+    from allroads.atlases.reach import Reach, reach
     from allroads.errors import AllroadsError, InputError, MeasurementError, UnknownNameError
     from allroads.explorers.adam import Adam, AdamW
     from allroads.explorers.evolution import Evolution
