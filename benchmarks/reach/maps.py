@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ DATA, WORK = HERE / "data", HERE / "work"
 
 MARGIN, RATE = 0.1, 0.3
 """Loss at which a start is left, and the learning rate of all descents."""
+HEIGHT = float(np.log(1 / np.expm1(MARGIN)))
+"""Size of an output that has that loss."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Map:
     stays: int
     block: int
 
-    @property
+    @cached_property
     def network(self) -> Network:
         return mlp((self.bits,), 1, widths=(self.width,), activation="tanh", init="lecun")
 
@@ -60,6 +63,11 @@ class Map:
     @property
     def targets(self) -> np.ndarray:
         return np.arange(2 ** (2**self.bits))
+
+    @property
+    def road_targets(self) -> np.ndarray:
+        """Targets of straight roads."""
+        return self.targets if self.bits == 3 else self.targets[::256] + 128 * (np.arange(256) % 2)
 
     def answers(self, codes: np.ndarray) -> np.ndarray:
         """Truth tables ``[K, 2^n]``: row r is bit r of the code."""
