@@ -67,16 +67,14 @@ def main() -> None:
     WORK.mkdir(parents=True, exist_ok=True)
     answers, everything = made.answers(made.sources), made.answers(made.targets)
     question = question_of(made.network, made.inputs, answers, "bce", made.explorer, None, None, 0)
-    goals, words, aims = question.goals(everything), question.words(answers), question.words(everything)
-    limits = Limits(jnp.int32(made.steps), jnp.float32(np.inf))
+    from_, to = question.targets(answers).words, question.targets(everything)
+    limits, size = Limits(jnp.int32(made.steps), jnp.float32(np.inf)), question.block(made.stays)
     with budgeted("four", None) as clock:
-        starts_path = WORK / f"{made.name}-starts.npz"
         began, processor = time.perf_counter(), time.process_time()
-        starts = train_starts(question, answers, made.starts, MARGIN, 6000, made.draws, clock)
+        starts = train_starts(question, answers, made.starts, MARGIN, 6000, made.draws, clock, made.stays)
         leaves = {f"params{i}": leaf for i, leaf in enumerate(jax.tree.leaves(starts.params))}
         spent = {"seconds": time.perf_counter() - began, "processor": time.process_time() - processor}
-        np.savez(starts_path, found=starts.found, drawn=starts.drawn, **leaves, **spent)
-        flat = starts.flat()
+        np.savez(WORK / f"{made.name}-starts.npz", found=starts.found, drawn=starts.drawn, **leaves, **spent)
         for number in range(-(-len(made.sources) // made.block)):
             path = WORK / f"{made.name}-{number:03}.npz"
             if path.exists():
@@ -87,16 +85,13 @@ def main() -> None:
                 targets, sizes, starts_of = targets_of(made, int(made.sources[place]))
                 there = starts_of < starts.found[place]
                 rows.append(np.stack([np.full(len(targets), place), targets, sizes, starts_of])[:, there])
-            place, target, size, start = np.concatenate(rows, axis=1)
+            place, target, orbit, start = np.concatenate(rows, axis=1)
             found = []
-            step = question.block(made.stays, False)
-            for first in range(0, len(place), step):
-                part = slice(first, first + step)
-                keys = question.keys(words[place[part]], aims[target[part]], number=FIRST + start[part])
-                ends = question.descend(
-                    goals, keys, target[part], limits, clock, starts=flat,
-                    start=place[part] * made.starts + start[part], kept=made.stays,
-                )  # fmt: skip
+            for first in range(0, len(place), size):
+                p, q, k = (column[first : first + size] for column in (place, target, start))
+                points = jax.tree.map(lambda leaf: leaf[p, k], starts.params)  # noqa: B023
+                keys = question.keys(from_[p], to.words[q], number=FIRST + k)
+                ends = question.descend(points, keys, to.at(q), limits, clock, kept=made.stays, what=path.name)
                 if ends is None:
                     return
                 found.append(ends._replace(params=None))
@@ -109,15 +104,15 @@ def main() -> None:
             part = path.with_suffix(".part.npz")
             np.savez_compressed(
                 part, source=made.sources[place].astype(np.uint16), target=target.astype(np.uint16),
-                size=size.astype(np.uint16), start=start.astype(np.uint8), step=ends.step.astype(np.int16),
+                size=orbit.astype(np.uint16), start=start.astype(np.uint8), step=ends.step.astype(np.int16),
                 directness=direct.astype(np.float16), changes=(ends.stays - 1).astype(np.uint16),
                 counted=inside.sum(1).astype(np.uint8), single=(inside & (flips == 1)).sum(1).astype(np.uint8),
                 away=(inside & away).sum(1).astype(np.uint8), diverged=int((~ends.alive).sum()),
                 seconds=time.perf_counter() - began, processor=time.process_time() - processor,
             )  # fmt: skip
             part.rename(path)
-            print(f"{path.name}: {len(place):,} runs, {(ends.step >= 0).mean():.2%} came "
-                f"({time.perf_counter() - began:.0f} s, {time.process_time() - processor:.0f} of processor)", flush=True)  # fmt: skip
+            spent = f"{time.perf_counter() - began:.0f} s, {time.process_time() - processor:.0f} of processor"
+            print(f"{path.name}: {len(place):,} runs, {(ends.step >= 0).mean():.2%} came ({spent})", flush=True)
 
 
 if __name__ == "__main__":

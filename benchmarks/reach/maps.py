@@ -65,6 +65,11 @@ class Map:
         return np.arange(2 ** (2**self.bits))
 
     @property
+    def road_steps(self) -> int:
+        """Of straight roads: they turn sharply on a narrow map."""
+        return 48 if self.width == 16 else 192
+
+    @property
     def road_targets(self) -> np.ndarray:
         """Targets of straight roads."""
         return self.targets if self.bits == 3 else self.targets[::256] + 128 * (np.arange(256) % 2)

@@ -36,18 +36,19 @@ def block(made: Map, number: int) -> None:
         tree = jax.tree.structure(made.network.init(jax.random.key(0)))
         params = jax.tree.unflatten(tree, [file[f"params{i}"] for i in range(tree.num_leaves)])
     targets = made.road_targets
-    s, t, k = (axis.ravel() for axis in np.meshgrid(
-        np.arange(len(found)), np.arange(len(targets)), np.arange(min(STARTS, made.starts)), indexing="ij"))  # fmt: skip
+    axes = (np.arange(count) for count in (len(found), len(targets), min(STARTS, made.starts)))
+    s, t, k = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
     there = k < found[s]
     s, t, k = s[there], t[there], k[there]
     outputs = HEIGHT * (2.0 * made.answers(targets)[t] - 1.0)
     with allroads.float64():
-        roads = road_costs(made.network, made.inputs, jax.tree.map(lambda leaf: leaf[s, k], params), outputs)
+        points = jax.tree.map(lambda leaf: leaf[s, k], params)
+        roads = road_costs(made.network, made.inputs, points, outputs, steps=made.road_steps)
     seconds = {"seconds": time.perf_counter() - began, "processor": time.process_time() - processor}
     part = path.with_suffix(".part.npz")
     np.savez_compressed(part, row=s, target=targets[t], start=k, **roads._asdict(), **seconds)
     part.rename(path)
-    print(f"{path.name}: {len(s):,} roads, {(roads.deviation < 0.02).mean():.1%} followed ({seconds['seconds']:.0f} s, "
+    print(f"{path.name}: {len(s):,} roads, {(roads.deviation < 0.005).mean():.1%} followed ({seconds['seconds']:.0f} s, "
         f"{seconds['processor']:.0f} of processor)", flush=True)  # fmt: skip
 
 

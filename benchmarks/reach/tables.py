@@ -1,6 +1,6 @@
 """The committed tables of the reach matrices, made from the blocks that `run.py` and `straight.py` left.
 
-    python benchmarks/reach/tables.py wide narrow narrowest four
+python benchmarks/reach/tables.py wide narrow narrowest four
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from maps import DATA, MAPS, WORK, Map
 
 from allroads.distributions import clopper_pearson
 
-FOLLOWED = 0.02
+FOLLOWED = 0.005
 """Largest deviation of a road that counts, over the length of its segment."""
 BUDGETS = (100, 300, 600)
 COMPRESSION = {"compression": "zstd", "compression_level": 19}

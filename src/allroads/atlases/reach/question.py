@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.atlases.reach.descents import Ends, Goals, Jobs, Limits, compiled_descents
+from allroads.atlases.reach.descents import Ends, Jobs, Limits, compiled_descents
 from allroads.budget import Budget
 from allroads.errors import InputError
 from allroads.explorers.build import as_explorer
 from allroads.explorers.explore import pack_width
 from allroads.explorers.explorer import Explorer
-from allroads.explorers.per_member import Rule, member_rule
+from allroads.explorers.per_member import member_rule
 from allroads.pfmap.arrays import as_array
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
-from allroads.pfmap.objective import Objective
 from allroads.pfmap.problem import Problem
 from allroads.points.prior.answers import Answers
 from allroads.points.prior.draws import source_of
-from allroads.points.prior.threefry import key_of
 
 WIDEST = 512
 """Descents side by side at most. Of 3-16-1 and 3-3-1 networks, 256 to 1,024 took the same time within a fifth."""
@@ -38,13 +36,24 @@ ROUNDS = 512
 Labels = Callable[[np.ndarray], Any]
 
 
+class Targets(NamedTuple):
+    """Functions as what descents are to reach: labels for the loss ``[K, N, …]`` and packed answers ``[K, W]``."""
+
+    labels: Any
+    words: Any
+
+    def at(self, rows: np.ndarray) -> Targets:
+        """Those of these rows."""
+        return Targets(self.labels[rows], self.words[rows])
+
+
 @dataclass(frozen=True, eq=False)
 class Question:
     """What is descended, by whom, and on which inputs it is read, checked.
 
     Args:
         problem: Network, loss and inputs; its labels are those of the first function.
-        rule: How the explorer moves one member.
+        explorer: One whose members move each on its own.
         answers: How outputs say which function a network computes.
         labels: ``[K, …]`` answers as what the loss takes.
         seed: Decides all draws.
@@ -52,7 +61,7 @@ class Question:
     """
 
     problem: Problem
-    rule: Rule
+    explorer: Explorer
     answers: Answers
     labels: Labels
     seed: int
@@ -63,75 +72,58 @@ class Question:
         """The network."""
         return self.problem.network
 
-    def words(self, functions: np.ndarray) -> np.ndarray:
-        """Packed answers ``[K, W]`` of functions ``[K, …]``."""
-        return np.stack([self.answers.packed(function) for function in functions])
-
-    def goals(self, functions: np.ndarray) -> Goals:
-        """The functions as goals of descents."""
+    def targets(self, functions: np.ndarray) -> Targets:
+        """The functions as what descents are to reach."""
         labels, one = as_array(self.labels(functions)), self.problem.data.labels
         if labels.shape != (len(functions), *one.shape) or not np.isfinite(labels).all():
             raise InputError(
                 f"labels: expected finite numbers of shape {[len(functions), *one.shape]} for {len(functions)} "
                 f"functions; got shape {list(labels.shape)}."
             )
-        return Goals(jnp.asarray(labels, one.dtype), jnp.asarray(self.words(functions)))
+        return Targets(labels.astype(one.dtype), np.stack([self.answers.packed(function) for function in functions]))
 
     def keys(self, *words: np.ndarray, number: np.ndarray) -> Any:
         """A key per job from the words of its functions ``[J, W]`` and a number: not from what else is asked."""
-        return _keys(key_of(self.seed), jnp.asarray(np.concatenate(words, axis=1)), jnp.asarray(number, jnp.uint32))
+        mixed = jnp.asarray(np.concatenate([*words, number[:, None].astype(np.uint32)], axis=1))
+        return _keys(jax.random.key(self.seed), mixed)
 
-    def block(self, kept: int, points: bool) -> int:
+    def block(self, kept: int) -> int:
         """How many descents one compiled call takes."""
-        point = jax.eval_shape(self.network.init, key_of(0))
-        weights = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(point)) if points else 0
-        return int(max(self.width, min(JOBS, BYTES // (4 * kept * (self.answers.words + 1) + weights + 32))))
+        point, labels = jax.eval_shape(self.network.init, jax.random.key(0)), self.problem.data.labels
+        weights = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(point))
+        one = 2 * weights + labels.nbytes + 4 * (kept + 1) * (self.answers.words + 1) + 64
+        return int(max(self.width, min(JOBS, BYTES // one)))
 
     def descend(
-        self,
-        goals: Goals,
-        keys: Any,
-        goal: np.ndarray,
-        limits: Limits,
-        clock: Budget,
-        *,
-        starts: Params = None,
-        start: np.ndarray | None = None,
-        kept: int = 1,
-        points: bool = False,
-        what: str = "",
+        self, points: Params, keys: Any, targets: Targets, limits: Limits, clock: Budget, *, kept: int, what: str
     ) -> Ends | None:
         """Make descents ``[J]``, at most :meth:`block` of them; ``None`` where the budget ended first.
 
         Args:
-            goals: What there is to reach.
+            points: Where they start, leaves ``[J, …]``.
             keys: A key per descent.
-            goal: The row of its goal.
+            targets: What each is to reach.
             limits: Steps and loss.
             clock: The budget.
-            starts: Points ``[P, …]``; ``None`` where each descent draws its own.
-            start: The row of its start.
             kept: Stays that are remembered.
-            points: Whether ends are kept.
             what: What is said meanwhile.
         """
-        count, size = len(goal), self.block(kept, points)
-        begin, go = compiled_descents(self.problem.objective, self.rule, self.answers, kept, points)
-        pad = (0, size - count)
-        rows = np.zeros(count, np.int32) if start is None else start
-        jobs = Jobs(
-            keys[np.pad(np.arange(count), pad, mode="edge")],
-            jnp.asarray(np.pad(rows, pad), jnp.int32),
-            jnp.asarray(np.pad(goal, pad), jnp.int32),
-            jnp.int32(count),
-        )
+        count, size = len(targets.words), self.block(kept)
+        begin, go = compiled_descents(self.problem.objective, self.explorer, self.answers, kept)
+
+        def filled(leaf: Any) -> Any:
+            rows = np.minimum(np.arange(size), count - 1)
+            return leaf[rows] if isinstance(leaf, jax.Array) else jnp.asarray(np.asarray(leaf)[rows])
+
+        points, keys, labels, words = jax.tree.map(filled, (points, keys, *targets))
+        jobs = Jobs(points, keys, labels, words, jnp.int32(count))
         inputs, more, until = self.problem.data.inputs, True, 0
-        pack = begin(self.width, starts, goals, jobs, inputs)
+        pack = begin(self.width, jobs, inputs)
         while more and not clock.ended:
             until += ROUNDS
             with clock.interruptible():
                 clock.say(f"{what}, {min(int(pack.next), count):,} of {count:,}")
-                pack, left = go(pack, starts, goals, jobs, inputs, limits, jnp.int32(until))
+                pack, left = go(pack, jobs, inputs, limits, jnp.int32(until))
                 more = bool(left)
         if more:
             return None
@@ -140,18 +132,17 @@ class Question:
 
 
 @jax.jit
-def _keys(key: Any, words: Any, number: Any) -> Any:
-    def one(words: Any, number: Any) -> Any:
-        mixed = jax.lax.fori_loop(0, len(words), lambda i, key: jax.random.fold_in(key, words[i]), key)
-        return jax.random.fold_in(mixed, number)
+def _keys(key: Any, words: Any) -> Any:
+    def one(words: Any) -> Any:
+        return jax.lax.fori_loop(0, len(words), lambda i, key: jax.random.fold_in(key, words[i]), key)
 
-    return jax.vmap(one)(words, number)
+    return jax.vmap(one)(words)
 
 
 def question_of(
     network: Network,
     inputs: Any,
-    functions: np.ndarray,
+    functions: Any,
     loss: str | PerExampleLoss,
     explorer: Explorer | str,
     answers: str | None,
@@ -164,12 +155,12 @@ def question_of(
         InputError: On inputs, functions, labels or a loss that cannot be used, or an explorer that mixes members.
     """
     explorer = as_explorer(explorer)
-    rule = member_rule(explorer)
+    member_rule(explorer)
     kind = answers or {"bce": "signs", "cross_entropy": "classes"}.get(loss if isinstance(loss, str) else "")
     source = source_of(network, inputs, kind, seed)
     read = source.answers
     asked = labels or (lambda said: usual_labels(said, read, loss))
-    functions = checked_functions("functions", functions, read)
+    functions = checked_functions("sources", functions, read)
     first = as_array(asked(functions[:1]))
     if first.shape[:1] != (1,):
         raise InputError(f"labels: expected one set of labels per function; got shape {first.shape} for one function.")
@@ -179,9 +170,9 @@ def question_of(
             f"explorer {explorer.name!r}: batch_size {explorer.batch_size} is larger than the {len(problem)} inputs; "
             "make it smaller or leave it out for the full batch."
         )
-    point = jax.eval_shape(network.init, key_of(0))
+    point = jax.eval_shape(network.init, jax.random.key(0))
     width = pack_width(network, point, problem.data.inputs, WIDEST)
-    return Question(problem, rule, read, asked, seed, width)
+    return Question(problem, explorer, read, asked, seed, width)
 
 
 def checked_functions(name: str, functions: Any, answers: Answers) -> np.ndarray:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numbers
 import time
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -106,7 +108,7 @@ def reach(
     check_count("walks", walks, 0)
     check_count("seed", seed, 0)
     check_number("margin", margin, 0, open_low=True)
-    trained = isinstance(starts, int) and not isinstance(starts, bool)
+    trained = isinstance(starts, numbers.Integral)
     if trained:
         check_count("starts", starts)
     explorer = as_explorer(explorer)
@@ -116,13 +118,13 @@ def reach(
     began = time.perf_counter()
     with budgeted("reach", budget, progress) as clock:
         if trained:
-            most = 16 * starts if draws is None else draws
+            most = 16 * int(starts) if draws is None else draws
             training = 10 * steps if start_steps is None else start_steps
-            points = train_starts(question, sources, starts, margin, training, most, clock)
+            points = train_starts(question, sources, int(starts), margin, training, most, clock, max(walks, 1))
         else:
             points = given_starts(question, sources, starts)
         steps_taken, directness, passed, diverged, cut = _run(question, sources, targets, points, steps, walks, clock)
-        ended = clock.ended if not points.complete or clock.ended else None
+        ended = clock.ended
     empty = points.found == 0
     undone = (steps_taken == ABSENT).all((1, 2)) & ~empty
     status = AtlasStatus.OK
@@ -156,32 +158,27 @@ def _run(
     clock: Budget,
 ) -> tuple[np.ndarray, np.ndarray, Walks, int, int]:
     """All runs, row after row: steps and directness ``[S, T, n]``, stays, runs that diverged, walks that were cut."""
-    words, aims, goals = question.words(sources), question.words(targets), question.goals(targets)
+    from_, to = question.targets(sources).words, question.targets(targets)
     shape = len(sources), len(targets), points.members
     found, direct = np.full(shape, ABSENT, np.int32), np.full(shape, np.nan, np.float32)
-    limits = Limits(jnp.int32(steps), jnp.float32(np.inf))
-    size, flat = question.block(max(kept, 1), False), points.flat()
-    parts: list[Walks] = []
+    limits, remembered = Limits(jnp.int32(steps), jnp.float32(np.inf)), max(kept, 1)
+    size, parts = question.block(remembered), list[Walks]()
     diverged = cut = 0
-    rows = [s for s in range(shape[0]) if points.found[s]]
-    per_row = shape[1] * shape[2]
-    for group in [rows[i : i + max(1, size // per_row)] for i in range(0, len(rows), max(1, size // per_row))]:
+    rows, together = np.flatnonzero(points.found), max(1, size // (shape[1] * shape[2]))
+    for group in [rows[first : first + together] for first in range(0, len(rows), together)]:
         s, t, k = (axis.ravel() for axis in np.meshgrid(group, *map(np.arange, shape[1:]), indexing="ij"))
         there = k < points.found[s]
-        s, t, k = s[there], t[there], k[there]
-        ended = []
-        for first in range(0, len(s), size):
-            part = slice(first, first + size)
-            keys = question.keys(words[s[part]], aims[t[part]], number=FIRST + k[part])
-            ends = question.descend(
-                goals, keys, t[part], limits, clock,
-                starts=flat, start=s[part] * shape[2] + k[part], kept=max(kept, 1), what=f"from function {s[first]:,} of {shape[0]:,}",
-            )  # fmt: skip
+        runs, ended = np.stack([s, t, k])[:, there], []
+        for first in range(0, runs.shape[1], size):
+            s, t, k = runs[:, first : first + size]
+            keys = question.keys(from_[s], to.words[t], number=FIRST + k)
+            starts = jax.tree.map(lambda leaf: leaf[s, k], points.params)  # noqa: B023
+            what = f"from function {s[0]:,} of {shape[0]:,}"
+            ends = question.descend(starts, keys, to.at(t), limits, clock, kept=remembered, what=what)
             if ends is None:
                 return found, direct, Walks.joined(parts, question.answers), diverged, cut
-            ended.append((part, ends))
-        for part, ends in ended:
-            at = s[part], t[part], k[part]
+            ended.append(((s, t, k), ends))
+        for at, ends in ended:
             found[at] = ends.step
             came = (ends.step > 0) & (ends.arc > 0)
             direct[at] = np.where(came, np.minimum(ends.chord / np.where(came, ends.arc, 1), 1), np.nan)

@@ -6,20 +6,23 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 from scipy.stats import binom
 
 from allroads.atlases.reach.starts import Starts
 from allroads.atlases.reach.walks import Walks
-from allroads.atlases.tables import EDGES
 from allroads.checks import check_count
 from allroads.distributions import clopper_pearson
 from allroads.errors import InputError
 from allroads.results import Result
 from allroads.status import AtlasStatus
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from allroads.atlases.atlas import Atlas
 
 LATE, ABSENT = -1, -2
 """In place of a number of steps: a run that did not come within the budget, and no run."""
@@ -121,7 +124,12 @@ class Reach(Result):
         shares = self._shares
         if not shares or min(map(len, shares)) < 2:
             return None
-        return float(1.96 * math.sqrt(sum(row.var(ddof=1) / len(row) for row in shares)) / len(shares))
+        spread = sum(row.var(ddof=1) / len(row) for row in shares)
+        if spread > 0:
+            return float(1.96 * math.sqrt(spread) / len(shares))
+        count = sum(map(len, shares))  # all alike: what as many independent runs would leave open
+        low, high = clopper_pearson(self.value * count, count)
+        return float(max(self.value - low, high - self.value))
 
     def within(self, steps: int) -> Reach:
         """The same runs with a smaller budget: what came later than ``steps`` did not come.
@@ -141,7 +149,9 @@ class Reach(Result):
         )  # fmt: skip
 
     def edges(self, names: Sequence[str] | None = None) -> pl.DataFrame:
-        """Edges of an atlas: ``reach``, ``reach_cost`` and ``directness``, a row per pair of two functions and quantity.
+        """Edges of an atlas: ``reach``, ``reach_cost`` and ``directness``, each a row per pair of two functions.
+
+        A cost beyond the budget is null, with the status ``not reached``.
 
         Args:
             names: Of the sources, then of the targets that are no sources. Default: a function's answers as a text.
@@ -149,46 +159,40 @@ class Reach(Result):
         Raises:
             InputError: If there is not one name per function.
         """
-        from_, to = self._names(names)
-        rows, columns = np.nonzero(self.tried * (from_[:, None] != to))
-        middle = self._direct
-        parts = []
-        values = (
-            ("reach", self.probability, self.low, self.high),
-            ("reach_cost", self.cost, self.cost_low, self.cost_high),
-            ("directness", middle, np.full_like(middle, np.nan), np.full_like(middle, np.nan)),
-        )
-        for quantity, value, low, high in values:
-            at, ends = value[rows, columns], (low[rows, columns], high[rows, columns])
-            known = np.isfinite(at)
-            columns_of = {
-                "source": from_[rows],
-                "target": to[columns],
-                "quantity": [quantity] * len(rows),
-                "value": at,
-                "low": ends[0],
-                "high": ends[1],
-                "tried": self.tried[rows, columns],
-                "status": np.where(known, AtlasStatus.OK.value, AtlasStatus.NOT_REACHED.value),
-            }
-            parts.append(pl.DataFrame(columns_of, schema=dict(EDGES)))
-        table = pl.concat(parts)
-        finite = [pl.when(pl.col(c).is_finite()).then(pl.col(c)).alias(c) for c in ("value", "low", "high")]
-        return table.with_columns(finite)
+        from allroads.atlases.reach.tables import edges
+
+        return edges(self, names)
+
+    def atlas(self, names: Sequence[str] | None = None) -> Atlas:
+        """The functions as an atlas: edges as :meth:`edges`, and with walks also ``changes`` and the walks themselves.
+
+        Functions that are on the way alone are nodes too.
+
+        Args:
+            names: As of :meth:`edges`.
+
+        Raises:
+            InputError: If there is not one name per function.
+        """
+        from allroads.atlases.reach.tables import as_atlas
+
+        return as_atlas(self, names)
 
     def __str__(self) -> str:
         return self.describe()
 
     def describe(self) -> str:
         """The matrix in four lines."""
-        other = self._other
+        other = self.others
         r = self.probability[other & (self.tried > 0)]
         error = "" if self.error is None else f" ± {self.error:.2g}"
         lines = [
             f"{len(self.sources):,} sources × {len(self.targets):,} targets, {(self.steps != ABSENT).sum():,} runs of "
             f"{self.stats.get('explorer')} within {self.stats.get('steps'):,} steps; {self.status.value}",
             f"mean R = {self.value:.3g}{error} over {r.size:,} pairs: R = 1 in {(r == 1).mean():.1%}, R = 0 in "
-            f"{(r == 0).mean():.1%}" if r.size else "no pair was tried",
+            f"{(r == 0).mean():.1%}"
+            if r.size
+            else "no pair was tried",
         ]
         cost = self.cost[other & (self.tried > 0)]
         if r.size and np.isfinite(cost).any():
@@ -200,17 +204,21 @@ class Reach(Result):
         return "\n".join(lines)
 
     @cached_property
-    def _other(self) -> np.ndarray:
+    def others(self) -> np.ndarray:
         """Whether source and target are two functions, ``[S, T]``."""
-        from_, to = self._names(None)
-        found: np.ndarray = from_[:, None] != to
+        texts = [[function.tobytes() for function in all] for all in (self.sources, self.targets)]
+        places = {text: place for place, text in enumerate(texts[1])}
+        found = np.ones((len(self.sources), len(self.targets)), bool)
+        for row, text in enumerate(texts[0]):
+            if text in places:
+                found[row, places[text]] = False
         return found
 
     @cached_property
     def _shares(self) -> list[np.ndarray]:
         """For each source that was tried, the share of other functions that each of its starts reaches."""
         found = []
-        for steps, other in zip(self.steps, self._other, strict=True):
+        for steps, other in zip(self.steps, self.others, strict=True):
             ran = (steps[other] != ABSENT).all(0) if other.any() else np.zeros(steps.shape[1], bool)
             if ran.any():
                 found.append((steps[other][:, ran] >= 0).mean(0))
@@ -241,8 +249,8 @@ class Reach(Result):
         return found[0], found[1], found[2]
 
     @cached_property
-    def _direct(self) -> np.ndarray:
-        """Median directness of the runs that came; NaN where none did."""
+    def straightness(self) -> np.ndarray:
+        """Median directness of the runs that came, ``[S, T]``; NaN where none did."""
         came = np.isfinite(self.directness)
         ordered = np.sort(self.directness, axis=-1)
         count = came.sum(-1)
@@ -250,18 +258,3 @@ class Reach(Result):
             for at in ((count - 1) // 2, count // 2 - (count == 0)))  # fmt: skip
         middle: np.ndarray = np.where(count > 0, (low + high) / 2, np.nan)
         return middle
-
-    def _names(self, names: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray]:
-        """Names of sources and of targets; equal where the functions are."""
-        texts = [["".join(map(str, f.ravel())) if f.max(initial=0) < 10 else "-".join(map(str, f.ravel())) for f in all]
-            for all in (self.sources, self.targets)]  # fmt: skip
-        if names is None:
-            return np.array(texts[0]), np.array(texts[1])
-        distinct = list(dict.fromkeys([*texts[0], *texts[1]]))
-        if len(names) != len(distinct) or len(set(names)) != len(distinct):
-            raise InputError(
-                f"names: expected {len(distinct)} different names, of the sources and then of the targets that are no "
-                f"sources; got {len(names)}."
-            )
-        called = dict(zip(distinct, names, strict=True))
-        return np.array([called[t] for t in texts[0]]), np.array([called[t] for t in texts[1]])

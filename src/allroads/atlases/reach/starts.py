@@ -46,7 +46,14 @@ class Starts:
 
 
 def train_starts(
-    question: Question, functions: np.ndarray, members: int, margin: float, steps: int, draws: int, clock: Budget
+    question: Question,
+    functions: np.ndarray,
+    members: int,
+    margin: float,
+    steps: int,
+    draws: int,
+    clock: Budget,
+    kept: int = 1,
 ) -> Starts:
     """Points that compute each function, trained from random starts until they do, with a loss of at most ``margin``.
 
@@ -61,9 +68,10 @@ def train_starts(
         steps: Steps that training may take.
         draws: Random starts per function at most.
         clock: The budget; what it ends is left out.
+        kept: Stays that descents remember; the same number as of other descents needs no other compiled loop.
     """
-    words, goals, size = question.words(functions), question.goals(functions), question.block(1, True)
-    count = len(functions)
+    targets, size, count = question.targets(functions), question.block(kept), len(functions)
+    draw = jax.jit(jax.vmap(question.network.init))
     point = jax.eval_shape(question.network.init, jax.random.key(0))
     params = jax.tree.map(lambda leaf: np.zeros((count, members, *leaf.shape), leaf.dtype), point)
     found, drawn = np.zeros(count, int), np.zeros(count, int)
@@ -76,9 +84,12 @@ def train_starts(
         each = np.minimum(max(1, min(2 * members, size // len(lacking))), draws - drawn[lacking])
         goal = np.repeat(lacking, each)
         number = drawn[goal] + np.concatenate([np.arange(n) for n in each])
-        keys = question.keys(words[goal], number=number)
+        words = targets.words[goal]
         what = f"points of {count - len(lacking):,} of {count:,} functions"
-        ends = question.descend(goals, keys, goal, limits, clock, points=True, what=what)
+        ends = question.descend(
+            draw(question.keys(words, number=2 * number)), question.keys(words, number=2 * number + 1),
+            targets.at(goal), limits, clock, kept=kept, what=what,
+        )  # fmt: skip
         if ends is None:
             return Starts(params, found, drawn, complete=False)
         for one in lacking:
@@ -109,7 +120,7 @@ def given_starts(question: Question, functions: np.ndarray, starts: Params) -> S
     flat = jax.tree.map(lambda leaf: jnp.asarray(leaf).reshape(-1, *np.shape(leaf)[2:]), starts)
     flat = question.problem.population(flat, "starts")
     words = np.asarray(_reader(question.network, question.answers)(flat, question.problem.data.inputs))
-    right = (words.reshape(rows, members, -1) == question.words(functions)[:, None]).all(-1)
+    right = (words.reshape(rows, members, -1) == question.targets(functions).words[:, None]).all(-1)
     if not right.all():
         function, number = np.argwhere(~right)[0]
         raise InputError(

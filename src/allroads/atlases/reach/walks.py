@@ -48,7 +48,8 @@ class Walks:
     def joined(parts: Sequence[Walks], answers: Answers) -> Walks:
         """Several tables one after another."""
         if not parts:
-            return Walks(np.zeros(0, np.int64), np.zeros(0, np.int32), answers.codes(np.zeros((0, answers.words), np.uint32)), answers)
+            none = answers.codes(np.zeros((1, answers.words), np.uint32))[:0]
+            return Walks(np.zeros(0, np.int64), np.zeros(0, np.int32), none, answers)
         columns = zip(*((part.run, part.step, part.codes) for part in parts), strict=True)
         run, step, codes = (np.concatenate(column) for column in columns)
         return Walks(run, step, codes, answers)
@@ -64,4 +65,5 @@ def walks_of(ends: Ends, runs: np.ndarray, answers: Answers) -> Walks:
     """
     kept = ends.words.shape[1]
     there: Any = np.arange(kept) < np.minimum(ends.stays, kept)[:, None]
-    return Walks(np.broadcast_to(runs[:, None], there.shape)[there], ends.since[there], answers.codes(ends.words[there]), answers)
+    numbers = np.broadcast_to(runs[:, None], there.shape)[there]
+    return Walks(numbers, ends.since[there], answers.codes(ends.words[there]), answers)
