@@ -48,8 +48,8 @@ def block(made: Map, number: int) -> None:
     part = path.with_suffix(".part.npz")
     np.savez_compressed(part, row=s, target=targets[t], start=k, **roads._asdict(), **seconds)
     part.rename(path)
-    print(f"{path.name}: {len(s):,} roads, {(roads.deviation < 0.005).mean():.1%} followed ({seconds['seconds']:.0f} s, "
-        f"{seconds['processor']:.0f} of processor)", flush=True)  # fmt: skip
+    print(f"{path.name}: {len(s):,} roads, {(roads.deviation < 0.005).mean():.1%} followed ("
+        f"{seconds['seconds']:.0f} s, {seconds['processor']:.0f} of processor)", flush=True)  # fmt: skip
 
 
 def main() -> None:
