@@ -48,6 +48,7 @@ def codes_of(answers):
 # --- theorems
 
 
+@pytest.mark.slow
 def test_modes_switch_on_by_the_law_of_plackett_and_luce():
     """Modes a_i = u_i v_i with u = v and a_i(0) ~ U(0, c): mode i first comes to c with probability s_i / Σ s.
 
@@ -68,6 +69,7 @@ def test_modes_switch_on_by_the_law_of_plackett_and_luce():
     assert np.abs(alone.mean(0) - strengths / 6).max() < 0.037  # 3.29 standard errors of a half
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("signs", "expected"), [((-2.0, -2.0), 0.0), ((-2.0, 2.0), 1.0)])
 def test_a_function_for_which_a_sign_is_missing_is_never_reached(signs, expected):
     """‖w_k‖² − a_k² < 0 is conserved by the flow on Σ a_k relu(w_k·x), so that no a_k changes its sign.
@@ -84,6 +86,7 @@ def test_a_function_for_which_a_sign_is_missing_is_never_reached(signs, expected
     assert found.probability.tolist() == [[expected]]
 
 
+@pytest.mark.slow
 def test_a_function_is_reached_from_itself_and_one_that_the_map_lacks_from_nowhere():
     """One tanh unit is monotone along w·x, so that it computes threshold functions alone, and parity is none."""
     one_unit = mlp((3,), 1, widths=(1,), activation="tanh", init="lecun")
@@ -125,7 +128,7 @@ def test_runs_are_those_of_explore(matrix):
 
 
 def test_a_run_does_not_depend_on_what_else_is_asked(matrix):
-    alone = reach(NARROW, BITS3, tables([150]), tables([254]), starts=6, steps=400, progress=False)
+    alone = reach(NARROW, BITS3, tables([150]), tables([254]), starts=6, steps=400, walks=12, progress=False)
     assert np.abs(alone.steps[0, 0] - matrix.steps[2, 4]).max() <= 1
 
 
@@ -202,6 +205,7 @@ def test_edges_are_those_of_an_atlas(made_up, matrix):
 # --- other explorers, losses and readings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "explorer"), [("mse", SGD(learning_rate=0.05, batch_size=2)), ("bce", Adam(learning_rate=0.05))]
 )
@@ -210,6 +214,7 @@ def test_other_explorers_and_losses(loss, explorer):
     assert (found.probability == 1).all() and (found.steps[0, 1] > 0).all()
 
 
+@pytest.mark.slow
 def test_classes_of_several_outputs():
     network = mlp((2,), 3, widths=(8,), activation="tanh")
     found = reach(network, BITS2, [[0, 0, 1, 2], [2, 2, 0, 1]], loss="cross_entropy", starts=2, steps=500,
@@ -284,6 +289,7 @@ def test_a_result_says_what_it_is(matrix):
 # --- straight roads in packs
 
 
+@pytest.mark.slow
 def test_costs_of_packed_roads_are_those_of_road():
     wide = mlp((3,), 1, widths=(8,), activation="tanh", init="lecun")
     points = jax.vmap(wide.init)(jax.random.split(jax.random.key(0), 3))

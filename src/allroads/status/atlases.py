@@ -41,6 +41,13 @@ class AtlasStatus(Status):
         "Few runs, few records, or runs that seldom change their program.",
         "Add runs, or record more often.",
     )
+    NOT_STEERED = (
+        "not steered",
+        "The share of runs that end in the chosen program did not clearly rise.",
+        "A program that almost all runs end in already, one that the network hardly reaches, or a short search.",
+        "Steer in another way, give the search more rounds, or choose a program that some runs end in.",
+        True,
+    )
     NO_START = (
         "no start",
         "Some function has no point to start from, so nothing is known of what is reached from it.",
