@@ -132,13 +132,10 @@ _HOME = {
     # the atlas
     "atlas": "allroads.atlases.door",
     "Atlas": "allroads.atlases.atlas",
-<<<<<<< HEAD
-    "reach": "allroads.atlases.reach",
-    "Reach": "allroads.atlases.reach",
-=======
     "forecast_programs": "allroads.atlases.forecast",
     "steer": "allroads.atlases.steering",
->>>>>>> core
+    "reach": "allroads.atlases.reach",
+    "Reach": "allroads.atlases.reach",
     # studies
     "run_study": "allroads.studies.run",
     "attribute": "allroads.studies.attribution",
@@ -181,12 +178,9 @@ __all__ = ["__version__", *sorted(_HOME)]
 if TYPE_CHECKING:
     from allroads.atlases.atlas import Atlas
     from allroads.atlases.door import atlas
-<<<<<<< HEAD
-    from allroads.atlases.reach import Reach, reach
-=======
     from allroads.atlases.forecast import forecast_programs
+    from allroads.atlases.reach import Reach, reach
     from allroads.atlases.steering import steer
->>>>>>> core
     from allroads.errors import AllroadsError, InputError, MeasurementError, UnknownNameError
     from allroads.explorers.adam import Adam, AdamW
     from allroads.explorers.evolution import Evolution
