@@ -1,12 +1,13 @@
-"""The reach matrix of all functions of four bits on two maps, one run per pair of functions up to symmetry.
+"""Reach between functions of four bits: from one function of each of the 222 NPN classes.
 
-    python benchmarks/reach/four.py four            # 4-16-1: every pair
-    python benchmarks/reach/four.py narrow_four     # 4-4-1: 2,048 targets
+    python benchmarks/reach/four.py four               # 4-16-1: 2,048 targets, two starts
+    python benchmarks/reach/four.py narrow_four        # 4-4-1: the same targets
+    python benchmarks/reach/four.py complete_four      # 4-16-1: all 65,536 targets, one run per orbit
 
-Permuting the bits, negating bits and negating the output maps random starts to random starts and descents to descents,
-so that the law of a run from p to q depends on the orbit of the pair (p, q) alone. Sources are therefore one function
-of each of the 222 NPN classes, and targets one of each orbit under the symmetries that keep the source. Blocks are
-written under `benchmarks/reach/work/`; the same command goes on where it stopped.
+Permuting the bits, negating bits and negating the output maps random starts to random starts and descents to descents.
+So the law of a run from p to q depends on the orbit of the pair (p, q) alone, and sources are one function of each
+class. In the complete matrix, targets are one of each orbit under the symmetries that keep the source: 5,882,746 pairs
+stand for all 65,536². Blocks are written under `benchmarks/reach/work/`; the same command goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from allroads.budget import budgeted
 from allroads.points.complexity.symmetries import all_codes, substituted, substitutions
 
 SAMPLE = 2048
-"""Targets of the narrow map."""
+"""Targets that are drawn."""
 
 
 @lru_cache(maxsize=1)
@@ -51,7 +52,7 @@ def orbits(source: int) -> tuple[np.ndarray, np.ndarray]:
 
 def targets_of(made: Map, source: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Targets of a source, the size of each one's orbit, and which of the source's starts its run has."""
-    if made.name == "four":
+    if made.name == "complete_four":
         targets, sizes = orbits(source)
         draw = np.random.default_rng(source)
         return targets, sizes, draw.integers(0, made.starts, len(targets))
@@ -62,7 +63,7 @@ def targets_of(made: Map, source: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("map", choices=["four", "narrow_four"])
+    parser.add_argument("map", choices=["four", "narrow_four", "complete_four"])
     made = MAPS[parser.parse_args().map]
     WORK.mkdir(parents=True, exist_ok=True)
     answers, everything = made.answers(made.sources), made.answers(made.targets)

@@ -67,7 +67,7 @@ class Map:
     @property
     def road_steps(self) -> int:
         """Of straight roads: they turn sharply on a narrow map."""
-        return 48 if self.width == 16 else 192
+        return 24 if self.width == 16 else 192
 
     @property
     def road_targets(self) -> np.ndarray:
@@ -89,7 +89,8 @@ MAPS = {
         Map("wide", 3, 16, 2000, 16, 256, 16, 32),
         Map("narrow", 3, 3, 2000, 16, 256, 16, 32),
         Map("narrowest", 3, 2, 2000, 16, 4096, 16, 32),
-        Map("four", 4, 16, 1000, 4, 64, 24, 12),
-        Map("narrow_four", 4, 4, 2000, 4, 512, 24, 12),
+        Map("four", 4, 16, 1000, 2, 64, 24, 74),
+        Map("narrow_four", 4, 4, 2000, 2, 512, 24, 74),
+        Map("complete_four", 4, 16, 1000, 4, 64, 24, 6),
     )
 }

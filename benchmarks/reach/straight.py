@@ -2,7 +2,7 @@
 
     python benchmarks/reach/straight.py wide narrow narrowest four
 
-From the first two starts of each source one road goes to every target's outputs ±h, where h is the output at which an
+From the first start of each source a road goes to every target's outputs ±h, where h is the output at which an
 example has the loss that starts have. Of the map `four` every 256th target is taken, from the one start of each source.
 Blocks are written under `benchmarks/reach/work/`; the same command goes on where it stopped.
 """
@@ -22,7 +22,7 @@ from maps import HEIGHT, MAPS, WORK, Map
 import allroads
 from allroads.atlases.reach.roads import road_costs
 
-STARTS = 2
+STARTS = 1
 
 
 def block(made: Map, number: int) -> None:

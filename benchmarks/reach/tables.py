@@ -105,14 +105,14 @@ def transitions(made: Map, parts: list[dict[str, Any]]) -> pl.DataFrame:
     })  # fmt: skip
 
 
-def sampled_walks(made: Map, parts: list[dict[str, Any]], every: int = 1) -> pl.DataFrame:
-    """The stays of the run from start 0 of every pair, or of every so many-th target."""
+def sampled_walks(made: Map, parts: list[dict[str, Any]]) -> pl.DataFrame:
+    """The stays of the run from start 0 of every pair."""
     found = []
     for part in parts:
         run = part["run"].astype(np.int64)
         members = part["steps"].shape[2]
         target = run // members % len(made.targets)
-        kept = (run % members == 0) & (target % every == 0)
+        kept = run % members == 0
         source = part["sources"][run[kept] // members // len(made.targets)]
         other = source != target[kept]
         found.append(pl.DataFrame({
@@ -144,30 +144,64 @@ def summary(made: Map, parts: list[dict[str, Any]], pairs: pl.DataFrame) -> dict
         "reached low, high if runs were independent": [low, high],
         "share of pairs with 0 < R < 1": few.height / max(pairs.filter(pl.col("tried") > 0).height, 1),
         "diverged": sum(int(part["diverged"]) for part in parts),
-        "walks cut": sum(int(part["cut"]) for part in parts),
+        **({"walks cut": sum(int(part["cut"]) for part in parts)} if made.bits == 3 else {}),
         "seconds": sum(float(part["seconds"]) for part in parts),
         "processor seconds": sum(float(part["processor"]) for part in parts),
         "processor seconds of roads": sum(float(part["processor"]) for part in blocks(made, "-roads")),
     }
 
 
+def four_bits(made: Map) -> dict[str, pl.DataFrame]:
+    """Pairs and sources of a map of four bits: a row per source and target that was drawn."""
+    parts = []
+    for part in blocks(made):
+        rows = pl.DataFrame({name: part[name] for name in part if part[name].ndim})
+        parts.append(rows.filter(pl.col("source") != pl.col("target")))
+    came = pl.col("step") >= 0
+    late = pl.when(came).then((1.0 + pl.col("step").cast(pl.Float64)).log(2)).otherwise(float("inf"))
+    pairs = pl.concat(parts).group_by("source", "target", maintain_order=True).agg(
+        pl.len().cast(pl.UInt8).alias("tried"),
+        came.sum().cast(pl.UInt8).alias("reached"),
+        pl.col("size").first().alias("orbit"),
+        late.median().cast(pl.Float32).alias("cost"),
+        pl.col("directness").cast(pl.Float32).fill_nan(None).median().alias("directness"),
+        pl.col("counted").cast(pl.UInt16).sum().alias("changes"),
+        pl.col("single").cast(pl.UInt16).sum(),
+        pl.col("away").cast(pl.UInt16).sum(),
+    )  # fmt: skip
+    distance = popcount(pairs["source"].to_numpy() ^ pairs["target"].to_numpy())
+    pairs = pairs.insert_column(2, pl.Series("distance", distance))
+    pairs = pairs.with_columns(pl.when(pl.col("cost").is_finite()).then("cost"))
+    with np.load(WORK / f"{made.name}-starts.npz") as file:
+        sources = pl.DataFrame({
+            "source": made.sources.astype(np.uint16), "starts": file["found"].astype(np.uint8),
+            "drawn": file["drawn"].astype(np.uint16),
+        })  # fmt: skip
+    return {"pairs": pairs, "sources": sources}
+
+
 def write(made: Map, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = three_bits(made) if made.bits == 3 else four_bits(made)
+    for name, table in tables.items():
+        path = folder / f"{made.name}_{name}.parquet"
+        table.write_parquet(path, **COMPRESSION)
+        print(f"{path.name}: {table.height:,} rows, {path.stat().st_size / 1e6:.2f} MB")
+    path = folder / "summary.json"
+    found = json.loads(path.read_text()) if path.exists() else {}
+    found[made.name] = summary(made, blocks(made), tables["pairs"])
+    path.write_text(json.dumps(found, indent=1) + "\n")
+    print(json.dumps(found[made.name], indent=1))
+
+
+def three_bits(made: Map) -> dict[str, pl.DataFrame]:
+    """The four tables of a map of three bits."""
     parts = blocks(made)
     pairs = pl.concat([pair_rows(made, part) for part in parts]).join(
         road_rows(made), on=["source", "target"], how="left", maintain_order="left"
     )
-    folder.mkdir(parents=True, exist_ok=True)
     tables = {"pairs": pairs, "sources": source_rows(parts), "transitions": transitions(made, parts)}
-    tables["walks"] = sampled_walks(made, parts)
-    for name, table in tables.items():
-        table.write_parquet(folder / f"{made.name}_{name}.parquet", **COMPRESSION)
-        print(f"{made.name}_{name}.parquet: {table.height:,} rows, "
-            f"{(folder / f'{made.name}_{name}.parquet').stat().st_size / 1e6:.2f} MB")  # fmt: skip
-    path = folder / "summary.json"
-    found = json.loads(path.read_text()) if path.exists() else {}
-    found[made.name] = summary(made, parts, pairs)
-    path.write_text(json.dumps(found, indent=1) + "\n")
-    print(json.dumps(found[made.name], indent=1))
+    return tables | {"walks": sampled_walks(made, parts)}
 
 
 def main() -> None:
