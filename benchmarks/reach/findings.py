@@ -18,9 +18,9 @@ from loader import DATA, matrix, pairs, summary, table
 from scipy.stats import norm, spearmanr
 
 RESULT = Path(__file__).parents[1] / "results" / "reach.json"
-THREE = ("wide", "narrow", "narrowest")
+THREE = ("wide", "narrow")
 DRAWS = 400
-EVEN = (0.0, 0.5, 0.9)
+EVEN = (0.0, 0.5, 0.75)
 """Thresholds r₀ of the reach graph."""
 
 
@@ -202,6 +202,8 @@ def of_map(name: str) -> dict[str, Any]:
     }
     if found["share of pairs with R = 1"] < 1:
         found["variance of R explained"] = additive(name, None)
+    if found["share of pairs with R = 1"] == 1:
+        return found
     target = rows.group_by("target").agg(r=(pl.col("reached") / pl.col("tried")).mean()).sort("r")
     found["targets reached least: code, mean R"] = [list(row) for row in target.head(8).iter_rows()]
     source = rows.group_by("source").agg(r=(pl.col("reached") / pl.col("tried")).mean()).sort("r")
@@ -209,11 +211,43 @@ def of_map(name: str) -> dict[str, Any]:
     return found
 
 
+def of_classes(name: str) -> dict[str, Any]:
+    """From one function of each class: reach and cost by distance, and first passages."""
+    rows = pairs(name).filter(pl.col("tried") > 0)
+    share = rows["reached"] / rows["tried"]
+    far = pl.col("distance").cut([2, 4, 6, 8, 10, 12, 14], labels=["1-2", "3-4", "5-6", "7-8", "9-10", "11-12",
+        "13-14", "15-16"])  # fmt: skip
+    found: dict[str, Any] = {
+        "pairs": rows.height,
+        "R": bootstrapped(rows, pl.col("reached") / pl.col("tried")),
+        "share of pairs with all runs": float((share == 1).mean()),
+        "share of pairs with no run": float((share == 0).mean()),
+        "share that flip one output": bootstrapped_ratio(rows, "single", "changes"),
+        "share that raise the distance to the target": bootstrapped_ratio(rows, "away", "changes"),
+        "Spearman of cost with distance": float(spearmanr(*rows.drop_nulls("cost").select("cost", "distance"))[0]),
+        "Spearman of cost with directness": float(spearmanr(*rows.drop_nulls(["cost", "directness"]).select(
+            "cost", "directness"))[0]),
+        "sources without a start": int((table(name, "sources")["starts"] == 0).sum()),
+        "by distance": [],
+    }  # fmt: skip
+    for (distance,), part in rows.with_columns(far=far).group_by("far", maintain_order=True):
+        row = {"distance": distance, "pairs": part.height, "R": bootstrapped(part, pl.col("reached") / pl.col("tried"))}
+        found["by distance"].append(row | {"mean of the median log2(1 + steps)": bootstrapped(part, pl.col("cost"))})
+    found["by distance"].sort(key=lambda row: int(row["distance"].split("-")[0]))
+    return found
+
+
 def main() -> None:
+    stored = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     found: dict[str, Any] = {"command": "python benchmarks/reach/findings.py", "runs": summary()}
+    found |= {"settings": stored["settings"]} if "settings" in stored else {}
     for name in THREE:
         if (DATA / f"{name}_pairs.parquet").exists():
             found[name] = of_map(name)
+            print(name, json.dumps(found[name], indent=1, ensure_ascii=False))
+    for name in ("narrowest", "four", "narrow_four"):
+        if (DATA / f"{name}_pairs.parquet").exists():
+            found[name] = of_classes(name)
             print(name, json.dumps(found[name], indent=1, ensure_ascii=False))
     RESULT.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 

@@ -1,6 +1,6 @@
 """Reach between functions of four bits: from one function of each of the 222 NPN classes.
 
-    python benchmarks/reach/four.py four               # 4-16-1: 2,048 targets, two starts
+    python benchmarks/reach/four.py four               # 4-16-1: 2,048 targets
     python benchmarks/reach/four.py narrow_four        # 4-4-1: the same targets
     python benchmarks/reach/four.py complete_four      # 4-16-1: all 65,536 targets, one run per orbit
 

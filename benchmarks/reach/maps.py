@@ -34,6 +34,7 @@ class Map:
         draws: Random starts per source at most.
         stays: Kept per run.
         block: Sources that are computed and stored together.
+        classes: Whether sources are one function of each NPN class, instead of all.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Map:
     draws: int
     stays: int
     block: int
+    classes: bool = False
 
     @cached_property
     def network(self) -> Network:
@@ -57,8 +59,8 @@ class Map:
 
     @property
     def sources(self) -> np.ndarray:
-        """Codes: all functions of three bits, one of each NPN class of four."""
-        return np.arange(256) if self.bits == 3 else npn_classes(4)[1].astype(int)
+        """Codes: all functions of three bits, or one of each class up to symmetry."""
+        return npn_classes(self.bits)[1].astype(int) if self.classes else np.arange(256)
 
     @property
     def targets(self) -> np.ndarray:
@@ -72,7 +74,7 @@ class Map:
     @property
     def road_targets(self) -> np.ndarray:
         """Targets of straight roads."""
-        return self.targets if self.bits == 3 else self.targets[::256] + 128 * (np.arange(256) % 2)
+        return self.targets if self.width == 16 else np.sort(np.random.default_rng(0).choice(256, 64, replace=False))
 
     def answers(self, codes: np.ndarray) -> np.ndarray:
         """Truth tables ``[K, 2^n]``: row r is bit r of the code."""
@@ -88,9 +90,9 @@ MAPS = {
     for made in (
         Map("wide", 3, 16, 2000, 16, 256, 16, 32),
         Map("narrow", 3, 3, 2000, 16, 256, 16, 32),
-        Map("narrowest", 3, 2, 2000, 16, 4096, 16, 32),
-        Map("four", 4, 16, 1000, 2, 64, 24, 74),
-        Map("narrow_four", 4, 4, 2000, 2, 512, 24, 74),
-        Map("complete_four", 4, 16, 1000, 4, 64, 24, 6),
+        Map("narrowest", 3, 2, 2000, 16, 4096, 16, 14, classes=True),
+        Map("four", 4, 16, 1000, 1, 64, 24, 37, classes=True),
+        Map("narrow_four", 4, 4, 2000, 1, 512, 24, 37, classes=True),
+        Map("complete_four", 4, 16, 1000, 4, 64, 24, 6, classes=True),
     )
 }

@@ -1,7 +1,7 @@
 """Reach matrices: which Boolean functions gradient descent comes to from which.
 
-    python benchmarks/reach/run.py wide narrow narrowest     # all 256 functions of three bits on three maps
-    python benchmarks/reach/run.py four                      # 222 NPN classes × all 65,536 functions of four bits
+    python benchmarks/reach/run.py wide narrow      # all ordered pairs of the 256 functions of three bits
+    python benchmarks/reach/run.py narrowest        # from one function of each NPN class to all 256
 
 Each block of sources is written once under `benchmarks/reach/work/`; the same command goes on where it stopped.
 `python benchmarks/reach/tables.py` makes the tables of `data/` from the blocks.
@@ -61,7 +61,7 @@ def block(made: Map, number: int) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("maps", nargs="+", choices=list(MAPS))
+    parser.add_argument("maps", nargs="+", choices=["wide", "narrow", "narrowest"])
     for name in parser.parse_args().maps:
         made = MAPS[name]
         for number in range(-(-len(made.sources) // made.block)):

@@ -1,10 +1,10 @@
 """Costs of the straight roads between Boolean functions, from the starts of the reach matrices.
 
-    python benchmarks/reach/straight.py wide narrow narrowest four
+    python benchmarks/reach/straight.py wide narrow
 
-From the first start of each source a road goes to every target's outputs ±h, where h is the output at which an
-example has the loss that starts have. Of the map `four` every 256th target is taken, from the one start of each source.
-Blocks are written under `benchmarks/reach/work/`; the same command goes on where it stopped.
+From the first start of each source a road goes to the outputs ±h of each target, where h is the output at which an
+example has the loss that starts have. On the narrow map targets are 64 that are drawn. Blocks are written under
+`benchmarks/reach/work/`; the same command goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def block(made: Map, number: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("maps", nargs="+", choices=list(MAPS))
+    parser.add_argument("maps", nargs="+", choices=["wide", "narrow", "narrowest"])
     for name in parser.parse_args().maps:
         made = MAPS[name]
         for number in range(-(-len(made.sources) // made.block)):

@@ -63,17 +63,21 @@ class Reach(Result):
     @cached_property
     def tried(self) -> np.ndarray:
         """Runs per pair, ``[S, T]``."""
-        return (self.steps != ABSENT).sum(-1)
+        count: np.ndarray = (self.steps != ABSENT).sum(-1)
+        return count
 
     @cached_property
     def reached(self) -> np.ndarray:
         """Runs per pair that came, ``[S, T]``."""
-        return (self.steps >= 0).sum(-1)
+        count: np.ndarray = (self.steps >= 0).sum(-1)
+        return count
 
     @property
     def probability(self) -> np.ndarray:
         """R(p→q), ``[S, T]``; NaN where there is no run."""
-        return np.divide(self.reached, self.tried, out=np.full(self.tried.shape, np.nan), where=self.tried > 0)
+        unknown = np.full(self.tried.shape, np.nan)
+        share: np.ndarray = np.divide(self.reached, self.tried, out=unknown, where=self.tried > 0)
+        return share
 
     @property
     def low(self) -> np.ndarray:
@@ -109,8 +113,8 @@ class Reach(Result):
         """
         if not np.array_equal(self.sources, self.targets):
             raise InputError("asymmetry: sources and targets must be the same functions; leave targets out.")
-        forward = self.probability
-        return forward - forward.T
+        difference: np.ndarray = self.probability - self.probability.T
+        return difference
 
     @property
     def value(self) -> float:

@@ -36,7 +36,7 @@ def edges(found: Reach, names: Sequence[str] | None = None) -> pl.DataFrame:
         ends = {"source": from_[rows], "target": to[columns], "quantity": np.full(len(rows), quantity)}
         tried = found.tried[rows, columns]
         parts.append(pl.DataFrame(ends | {"value": value, "low": low, "high": high, "tried": tried, "status": status}))
-    return pl.concat(parts).with_columns(pl.col("value", "low", "high").fill_nan(None)).cast(dict(EDGES))
+    return pl.concat(parts).with_columns(pl.col("value", "low", "high").fill_nan(None)).cast(pl.Schema(EDGES))
 
 
 def as_atlas(found: Reach, names: Sequence[str] | None = None) -> Atlas:
@@ -76,7 +76,7 @@ def _changes(stays: np.ndarray, runs: np.ndarray) -> pl.DataFrame:
         pl.Series("high", [high for _, high in ends], dtype=pl.Float64),
         "tried",
         pl.lit(AtlasStatus.OK.value).alias("status"),
-    ).cast(dict(EDGES))  # type: ignore[arg-type]
+    ).cast(pl.Schema(EDGES))
 
 
 def _texts(functions: np.ndarray) -> list[str]:
