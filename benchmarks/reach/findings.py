@@ -17,6 +17,9 @@ import polars as pl
 from loader import DATA, matrix, pairs, summary, table
 from scipy.stats import norm, spearmanr
 
+from allroads.points.complexity.symmetries import npn_classes
+from allroads.programs.boolean.formula import Formula
+
 RESULT = Path(__file__).parents[1] / "results" / "reach.json"
 THREE = ("wide", "narrow")
 DRAWS = 400
@@ -176,6 +179,31 @@ def roads(name: str) -> dict[str, Any]:
     return found
 
 
+def by_target_class(name: str) -> list[dict[str, Any]]:
+    """Mean R and cost by the class of the target up to permuting and negating bits and negating the value."""
+    classes, first = npn_classes(3)
+    rows = pairs(name).filter(pl.col("tried") > 0)
+    rows = rows.with_columns(cls=pl.Series(classes[rows["target"].to_numpy()]))
+    found = []
+    for (cls,), part in rows.group_by("cls", maintain_order=True):
+        program = str(Formula.of_table(int(first[cls]) >> np.arange(8) & 1, 3))
+        row: dict[str, Any] = {
+            "least code": int(first[cls]),
+            "formula": program,
+            "functions": int((classes == cls).sum()),
+        }
+        row["R"] = bootstrapped(part, pl.col("reached") / pl.col("tried"))
+        found.append(row | {"mean of the median log2(1 + steps)": bootstrapped(part, pl.col("cost"))})
+    return sorted(found, key=lambda row: row["R"][0])
+
+
+def counting(name: str) -> float:
+    """The share of the variance of R that counting a few runs makes, if runs were independent."""
+    rows = pairs(name).filter(pl.col("tried") > 1)
+    share, tried = (rows["reached"] / rows["tried"]).to_numpy(), rows["tried"].to_numpy().astype(float)
+    return float((share * (1 - share) / (tried - 1)).mean() / share.var())
+
+
 def budgets(name: str) -> dict[str, float]:
     rows = pairs(name)
     runs = rows["tried"].sum()
@@ -199,13 +227,13 @@ def of_map(name: str) -> dict[str, Any]:
         "variance of cost explained": additive(name, "cost"),
         "first passages": passages(name),
         "straight roads": roads(name),
+        "by class of the target": by_target_class(name),
     }
     if found["share of pairs with R = 1"] < 1:
         found["variance of R explained"] = additive(name, None)
     if found["share of pairs with R = 1"] == 1:
         return found
-    target = rows.group_by("target").agg(r=(pl.col("reached") / pl.col("tried")).mean()).sort("r")
-    found["targets reached least: code, mean R"] = [list(row) for row in target.head(8).iter_rows()]
+    found["variance of R that counting makes"] = counting(name)
     source = rows.group_by("source").agg(r=(pl.col("reached") / pl.col("tried")).mean()).sort("r")
     found["sources that reach least: code, mean R"] = [list(row) for row in source.head(8).iter_rows()]
     return found
