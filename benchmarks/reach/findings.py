@@ -191,6 +191,8 @@ def by_target_class(name: str) -> list[dict[str, Any]]:
             "least code": int(first[cls]),
             "formula": program,
             "functions": int((classes == cls).sum()),
+            "runs": int(part["tried"].sum()),
+            "runs that did not come": int(part["tried"].sum()) - int(part["reached"].sum()),
         }
         row["R"] = bootstrapped(part, pl.col("reached") / pl.col("tried"))
         found.append(row | {"mean of the median log2(1 + steps)": bootstrapped(part, pl.col("cost"))})

@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("map", choices=["four", "narrow_four", "complete_four"])
     made = MAPS[parser.parse_args().map]
     WORK.mkdir(parents=True, exist_ok=True)
-    answers, everything = made.answers(made.sources), made.answers(made.targets)
+    answers, everything = (made.answers(codes)[..., None] for codes in (made.sources, made.targets))
     question = question_of(made.network, made.inputs, answers, "bce", made.explorer, None, None, 0)
     from_, to = question.targets(answers).words, question.targets(everything)
     limits, size = Limits(jnp.int32(made.steps), jnp.float32(np.inf)), question.block(made.stays)
