@@ -245,8 +245,7 @@ def of_classes(name: str) -> dict[str, Any]:
     """From one function of each class: reach and cost by distance, and first passages."""
     rows = pairs(name).filter(pl.col("tried") > 0)
     share = rows["reached"] / rows["tried"]
-    far = pl.col("distance").cut([2, 4, 6, 8, 10, 12, 14], labels=["1-2", "3-4", "5-6", "7-8", "9-10", "11-12",
-        "13-14", "15-16"])  # fmt: skip
+    odd = (pl.col("distance").cast(pl.Int64) - 1) // 2 * 2 + 1
     found: dict[str, Any] = {
         "pairs": rows.height,
         "R": bootstrapped(rows, pl.col("reached") / pl.col("tried")),
@@ -260,10 +259,11 @@ def of_classes(name: str) -> dict[str, Any]:
         "sources without a start": int((table(name, "sources")["starts"] == 0).sum()),
         "by distance": [],
     }  # fmt: skip
-    for (distance,), part in rows.with_columns(far=far).group_by("far", maintain_order=True):
-        row = {"distance": distance, "pairs": part.height, "R": bootstrapped(part, pl.col("reached") / pl.col("tried"))}
+    for (first,), part in rows.group_by(odd.alias("first"), maintain_order=True):
+        row = {"distance": [first, first + 1], "pairs": part.height}
+        row["R"] = bootstrapped(part, pl.col("reached") / pl.col("tried"))
         found["by distance"].append(row | {"mean of the median log2(1 + steps)": bootstrapped(part, pl.col("cost"))})
-    found["by distance"].sort(key=lambda row: int(row["distance"].split("-")[0]))
+    found["by distance"].sort(key=lambda row: row["distance"])
     return found
 
 
