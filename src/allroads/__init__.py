@@ -132,6 +132,10 @@ _HOME = {
     # the atlas
     "atlas": "allroads.atlases.door",
     "Atlas": "allroads.atlases.atlas",
+    "enumerate_map": "allroads.atlases.neighbours",
+    "exact_neighbour_share": "allroads.atlases.neighbours",
+    "neighbour_share": "allroads.atlases.neighbours",
+    "navigability": "allroads.atlases.navigability",
     "forecast_programs": "allroads.atlases.forecast",
     "steer": "allroads.atlases.steering",
     "reach": "allroads.atlases.reach",
@@ -179,6 +183,8 @@ if TYPE_CHECKING:
     from allroads.atlases.atlas import Atlas
     from allroads.atlases.door import atlas
     from allroads.atlases.forecast import forecast_programs
+    from allroads.atlases.navigability import navigability
+    from allroads.atlases.neighbours import enumerate_map, exact_neighbour_share, neighbour_share
     from allroads.atlases.reach import Reach, reach
     from allroads.atlases.steering import steer
     from allroads.errors import AllroadsError, InputError, MeasurementError, UnknownNameError

@@ -41,6 +41,14 @@ class AtlasStatus(Status):
         "Few runs, few records, or runs that seldom change their program.",
         "Add runs, or record more often.",
     )
+    NOT_REVERSIBLE = (
+        "not reversible",
+        "Moves lead from some programs to others more often than back, beyond chance. Shares and boundaries are sound, "
+        "and a boundary has a direction.",
+        "Additive moves under an initialisation that is not flat, or starts that are no sample of one.",
+        "Take move='reversible' for boundaries that are symmetric.",
+        True,
+    )
     NOT_STEERED = (
         "not steered",
         "The share of runs that end in the chosen program did not clearly rise.",
