@@ -43,7 +43,7 @@ def road_costs(
     Each step aims at the next point of the segment from where the image is, by ``Jᵀ(JJᵀ + r)⁻¹`` at the middle of the
     step. So a deviation is corrected and does not grow. :func:`allroads.road` chooses its steps by their error, and so
     follows roads that turn sharply. Many roads at once take a hundredth of its time on small networks. On 3-3-1 tanh
-    networks, costs of roads with a deviation below 0.002 agreed with it within 1 %.
+    networks, the costs of some twenty roads with a deviation below 0.002 agreed with it mostly within 1 %, one to 3 %.
 
     Args:
         network: The network.
