@@ -138,6 +138,8 @@ _HOME = {
     "navigability": "allroads.atlases.navigability",
     "forecast_programs": "allroads.atlases.forecast",
     "steer": "allroads.atlases.steering",
+    "reach": "allroads.atlases.reach",
+    "Reach": "allroads.atlases.reach",
     # studies
     "run_study": "allroads.studies.run",
     "attribute": "allroads.studies.attribution",
@@ -183,6 +185,7 @@ if TYPE_CHECKING:
     from allroads.atlases.forecast import forecast_programs
     from allroads.atlases.navigability import navigability
     from allroads.atlases.neighbours import enumerate_map, exact_neighbour_share, neighbour_share
+    from allroads.atlases.reach import Reach, reach
     from allroads.atlases.steering import steer
     from allroads.errors import AllroadsError, InputError, MeasurementError, UnknownNameError
     from allroads.explorers.adam import Adam, AdamW
