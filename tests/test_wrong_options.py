@@ -71,6 +71,6 @@ def test_options_of_a_wrong_kind_are_refused(measure, compiled):
 @pytest.mark.parametrize("seed", ["a", -1, 1.5, 2**63])
 @pytest.mark.parametrize("measure", sorted(set(WRONG) - SEEDLESS))
 def test_seeds_that_are_no_whole_numbers_are_refused(measure, seed, compiled):
-    with pytest.raises(InputError, match="seed: expected a whole number of (0 or more|9223372036854775807 or less)"):
+    with pytest.raises(InputError, match=r"seed: expected a whole number of (0 or more|9223372036854775807 or less)"):
         WRONG[measure](seed=seed)
     assert compiled[0] == 0

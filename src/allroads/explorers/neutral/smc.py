@@ -58,9 +58,10 @@ class SMC(Explorer):
     """Sequential Monte Carlo: the population goes from the prior μ through ``e^{−βU} μ`` to larger and larger β.
 
     μ is the distribution of ``network.init``. A step chooses the next β so that the weights ``e^{−Δβ U}`` have the
-    effective sample size asked for, or 3 over the least U above 0 where that is less. It resamples the members by them (systematic), and moves each by ``moves``
-    Metropolis steps that leave ``e^{−βU} μ`` as it is [delmoral2006]. The logs of the mean weights add up to the
-    log-evidence, ``state.memory.log_evidence``. Its exponential has no bias where levels are fixed beforehand.
+    effective sample size asked for, or 3 over the least U above 0 where that is less. It resamples the members by them
+    (systematic), and moves each by ``moves`` Metropolis steps that leave ``e^{−βU} μ`` as it is [delmoral2006]. The
+    logs of the mean weights add up to the log-evidence, ``state.memory.log_evidence``. Its exponential has no bias
+    where levels are fixed beforehand.
 
     U is the misfit: the number of training errors, or ``N max(L − fit, 0)``. Once enough members fit, β becomes
     infinite. The population is then one of the prior given the data, ``1[fits] μ``, and the log-evidence is log P(S).

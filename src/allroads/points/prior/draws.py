@@ -75,9 +75,7 @@ def source_of(network: Network, inputs: Any, answers: str | None, seed: int) -> 
         raise InputError(f"inputs: expected an array [N, ...] of numbers ({error}).") from error
     checked = ParameterFunctionMap(network, given).inputs
     if len(checked) < 2:
-        raise InputError(
-            "inputs: one input tells no more than two functions apart; expected two or more, probes included."
-        )
+        raise InputError("inputs: one input tells no more than two functions apart; expected two or more inputs.")
     if network.check is not None:
         network.check(checked)
 
