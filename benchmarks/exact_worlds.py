@@ -208,8 +208,8 @@ class Circle:
         """log of the mean time over k, in the limit of large k: that of SGD on examples, or of the equation.
 
         It is ``∫ p dθ`` from 0 to π. Of examples, p(θ) is the root above 0 of ``log E exp(−p g) = 0``, where g is the
-        gradient of one example [freidlin2012]. With normal g of mean L' and variance ``2 L``, p would be ``L'/L`` and the
-        action ``log (L_s/L*)``.
+        gradient of one example [freidlin2012]. With normal g of mean L' and variance ``2 L``, p would be ``L'/L`` and
+        the action ``log (L_s/L*)``.
         """
         if self.exact:
             return math.log(self.loss(math.pi) / self.loss(0.0))

@@ -98,7 +98,7 @@ def populations(
     tally, log_evidences, levels, accepted = Tally(width, replicas), [], [], []
     least, forwards = math.inf, 0
     for replica in range(replicas):
-        codes = None
+        done: tuple[float, int, float, np.ndarray | None] | None = None
         with budget.interruptible():
             state = begin(jax.random.split(jax.random.fold_in(root, replica), members), data)
             state, least, fits, taken = _run(
@@ -106,11 +106,14 @@ def populations(
             )
             forwards += members + taken * explorer.moves * members
             codes = source.answers.codes(np.asarray(read(state.params, source.inputs))) if fits else None
-        if budget.ended and codes is None:
+            evidence = float(state.memory.log_evidence) if fits else -math.inf
+            done = evidence, taken, float(state.memory.accepted), codes
+        if done is None or (budget.ended and done[-1] is None):
             break
-        log_evidences.append(-math.inf if codes is None else float(state.memory.log_evidence))
+        evidence, taken, share, codes = done
+        log_evidences.append(evidence)
         levels.append(taken)
-        accepted.append(float(state.memory.accepted))
+        accepted.append(share)
         if codes is not None:
             sums = np.zeros((members, replicas), np.int64)
             sums[:, replica] = 1
