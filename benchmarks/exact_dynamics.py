@@ -138,6 +138,7 @@ SGD_CASES = [
     *(("equation", 8.0, barrier, 512, 0.02) for barrier in (0.5, 0.6, 0.7, 0.8)),
     *(("examples", 8.0, barrier, 512, 0.125) for barrier in (0.5, 0.6, 0.7, 0.8, 0.9)),
     *(("examples", 16.0, barrier, 512, 0.0625) for barrier in (0.3, 0.35, 0.4)),
+    *(("examples of share 0.25", 8.0, barrier, 512, 0.125) for barrier in (0.4, 0.5, 0.6, 0.7, 0.8)),
     *(("equation", k, 0.7, 512, 0.02) for k in (6.0, 10.0)),
     ("equation", 8.0, 0.7, 512, 0.01),
 ]
@@ -149,12 +150,21 @@ SGD_MORE = [
 """Kind, k = B/η, barrier of log L, members, step in time; the second list is for `--full`."""
 
 
+def circle_of(kind: str, k: float, barrier: float) -> Circle:
+    """The regression of one case."""
+    share = float(kind.rpartition(" ")[2]) if " " in kind else 0.75
+    return Circle(2 / math.expm1(barrier), k, kind == "equation", share)
+
+
 def sgd(kind: str, k: float, barrier: float, members: int, dt: float) -> dict[str, Any]:
     """Mean time of escape to ±3π/2 under the noise of the theory, or of examples drawn one by one."""
-    circle = Circle(2 / math.expm1(barrier), k, kind == "equation")
+    circle = circle_of(kind, k, barrier)
     rule = MultiplicativeNoise(circle, dt) if kind == "equation" else FreshSGD(circle)
     explorer = per_member(Stopped(rule, lambda w: abs(w[0]) >= END), name=kind)
-    steps = math.ceil(1.5 * circle.mean_time() / dt)
+    expected = circle.mean_time()
+    if circle.share != 0.75:
+        expected = math.pi * math.exp(k * circle.action() + barrier / 2)
+    steps = math.ceil(1.5 * expected / dt)
     start, record = np.zeros((members, 1)), Recording(records=64, checkpoints=64, pack=members)
     seed = seed_of(kind, k, barrier, members, dt)
     run = explore(circle.problem(), explorer, members, steps=steps, seed=seed, start=start, record=record)
@@ -227,10 +237,12 @@ def summarise(rows: dict[str, Any]) -> dict[str, Any]:
         chosen = [c for c in LANGEVIN + LANGEVIN_MORE if c[:3] == (way, s, decay) and c[5] in (0.02, 0.0225)]
         group = [(c[3], rows["langevin"][str(c)]) for c in chosen if str(c) in rows.get("langevin", {})]
         add(f"langevin {way} s={s} λ={decay}: log time against ΔV/T (law 1)", group, ())
-    for kind, k, dt in (("equation", 8.0, 0.02), ("examples", 8.0, 0.125), ("examples", 16.0, 0.0625)):
+    sets = [("equation", 8.0, 0.02), ("examples", 8.0, 0.125), ("examples", 16.0, 0.0625)]
+    for kind, k, dt in [*sets, ("examples of share 0.25", 8.0, 0.125)]:
         chosen = [c for c in SGD_CASES + SGD_MORE if c[:2] == (kind, k) and c[4] == dt]
         group = [(c[2], rows["sgd"][str(c)]) for c in chosen if str(c) in rows.get("sgd", {})]
-        add(f"sgd {kind} k={k}: log time against the barrier of log L", group, ("law", "formula"))
+        actions = [(at, row | {"action": math.exp(k * circle_of(kind, k, at).action() + at / 2)}) for at, row in group]
+        add(f"sgd {kind} k={k}: log time against the barrier of log L", actions, ("law", "formula", "action"))
     return found
 
 

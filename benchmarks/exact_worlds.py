@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.integrate import cumulative_trapezoid, quad
-from scipy.optimize import minimize_scalar
+from scipy.optimize import brentq, minimize_scalar
 
 from allroads import Network, Problem
 from allroads.explorers.explorer import Info, ProblemLike, State
@@ -180,11 +180,13 @@ class Circle:
         floor: ``ℓ = L(0)``; the barrier of L is 2 whatever it is, that of log L is ``log(1 + 2/ℓ)``.
         k: B/η. The curvature at the minimum is 1.
         exact: Whether the covariance of the noise is ``2 L(θ)/B``, as the theory assumes; else that of examples.
+        share: Share of examples that are not zero; the fewer, the longer they are.
     """
 
     floor: float
     k: float
     exact: bool
+    share: float = 0.75
 
     def loss(self, theta: Any) -> Any:
         """L(θ)."""
@@ -193,12 +195,42 @@ class Circle:
     def diffusion(self, theta: Any) -> Any:
         """D(θ) of ``dθ = −L' dt + √(2D) dW``.
 
-        An example is x = 0 with probability ¼, else a direction at random of length √(8/3). Its gradient then has the
-        variance ``⅔ r² + ⅓ L'² + σ²`` with ``r² = 2 (1 − cos θ)``, which is 2L up to second order in θ.
+        An example is a direction at random of length √(2/q) with probability q, the share, else 0. Its gradient then
+        has the variance ``(r² + 2 L'²) / 2q − L'² + σ²`` with ``r² = 2 (1 − cos θ)``. At q = ¾ it is 2L up to second
+        order in θ.
         """
         if self.exact:
             return self.loss(theta) / self.k
-        return (2 / 3 * 2 * (1 - np.cos(theta)) + np.sin(theta) ** 2 / 3 + 2 * self.floor) / (2 * self.k)
+        square, down = 2 * (1 - np.cos(theta)), np.sin(theta) ** 2
+        return ((square + 2 * down) / (2 * self.share) - down + 2 * self.floor) / (2 * self.k)
+
+    def action(self, points: int = 201) -> float:
+        """log of the mean time over k, in the limit of large k: that of SGD on examples, or of the equation.
+
+        It is ``∫ p dθ`` from 0 to π. Of examples, p(θ) is the root above 0 of ``log E exp(−p g) = 0``, where g is the
+        gradient of one example [freidlin2012]. With normal g of mean L' and variance ``2 L``, p would be ``L'/L`` and
+        the action ``log (L_s/L*)``.
+        """
+        if self.exact:
+            return math.log(self.loss(math.pi) / self.loss(0.0))
+        theta = np.linspace(0, math.pi, points)
+        return float(np.trapezoid([0.0, *map(self.momentum, theta[1:-1]), 0.0], theta))
+
+    def momentum(self, theta: float) -> float:
+        """p(θ) of examples, at θ between 0 and π."""
+        angle = (np.arange(256) + 0.5) * 2 * np.pi / 256
+        x = math.sqrt(2 / self.share) * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        along = x @ [-math.sin(theta), math.cos(theta)]
+        pull = along * (x @ [math.cos(theta) - 1, math.sin(theta)])
+
+        def cumulant(p: float) -> float:
+            mean = np.exp(-p * pull + p**2 * self.floor * along**2).mean()  # labels have the variance 2 ℓ
+            return math.log1p(self.share * (mean - 1))
+
+        high = 1e-4
+        while cumulant(high) < 0:
+            high *= 1.3
+        return brentq(cumulant, high / 1.3, high) if high > 1e-4 else high
 
     def mean_time(self, end: float = END) -> float:
         """Mean time of the stochastic differential equation from 0 to ±``end``, by quadrature."""
@@ -230,8 +262,9 @@ class FreshSGD:
     def step(self, state: State, problem: ProblemLike, index: Any) -> tuple[State, Info]:
         """One example, one step."""
         key, *draws = jax.random.split(state.memory, 4)
-        angle, zero = jax.random.uniform(draws[0], maxval=2 * jnp.pi), jax.random.bernoulli(draws[1], 0.25)
-        x = jnp.where(zero, 0.0, math.sqrt(8 / 3)) * jnp.stack([jnp.cos(angle), jnp.sin(angle)])[None]
+        angle = jax.random.uniform(draws[0], maxval=2 * jnp.pi)
+        zero = jax.random.bernoulli(draws[1], 1 - self.circle.share)
+        x = jnp.where(zero, 0.0, math.sqrt(2 / self.circle.share)) * jnp.stack([jnp.cos(angle), jnp.sin(angle)])[None]
         y = x[:, :1] + math.sqrt(2 * self.circle.floor) * jax.random.normal(draws[2], (1, 1))
         loss, slope_ = jax.value_and_grad(problem.objective.mean)(state.params, Examples(x, y))
         return State(state.params - slope_ / self.circle.k, key), Info(loss, gradients=1, examples=1)

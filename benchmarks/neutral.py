@@ -2,8 +2,9 @@
 
 Cases are a map, a Boolean function of three or four bits and a training set. For each, P(f | S) and log P(S) come once
 from one prior of many draws, by rejection, and once from sequential Monte Carlo. A case counts as possible by brute
-force where 2,000 of its draws fit, and where two samples of these sizes of one law would differ by half of the
-criterion at most. Members are doubled while the error that sequential Monte Carlo states is above 0.1. The criterion,
+force where 2,000 of its draws fit, and where a sample of that size would differ from its law by half of the criterion
+at most; where it is not, sequential Monte Carlo is not run. Members are doubled while the error that it states is above
+0.1, or while two samples of the effective sizes would differ by more than half of the criterion. The criterion,
 fixed beforehand, is a Jensen–Shannon divergence of at most 0.007 bits and log P(S) within 0.1 nats. `exact` does the
 same on a map that is enumerated, where no draws are needed for the truth. `rare` compares log P(f) of rare functions
 with that of splitting, which is another algorithm. `guesses` holds guess and check against the exact law of the
@@ -89,16 +90,19 @@ def beside(a: FunctionPosterior, b: FunctionPosterior) -> tuple[np.ndarray, np.n
 
 
 def floor(p: np.ndarray, first: float, second: float) -> float:
-    """Mean divergence of two samples of these sizes of one distribution."""
+    """Mean divergence of two samples of these sizes of one distribution; of infinite size it is the distribution."""
     generator = np.random.default_rng(0)
-    sizes = max(int(first), 1), max(int(second), 1)
-    return float(np.mean([divergence(*(generator.multinomial(n, p) / n for n in sizes)) for _ in range(20)]))
+
+    def drawn(size: float) -> np.ndarray:
+        return p if math.isinf(size) else generator.multinomial(max(int(size), 1), p) / max(int(size), 1)
+
+    return float(np.mean([divergence(drawn(first), drawn(second)) for _ in range(20)]))
 
 
 def by_smc(
-    network: Network, inputs, labels, probes, given: argparse.Namespace
+    network: Network, inputs, labels, probes, given: argparse.Namespace, brute: FunctionPosterior | None = None
 ) -> tuple[FunctionPosterior | None, dict]:
-    """Sequential Monte Carlo with twice as many members while its own error is above the criterion."""
+    """Sequential Monte Carlo with twice as many members while its own error, or chance alone, is too large."""
     members, row = given.members, {}
     while True:
         try:
@@ -108,7 +112,9 @@ def by_smc(
         else:
             row = {"members": members, "log_p": smc.value, "log_p_error": smc.error, "effective": smc.effective}
             row |= {"forwards": smc.stats["forwards"], "levels": int(smc.stats["levels"].max())}
-            if smc.error <= NATS:
+            if brute is not None:
+                row["floor"] = floor(brute.probabilities, brute.effective, smc.effective)
+            if smc.error <= NATS and row.get("floor", 0.0) <= DIVERGENCE / 2:
                 return smc, row
         if 2 * members > given.most_members:
             return smc, row
@@ -126,18 +132,19 @@ def case_row(name: str, target: str, size: int, prior: FunctionPrior, given: arg
         brute = function_posterior(network, inputs[chosen], labels[chosen], inputs, prior=prior)
     except TooFewSamplesError as error:
         brute, row["bound"] = None, error.bound
-    smc, told = by_smc(network, inputs[chosen], labels[chosen], inputs, given)
-    row |= told
-    row["cpu_seconds"] = round(time.process_time() - start, 2)
-    fitting = 0 if brute is None else brute.log_evidence.stats["fitting"]
-    row |= {"fitting": fitting, "possible": fitting >= POSSIBLE}
+    row |= {"fitting": 0 if brute is None else brute.log_evidence.stats["fitting"], "possible": False}
     if brute is not None:
         row |= {"brute_log_p": brute.value, "brute_error": brute.error}
-    if brute is not None and smc is not None:
-        p, q = beside(brute, smc)
-        row |= {"functions": len(p), "divergence": divergence(p, q), "difference": abs(brute.value - smc.value)}
-        row["floor"] = floor(p, fitting, smc.effective)
-        row["passed"] = row["divergence"] <= DIVERGENCE and row["difference"] <= NATS
+        row["brute_floor"] = floor(brute.probabilities, brute.effective, math.inf)
+        row["possible"] = row["fitting"] >= POSSIBLE and row["brute_floor"] <= DIVERGENCE / 2
+    if row["possible"]:
+        smc, told = by_smc(network, inputs[chosen], labels[chosen], inputs, given, brute)
+        row |= told | {"passed": False}
+        if smc is not None:
+            p, q = beside(brute, smc)
+            row |= {"functions": len(p), "divergence": divergence(p, q), "difference": abs(brute.value - smc.value)}
+            row["passed"] = row["divergence"] <= DIVERGENCE and row["difference"] <= NATS
+    row["cpu_seconds"] = round(time.process_time() - start, 2)
     return row
 
 
@@ -246,14 +253,14 @@ def guesses(given: argparse.Namespace, found: dict) -> None:
 
 
 def store(found: dict, given: argparse.Namespace) -> None:
-    compared = [row for row in found.get("cases", []) if row["possible"] and row.get("floor", 1.0) <= DIVERGENCE / 2]
+    compared = [row for row in found.get("cases", []) if row["possible"]]
     found["criterion"] = {"divergence_bits": DIVERGENCE, "nats": NATS, "fitting_draws": POSSIBLE}
     for name, rows in (("cases", compared), ("exact", [row for row in found.get("exact", []) if "passed" in row])):
         found[f"summary of {name}"] = {
             "rows": len(found.get(name, [])), "compared": len(rows), "passed": sum(row["passed"] for row in rows),
-            "refused": sum("refused" in row for row in found.get(name, [])),
-            "largest_divergence": max((row["divergence"] for row in rows), default=None),
-            "largest_difference": max((row["difference"] for row in rows), default=None),
+            "refused": sum("refused" in row for row in rows),
+            "largest_divergence": max((row["divergence"] for row in rows if "divergence" in row), default=None),
+            "largest_difference": max((row["difference"] for row in rows if "difference" in row), default=None),
         }  # fmt: skip
     found["command"] = f"python benchmarks/{Path(__file__).name}"
     given.json.write_text(json.dumps(found, indent=1, ensure_ascii=False, default=float) + "\n")

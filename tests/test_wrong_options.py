@@ -30,15 +30,19 @@ WRONG = {
     "path_cost": lambda **given: allroads.path_cost(PROBLEM, PATH, **given),
     "learnability": lambda **given: allroads.learnability(LINE, INPUTS, {"a": np.ones((2, 1))}, "mse", "gd", **given),
     "function_prior": lambda **given: allroads.function_prior(LINE, INPUTS, **given),
+    "function_posterior": lambda **given: allroads.function_posterior(LINE, INPUTS, [1, 0], **given),
+    "reached_functions": lambda **given: allroads.reached_functions(PROBLEM, "gd", INPUTS, 2, steps=1, **given),
     "explore": lambda **given: allroads.explore(PROBLEM, "gd", 1, steps=1, **given),
     "attribute": lambda **given: allroads.attribute(RUNS, "y", "a", **given),
     "SecondOrder": lambda **given: allroads.SecondOrder("a", "b").evaluate(RUNS, "y", ["a", "b"], **given),
 }
 NAMES = {
     "llc": "chains", "llc_curve": "chains", "refined_llc": "chains", "sample": "chains", "loss_kernel": "chains",
-    "explore": "record", "function_prior": "resume",
+    "explore": "record", "function_prior": "resume", "function_posterior": "prior",
 }  # fmt: skip
 SEEDLESS = {"road", "path_cost"}
+PLAIN = {"reached_functions"}
+"""Those without options of a class."""
 
 
 @pytest.fixture
@@ -56,7 +60,7 @@ def compiled():
     jax.monitoring.unregister_event_duration_listener(count)
 
 
-@pytest.mark.parametrize("measure", WRONG)
+@pytest.mark.parametrize("measure", sorted(set(WRONG) - PLAIN))
 def test_options_of_a_wrong_kind_are_refused(measure, compiled):
     name = NAMES.get(measure, "options")
     with pytest.raises(InputError, match=rf"{name}: expected \w+\(…\); got 3"):
@@ -64,9 +68,9 @@ def test_options_of_a_wrong_kind_are_refused(measure, compiled):
     assert compiled[0] == 0
 
 
-@pytest.mark.parametrize("seed", ["a", -1, 1.5])
+@pytest.mark.parametrize("seed", ["a", -1, 1.5, 2**63])
 @pytest.mark.parametrize("measure", sorted(set(WRONG) - SEEDLESS))
 def test_seeds_that_are_no_whole_numbers_are_refused(measure, seed, compiled):
-    with pytest.raises(InputError, match="seed: expected a whole number of 0 or more"):
+    with pytest.raises(InputError, match=r"seed: expected a whole number of (0 or more|9223372036854775807 or less)"):
         WRONG[measure](seed=seed)
     assert compiled[0] == 0

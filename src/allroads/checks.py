@@ -9,9 +9,14 @@ from typing import Any
 
 from allroads.errors import InputError, UnknownNameError
 
+LARGEST = 2**63 - 1
+"""The largest whole number that NumPy and JAX hold."""
+MOST_STEPS = 2**31 - 1
+"""The largest number of steps: compiled loops count in 32 bits."""
 
-def check_count(name: str, value: Any, least: int = 1, absent: bool = False) -> None:
-    """Refuse what is not a whole number of at least ``least``; ``None`` passes where it may be ``absent``.
+
+def check_count(name: str, value: Any, least: int = 1, absent: bool = False, most: int = LARGEST) -> None:
+    """Refuse what is not a whole number from ``least`` to ``most``; ``None`` passes where it may be ``absent``.
 
     Raises:
         InputError: Naming the option.
@@ -25,6 +30,8 @@ def check_count(name: str, value: Any, least: int = 1, absent: bool = False) -> 
         return
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
         raise InputError(f"{name}: expected a whole number of {least} or more; got {value!r}.")
+    if value > most:
+        raise InputError(f"{name}: expected a whole number of {most} or less; got {value!r}.")
 
 
 def check_options(name: str, value: Any, kind: type) -> None:
@@ -57,7 +64,10 @@ def check_number(
     """
     if absent and value is None:
         return
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        real = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        real = False
     if real and low <= value <= high and not (open_low and value == low):
         return
     if math.isinf(high):

@@ -21,7 +21,7 @@ Say = Callable[[str], None]
 
 
 @contextmanager
-def progress(title: str, shown: bool = True, stream: TextIO | None = None) -> Iterator[Say]:
+def progress(title: str, shown: bool = True, stream: TextIO | None = None, bar: bool = True) -> Iterator[Say]:
     """A function that tells what is being done, while the block runs.
 
     On a terminal, and in a notebook that has the package ``ipywidgets``, a bar appears after two seconds and disappears
@@ -31,6 +31,8 @@ def progress(title: str, shown: bool = True, stream: TextIO | None = None) -> It
         title: What runs, such as ``"extract"``.
         shown: Whether anything is written.
         stream: Where to; default the notebook, or else the standard error.
+        bar: Whether there may be a bar. Without it the first plain line comes after two seconds, on a terminal too:
+            for a part of a call that may have a bar of its own.
 
     Example:
         >>> with progress("extract", shown=False) as say:
@@ -41,7 +43,11 @@ def progress(title: str, shown: bool = True, stream: TextIO | None = None) -> It
         return
     notebook = stream is None and in_notebook()
     given: TextIO = stream or sys.stderr
-    watch = _Bar(title, given, notebook) if notebook or given.isatty() else _Lines(title, given)
+    watch: _Bar | _Lines
+    if bar:
+        watch = _Bar(title, given, notebook) if notebook or given.isatty() else _Lines(title, given)
+    else:
+        watch = _Lines(title, given, SECONDS_BEFORE)
     try:
         yield watch.say
     finally:
@@ -57,8 +63,9 @@ def in_notebook() -> bool:
 class _Lines:
     """A thread that writes what was said last, every ten seconds."""
 
-    def __init__(self, title: str, stream: TextIO):
+    def __init__(self, title: str, stream: TextIO, first: float | None = None):
         self.title, self.stream, self.text = title, stream, ""
+        self.first = SECONDS_BETWEEN_LINES if first is None else first
         self.began, self.ended = time.monotonic(), threading.Event()
         threading.Thread(target=self._run, name="allroads-progress", daemon=True).start()
 
@@ -69,7 +76,9 @@ class _Lines:
         self.ended.set()
 
     def _run(self) -> None:
-        while not self.ended.wait(SECONDS_BETWEEN_LINES):
+        wait = self.first
+        while not self.ended.wait(wait):
+            wait = SECONDS_BETWEEN_LINES
             what = f"{self.title}: {self.text}" if self.text else self.title
             self.stream.write(f"{what} ({time.monotonic() - self.began:.0f} s)\n")
             self.stream.flush()

@@ -71,10 +71,37 @@ def test_the_formula_of_the_logarithmic_barrier_is_the_limit_of_weak_noise():
     assert ratios == sorted(ratios, reverse=True) and ratios[-1] == pytest.approx(1, abs=0.02)
 
 
+def test_the_action_of_examples_is_the_log_barrier_to_first_order_alone():
+    """At a barrier of .01 all agree within .5 %; at .7 the share of examples that are not zero decides."""
+    actions = {share: Circle(2 / math.expm1(0.01), 8.0, False, share).action() for share in (1.0, 0.75, 0.25)}
+    assert [found / 0.01 for found in actions.values()] == pytest.approx([1, 1, 1], abs=5e-3)
+    floor = 2 / math.expm1(0.7)
+    assert Circle(floor, 8.0, True).action() == pytest.approx(0.7)
+    large = [Circle(floor, 8.0, False, share).action(101) / 0.7 for share in (1.0, 0.75, 0.25, 0.1)]
+    assert large == sorted(large, reverse=True) and large[0] > 1.2 and large[-1] < 0.8
+
+
+def test_the_momentum_of_an_action_solves_its_equation():
+    """E exp(−p g) = 1 over a million examples at one angle."""
+    circle, theta = Circle(1.5, 8.0, False, 0.25), 1.2
+    generator = np.random.default_rng(0)
+    p = circle.momentum(theta)
+    angle, n = generator.uniform(0, 2 * np.pi, 1_000_000), generator.normal(size=1_000_000)
+    x = (
+        math.sqrt(2 / 0.25)
+        * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        * (generator.random((1_000_000, 1)) < 0.25)
+    )
+    along = x @ [-math.sin(theta), math.cos(theta)]
+    terms = np.exp(-p * (x @ [math.cos(theta) - 1, math.sin(theta)] - math.sqrt(2 * 1.5) * n) * along)
+    assert terms.mean() == pytest.approx(1, abs=5 * terms.std() / 1000) and p > 0
+
+
 @pytest.mark.slow
-def test_the_noise_of_examples_has_the_stated_variance():
+@pytest.mark.parametrize("share", [0.75, 0.25])
+def test_the_noise_of_examples_has_the_stated_variance(share):
     """Mean and variance of the gradient over 200,000 examples; the fourth moment is below 30 squared variances."""
-    circle, theta, n = Circle(0.5, 8.0, False), 1.1, 200_000
+    circle, theta, n = Circle(0.5, 8.0, False, share), 1.1, 200_000
     rule, problem = FreshSGD(circle), circle.problem()
 
     def moved(key):

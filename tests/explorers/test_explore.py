@@ -185,6 +185,9 @@ def test_checkpoints_are_thinned_to_the_budget_and_never_below_the_ends():
         ({"members": 0}, "members"),
         ({"explorer": SGD(batch_size=25)}, "larger than the 24"),
         ({"steps": -1}, "steps: expected a whole number"),
+        ({"steps": 2**31}, "steps: expected a whole number of 2147483647 or less"),
+        ({"network": Network(lambda key: (), lambda w, x: x[:, :1])}, "the network has no parameters"),
+        ({"network": Network(lambda key: {"w": jnp.ones(5, int)}, lambda p, x: x @ p["w"][:, None])}, "w is of int32"),
     ],
 )
 def test_bad_input_is_named(change, message):

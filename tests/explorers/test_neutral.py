@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from pathlib import Path
 
 import jax
@@ -12,9 +13,11 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from allroads import SMC, GuessAndCheck, InputError, Network, Problem, explore
+from allroads import SMC, GuessAndCheck, InputError, Network, Problem, explore, progress
 from allroads.explorers.explorer import TracedProblem
+from allroads.explorers.neutral import invariant
 from allroads.explorers.neutral.invariant import known_of
+from allroads.explorers.neutral.smc import Tempering
 from allroads.explorers.recording import Recording
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "points"))
@@ -157,6 +160,7 @@ def test_what_has_no_known_moves_is_refused():
         (lambda: SMC(fit=0.1, beta=1.0), "fit and beta exclude each other"),
         (lambda: SMC(beta=0.0), "beta: expected a finite number above 0"),
         (lambda: SMC(ess=1.0), "ess: expected a share above 0 and below 1; got 1.0"),
+        (lambda: SMC(ess="half"), "ess: expected a finite number above 0; got 'half'"),
         (lambda: SMC(moves=0), "moves: expected a whole number of 1 or more"),
         (lambda: SMC(prior="normal"), "unknown prior 'normal'"),
     ],
@@ -170,3 +174,45 @@ def test_options_out_of_range_are_refused(make, message):
 def test_a_loss_that_defines_no_errors_needs_a_bound(explorer):
     with pytest.raises(InputError, match="loss 'mse' does not say which outputs are errors"):
         explore(Problem(LINE, "mse", [[1.0]], [[0.0]]), explorer, 2, steps=1)
+
+
+def test_numbers_of_numpy_are_options_too():
+    assert SMC(ess=np.float32(0.25)).ess == 0.25
+
+
+# --- the next level
+
+
+def test_a_level_has_the_effective_size_asked_for_and_no_misfit_loses_all_its_weight():
+    """Where just less than half fit, half of the effective size would need any β; the weight is then e⁻³ instead."""
+    zero, least = jnp.zeros(()), 0.25
+
+    @jax.jit
+    def stride(energies):
+        return SMC()._stride(Tempering(None, energies, energies, zero, zero, zero, zero, zero))
+
+    def weights(share):
+        energies = jnp.where(jnp.arange(1000) < 1000 * share, 0.0, least)
+        return np.where(energies > 0, np.exp(-float(stride(energies)) * least), 1.0)
+
+    for share in (0.1, 0.4):
+        some = weights(share)
+        assert some.sum() ** 2 / (some**2).sum() == pytest.approx(500, abs=1)
+    assert weights(0.499).min() == pytest.approx(math.exp(-3), rel=1e-3)
+    assert weights(0.5).min() == 0
+
+
+# --- what is said meanwhile
+
+
+def test_the_test_of_an_initialisation_says_what_it_does(monkeypatch, capsys):
+    def slow(init, prior):
+        time.sleep(0.2)
+        return "gaussian", None, 1.0
+
+    monkeypatch.setattr(progress, "SECONDS_BEFORE", 0.01)
+    monkeypatch.setattr(invariant, "_known", slow)
+    known_of(LINE, None)
+    assert "explore: testing which moves leave the initialisation as it is" in capsys.readouterr().err
+    known_of(LINE, None, shown=False)
+    assert not capsys.readouterr().err

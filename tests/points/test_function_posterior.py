@@ -14,7 +14,7 @@ from ternary import cube, functions, ternary
 from allroads import SMC, InputError, Network, function_posterior, function_prior
 from allroads.errors import TooFewSamplesError
 from allroads.networks.mlp import mlp
-from allroads.points.prior import FunctionPosterior, populations
+from allroads.points.prior import FunctionPosterior, populations, tally
 from allroads.points.prior.draws import BATCH, CHUNK
 from allroads.points.prior.populations import Populations
 from allroads.points.prior.tally import Tally
@@ -191,7 +191,8 @@ def test_where_no_network_fits_the_bound_is_said():
 def test_where_no_population_fits_the_least_misfit_is_said(monkeypatch):
     monkeypatch.setattr(populations, "LEVELS", 3)
     with pytest.raises(
-        TooFewSamplesError, match="0 of 8 populations of 32 members fit when 3 levels were taken"
+        TooFewSamplesError,
+        match="0 of 8 populations of 32 members had come to their end and fit when 3 levels",
     ) as told:
         function_posterior(UNIT, BITS[[0, 3]], [1, 1], BITS, method="smc", samples=256, progress=False)
     assert "least misfit of a member was 1 training errors" in str(told.value) and math.isnan(told.value.bound)
@@ -208,8 +209,50 @@ def test_a_budget_ends_with_what_there_is():
     assert found.stats["ended"] == "budget" and found.stats["drawn"] == BATCH
     with pytest.raises(TooFewSamplesError, match="of 128 sampled networks fit"):
         function_posterior(UNIT, BITS[3:], [1], BITS, samples=10**9, budget=1e-6, progress=False)
-    with pytest.raises(TooFewSamplesError, match="fit when the budget ended"):
+    with pytest.raises(TooFewSamplesError, match=r"fit when the budget ended; .* Take a larger budget"):
         function_posterior(UNIT, BITS[3:], [1], BITS, method="smc", samples=256, budget=1e-6, progress=False)
+
+
+def test_an_interrupt_keeps_the_populations_that_came_to_their_end(monkeypatch):
+    """The key is pressed during a level of the third population, or of the second, which leaves too few."""
+    usual, at = populations._run, []
+
+    def pressed(state, step, data, least, budget, what):
+        def stepped(state, data):
+            if what in at:
+                raise KeyboardInterrupt
+            return step(state, data)
+
+        return usual(state, stepped, data, least, budget, what)
+
+    monkeypatch.setattr(populations, "_run", pressed)
+    given = {"method": SMC(moves=2), "samples": 2048, "progress": False}
+    at.append("population 3 of 8")
+    found = function_posterior(UNIT, BITS[3:], [1], BITS, **given)
+    assert found.stats["ended"] == "interrupted" and len(found.stats["log_evidences"]) == 2
+    assert abs(found.value - math.log(0.5)) < 0.3 and found.probabilities.sum() == pytest.approx(1)
+    at.append("population 2 of 8")
+    with pytest.raises(TooFewSamplesError, match=r"1 of 1 populations of 256 members .* when it was interrupted"):
+        function_posterior(UNIT, BITS[3:], [1], BITS, **given)
+
+
+@pytest.mark.parametrize("nth", range(1, 5))
+def test_an_interrupt_while_functions_are_counted_loses_and_doubles_none(monkeypatch, nth):
+    """The key is pressed while rows are sorted or merged; what was counted is then a whole number of pieces."""
+    usual, calls = tally._summed, []
+
+    def pressed(tables):
+        calls.append(1)
+        if len(calls) == nth:
+            raise KeyboardInterrupt
+        return usual(tables)
+
+    monkeypatch.setattr(tally, "PENDING", CHUNK)
+    monkeypatch.setattr(tally, "_summed", pressed)
+    found = function_posterior(UNIT, BITS[3:], [1], BITS, samples=8 * CHUNK, progress=False)
+    assert found.stats["ended"] == "interrupted" and found.stats["drawn"] < 8 * CHUNK
+    fresh = function_posterior(UNIT, BITS[3:], [1], BITS, samples=found.stats["drawn"], progress=False)
+    assert fresh.effective == found.effective and (fresh.probabilities == found.probabilities).all()
 
 
 PRIOR = {"prior": 3}
@@ -223,6 +266,7 @@ PRIOR = {"prior": 3}
         (BITS[3:], [1, 0], {}, r"labels: shape \[2\] for 1 inputs; expected \[1\]"),
         (BITS[3:], [math.nan], {}, "labels: NaN or infinite"),
         (BITS[[3, 1, 3]], [1, 0, 0], {}, "labels: inputs 0 and 2 are equal and their labels differ"),
+        (BITS[3:], [1], {"seed": "a"}, "seed: expected a whole number of 0 or more; got 'a'"),
         (np.ones((1, 3)), [1], {}, r"probes: each has shape \[2\], and each input \[3\]"),
         (BITS[3:], [1], {"method": "smk"}, "unknown method 'smk': did you mean 'smc'"),
         (BITS[3:], [1], {"method": SMC(beta=1.0)}, "method: fit and beta of SMC have no place here"),
@@ -238,6 +282,11 @@ PRIOR = {"prior": 3}
 def test_what_cannot_be_used_is_refused(inputs, labels, options, message):
     with pytest.raises(InputError, match=message):
         function_posterior(UNIT, inputs, labels, BITS, progress=False, **options)
+
+
+def test_one_input_without_probes_tells_no_functions_apart():
+    with pytest.raises(InputError, match="probes: one input tells no more than two functions apart; give probes="):
+        function_posterior(UNIT, BITS[3:], [1])
 
 
 def test_a_prior_of_something_else_is_refused():

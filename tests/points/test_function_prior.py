@@ -226,7 +226,7 @@ def outputs(f):
         (UNIT, BITS[:1], {}, "inputs: one input tells no more than two functions apart"),
         (UNIT, BITS, {"samples": 0}, "samples: expected a whole number of 1 or more; got 0"),
         (UNIT, BITS, {"samples": 1.5}, "samples: expected a whole number"),
-        (UNIT, BITS, {"seed": 2**64}, "seed: expected a whole number below 2⁶⁴; got 18446744073709551616"),
+        (UNIT, BITS, {"seed": 2**63}, "seed: expected a whole number of 9223372036854775807 or less"),
         (UNIT, BITS, {"budget": 0.0}, "budget: expected a finite number above 0"),
         (UNIT, BITS, {"answers": "sign"}, "unknown answers 'sign': did you mean 'signs'"),
         (UNIT, BITS, {"answers": "classes"}, "have one number per answer, so no largest one"),

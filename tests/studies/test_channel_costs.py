@@ -22,6 +22,7 @@ from allroads import (
     channel_gain,
     explore,
     function_log_probability,
+    function_posterior,
     function_prior,
 )
 from allroads.points.prior import clopper_pearson
@@ -126,6 +127,22 @@ def test_what_is_no_probability_is_refused():
         neutral_cost(Measurement(0.5))
     with pytest.raises(InputError, match="prior"):
         neutral_cost(0.5)
+
+
+def test_a_posterior_over_functions_holds_the_cost():
+    """log P(S) with its exact interval, which is that of the share of draws that fit."""
+    prior = function_prior(PLANE, WEDGE.inputs, 20_000, progress=False)
+    posterior = function_posterior(PLANE, WEDGE.inputs, [1, 1], WEDGE.inputs, prior=prior)
+    found, draws = neutral_cost(posterior), neutral_cost(prior.probability([1, 1]))
+    assert [found.value, found.error] == pytest.approx([draws.value, draws.error])
+    assert [found.stats[end] for end in ("low", "high")] == pytest.approx([draws.stats[e] for e in ("low", "high")])
+    assert found.stats["by"] == "rejection" and found.value == pytest.approx(-math.log2(SHARE), abs=0.25)
+    runs = runs_of(WEDGE, 4.0, 32, 4)
+    gain = channel_gain(posterior, runs, WEDGE)
+    assert gain.value == pytest.approx(channel_gain(prior.probability([1, 1]), runs, WEDGE).value)
+    one = function_posterior(PLANE, WEDGE.inputs[:1], [1], WEDGE.inputs, prior=prior)
+    with pytest.raises(InputError, match="given 1 examples, and the problem has 2"):
+        channel_gain(one, runs, WEDGE)
 
 
 def test_a_volume_counts_in_bits_and_one_that_is_not_sound_is_refused():

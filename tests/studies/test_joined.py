@@ -178,10 +178,14 @@ NORMAL = named(np.random.default_rng(7).normal(size=(20, 4)))
         (NORMAL, "ab", {"draws": "seeds"}, "draws"),
         (NORMAL | {"label": list("uv") * 10}, ["a", "label"], {}, "'label' holds no numbers"),
         (7, None, {}, "expected a joined table or columns; got int"),
+        ({"a": 7}, None, {}, "expected column 'a' to be a list, one value per row; got 7"),
+        (NORMAL, None, {"cells": None}, "cells: expected a list of names; got None"),
+        (NORMAL, None, {"given": 7}, "given: expected a list of names; got 7"),
+        (NORMAL, [["a"]], {}, "columns: expected a list of names; got"),
     ],
 )
 def test_what_cannot_be_correlated_is_refused_with_what_is_needed(table, columns, options, said):
-    if "label" in options.get("given", ()):
+    if options.get("given") == ["label"]:
         table = table | {"label": [str(i) for i in range(20)]}
     with pytest.raises(InputError, match=said):
         rank_correlations(table, columns and list(columns), **options)
@@ -331,8 +335,17 @@ def test_covariates_as_text_and_tables_that_are_none_are_refused():
     columns = {"a": range(30), "b": range(30), "target": ["x", "y"] * 15}
     with pytest.raises(InputError, match="given: expected a list"):
         rank_correlations(columns, ["a", "b"], given="target")
-    for runs in (3, pl.DataFrame({"seed": [0]})):
-        with pytest.raises(InputError, match="polars DataFrame"):
-            joined_table({"runs": runs})
+    runs = pl.DataFrame({"run": ["a"]})
+    wrong = pl.DataFrame({"run": [1], "step": [0], "value": [1.0], "status": ["ok"]})
+    text = pl.DataFrame({"run": ["a"], "step": [0], "value": ["x"], "status": ["ok"]})
+    for tables, said in (
+        ({"runs": 3}, "'runs' to be a polars DataFrame"), ({"runs": pl.DataFrame({"seed": [0]})}, "a column 'run'"),
+        ({"runs": runs, "llc": 3}, "'llc' to be a polars DataFrame; got int"),
+        ({"runs": runs, "llc": wrong}, "'llc' does not give learning_coefficient"),
+        ({"runs": runs, "llc": text}, "'llc' does not give learning_coefficient"),
+        (3, "study: expected the directory of a study"), ([runs], "study: expected the directory of a study"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=said):
+            joined_table(tables)
     with pytest.raises(InputError, match="one length"):
         rank_correlations({"a": range(30), "b": range(29)})

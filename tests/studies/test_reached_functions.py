@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+from contextlib import contextmanager
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from allroads import GD, SGD, Adam, Evolution, InputError, Network, Problem, Recording, explore
+from allroads.budget import Budget
 from allroads.networks.mlp import mlp
 from allroads.paths.convergence import reached
 from allroads.studies.reached import reached_functions
@@ -99,6 +103,34 @@ def test_a_budget_leaves_whole_packs():
     assert found.fit.steps.shape == found.fit.members.shape == (64,)
 
 
+def test_an_interrupt_finishes_the_first_pack_and_a_second_one_ends_the_call(monkeypatch):
+    whole = reached_functions(PROBLEM, "gd", BITS, 64, steps=5, progress=False)
+    usual, calls = Budget.interruptible, []
+
+    def pressed(*at):
+        @contextmanager
+        def interruptible(budget):
+            calls.append(1)
+            with usual(budget):
+                yield
+                if len(calls) in at:
+                    raise KeyboardInterrupt
+
+        calls.clear()
+        monkeypatch.setattr(Budget, "interruptible", interruptible)
+        return reached_functions(PROBLEM, "gd", BITS, 1000, steps=5, progress=False)
+
+    found = pressed(1)
+    assert found.runs == 64 and found.stats["ended"] == "interrupted"
+    assert (found.fit.members == whole.fit.members).all() and (found.fit.counts == whole.fit.counts).all()
+    assert pressed(3).runs == 192
+    monkeypatch.setattr(
+        importlib.import_module("allroads.studies.reached.reached_functions"), "STRIDE", 1
+    )  # the first pack takes several calls
+    with pytest.raises(KeyboardInterrupt):
+        pressed(1, 2)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -108,6 +140,13 @@ def test_a_budget_leaves_whole_packs():
         ({"ages": [3, 3]}, "ages: "),
         ({"loss": -1.0}, "loss: "),
         ({"runs": 0}, "runs: "),
+        ({"seed": "a"}, "seed: expected a whole number"),
+        ({"seed": 2**63}, "seed: expected a whole number of 9223372036854775807 or less"),
+        ({"steps": 2**31}, "steps: expected a whole number of 2147483647 or less"),
+        ({"steps": 2**31 - 1, "ages": 1}, "steps and the largest age together: "),
+        ({"ages": 2**31}, "ages: expected a whole number of 2147483647 or less"),
+        ({"loss": 10**400}, "loss: expected a finite number"),
+        ({"problem": Problem(Network(lambda key: (), lambda w, x: x[:, :1]), "bce", BITS[:4], LABELS[:4])}, "no par"),
     ],
 )
 def test_what_cannot_be_run_is_refused(options, message):

@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads.checks import check_count, check_options
+from allroads.checks import MOST_STEPS, check_count, check_options
 from allroads.errors import InputError
 from allroads.explorers.build import as_explorer
-from allroads.explorers.explorer import Explorer
+from allroads.explorers.explorer import Explorer, check_point
 from allroads.explorers.observe import Observed, as_probes, held_out_problem
 from allroads.explorers.pack import Record, Schedule, compiled_pack
 from allroads.explorers.recording import Recording
@@ -82,7 +82,7 @@ def explore(
     """
     explorer = as_explorer(explorer)
     indices = _indices(members)
-    check_count("steps", steps, 0)
+    check_count("steps", steps, 0, most=MOST_STEPS)
     check_count("seed", seed, 0)
     check_options("record", record, Recording)
     count = len(problem)
@@ -93,6 +93,7 @@ def explore(
         )
     key = jax.random.key(seed)
     point, start = _start(problem, key, start, len(indices))
+    check_point(explorer, point)
     aside = held_out_problem(problem, held_out)
     train = problem.data
     data = Observed(train, None if aside is None else aside.data, as_probes(problem.network, probes))

@@ -7,13 +7,16 @@ member becomes an explorer by :func:`~allroads.explorers.per_member.per_member`.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import jax
+import jax.numpy as jnp
 
 from allroads.checks import check_count, check_number
+from allroads.errors import InputError
 from allroads.pfmap.network import Params
 from allroads.pfmap.objective import Examples
 
@@ -90,11 +93,13 @@ class Explorer(ABC):
 
     Attributes:
         mixes: Whether what a member does depends on the others. Such a population runs as one pack.
+        continuous: Whether it moves parameters by small steps, so that they have to be floating-point numbers.
         batch_size: Examples per evaluation; ``None``: all of them.
         name: How reports call it.
     """
 
     mixes: ClassVar[bool] = False
+    continuous: ClassVar[bool] = True
     batch_size: int | None = None
 
     @property
@@ -133,6 +138,28 @@ class Explorer(ABC):
         """
         for option, value in counts.items():
             check_count(f"explorer {self.name!r}: {option}", value, absent=True)
+
+
+def check_point(explorer: Explorer, point: Params) -> None:
+    """Refuse points that an explorer cannot move, before anything is compiled.
+
+    Args:
+        explorer: The explorer.
+        point: One point, or its shapes.
+
+    Raises:
+        InputError: If a point holds no numbers, or whole numbers where the explorer moves by small steps.
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(point)
+    if not sum(math.prod(leaf.shape) for _, leaf in leaves):
+        raise InputError(f"explorer {explorer.name!r}: the network has no parameters, so there is nothing to move.")
+    for path, leaf in leaves:
+        if explorer.continuous and not jnp.issubdtype(leaf.dtype, jnp.inexact):
+            name = jax.tree_util.keystr(path, simple=True, separator=".") or "array"
+            raise InputError(
+                f"explorer {explorer.name!r}: it moves parameters by small steps, and the network's {name} is of "
+                f"{leaf.dtype}. Make init draw floating-point numbers, or keep constants out of the parameters."
+            )
 
 
 def example_count(problem: ProblemLike) -> int:

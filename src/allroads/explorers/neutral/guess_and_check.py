@@ -83,6 +83,7 @@ class GuessAndCheck(PerMember):
     fit: float | None = None
 
     name: ClassVar[str] = "guess_and_check"
+    continuous: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.fit is not None:

@@ -15,6 +15,7 @@ from scipy.stats import ks_2samp
 from allroads.checks import check_choice
 from allroads.errors import InputError
 from allroads.pfmap.network import Network, Params
+from allroads.progress import progress
 
 Init = Callable[[Any], Params]
 """``init(key) -> params``."""
@@ -69,15 +70,17 @@ def invariant_move(key: Any, params: Params, scale: Any, init: Init, prior: str,
     return jax.tree.unflatten(structure, moved)
 
 
-def known_of(network: Network, prior: str | None) -> tuple[str, Params]:
+def known_of(network: Network, prior: str | None, shown: bool = True) -> tuple[str, Params]:
     """Which moves leave the initialisation as it is, and its mean where it is normal; found by tests on draws.
 
     A kind is taken where pairs of draws that are mixed by its move have the distribution of draws. That is tested by
-    Kolmogorov and Smirnov on sums, largest entries, norms, random projections and single entries of all arrays.
+    Kolmogorov and Smirnov on sums, largest entries, norms, random projections and single entries of all arrays. The
+    first call for a network takes seconds, or minutes where draws are slow. The answer is kept.
 
     Args:
         network: Its ``init`` is tested.
         prior: The kind to test; default the first of ``PRIORS`` that passes.
+        shown: Whether a line says so where the test takes more than two seconds.
 
     Raises:
         UnknownNameError: If there is no such kind.
@@ -95,7 +98,7 @@ def known_of(network: Network, prior: str | None) -> tuple[str, Params]:
     """
     if prior is not None:
         check_choice("prior", prior, PRIORS)
-    kind, centre, worst = _known(network.init, prior)
+    kind, centre, worst = _tested(network.init, prior, shown)
     if kind is not None:
         return kind, centre
     what = "no kind of prior" if prior is None else f"prior={prior!r}"
@@ -104,6 +107,12 @@ def known_of(network: Network, prior: str | None) -> tuple[str, Params]:
         "Moves between points then have no known equilibrium. Use an init whose arrays are drawn independently, or "
         "sample by rejection, which needs draws alone."
     )
+
+
+def _tested(init: Init, prior: str | None, shown: bool) -> tuple[str | None, Params, float]:
+    with progress("explore", shown, bar=False) as say:
+        say("testing which moves leave the initialisation as it is")
+        return _known(init, prior)
 
 
 @lru_cache(maxsize=64)

@@ -58,9 +58,10 @@ class SMC(Explorer):
     """Sequential Monte Carlo: the population goes from the prior μ through ``e^{−βU} μ`` to larger and larger β.
 
     μ is the distribution of ``network.init``. A step chooses the next β so that the weights ``e^{−Δβ U}`` have the
-    effective sample size asked for. It resamples the members by them (systematic), and moves each by ``moves``
-    Metropolis steps that leave ``e^{−βU} μ`` as it is [delmoral2006]. The logs of the mean weights add up to the
-    log-evidence, ``state.memory.log_evidence``. Its exponential has no bias where levels are fixed beforehand.
+    effective sample size asked for, or 3 over the least U above 0 where that is less. It resamples the members by them
+    (systematic), and moves each by ``moves`` Metropolis steps that leave ``e^{−βU} μ`` as it is [delmoral2006]. The
+    logs of the mean weights add up to the log-evidence, ``state.memory.log_evidence``. Its exponential has no bias
+    where levels are fixed beforehand.
 
     U is the misfit: the number of training errors, or ``N max(L − fit, 0)``. Once enough members fit, β becomes
     infinite. The population is then one of the prior given the data, ``1[fits] μ``, and the log-evidence is log P(S).
@@ -108,6 +109,7 @@ class SMC(Explorer):
     prior: str | None = None
 
     mixes: ClassVar[bool] = True
+    continuous: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.fit is not None and self.beta is not None:
@@ -116,7 +118,8 @@ class SMC(Explorer):
             self.check_rates(fit=self.fit)
         if self.beta is not None:
             check_number("explorer 'smc': beta", self.beta, 0, open_low=True)
-        if not (isinstance(self.ess, float) and 0 < self.ess < 1):
+        check_number("explorer 'smc': ess", self.ess, 0, open_low=True)
+        if self.ess >= 1:
             raise InputError(f"explorer 'smc': ess: expected a share above 0 and below 1; got {self.ess!r}.")
         self.check_counts(moves=self.moves)
         if self.prior is not None:

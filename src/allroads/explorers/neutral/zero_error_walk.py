@@ -127,7 +127,7 @@ class ZeroErrorWalk(PerMember):
         return NAME
 
     def __post_init__(self) -> None:
-        check_choice(f"explorer {self.name!r}: measure", self.measure, MEASURES)
+        check_choice("measure", self.measure, MEASURES)
         high = 1.0 if self.measure == "prior" else float("inf")
         check_number(f"explorer {self.name!r}: step_size", self.step_size, 0, high, open_low=True)
 

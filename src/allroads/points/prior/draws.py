@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.budget import Budget
-from allroads.checks import check_options
+from allroads.checks import check_count, check_options
 from allroads.errors import InputError
 from allroads.pfmap.arrays import as_array
 from allroads.pfmap.jaxpr import traceable
@@ -64,12 +64,11 @@ def source_of(network: Network, inputs: Any, answers: str | None, seed: int) -> 
     """Check what is to be drawn, without compiling anything.
 
     Raises:
-        InputError: If there is no network, the inputs cannot be used or are fewer than two, or outputs cannot be read
-            as answers.
+        InputError: If there is no network or no seed, the inputs cannot be used or are fewer than two, or outputs
+            cannot be read as answers.
     """
     check_options("network", network, Network)
-    if seed >= 2**64:
-        raise InputError(f"seed: expected a whole number below 2⁶⁴; got {seed}.")
+    check_count("seed", seed, 0)
     try:
         given = inputs if isinstance(inputs, jax.Array) else as_array(inputs)
     except (TypeError, ValueError) as error:

@@ -107,9 +107,10 @@ def function_posterior(
     check_count("samples", samples, absent=True)
     check_count("examples", examples, absent=True)
     check_count("replicas", replicas, 4)
-    check_count("seed", seed, 0)
     given, said = checked_array(inputs, "inputs"), checked_array(labels, "labels")
     asked = given if probes is None else checked_array(probes, "probes")
+    if probes is None and len(asked) < 2:
+        raise InputError("probes: one input tells no more than two functions apart; give probes= with two or more.")
     if given.shape[1:] != asked.shape[1:]:
         raise InputError(
             f"probes: each has shape {list(asked.shape[1:])}, and each input {list(given.shape[1:])}. They must agree."

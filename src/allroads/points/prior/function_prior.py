@@ -94,7 +94,7 @@ def function_prior(
         answers: ``"signs"``: 1 where an output is above 0, else 0. ``"classes"``: the index of the largest output,
             the first of equal ones. Default: classes where an answer has several outputs, else signs.
         resume: An earlier result of the same network, inputs, answers and seed, which is continued to ``samples``.
-        seed: Decides all draws; below 2⁶⁴.
+        seed: Decides all draws; below 2⁶³.
         budget: Seconds, compilation included; looked at about every half second. One batch is always drawn, 128
             networks or fewer of large ones. ``None`` for no end.
         progress: Whether progress is written.
@@ -123,7 +123,6 @@ def function_prior(
         (True, 6)
     """
     check_count("samples", samples)
-    check_count("seed", seed, 0)
     if resume is not None:
         check_options("resume", resume, FunctionPrior)
     source = source_of(network, inputs, answers, seed)

@@ -47,7 +47,7 @@ def point_robustness(
         moves: How many are drawn; default 512.
         loss: How outputs answer: ``"cross_entropy"`` by the largest score, ``"bce"`` by the sign, else the nearest
             integer.
-        seed: Decides the moves; below 2⁶⁴.
+        seed: Decides the moves; below 2⁶³.
         throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:

@@ -90,7 +90,7 @@ def populations(
         TooFewSamplesError: If fewer than two came to their end.
     """
     budget.say("testing which moves leave the initialisation as it is")
-    known_of(source.network, explorer.prior)
+    known_of(source.network, explorer.prior, shown=False)  # the budget says it
     begin, step = _compiled(problem.objective, explorer)
     read = _reader(source.network, source.answers)
     data, root = problem.data, key_of(seed)
@@ -98,17 +98,23 @@ def populations(
     tally, log_evidences, levels, accepted = Tally(width, replicas), [], [], []
     least, forwards = math.inf, 0
     for replica in range(replicas):
-        state = begin(jax.random.split(jax.random.fold_in(root, replica), members), data)
-        forwards += members
-        state, least, fits, taken = _run(state, step, data, least, budget, f"population {replica + 1} of {replicas}")
-        forwards += taken * explorer.moves * members
-        if budget.ended and not fits:
+        done: tuple[float, int, float, np.ndarray | None] | None = None
+        with budget.interruptible():
+            state = begin(jax.random.split(jax.random.fold_in(root, replica), members), data)
+            state, least, fits, taken = _run(
+                state, step, data, least, budget, f"population {replica + 1} of {replicas}"
+            )
+            forwards += members + taken * explorer.moves * members
+            codes = source.answers.codes(np.asarray(read(state.params, source.inputs))) if fits else None
+            evidence = float(state.memory.log_evidence) if fits else -math.inf
+            done = evidence, taken, float(state.memory.accepted), codes
+        if done is None or (budget.ended and done[-1] is None):
             break
-        log_evidences.append(float(state.memory.log_evidence) if fits else -math.inf)
+        evidence, taken, share, codes = done
+        log_evidences.append(evidence)
         levels.append(taken)
-        accepted.append(float(state.memory.accepted))
-        if fits:
-            codes = source.answers.codes(np.asarray(read(state.params, source.inputs)))
+        accepted.append(share)
+        if codes is not None:
             sums = np.zeros((members, replicas), np.int64)
             sums[:, replica] = 1
             tally.add(codes, np.arange(members) + replica * members, sums)
@@ -141,12 +147,19 @@ def _run(
 
 
 def _none_fits(found: int, done: int, members: int, least: float, ended: str | None) -> TooFewSamplesError:
-    why = "the budget ended" if ended else f"{LEVELS} levels were taken"
+    ends = {"budget": "the budget ended", "interrupted": "it was interrupted"}
+    why = ends[ended] if ended else f"{LEVELS} levels were taken"
+    if ended:
+        remedy = "Take a larger budget, or fewer samples."
+    else:
+        remedy = (
+            "The network may be unable to compute the labels. Otherwise take more samples, or SMC(moves=…, ess=…) with "
+            "larger numbers."
+        )
     return TooFewSamplesError(
-        f"function_posterior: {found} of {done} populations of {members:,} members fit when {why}; expected 2 or more, "
-        f"to tell their error. The least misfit of a member was {least:.3g} training errors. The network may be unable "
-        "to compute the labels. Otherwise take more samples, a larger budget, or SMC(moves=…, ess=…) with larger "
-        "numbers.",
+        f"function_posterior: {found} of {done} populations of {members:,} members had come to their end and fit when "
+        f"{why}; expected 2 or more, to tell their error. The least misfit of a member was {least:.3g} training "
+        f"errors. {remedy}",
         0.0,
         math.nan,
     )

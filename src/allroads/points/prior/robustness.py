@@ -96,7 +96,7 @@ def function_robustness(
             not moved. Or a function ``(key, params) -> params`` of one network.
         moves: Moves per network.
         answers: How outputs are read, as in :func:`~allroads.function_prior`.
-        seed: Decides all draws and moves; below 2⁶⁴.
+        seed: Decides all draws and moves; below 2⁶³.
         budget: Seconds; looked at about every half second. One batch is always drawn.
         progress: Whether progress is written.
         throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
@@ -119,7 +119,6 @@ def function_robustness(
     """
     check_count("samples", samples)
     check_count("moves", moves)
-    check_count("seed", seed, 0)
     if not callable(move):
         check_number("move", move, 0, open_low=True)
     source = source_of(network, inputs, answers, seed)

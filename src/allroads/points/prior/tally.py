@@ -53,9 +53,9 @@ class Tally:
 
     def add(self, codes: np.ndarray, first: np.ndarray, sums: np.ndarray) -> None:
         """Take rows in: codes ``[M, W]``, their numbers ``[M]``, what is summed ``[M, S]``."""
-        self.pending.append(Table(codes, first, sums))
         if sum(map(len, self.pending)) >= PENDING:
-            self._sort()
+            self._sort()  # before the rows are taken in: an interrupt here leaves all that was in and none of these
+        self.pending.append(Table(codes, first, sums))
 
     def table(self) -> Table:
         """All that came in, each code once."""
@@ -66,14 +66,12 @@ class Tally:
 
     def _sort(self) -> None:
         if self.pending:
-            self.sorted.append(_summed(self.pending))
-            self.pending = []
+            self.sorted, self.pending = [*self.sorted, _summed(self.pending)], []
         while len(self.sorted) > 1 and len(self.sorted[-2]) <= 2 * len(self.sorted[-1]):
             self._merge()
 
     def _merge(self) -> None:
-        last = self.sorted.pop()
-        self.sorted[-1] = _summed([self.sorted[-1], last])
+        self.sorted[-2:] = [_summed(self.sorted[-2:])]
 
 
 def _summed(tables: list[Table]) -> Table:

@@ -64,7 +64,7 @@ def read_column(table: Table, name: Any) -> list[Any]:
     """The values of a column, lists among them as tuples, and arrays of one number, such as PyTorch's, as numbers.
 
     Raises:
-        InputError: If the table is of another kind.
+        InputError: If the table is of another kind, or the column is no list.
         UnknownNameError: If it has no such column.
 
     Example:
@@ -77,6 +77,8 @@ def read_column(table: Table, name: Any) -> list[Any]:
     if name not in list(names):
         raise UnknownNameError("column", str(name), [str(known) for known in names])
     values: Any = table[name]
+    if isinstance(values, str) or not (hasattr(values, "to_list") or hasattr(values, "__iter__")):
+        raise InputError(f"table: expected column {name!r} to be a list, one value per row; got {values!r:.80}.")
     listed = values.to_list() if hasattr(values, "to_list") else getattr(values, "tolist", lambda: list(values))()
     return [_plain(value) for value in listed]
 

@@ -13,6 +13,7 @@ from allroads.checks import check_number, check_options
 from allroads.errors import InputError
 from allroads.explorers.trajectory import Trajectory
 from allroads.pfmap.problem import Problem
+from allroads.points.prior import FunctionPosterior
 from allroads.points.volume import Volume
 from allroads.results import Measurement, Result, finish
 from allroads.status import ChannelStatus
@@ -51,7 +52,12 @@ class ChannelGain(Result):
 
 
 def channel_gain(
-    neutral: Measurement | Volume, runs: Trajectory, problem: Problem, *, pilot: float = 0.25, throw: bool = False
+    neutral: Measurement | Volume | FunctionPosterior,
+    runs: Trajectory,
+    problem: Problem,
+    *,
+    pilot: float = 0.25,
+    throw: bool = False,
 ) -> ChannelGain:
     """``log₂`` of the cost of a neutral search minus ``log₂`` of an explorer's, in the same unit.
 
@@ -103,6 +109,11 @@ def channel_gain(
             "from so few; run more members."
         )
     blind, fit = neutral_cost(neutral), first_fit(runs, problem)
+    if isinstance(neutral, FunctionPosterior) and neutral.stats["examples"] != len(problem):
+        raise InputError(
+            f"neutral: this posterior is given {neutral.stats['examples']} examples, and the problem has "
+            f"{len(problem)}; expected function_posterior of the training data of the runs."
+        )
     first = round(pilot * len(fit.spent))
     spent, fitted = fit.spent[first:], fit.fitted[first:]
     cutoff = restart_cutoff(fit.spent[:first], fit.fitted[:first]) if first else fit.whole

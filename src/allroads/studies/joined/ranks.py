@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -162,9 +162,7 @@ def rank_correlations(
     if draws is not None:
         check_choice("draws", draws, ("cells", "runs"))
     frame, chosen = _frame(table, columns)
-    if isinstance(given, str):
-        raise InputError(f"given: expected a list of names; got the text {given!r}.")
-    given = tuple(dict.fromkeys(given))
+    given, cells = _names("given", given), _names("cells", cells)
     if both := [name for name in chosen if name in given]:
         raise InputError(f"given: {', '.join(both)} cannot be a column and a covariate at once; leave it out of one.")
     kept, incomplete = _complete(frame, (*chosen, *given))
@@ -217,14 +215,12 @@ def _frame(table: Any, columns: Sequence[str] | None) -> tuple[dict[str, list[An
     lengths = {name: len(values) for name, values in read.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(f"table: expected columns of one length, a row per run; got {lengths}.")
-    if isinstance(columns, str):
-        raise InputError(f"columns: expected a list of names; got the text {columns!r}.")
     if columns is None and isinstance(table, JoinedTable):
         chosen = tuple(name for name in DEFAULT if name in table.measured)
     elif columns is None:
         chosen = tuple(n for n, values in read.items() if n not in (*LABELS, "run", "seed") and _are_numbers(values))
     else:
-        chosen = tuple(dict.fromkeys(columns))
+        chosen = _names("columns", columns)
     for name in chosen:
         if name not in read:
             raise UnknownNameError("column", str(name), list(read))
@@ -232,6 +228,18 @@ def _frame(table: Any, columns: Sequence[str] | None) -> tuple[dict[str, list[An
         has = ", ".join(chosen) or "none"
         raise InputError(f"columns: expected two or more with numbers; got {has}. Measure more of the runs.")
     return read, chosen
+
+
+def _names(what: str, given: Any) -> tuple[str, ...]:
+    """Names of columns, each once."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        text = "the text " if isinstance(given, str) else ""
+        raise InputError(f"{what}: expected a list of names; got {text}{given!r:.80}.")
+    names = tuple(given)
+    for name in names:
+        if not isinstance(name, str):
+            raise InputError(f"{what}: expected a list of names; got {name!r:.80} in it.")
+    return tuple(dict.fromkeys(names))
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:
@@ -283,8 +291,6 @@ def _check_enough(runs: int, held: int, incomplete: Mapping[str, int], total: in
 
 def _cells(frame: Mapping[str, list[Any]], cells: Sequence[str], kept: np.ndarray) -> np.ndarray:
     """The number of each run's cell; each run is its own where the table names no cells."""
-    if isinstance(cells, str):
-        raise InputError(f"cells: expected a list of names; got the text {cells!r}.")
     named = [name for name in cells if name in frame]
     if not named:
         return np.arange(len(kept))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -141,7 +142,7 @@ def joined_table(study: str | Path | StudyRun | Tables) -> JoinedTable:
 
     Raises:
         StoreError: If the directory holds no tables, or one cannot be read.
-        InputError: If tables are given without one named ``runs``.
+        InputError: If it is none of these, or tables lack one named ``runs`` or hold what no study writes.
 
     Example:
         >>> import polars as pl
@@ -154,8 +155,11 @@ def joined_table(study: str | Path | StudyRun | Tables) -> JoinedTable:
     tables = study if isinstance(study, Mapping) else _read(study)
     if "runs" not in tables:
         raise InputError(f"tables: expected one named 'runs'; got {', '.join(map(str, tables)) or 'none'}.")
+    for name in ("runs", *(quantity.table for quantity in QUANTITIES if quantity.table in tables)):
+        if not isinstance(tables[name], pl.DataFrame):
+            raise InputError(f"tables: expected {name!r} to be a polars DataFrame; got {type(tables[name]).__name__}.")
     runs = tables["runs"]
-    if not isinstance(runs, pl.DataFrame) or "run" not in runs.columns:
+    if "run" not in runs.columns:
         raise InputError("tables: expected 'runs' to be a polars DataFrame with a column 'run'.")
     found = runs.select(name for name in ("run", "seed", *LABELS) if name in runs.columns)
     left_out: dict[str, Mapping[str, int]] = {}
@@ -170,9 +174,14 @@ def _column(runs: pl.DataFrame, quantity: JoinedQuantity, tables: Tables) -> tup
     absent = {"run": pl.String, "value": pl.Float64, "status": pl.String}
     try:
         rows = quantity.rows(tables[quantity.table]) if quantity.table in tables else pl.DataFrame(schema=absent)
+        joined = runs.select("run").join(rows.unique("run", keep="last"), on="run", how="left", maintain_order="left")
     except pl.exceptions.ColumnNotFoundError:  # an earlier allroads, or a table made by hand
-        rows = pl.DataFrame(schema=absent)
-    joined = runs.select("run").join(rows.unique("run", keep="last"), on="run", how="left", maintain_order="left")
+        joined = runs.select("run").with_columns(value=pl.lit(None, pl.Float64), status=pl.lit(None, pl.String))
+    except pl.exceptions.PolarsError as error:
+        raise InputError(
+            f"tables: {quantity.table!r} does not give {quantity.name} ({str(error).splitlines()[0]}); expected the "
+            "columns of that table of a study, numbers as numbers and runs as 'runs' names them."
+        ) from error
     sound = pl.col("status").is_in(quantity.sound)
     known = sound & pl.col("value").is_finite().fill_null(False)
     unread = pl.when(sound).then(pl.lit("no number")).otherwise("status")
@@ -183,7 +192,13 @@ def _column(runs: pl.DataFrame, quantity: JoinedQuantity, tables: Tables) -> tup
 
 
 def _read(study: Any) -> dict[str, pl.DataFrame]:
-    folder = Path(getattr(study, "directory", study)) / "tables"
+    directory = getattr(study, "directory", study)
+    if not isinstance(directory, str | os.PathLike):
+        raise InputError(
+            "study: expected the directory of a study, what run_study gave, or tables by name; got "
+            f"{type(study).__name__}."
+        )
+    folder = Path(directory) / "tables"
     names = dict.fromkeys(("runs", *(quantity.table for quantity in QUANTITIES)))
     if not (folder / "runs.parquet").is_file():
         raise StoreError(

@@ -21,7 +21,7 @@ from allroads.status import PriorStatus
 from allroads.studies.attribution.label_null import p_value
 from allroads.studies.attribution.label_world import RARE
 from allroads.studies.reached.overlap import Pair, overlaps
-from allroads.studies.reached.results import FunctionsReached
+from allroads.studies.reached.results import FunctionsReached, ReachedFunctions
 
 FEWEST = 20
 """Runs on each side, at least."""
@@ -193,7 +193,9 @@ def aligned_counts(first: Counted, second: Counted) -> tuple[np.ndarray, np.ndar
         counts[0, place.ravel()[: len(first.codes)]] = _draws(first, "first")
         counts[1, place.ravel()[len(first.codes) :]] = _draws(second, "second")
     else:
-        tables = [_labelled(side, name) for side, name in ((first, "first"), (second, "second"))]
+        sides = sorted(((first, "first"), (second, "second")), key=lambda side: isinstance(side[0], FunctionTable))
+        named = {name: _labelled(side, name) for side, name in sides}  # a wrong kind is named before a mixture is
+        tables = [named["first"], named["second"]]
         labels = list(dict.fromkeys([*tables[0], *tables[1]]))
         counts = np.array([[table[label] for label in labels] for table in tables], np.int64).reshape(2, -1)
     for name, total in zip(("first", "second"), counts.sum(axis=1).tolist(), strict=True):
@@ -220,6 +222,8 @@ def _draws(side: FunctionTable, name: str) -> np.ndarray:
 def _labelled(side: Any, name: str) -> Counter[Hashable]:
     if isinstance(side, FunctionTable):
         raise InputError(f"{name}: functions beside labels; give both as functions, or both as labels.")
+    if isinstance(side, ReachedFunctions):
+        raise InputError(f"{name}: what runs reach at several moments; give one of them, such as its fit.")
     try:
         table = Counter(side if isinstance(side, Mapping) else (label for label in side if label is not None))
     except TypeError as error:

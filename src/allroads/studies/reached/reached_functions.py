@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.budget import Budget, budgeted
-from allroads.checks import check_count, check_number, check_options
+from allroads.checks import MOST_STEPS, check_count, check_number, check_options
 from allroads.errors import InputError
 from allroads.explorers.build import as_explorer
 from allroads.explorers.explore import pack_width
-from allroads.explorers.explorer import Explorer, State
+from allroads.explorers.explorer import Explorer, State, check_point
 from allroads.explorers.trajectory import Cost
 from allroads.pfmap.problem import Problem
 from allroads.points.prior.draws import Source, source_of
@@ -95,12 +95,15 @@ def reached_functions(
     check_options("problem", problem, Problem)
     explorer = _checked(as_explorer(explorer), len(problem))
     check_count("runs", runs)
-    check_count("steps", steps, 0)
+    check_count("steps", steps, 0, most=MOST_STEPS)
     check_number("loss", loss, 0, absent=True)
     after = _ages(ages)
+    check_count("steps and the largest age together", steps + max(after, default=0), 0, most=MOST_STEPS)
     source = source_of(problem.network, probes, answers, seed)
     began = time.perf_counter()
-    limits = Limits(jnp.int32(steps), jnp.float32(-math.inf if loss is None else loss), jnp.asarray(after, jnp.int32))
+    most = float(np.finfo(np.float32).max)
+    bound = jnp.float32(-math.inf if loss is None else min(loss, most))
+    limits = Limits(jnp.int32(steps), bound, jnp.asarray(after, jnp.int32))
     with budgeted("reached_functions", budget, progress) as clock:
         packs = _run(problem, explorer, source, runs, limits, clock)
         done = sum(len(pack.alive) for pack in packs)
@@ -130,6 +133,7 @@ def _run(
     """Packs of runs, without their states; at least one."""
     data = problem.data
     point = jax.eval_shape(problem.network.init, jax.random.key(0))
+    check_point(explorer, point)
     batch = jax.tree.map(
         lambda array: jax.ShapeDtypeStruct((explorer.batch_size or len(problem), *array.shape[1:]), array.dtype),
         data.inputs,
@@ -190,7 +194,7 @@ def _checked(explorer: Explorer, examples: int) -> Explorer:
 def _ages(given: int | Sequence[int]) -> tuple[int, ...]:
     ages = tuple(given) if isinstance(given, Sequence | np.ndarray) else (given,)
     for age in ages:
-        check_count("ages", age, 0)
+        check_count("ages", age, 0, most=MOST_STEPS)
     if len(set(ages)) < len(ages):
         raise InputError(f"ages: expected each once; got {ages}.")
     return tuple(int(age) for age in ages)
