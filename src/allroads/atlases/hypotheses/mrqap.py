@@ -186,3 +186,23 @@ def mrqap(
         slope, low, high, p, seen, correlation, pairs, size, permutations, AtlasStatus.OK, stats
     )
     return finish(found, throw)
+
+
+def plain_slope(response: Any, predictor: Any) -> float:
+    """Slope of one matrix on another with nothing else held fixed; NaN where the predictor does not vary.
+
+    Args:
+        response: ``[N, N]``; NaN where a pair has no value.
+        predictor: ``[N, N]``.
+
+    Example:
+        >>> plain_slope([[0, 1], [3, 0]], [[0, 1], [2, 0]])
+        2.0
+    """
+    y = square("response", response, missing=True)
+    x = square("predictor", predictor, len(y))
+    used = np.isfinite(y) & ~np.eye(len(y), dtype=bool)
+    if not used.any() or np.ptp(x[used]) == 0:
+        return float("nan")
+    centred = x[used] - x[used].mean()
+    return float(centred @ y[used] / (centred @ centred))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from allroads.atlases.hypotheses.mrqap import MatrixRegression, mrqap
+from allroads.atlases.hypotheses.mrqap import MatrixRegression, mrqap, plain_slope
 from allroads.checks import check_choice
 from allroads.errors import InputError
 from allroads.results import Result, finish
@@ -22,8 +22,7 @@ class SlopeTest(Result):
 
     Attributes:
         slopes: By predictor, its slope given all the others.
-        unadjusted: By predictor, its slope with nothing else held fixed (Mantel's test). It shows what the other
-            columns explain.
+        unadjusted: By predictor, its slope with nothing else held fixed. It shows what the other columns explain.
         expected: By predictor, the sign that the hypothesis expects.
         verdict: By predictor: ``supported``, ``opposed``, or ``undecided`` where p is not below the level.
         status: The first status of the slopes that is not sound, or ``ok``.
@@ -31,7 +30,7 @@ class SlopeTest(Result):
     """
 
     slopes: Mapping[str, MatrixRegression]
-    unadjusted: Mapping[str, MatrixRegression]
+    unadjusted: Mapping[str, float]
     expected: Mapping[str, int]
     verdict: Mapping[str, str]
     status: Status = AtlasStatus.OK
@@ -195,7 +194,7 @@ def _tested(
         others = {other: pair[0] for other, pair in predictors.items() if other != name}
         shared: dict[str, Any] = {"permutations": permutations, "level": level, "power": power, "seed": seed}
         slope = mrqap(edges, values, {**others, **fixed}, nodes=nodes, node_effects=node_effects, **shared)
-        slopes[name], unadjusted[name] = slope, mrqap(edges, values, **shared)
+        slopes[name], unadjusted[name] = slope, plain_slope(edges, values)
         agrees = "supported" if slope.value * sign > 0 else "opposed"
         verdict[name] = agrees if slope.status.sound and slope.p <= level else "undecided"
     status = next((s.status for s in slopes.values() if not s.status.sound), AtlasStatus.OK)

@@ -1,0 +1,258 @@
+"""H1, H2 and H3 in five worlds, with intervals, nulls and power; and how far the tests can be trusted.
+
+    python benchmarks/hypotheses/run.py [--only WORLD …] [--fresh]
+
+Worlds: ``planted`` (calibration), ``exhaustive`` (all points of a small map), ``boolean 16`` and ``boolean 4``
+(trained networks of three bits), ``machines`` (Mealy machines in recurrent networks), ``modular`` (sums by waves),
+``circuits`` (matched pairs of two-output functions). A world that has a result is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+from scipy.stats import t as student
+
+from allroads.atlases.hypotheses import adjacency_hypothesis, direct_path_hypothesis, stepping_stone_hypothesis
+from hypotheses import boolean_networks, circuits, distances, exhaustive, machines, modular, planted
+
+OUT = Path(__file__).parents[1] / "results" / "hypotheses.json"
+PERMUTATIONS = 10_000
+Rows = list[dict[str, Any]]
+
+
+def slopes(edges: Any, name: str, test: Any, **held: Any) -> Rows:
+    """The slopes of one test as rows."""
+    return [
+        {
+            "edges": name,
+            "predictor": predictor,
+            "given": [*slope.stats.get("given", ()), *(["each node"] if slope.stats.get("node_effects") else [])],
+            "slope": slope.value,
+            "low": slope.low,
+            "high": slope.high,
+            "p": slope.p,
+            "detectable": slope.detectable,
+            "correlation": slope.correlation,
+            "beta": slope.stats.get("beta"),
+            "unadjusted": test.unadjusted[predictor],
+            "pairs": slope.pairs,
+            "nodes": slope.nodes,
+            "verdict": test.verdict[predictor],
+            "status": slope.status.value,
+            **held,
+        }
+        for predictor, slope in test.slopes.items()
+    ]
+
+
+def h1(edges: np.ndarray, name: str, edge: str, programs: dict, function: np.ndarray, nodes: dict, given: dict) -> Rows:
+    """H1 by every program distance: given node quantities, given node effects, and with each function distance apart."""
+    rows: Rows = []
+    levels = np.unique(function[~np.eye(len(function), dtype=bool)])
+    apart = {f"function distance {k:g}": (function == k).astype(float) for k in levels[1:-1]} if len(levels) < 12 else {}
+    for label, distance in programs.items():
+        for effects, more in ((False, {}), (True, {}), (True, apart)) if apart else ((False, {}), (True, {})):
+            test = adjacency_hypothesis(
+                edges, distance, function, edge=edge, given={**given, **more},
+                nodes={} if effects else nodes, node_effects=effects, permutations=PERMUTATIONS,
+            )  # fmt: skip
+            rows += slopes(edges, name, test, distance=label, apart=bool(more))
+    return rows
+
+
+def h2(edges: np.ndarray, name: str, road: Any, direct: Any, function: np.ndarray, nodes: dict, given: dict) -> Rows:
+    """H2 given node quantities and given node effects."""
+    rows: Rows = []
+    for effects in (False, True):
+        test = direct_path_hypothesis(
+            edges, road, direct, function, given=given, nodes={} if effects else nodes, node_effects=effects,
+            permutations=PERMUTATIONS,
+        )  # fmt: skip
+        rows += slopes(edges, name, test)
+    return rows
+
+
+def h3(walks: list, lengths: dict, parts: dict | None) -> Rows:
+    """H3 with free and with fixed ends."""
+    rows: Rows = []
+    for fixed in (False, True):
+        found = stepping_stone_hypothesis(walks, lengths, parts, fixed_ends=fixed, permutations=PERMUTATIONS)
+        for name in ("lengthening", "precedence"):
+            share = getattr(found, name)
+            kept = {k: getattr(share, k) for k in ("value", "low", "high", "null", "p", "detectable", "events", "runs")}
+            rows.append({"share": name, "fixed ends": fixed, **kept, "verdict": found.verdict[name]})
+            rows[-1] |= {"status": share.status.value, "left_out": found.stats["left_out"]}
+    return rows
+
+
+def of_exhaustive() -> dict:
+    found = exhaustive.world()
+    chosen = found["present"]
+    within = np.ix_(chosen, chosen)
+    function = distances.HAMMING[within]
+    programs = {
+        "gates to add": distances.GATES_TO_ADD[within],
+        "tree edits": distances.edits()[within],
+        "parts not shared": distances.parts_not_shared()[within],
+    }
+    nodes = {"log frequency": found["log frequency"], "gates": distances.SIZES[chosen]}
+    rows = h1(found["log share"], "log₂ φ", "nearness", programs, function, nodes, {})
+    rows += h1(found["adjacent"], "adjacent", "nearness", programs, function, nodes, {})
+    reach = found["walk cost"]
+    return {
+        "adjacent by function distance": [float(found["adjacent"][function == k].mean()) for k in range(1, 9)],
+        "gates to add by function distance": [float(programs["gates to add"][function == k].mean()) for k in range(1, 9)],
+        "H1": rows + h1(reach, "log₂ moves of an adaptive walk", "cost", programs, function, nodes, {}),
+        "H2": h2(reach, "log₂ moves of an adaptive walk", None, found["walk directness"], function, nodes, {}),
+        "H3": h3(found["walks"], dict(enumerate(distances.SIZES.tolist())), dict(enumerate(distances.parts()))),
+    }
+
+
+def of_boolean(width: int) -> dict:
+    found = boolean_networks.world(width)
+    chosen = found["present"]
+    within = np.ix_(chosen, chosen)
+    function = distances.HAMMING[within]
+    programs = {
+        "gates to add": distances.GATES_TO_ADD[within],
+        "tree edits": distances.edits()[within],
+        "parts not shared": distances.parts_not_shared()[within],
+    }
+    nodes = {"log₂ steps from scratch": found["scratch"], "gates": distances.SIZES[chosen]}
+    cost = found["cost"].mean(0)
+    return {
+        "reached": found["reached"],
+        "H1": h1(cost, "log₂ steps", "cost", programs, function, nodes, {}),
+        "H2": h2(found["cost"][0], "log₂ steps", found["road cost"], found["directness"], function, nodes, {}),
+        "H3": h3(found["walks"], dict(enumerate(distances.SIZES.tolist())), dict(enumerate(distances.parts()))),
+    }
+
+
+def of_machines() -> dict:
+    found = machines.world()
+    programs = {name: found[name] for name in ("table distance", "transitions", "parts")}
+    nodes = {"log₂ steps from scratch": found["scratch"], "bits": found["bits"]}
+    cost = found["cost"].mean(0)
+    return {
+        "reached": found["reached"],
+        "machines": [[machine.transitions, machine.outputs] for machine in found["machines"]],
+        "H1": h1(cost, "log₂ steps", "cost", programs, found["function"], nodes, {}),
+        "H2": h2(found["cost"][0], "log₂ steps", road_of(found), found["directness"], found["function"], nodes, {}),
+        "H3": h3(found["walks"], found["lengths"], found["named parts"]),
+    }
+
+
+def of_modular() -> dict:
+    found = modular.world()
+    programs = {"program": found["program"], "frequencies": found["frequencies"]}
+    given, nodes = {"distance of scores": found["scores"]}, {"bits": found["bits"]}
+    lengths = {node.frequencies: node.bits for node in found["programs"]}
+    parts = {waves: frozenset(waves) for waves in lengths}
+    chosen = np.flatnonzero(np.isfinite(found["road cost"]).any(1) | np.isfinite(found["road cost"]).any(0))
+    some = np.ix_(chosen, chosen)
+    return {
+        "reached": found["reached"],
+        "H1": h1(found["cost"].mean(0), "log₂ steps", "cost", programs, found["answers"], nodes, given),
+        "H2": h2(
+            found["cost"][0][some], "log₂ steps", road_of(found)[some], found["directness"][some],
+            found["answers"][some], {"bits": found["bits"][chosen]}, {"distance of scores": found["scores"][some]},
+        ),
+        "H3": h3(found["walks"], lengths, parts),
+    }  # fmt: skip
+
+
+def road_of(found: dict) -> np.ndarray:
+    """Road costs, a missing one set to the mean, so that a predictor has no gaps; the share is small and is printed."""
+    road = found["road cost"]
+    inside = ~np.eye(len(road), dtype=bool)
+    if np.isfinite(road).any():
+        print("roads without end:", int((~np.isfinite(road) & inside).sum()), "of", int(inside.sum()))
+    return np.where(np.isfinite(road), road, np.nanmean(road[inside]))
+
+
+def paired(difference: np.ndarray) -> dict:
+    """Mean difference over designs with its 95 % interval of Student, p of sign flips, and the detectable mean."""
+    count, rng = len(difference), np.random.default_rng(0)
+    mean, error = float(difference.mean()), float(difference.std(ddof=1) / np.sqrt(count))
+    flips = np.abs((rng.choice([-1.0, 1.0], (PERMUTATIONS, count)) * difference).mean(1))
+    half, most = student.ppf([0.975, 0.8], count - 1)
+    return {
+        "mean": mean,
+        "low": mean - half * error,
+        "high": mean + half * error,
+        "p": (1 + int((flips >= abs(mean) - 1e-12).sum())) / (1 + PERMUTATIONS),
+        "detectable": (half + most) * error,
+        "designs": count,
+        "share above 0": float((difference > 0).mean()),
+    }
+
+
+def of_circuits() -> dict:
+    found = circuits.world()
+    rows = []
+    for control in circuits.TARGETS[1:]:
+        for what in ("", " from scratch", " directness"):
+            difference = (found[control + what] - found["target" + what]).mean(1)
+            rows.append({"control": control, "difference": what.strip() or "log₂ steps", **paired(difference)})
+    return {"H1": rows, "controls": [design["controls"] for design in found["designs"]]}
+
+
+WORLDS = {
+    "planted": lambda: {"rows": planted.calibration()},
+    "exhaustive": of_exhaustive,
+    "boolean 16": lambda: of_boolean(16),
+    "boolean 4": lambda: of_boolean(4),
+    "modular": of_modular,
+    "circuits": of_circuits,
+    "machines": of_machines,
+}
+
+
+def shown(name: str, result: dict) -> None:
+    """The rows of one world."""
+    print(f"\n{name} ({result['seconds']:.0f} s)")
+    for row in result.get("rows", []):
+        print("  ", row)
+    for hypothesis in ("H1", "H2", "H3"):
+        for row in result.get(hypothesis, []):
+            head = row.get("edges") or row.get("share") or row.get("difference")
+            what = [row.get(k) for k in ("distance", "predictor", "control") if row.get(k)]
+            held = "each node" if "each node" in row.get("given", ()) else ""
+            held += " apart" if row.get("apart") else ""
+            held += "fixed ends" if row.get("fixed ends") else ""
+            value = next(row[k] for k in ("slope", "value", "mean") if k in row)
+            print(
+                f"  {hypothesis} {head:32s} {' / '.join(what):34s} {held:18s} {value:8.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+                f" p {row['p']:.4f} detectable {row['detectable']:.3f} {row.get('verdict', '')}"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=WORLDS, default=list(WORLDS))
+    parser.add_argument("--fresh", action="store_true", help="run again what has a result")
+    options = parser.parse_args()
+    for name in options.only:
+        results = json.loads(OUT.read_text()) if OUT.exists() else {}
+        if name not in results or options.fresh:
+            began = time.process_time()
+            found = WORLDS[name]()
+            results[name] = {"seconds": time.process_time() - began, **found}
+            OUT.write_text(json.dumps(results, indent=1, default=float, ensure_ascii=False) + "\n")
+        shown(name, results[name])
+
+
+if __name__ == "__main__":
+    main()
