@@ -14,7 +14,7 @@ LAYERS = (
     ("networks", "explorers"),
     ("files",),
     ("points", "paths", "programs"),
-    ("atlas",),
+    ("atlases",),
     ("studies",),
     ("testing",),
     ("report",),

@@ -129,6 +129,10 @@ _HOME = {
     "RoadOptions": "allroads.paths.road",
     "path_cost": "allroads.paths.road",
     "turning": "allroads.paths.turning",
+    # the atlas
+    "atlas": "allroads.atlases.door",
+    "Atlas": "allroads.atlases.atlas",
+    "forecast_programs": "allroads.atlases.forecast",
     # studies
     "run_study": "allroads.studies.run",
     "attribute": "allroads.studies.attribution",
@@ -146,6 +150,7 @@ _HOME = {
     "Measurement": "allroads.results",
     "Status": "allroads.status",
     "RunStatus": "allroads.status",
+    "AtlasStatus": "allroads.status",
     "AttributionStatus": "allroads.status",
     "ChannelStatus": "allroads.status",
     "PathStatus": "allroads.status",
@@ -168,6 +173,9 @@ _HOME = {
 __all__ = ["__version__", *sorted(_HOME)]
 
 if TYPE_CHECKING:
+    from allroads.atlases.atlas import Atlas
+    from allroads.atlases.door import atlas
+    from allroads.atlases.forecast import forecast_programs
     from allroads.errors import AllroadsError, InputError, MeasurementError, UnknownNameError
     from allroads.explorers.adam import Adam, AdamW
     from allroads.explorers.evolution import Evolution
@@ -248,6 +256,7 @@ if TYPE_CHECKING:
     from allroads.programs import Equivalence, Extraction, compile_program, extract, interchange, run_source
     from allroads.results import Measurement
     from allroads.status import (
+        AtlasStatus,
         AttributionStatus,
         ChannelStatus,
         ConvergenceStatus,

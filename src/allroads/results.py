@@ -95,7 +95,11 @@ class _Fixed:
     content: Any
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Fixed) and (self.content is other.content or bool(self.content == other.content))
+        if not isinstance(other, _Fixed):
+            return False
+        if _is_table(self.content) and _is_table(other.content):
+            return bool(self.content.equals(other.content))
+        return self.content is other.content or bool(self.content == other.content)
 
     def __hash__(self) -> int:
         return hash(type(self.content))
@@ -105,7 +109,12 @@ def _is_number(leaf: Any) -> bool:
     """Whether a leaf moves with the pytree; also what stands for a number while a transformation traces."""
     if isinstance(leaf, np.ndarray):
         return bool(leaf.dtype.kind not in "OSUM")
-    return not (isinstance(leaf, str | bytes) or callable(leaf) or dataclasses.is_dataclass(leaf))
+    return not (isinstance(leaf, str | bytes) or callable(leaf) or dataclasses.is_dataclass(leaf) or _is_table(leaf))
+
+
+def _is_table(value: Any) -> bool:
+    """Whether a value is a table of polars, which is not imported to find out."""
+    return hasattr(value, "get_columns") and hasattr(value, "to_dicts")
 
 
 def _short(value: Any) -> str:
@@ -118,6 +127,8 @@ def _short(value: Any) -> str:
         return f"{value:.4g}" if value.ndim == 0 and value.dtype.kind == "f" else f"{value.dtype}{list(value.shape)}"
     if isinstance(value, Result):
         return repr(value)
+    if _is_table(value):
+        return f"table[{value.height} × {value.width}]"
     if isinstance(value, Mapping):
         return "{" + ", ".join(sorted(map(str, value))[:6]) + (", …}" if len(value) > 6 else "}")
     if isinstance(value, list | tuple) and len(value) > 4:
@@ -141,6 +152,8 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(part) for part in value]
+    if _is_table(value):
+        return _plain(value.to_dicts())
     listed = getattr(value, "tolist", None)
     if listed is not None:
         return _plain(listed())

@@ -1,5 +1,6 @@
 """What became of a measurement or a run: one enumeration per family of measures."""
 
+from allroads.status.atlases import AtlasStatus
 from allroads.status.channels import ChannelStatus
 from allroads.status.explorers import RunStatus
 from allroads.status.paths import ConvergenceStatus, ForecastStatus, PathStatus, RoadStatus
@@ -9,6 +10,7 @@ from allroads.status.status import Status
 from allroads.status.studies import AttributionStatus
 
 FAMILIES: tuple[type[Status], ...] = (
+    AtlasStatus,
     ChannelStatus,
     AttributionStatus,
     ExtractionStatus,
@@ -28,6 +30,7 @@ FAMILIES: tuple[type[Status], ...] = (
 
 __all__ = [
     "FAMILIES",
+    "AtlasStatus",
     "AttributionStatus",
     "ChannelStatus",
     "ConvergenceStatus",

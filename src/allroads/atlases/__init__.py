@@ -1,0 +1,1 @@
+"""Programs as nodes, roads as edges: the atlas of a parameter–function map."""

@@ -1,0 +1,68 @@
+"""Clusters of programs, where there are more than an atlas holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from allroads.atlases.tables import NONE
+
+OTHERS = "others"
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Which labels are one node.
+
+    Attributes:
+        by: ``"function"``, ``"parts"`` or ``"visits"``; empty where each label is a node.
+        of: The node of each label.
+        rows: What is known of each node.
+    """
+
+    by: str = ""
+    of: Mapping[str, str] = field(default_factory=dict)
+    rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def clustered(details: Mapping[str, Mapping[str, Any]], visits: Counter[str], most: int) -> Clusters:
+    """Labels joined by function; else by parts; else those that are visited least as one node ``"others"``.
+
+    The first of these ways is taken that leaves at most ``most`` nodes; labels that lack the function, or the parts,
+    stay apart. Each cluster has the name of its most visited label.
+
+    Args:
+        details: What is known of each label.
+        visits: Records at each label.
+        most: Nodes, at most.
+
+    Example:
+        >>> rows = {name: {"node": name, "function": "f" if name != "c" else "g"} for name in "abc"}
+        >>> clustered(rows, Counter({"a": 1, "b": 5, "c": 1}), 2).of
+        {'a': 'b', 'b': 'b', 'c': 'c'}
+    """
+    if len(details) <= most:
+        return Clusters()
+    first = {name: (-visits[name], place) for place, name in enumerate(details)}
+    for by in ("function", "parts"):
+        groups: dict[Any, list[str]] = {}
+        for name, row in details.items():
+            value = row.get(by)
+            groups.setdefault((name,) if value is None else (by, str(value)), []).append(name)
+        if len(groups) <= most:
+            heads = {name: min(group, key=first.__getitem__) for group in groups.values() for name in group}
+            return _clusters(by, heads, details)
+    kept = {*sorted(details, key=first.__getitem__)[: most - 1 - (NONE in details)], *({NONE} & set(details))}
+    return _clusters("visits", {name: name if name in kept else OTHERS for name in details}, details)
+
+
+def _clusters(by: str, of: Mapping[str, str], details: Mapping[str, Mapping[str, Any]]) -> Clusters:
+    sizes = Counter(of.values())
+    rows = {}
+    for name, size in sizes.items():
+        row = details.get(name, {"node": OTHERS, "label": OTHERS})
+        more = f" and {size - 1} more" if size > 1 and name != OTHERS else f" ({size})" if size > 1 else ""
+        rows[name] = dict(row) | {"label": f"{row.get('label') or name}{more}"}
+    return Clusters(by, of, rows)

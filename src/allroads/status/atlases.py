@@ -1,0 +1,43 @@
+"""Statuses of atlases: graphs of programs, and what is measured on them."""
+
+from __future__ import annotations
+
+from allroads.status.status import OK, Status
+
+
+class AtlasStatus(Status):
+    """Of an atlas, of its edges, and of what is computed from them."""
+
+    OK = OK
+    EMPTY = (
+        "empty",
+        "There is no program, so there is no atlas.",
+        "Runs without a record, or records of which none was read.",
+        "Read programs at several records of each run, or give labels.",
+    )
+    ONE_PROGRAM = (
+        "one program",
+        "All records have one program, so there is nothing between programs to measure.",
+        "A target that is learned before the first record, records that are few, or runs that never move.",
+        "Record earlier and more often, or give runs towards several targets.",
+    )
+    DISCONNECTED = (
+        "disconnected",
+        "The atlas has several parts that no edge and no run joins. What is said of pairs holds within a part.",
+        "Runs towards targets that share no program on the way, or programs that no path joins.",
+        "Read stats['components']. Add runs from common starts, or measure passes between the parts.",
+        True,
+    )
+    CLUSTERED = (
+        "clustered",
+        "There were more programs than an atlas holds, so nodes are clusters of them; stats['clusters'] says which.",
+        "Networks that change their answers at almost every record, or large domains.",
+        "Raise most, take a coarser label, or record less often.",
+        True,
+    )
+    TOO_FEW = (
+        "too few changes",
+        "Too few changes were seen to estimate this.",
+        "Few runs, few records, or runs that seldom change their program.",
+        "Add runs, or record more often.",
+    )
