@@ -133,6 +133,10 @@ _HOME = {
     "atlas": "allroads.atlases.door",
     "Atlas": "allroads.atlases.atlas",
     "forecast_programs": "allroads.atlases.forecast",
+    "mrqap": "allroads.atlases.hypotheses",
+    "adjacency_hypothesis": "allroads.atlases.hypotheses",
+    "direct_path_hypothesis": "allroads.atlases.hypotheses",
+    "stepping_stone_hypothesis": "allroads.atlases.hypotheses",
     # studies
     "run_study": "allroads.studies.run",
     "attribute": "allroads.studies.attribution",
@@ -176,6 +180,12 @@ if TYPE_CHECKING:
     from allroads.atlases.atlas import Atlas
     from allroads.atlases.door import atlas
     from allroads.atlases.forecast import forecast_programs
+    from allroads.atlases.hypotheses import (
+        adjacency_hypothesis,
+        direct_path_hypothesis,
+        mrqap,
+        stepping_stone_hypothesis,
+    )
     from allroads.errors import AllroadsError, InputError, MeasurementError, UnknownNameError
     from allroads.explorers.adam import Adam, AdamW
     from allroads.explorers.evolution import Evolution

@@ -41,3 +41,21 @@ class AtlasStatus(Status):
         "Few runs, few records, or runs that seldom change their program.",
         "Add runs, or record more often.",
     )
+    TOO_FEW_PAIRS = (
+        "too few pairs",
+        "Too few nodes or pairs have a value for a slope and its relabellings.",
+        "Fewer than five programs, edges that were hardly ever measured, or as many columns as pairs.",
+        "Measure more programs or more edges, or hold fewer quantities fixed.",
+    )
+    COLLINEAR = (
+        "collinear",
+        "The other columns explain the predictor, so it has no slope of its own.",
+        "Distances of programs that are those of their functions, or a predictor that never varies.",
+        "Take programs that share parts without sharing outputs, or hold fewer quantities fixed.",
+    )
+    CONSTANT = (
+        "constant",
+        "The response does not vary beyond what the other columns explain.",
+        "A reach that is 1 or 0 for every pair, or walks whose programs all have one length.",
+        "Take the cost in place of the reach, or a narrower network.",
+    )

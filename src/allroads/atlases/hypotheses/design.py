@@ -121,7 +121,9 @@ class Design:
         matrices = matrices * self.used
         flat = matrices.reshape(len(matrices), -1)
         along = self._coefficients(matrices)
-        squares = np.einsum("bi,bi->b", flat, flat) - np.einsum("bi,ij,bj->b", along, self.inverse, along, optimize=True)
+        squares = np.einsum("bi,bi->b", flat, flat) - np.einsum(
+            "bi,ij,bj->b", along, self.inverse, along, optimize=True
+        )
         return flat @ vectors, squares
 
     def residual(self, matrix: np.ndarray) -> np.ndarray:

@@ -140,7 +140,8 @@ def mrqap(
     stats["given"] = (*fixed, *(f"{name} of {end}" for name in single for end in ("source", "target")))
 
     def unsound(status: Status) -> MatrixRegression:
-        return finish(MatrixRegression(*[np.nan] * 6, pairs, size, 0, status, stats), throw)
+        nan = float("nan")
+        return finish(MatrixRegression(nan, nan, nan, nan, nan, nan, pairs, size, 0, status, stats), throw)
 
     if size < FEWEST_NODES:
         return unsound(AtlasStatus.TOO_FEW_PAIRS)
@@ -182,9 +183,7 @@ def mrqap(
     low, high = confidence_interval(slope, norm, shifts, overlaps, level)
     seen = detectable_slope(slope, norm, shifts, overlaps, level, power)
     p = (1 + int(reaches.sum())) / (1 + permutations)
-    found = MatrixRegression(
-        slope, low, high, p, seen, correlation, pairs, size, permutations, AtlasStatus.OK, stats
-    )
+    found = MatrixRegression(slope, low, high, p, seen, correlation, pairs, size, permutations, AtlasStatus.OK, stats)
     return finish(found, throw)
 
 

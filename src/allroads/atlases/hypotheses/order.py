@@ -166,6 +166,9 @@ def stepping_stone_hypothesis(
         check_number(f"length of {label!r}", length)
     if not len(walks) or isinstance(walks, str):
         raise InputError(f"walks: expected a list of programs for each run; got {walks!r}.")
+    for label in (label for walk in walks for label in walk):
+        if not isinstance(label, Hashable):
+            raise InputError(f"walks: {label!r} cannot be a label; give a hashable one, such as a text or a tuple.")
     known = set(lengths) - {None, "none"}
     runs = [[label for label, _ in groupby(label for label in walk if label in known)] for walk in walks]
     left_out = sum(label not in known for walk in walks for label, _ in groupby(walk))
@@ -250,7 +253,8 @@ def _share(
     seen = seen[seen[:, 1] > 0]
     events, count = int(seen[:, 1].sum()), len(runs)
     if count < FEWEST_RUNS:
-        return OrderedShare(*[np.nan] * 6, events, count, AtlasStatus.TOO_FEW)
+        nan = float("nan")
+        return OrderedShare(nan, nan, nan, nan, nan, nan, events, count, AtlasStatus.TOO_FEW)
     value = seen[:, 0].sum() / events
     hits, totals = np.zeros(permutations), np.zeros(permutations)
     for run in runs:
