@@ -108,13 +108,14 @@ def of_exhaustive() -> dict:
         "parts not shared": distances.parts_not_shared()[within],
     }
     nodes = {"log frequency": found["log frequency"], "gates": distances.SIZES[chosen]}
+    gates = {"gates to add": programs["gates to add"]}
     rows = h1(found["log share"], "log₂ φ", "nearness", programs, function, nodes, {})
-    rows += h1(found["adjacent"], "adjacent", "nearness", programs, function, nodes, {})
+    rows += h1(found["adjacent"], "adjacent", "nearness", gates, function, nodes, {})
     reach = found["walk cost"]
     return {
         "adjacent by function distance": [float(found["adjacent"][function == k].mean()) for k in range(1, 9)],
         "gates to add by function distance": [float(programs["gates to add"][function == k].mean()) for k in range(1, 9)],
-        "H1": rows + h1(reach, "log₂ moves of an adaptive walk", "cost", programs, function, nodes, {}),
+        "H1": rows + h1(reach, "log₂ moves of an adaptive walk", "cost", gates, function, nodes, {}),
         "H2": h2(reach, "log₂ moves of an adaptive walk", None, found["walk directness"], function, nodes, {}),
         "H3": h3(found["walks"], dict(enumerate(distances.SIZES.tolist())), dict(enumerate(distances.parts()))),
     }

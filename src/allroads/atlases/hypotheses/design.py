@@ -100,6 +100,11 @@ class Design:
         inverse = np.linalg.pinv(gram, rcond=1e-11, hermitian=True)
         return cls(used, columns, node_effects, inverse, int(np.linalg.matrix_rank(gram, hermitian=True)))
 
+    @property
+    def complete(self) -> bool:
+        """Whether all pairs count."""
+        return int(self.used.sum()) == len(self.used) * (len(self.used) - 1)
+
     def _gram(self) -> np.ndarray:
         size = len(self.used)
         matrices = self.columns.T.reshape(-1, size, size)
@@ -117,8 +122,11 @@ class Design:
         return np.hstack([found, matrices.sum(2), matrices.sum(1)]) if self.node_effects else found
 
     def products(self, matrices: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Products of matrices ``[B, N, N]`` with residual vectors ``[N², V]``, and their squared residual lengths."""
-        matrices = matrices * self.used
+        """Products of matrices ``[B, N, N]`` with residual vectors ``[N², V]``, and their squared residual lengths.
+
+        The diagonals of the matrices are zero.
+        """
+        matrices = matrices if self.complete else matrices * self.used
         flat = matrices.reshape(len(matrices), -1)
         along = self._coefficients(matrices)
         squares = np.einsum("bi,bi->b", flat, flat) - np.einsum(

@@ -152,7 +152,7 @@ def mrqap(
     freedom = pairs - design.rank - 1
     if freedom < 1:
         return unsound(AtlasStatus.TOO_FEW_PAIRS)
-    whole = design if used.sum() == size * (size - 1) else Design.of(~np.eye(size, dtype=bool), *columns, node_effects)
+    whole = design if design.complete else Design.of(~np.eye(size, dtype=bool), *columns, node_effects)
     residual = whole.residual(x).reshape(size, size)  # of all pairs, so that a relabelling moves values that exist
     own = design.residual(residual)
     if own @ own <= 1e-16 * max(1.0, design.spread(x)) * pairs:
@@ -169,7 +169,9 @@ def mrqap(
         for start in range(0, permutations, chunk):
             say(f"relabelling {start:,} of {permutations:,}")
             orders = rng.permuted(np.tile(np.arange(size), (min(chunk, permutations - start), 1)), axis=1)
-            moved = residual[orders[:, :, None], orders[:, None, :]]
+            moved = np.empty((len(orders), size, size))
+            for place, order in enumerate(orders):
+                moved[place] = residual[order][:, order]
             products, squares = design.products(moved, both)
             lengths = np.sqrt(np.maximum(squares, np.finfo(float).tiny))
             shifts[start : start + len(orders)] = products[:, 0] / lengths
