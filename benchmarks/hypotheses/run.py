@@ -2,9 +2,10 @@
 
     python benchmarks/hypotheses/run.py [--only WORLD …] [--fresh]
 
-Worlds: ``planted`` (calibration), ``exhaustive`` (all points of a small map), ``boolean 16`` and ``boolean 4``
-(trained networks of three bits), ``machines`` (Mealy machines in recurrent networks), ``modular`` (sums by waves),
-``circuits`` (matched pairs of two-output functions). A world that has a result is not run again.
+Worlds: ``planted`` (calibration), ``exhaustive`` (all points of a small map), ``reach wide`` and ``reach narrow`` (the
+complete matrices of `benchmarks/reach/`), ``random starts 16`` and ``3`` (the same functions from random weights),
+``machines`` (Mealy machines in recurrent networks), ``modular`` (sums by waves), ``circuits`` (matched pairs of
+two-output functions). A world that has a result is not run again.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from allroads.atlases.hypotheses import adjacency_hypothesis, direct_path_hypothesis, stepping_stone_hypothesis
-from hypotheses import boolean_networks, circuits, distances, exhaustive, machines, modular, planted
+from hypotheses import boolean_networks, circuits, distances, exhaustive, machines, modular, planted, reach_matrices
 
 OUT = Path(__file__).parents[1] / "results" / "hypotheses.json"
 PERMUTATIONS = 10_000
@@ -121,24 +122,30 @@ def of_exhaustive() -> dict:
     }
 
 
-def of_boolean(width: int) -> dict:
-    found = boolean_networks.world(width)
-    chosen = found["present"]
-    within = np.ix_(chosen, chosen)
-    function = distances.HAMMING[within]
+def of_reach(name: str) -> dict:
+    found = reach_matrices.world(name)
+    function = distances.HAMMING
     programs = {
-        "gates to add": distances.GATES_TO_ADD[within],
-        "tree edits": distances.edits()[within],
-        "parts not shared": distances.parts_not_shared()[within],
+        "gates to add": distances.GATES_TO_ADD,
+        "tree edits": distances.edits(),
+        "parts not shared": distances.parts_not_shared(),
     }
-    nodes = {"log₂ steps from scratch": found["scratch"], "gates": distances.SIZES[chosen]}
-    cost = found["cost"].mean(0)
+    nodes = {"gates": distances.SIZES}
+    rows = h1(found["cost"], "log₂ steps", "cost", programs, function, nodes, {})
+    if np.nanmin(found["reach"]) < 1:
+        rows += h1(found["reach"], "reach", "nearness", {"gates to add": distances.GATES_TO_ADD}, function, nodes, {})
+    road = road_of(found) if "road cost" in found else None
     return {
-        "reached": found["reached"],
-        "H1": h1(cost, "log₂ steps", "cost", programs, function, nodes, {}),
-        "H2": h2(found["cost"][0], "log₂ steps", found["road cost"], found["directness"], function, nodes, {}),
+        "H1": rows,
+        "H2": h2(found["cost"], "log₂ steps", road, filled(found["directness"]), function, nodes, {}),
         "H3": h3(found["walks"], dict(enumerate(distances.SIZES.tolist())), dict(enumerate(distances.parts()))),
     }
+
+
+def of_random_starts(width: int) -> dict:
+    walks, arrived = boolean_networks.walks(width)
+    rows = h3(walks, dict(enumerate(distances.SIZES.tolist())), dict(enumerate(distances.parts())))
+    return {"arrived": arrived, "H3": rows}
 
 
 def of_machines() -> dict:
@@ -175,12 +182,17 @@ def of_modular() -> dict:
 
 
 def road_of(found: dict) -> np.ndarray:
-    """Road costs, a missing one set to the mean, so that a predictor has no gaps; the share is small and is printed."""
-    road = found["road cost"]
-    inside = ~np.eye(len(road), dtype=bool)
-    if np.isfinite(road).any():
-        print("roads without end:", int((~np.isfinite(road) & inside).sum()), "of", int(inside.sum()))
-    return np.where(np.isfinite(road), road, np.nanmean(road[inside]))
+    """Road costs without gaps."""
+    return filled(found["road cost"])
+
+
+def filled(matrix: np.ndarray) -> np.ndarray:
+    """A predictor without gaps: missing entries are set to the mean, and their number is printed."""
+    inside = ~np.eye(len(matrix), dtype=bool)
+    gaps = ~np.isfinite(matrix) & inside
+    if gaps.any():
+        print("entries set to the mean:", int(gaps.sum()), "of", int(inside.sum()))
+    return np.where(np.isfinite(matrix), matrix, np.nanmean(matrix[inside]))
 
 
 def paired(difference: np.ndarray) -> dict:
@@ -213,8 +225,10 @@ def of_circuits() -> dict:
 WORLDS = {
     "planted": lambda: {"rows": planted.calibration()},
     "exhaustive": of_exhaustive,
-    "boolean 16": lambda: of_boolean(16),
-    "boolean 4": lambda: of_boolean(4),
+    "reach wide": lambda: of_reach("wide"),
+    "reach narrow": lambda: of_reach("narrow"),
+    "random starts 16": lambda: of_random_starts(16),
+    "random starts 3": lambda: of_random_starts(3),
     "modular": of_modular,
     "circuits": of_circuits,
     "machines": of_machines,

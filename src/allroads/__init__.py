@@ -137,6 +137,8 @@ _HOME = {
     "adjacency_hypothesis": "allroads.atlases.hypotheses",
     "direct_path_hypothesis": "allroads.atlases.hypotheses",
     "stepping_stone_hypothesis": "allroads.atlases.hypotheses",
+    "reach": "allroads.atlases.reach",
+    "Reach": "allroads.atlases.reach",
     # studies
     "run_study": "allroads.studies.run",
     "attribute": "allroads.studies.attribution",
@@ -186,6 +188,7 @@ if TYPE_CHECKING:
         mrqap,
         stepping_stone_hypothesis,
     )
+    from allroads.atlases.reach import Reach, reach
     from allroads.errors import AllroadsError, InputError, MeasurementError, UnknownNameError
     from allroads.explorers.adam import Adam, AdamW
     from allroads.explorers.evolution import Evolution
