@@ -56,7 +56,7 @@ def parts_of(table: int) -> list[np.ndarray]:
 def overlap(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Correlations of the outputs of p ``[32, 2]`` and of q ``[…, 32, 2]`` by degree, ``[…, 6, 2]``."""
     left, right = ((WALSH @ (1 - 2 * table)) / len(ROWS) for table in (p, q))
-    return (DEGREE == np.arange(BITS + 1)[:, None]).astype(float) @ (left * right)
+    return (np.arange(BITS + 1)[:, None] == DEGREE).astype(float) @ (left * right)
 
 
 def designs(seed: int = 0) -> list[dict]:
@@ -69,7 +69,10 @@ def designs(seed: int = 0) -> list[dict]:
         table = int(rng.choice(heavy))
         h = np.array([table >> row & 1 for row in range(8)])[ROWS[:, :3] @ (1, 2, 4)]
         first = [GATES[g][2 * h + ROWS[:, 3 + k]] for k, g in enumerate(rng.integers(0, len(GATES), 2))]
-        last = [GATES[g][2 * h + ROWS[:, 3 + k]] for k, g in zip(rng.permutation(2), rng.integers(0, len(GATES), 2), strict=True)]
+        last = [
+            GATES[g][2 * h + ROWS[:, 3 + k]]
+            for k, g in zip(rng.permutation(2), rng.integers(0, len(GATES), 2), strict=True)
+        ]
         p, q = np.stack(first, 1), np.stack(last, 1)
         if any(normal(a) == normal(b) for a in p.T for b in q.T):
             continue

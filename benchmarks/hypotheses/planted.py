@@ -7,7 +7,7 @@ import numpy as np
 from allroads.atlases.hypotheses import mrqap
 from allroads.distributions.clopper_pearson import clopper_pearson
 
-NODES, PERMUTATIONS, WORLDS = 24, 399, 400
+NODES, PERMUTATIONS, WORLDS = 24, 399, 300
 NOISES = ("independent", "senders and receivers", "skewed", "gaps", "places", "fields")
 
 
@@ -16,14 +16,14 @@ def planted(rng: np.random.Generator, noise: str, slope: float) -> tuple[np.ndar
 
     ``y = slope · program + 2 · function + noise``. *Senders and receivers*: every node has a level in each role.
     *Skewed*: exponential noise. *Gaps*: pairs that are far in function are missing more often. *Places*: the noise and
-    the program distance are distances of places on lines of their own, independent of each other. *Fields*: as *places*,
-    but both places are smooth random functions of one position of the node, which is not held fixed: the nodes are not
-    exchangeable, and no test that relabels them holds its level [guillot2013].
+    the program distance are distances of places on lines of their own, independent of each other. *Fields*: as
+    *places*, but both places are smooth random functions of one position of the node, which is not held fixed. The
+    nodes are then not exchangeable, and no test that relabels them holds its level [guillot2013].
     """
     places = rng.normal(size=(3, NODES))
     if noise == "fields":
         position = np.sort(rng.uniform(0, 3, NODES))
-        smooth = np.linalg.cholesky(np.exp(-np.subtract.outer(position, position) ** 2 / 2) + 1e-6 * np.eye(NODES))
+        smooth = np.linalg.cholesky(np.exp(-(np.subtract.outer(position, position) ** 2) / 2) + 1e-6 * np.eye(NODES))
         places[1:] = places[1:] @ smooth.T
     function = abs(np.subtract.outer(places[0], places[0]))
     program = function + abs(np.subtract.outer(places[1], places[1]))
@@ -42,7 +42,7 @@ def planted(rng: np.random.Generator, noise: str, slope: float) -> tuple[np.ndar
 
 
 def calibration(worlds: int = WORLDS) -> list[dict]:
-    """For each kind of noise: false alarms of Mantel and of both regressions, coverage, and the power at ``detectable``."""
+    """By kind of noise: false alarms of Mantel and of both regressions, coverage, and the power at ``detectable``."""
     rows = []
     for noise in NOISES:
         for effects in (False, True):

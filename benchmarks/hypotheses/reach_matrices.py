@@ -10,7 +10,7 @@ import polars as pl
 from hypotheses import distances
 
 DATA = Path(__file__).parents[1] / "reach" / "data"
-MOST_RUNS = 20_000
+MOST_RUNS = 4_000
 """Walks that H3 looks at, drawn from the million of a map."""
 
 

@@ -2,7 +2,8 @@
 
     python benchmarks/hypotheses/run.py [--only WORLD …] [--fresh]
 
-Worlds: ``planted`` (calibration), ``exhaustive`` (all points of a small map), ``reach wide`` and ``reach narrow`` (the
+Worlds: ``planted`` (calibration), ``exhaustive`` (all points of a small map), ``definitions`` (meanings of
+adjacency compared), ``reach wide`` and ``reach narrow`` (the
 complete matrices of `benchmarks/reach/`), ``random starts 16`` and ``3`` (the same functions from random weights),
 ``machines`` (Mealy machines in recurrent networks), ``modular`` (sums by waves), ``circuits`` (matched pairs of
 two-output functions). A world that has a result is not run again.
@@ -26,10 +27,20 @@ import numpy as np
 from scipy.stats import t as student
 
 from allroads.atlases.hypotheses import adjacency_hypothesis, direct_path_hypothesis, stepping_stone_hypothesis
-from hypotheses import boolean_networks, circuits, distances, exhaustive, machines, modular, planted, reach_matrices
+from hypotheses import (
+    boolean_networks,
+    circuits,
+    definitions,
+    distances,
+    exhaustive,
+    machines,
+    modular,
+    planted,
+    reach_matrices,
+)
 
 OUT = Path(__file__).parents[1] / "results" / "hypotheses.json"
-PERMUTATIONS = 10_000
+PERMUTATIONS, ORDERS = 10_000, 2_000
 Rows = list[dict[str, Any]]
 
 
@@ -59,10 +70,12 @@ def slopes(edges: Any, name: str, test: Any, **held: Any) -> Rows:
 
 
 def h1(edges: np.ndarray, name: str, edge: str, programs: dict, function: np.ndarray, nodes: dict, given: dict) -> Rows:
-    """H1 by every program distance: given node quantities, given node effects, and with each function distance apart."""
+    """H1 by every program distance: given node quantities, given node effects, and with function distances apart."""
     rows: Rows = []
     levels = np.unique(function[~np.eye(len(function), dtype=bool)])
-    apart = {f"function distance {k:g}": (function == k).astype(float) for k in levels[1:-1]} if len(levels) < 12 else {}
+    apart = (
+        {f"function distance {k:g}": (function == k).astype(float) for k in levels[1:-1]} if len(levels) < 12 else {}
+    )
     for label, distance in programs.items():
         for effects, more in ((False, {}), (True, {}), (True, apart)) if apart else ((False, {}), (True, {})):
             test = adjacency_hypothesis(
@@ -89,7 +102,7 @@ def h3(walks: list, lengths: dict, parts: dict | None) -> Rows:
     """H3 with free and with fixed ends."""
     rows: Rows = []
     for fixed in (False, True):
-        found = stepping_stone_hypothesis(walks, lengths, parts, fixed_ends=fixed, permutations=PERMUTATIONS)
+        found = stepping_stone_hypothesis(walks, lengths, parts, fixed_ends=fixed, permutations=ORDERS)
         for name in ("lengthening", "precedence"):
             share = getattr(found, name)
             kept = {k: getattr(share, k) for k in ("value", "low", "high", "null", "p", "detectable", "events", "runs")}
@@ -115,7 +128,9 @@ def of_exhaustive() -> dict:
     reach = found["walk cost"]
     return {
         "adjacent by function distance": [float(found["adjacent"][function == k].mean()) for k in range(1, 9)],
-        "gates to add by function distance": [float(programs["gates to add"][function == k].mean()) for k in range(1, 9)],
+        "gates to add by function distance": [
+            float(programs["gates to add"][function == k].mean()) for k in range(1, 9)
+        ],
         "H1": rows + h1(reach, "log₂ moves of an adaptive walk", "cost", gates, function, nodes, {}),
         "H2": h2(reach, "log₂ moves of an adaptive walk", None, found["walk directness"], function, nodes, {}),
         "H3": h3(found["walks"], dict(enumerate(distances.SIZES.tolist())), dict(enumerate(distances.parts()))),
@@ -134,7 +149,7 @@ def of_reach(name: str) -> dict:
     rows = h1(found["cost"], "log₂ steps", "cost", programs, function, nodes, {})
     if np.nanmin(found["reach"]) < 1:
         rows += h1(found["reach"], "reach", "nearness", {"gates to add": distances.GATES_TO_ADD}, function, nodes, {})
-    road = road_of(found) if "road cost" in found else None
+    road = filled(found["road cost"]) if "road cost" in found else None
     return {
         "H1": rows,
         "H2": h2(found["cost"], "log₂ steps", road, filled(found["directness"]), function, nodes, {}),
@@ -152,12 +167,11 @@ def of_machines() -> dict:
     found = machines.world()
     programs = {name: found[name] for name in ("table distance", "transitions", "parts")}
     nodes = {"log₂ steps from scratch": found["scratch"], "bits": found["bits"]}
-    cost = found["cost"].mean(0)
     return {
         "reached": found["reached"],
         "machines": [[machine.transitions, machine.outputs] for machine in found["machines"]],
-        "H1": h1(cost, "log₂ steps", "cost", programs, found["function"], nodes, {}),
-        "H2": h2(found["cost"][0], "log₂ steps", road_of(found), found["directness"], found["function"], nodes, {}),
+        "H1": h1(found["cost"].mean(0), "log₂ steps", "cost", programs, found["function"], nodes, {}),
+        "H2": both_paths(found, found["function"], nodes, {}),
         "H3": h3(found["walks"], found["lengths"], found["named parts"]),
     }
 
@@ -168,22 +182,25 @@ def of_modular() -> dict:
     given, nodes = {"distance of scores": found["scores"]}, {"bits": found["bits"]}
     lengths = {node.frequencies: node.bits for node in found["programs"]}
     parts = {waves: frozenset(waves) for waves in lengths}
-    chosen = np.flatnonzero(np.isfinite(found["road cost"]).any(1) | np.isfinite(found["road cost"]).any(0))
-    some = np.ix_(chosen, chosen)
     return {
         "reached": found["reached"],
         "H1": h1(found["cost"].mean(0), "log₂ steps", "cost", programs, found["answers"], nodes, given),
-        "H2": h2(
-            found["cost"][0][some], "log₂ steps", road_of(found)[some], found["directness"][some],
-            found["answers"][some], {"bits": found["bits"][chosen]}, {"distance of scores": found["scores"][some]},
-        ),
+        "H2": both_paths(found, found["answers"], nodes, given),
         "H3": h3(found["walks"], lengths, parts),
-    }  # fmt: skip
+    }
 
 
-def road_of(found: dict) -> np.ndarray:
-    """Road costs without gaps."""
-    return filled(found["road cost"])
+def both_paths(found: dict, function: np.ndarray, nodes: dict, given: dict) -> Rows:
+    """H2 by directness among all programs, and by road cost and directness among those that have roads.
+
+    The cost is that from one start of each program; directness and roads are those from another.
+    """
+    road, direct, cost = found["road cost"], found["directness"], found["cost"][0]
+    rows = h2(cost, "log₂ steps", None, filled(direct), function, nodes, given)
+    some = np.flatnonzero(np.isfinite(road).any(1) | np.isfinite(road).any(0))
+    within = np.ix_(some, some)
+    held = {name: values[some] for name, values in nodes.items()}, {n: m[within] for n, m in given.items()}
+    return rows + h2(cost[within], "log₂ steps", filled(road[within]), filled(direct[within]), function[within], *held)
 
 
 def filled(matrix: np.ndarray) -> np.ndarray:
@@ -225,6 +242,7 @@ def of_circuits() -> dict:
 WORLDS = {
     "planted": lambda: {"rows": planted.calibration()},
     "exhaustive": of_exhaustive,
+    "definitions": definitions.agreement,
     "reach wide": lambda: of_reach("wide"),
     "reach narrow": lambda: of_reach("narrow"),
     "random starts 16": lambda: of_random_starts(16),
@@ -248,10 +266,9 @@ def shown(name: str, result: dict) -> None:
             held += " apart" if row.get("apart") else ""
             held += "fixed ends" if row.get("fixed ends") else ""
             value = next(row[k] for k in ("slope", "value", "mean") if k in row)
-            print(
-                f"  {hypothesis} {head:32s} {' / '.join(what):34s} {held:18s} {value:8.3f} [{row['low']:.3f}, {row['high']:.3f}]"
-                f" p {row['p']:.4f} detectable {row['detectable']:.3f} {row.get('verdict', '')}"
-            )
+            words = f"{head:32s} {' / '.join(what):34s} {held:18s}"
+            numbers = f"{value:8.3f} [{row['low']:.3f}, {row['high']:.3f}] p {row['p']:.4f}"
+            print(f"  {hypothesis} {words} {numbers} detectable {row['detectable']:.3f} {row.get('verdict', '')}")
 
 
 def main() -> None:
