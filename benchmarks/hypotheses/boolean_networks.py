@@ -10,7 +10,7 @@ from allroads.networks.mlp import mlp
 from hypotheses import distances
 from hypotheses.transfer import same_signs, signs, transfer
 
-STEPS, RATE, SEEDS = 3000, 0.02, 4
+STEPS, RATE, SEEDS = 1500, 0.02, 4
 INPUTS = 1.0 - 2 * (np.arange(8)[:, None] >> np.arange(3) & 1)
 
 

@@ -22,7 +22,7 @@ from allroads.programs.boolean.normal_form import normal_form, sub_formulas
 from allroads.programs.boolean.tree import table_of
 from hypotheses.transfer import log_steps, same_signs, transfer
 
-BITS, WIDTHS, STEPS, RATE, STARTS, DESIGNS, TRIED = 5, (16, 16), 2000, 0.01, 3, 64, 6
+BITS, WIDTHS, STEPS, RATE, STARTS, DESIGNS, TRIED = 5, (16, 16), 800, 0.01, 3, 64, 6
 ROWS = np.arange(1 << BITS)[:, None] >> np.arange(BITS) & 1
 DEGREE = ROWS.sum(1)
 WALSH = (-1.0) ** (ROWS @ ROWS.T)

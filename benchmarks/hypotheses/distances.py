@@ -49,3 +49,17 @@ def parts_not_shared() -> np.ndarray:
     """One minus the Jaccard index of the parts, ``[256, 256]``."""
     held = parts()
     return np.array([[1 - len(a & b) / len(a | b) for b in held] for a in held])
+
+
+@cache
+def overlaps() -> dict[str, np.ndarray]:
+    """Correlation of two functions, as signs, on the monomials of each degree, ``[256, 256]``; their sum is 1 − H/4.
+
+    A wide network at its start, and a kernel that is the same for all inputs of a cube, tell functions apart by these.
+    """
+    rows = np.arange(1 << BITS)
+    signs = 1.0 - 2 * (np.arange(ALL)[:, None] >> rows & 1)
+    monomials = np.array([[(-1.0) ** (s & r).bit_count() for r in rows.tolist()] for s in rows.tolist()])
+    walsh = signs @ monomials.T / len(rows)
+    degree = np.array([s.bit_count() for s in rows.tolist()])
+    return {f"overlap of degree {k}": walsh[:, degree == k] @ walsh[:, degree == k].T for k in range(BITS + 1)}

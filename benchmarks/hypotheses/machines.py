@@ -15,7 +15,7 @@ from allroads.programs.mealy.code import table_bits
 from allroads.programs.program import shared_parts
 from hypotheses.transfer import log_steps, same_signs, signs, transfer, walks_of
 
-STRUCTURES, READINGS, LENGTH, WIDTH, STEPS, RATE, STARTS, TRIED = 10, 3, 6, 12, 240, 0.01, 2, 4
+STRUCTURES, READINGS, LENGTH, WIDTH, STEPS, RATE, STARTS, TRIED = 10, 3, 6, 12, 300, 0.01, 2, 4
 ROADS = 14
 WORDS = np.array(list(itertools.product((0, 1), repeat=LENGTH)))
 PROBES = np.array([0, 19, 38, 61])

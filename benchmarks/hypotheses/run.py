@@ -2,11 +2,11 @@
 
     python benchmarks/hypotheses/run.py [--only WORLD …] [--fresh]
 
-Worlds: ``planted`` (calibration), ``exhaustive`` (all points of a small map), ``definitions`` (meanings of
-adjacency compared), ``reach wide`` and ``reach narrow`` (the
-complete matrices of `benchmarks/reach/`), ``random starts 16`` and ``3`` (the same functions from random weights),
-``machines`` (Mealy machines in recurrent networks), ``modular`` (sums by waves), ``circuits`` (matched pairs of
-two-output functions). A world that has a result is not run again.
+Worlds: ``planted`` (calibration), ``exhaustive`` (all points of a small map), ``reach wide`` and ``reach narrow`` (the
+complete matrices of `benchmarks/reach/`), ``overlaps`` (these three with more held fixed), ``definitions`` (meanings of
+adjacency compared), ``random starts 16`` and ``3`` (three bits from random weights), ``machines`` (Mealy machines in
+recurrent networks), ``modular`` (sums by waves), ``circuits`` (matched pairs of two-output functions). A world that has
+a result is not run again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PERMUTATIONS, ORDERS = 10_000, 2_000
 Rows = list[dict[str, Any]]
 
 
-def slopes(edges: Any, name: str, test: Any, **held: Any) -> Rows:
+def slopes(name: str, test: Any, **held: Any) -> Rows:
     """The slopes of one test as rows."""
     return [
         {
@@ -82,7 +82,7 @@ def h1(edges: np.ndarray, name: str, edge: str, programs: dict, function: np.nda
                 edges, distance, function, edge=edge, given={**given, **more},
                 nodes={} if effects else nodes, node_effects=effects, permutations=PERMUTATIONS,
             )  # fmt: skip
-            rows += slopes(edges, name, test, distance=label, apart=bool(more))
+            rows += slopes(name, test, distance=label, apart=bool(more))
     return rows
 
 
@@ -94,7 +94,7 @@ def h2(edges: np.ndarray, name: str, road: Any, direct: Any, function: np.ndarra
             edges, road, direct, function, given=given, nodes={} if effects else nodes, node_effects=effects,
             permutations=PERMUTATIONS,
         )  # fmt: skip
-        rows += slopes(edges, name, test)
+        rows += slopes(name, test)
     return rows
 
 
@@ -155,6 +155,29 @@ def of_reach(name: str) -> dict:
         "H2": h2(found["cost"], "log₂ steps", road, filled(found["directness"]), function, nodes, {}),
         "H3": h3(found["walks"], dict(enumerate(distances.SIZES.tolist())), dict(enumerate(distances.parts()))),
     }
+
+
+def of_overlaps() -> dict:
+    """H1 given node effects, each function distance apart, and the overlap of the functions degree by degree."""
+    small = exhaustive.world()
+    here = np.ix_(small["present"], small["present"])
+    edges = {"exhaustive, −log₂ φ": (-small["log share"], here)}
+    everywhere = np.ix_(range(distances.ALL), range(distances.ALL))
+    for name in ("wide", "narrow"):
+        edges[f"reach {name}, log₂ steps"] = (reach_matrices.world(name)["cost"], everywhere)
+    rows: Rows = []
+    for name, (values, within) in edges.items():
+        function = distances.HAMMING[within]
+        given = {f"function distance {k}": (function == k).astype(float) for k in range(1, 8)}
+        given |= {degree: overlap[within] for degree, overlap in distances.overlaps().items()}
+        measured = {"gates to add": distances.GATES_TO_ADD, "tree edits": distances.edits()}
+        for label, distance in (measured | {"parts not shared": distances.parts_not_shared()}).items():
+            test = adjacency_hypothesis(
+                values, distance[within], function, edge="cost", given=given, node_effects=True,
+                permutations=PERMUTATIONS,
+            )  # fmt: skip
+            rows += slopes(name, test, distance=label, overlaps=True)
+    return {"H1": rows}
 
 
 def of_random_starts(width: int) -> dict:
@@ -245,6 +268,7 @@ WORLDS = {
     "definitions": definitions.agreement,
     "reach wide": lambda: of_reach("wide"),
     "reach narrow": lambda: of_reach("narrow"),
+    "overlaps": of_overlaps,
     "random starts 16": lambda: of_random_starts(16),
     "random starts 3": lambda: of_random_starts(3),
     "modular": of_modular,
@@ -281,6 +305,7 @@ def main() -> None:
         if name not in results or options.fresh:
             began = time.process_time()
             found = WORLDS[name]()
+            results = json.loads(OUT.read_text()) if OUT.exists() else {}  # another run may have written meanwhile
             results[name] = {"seconds": time.process_time() - began, **found}
             OUT.write_text(json.dumps(results, indent=1, default=float, ensure_ascii=False) + "\n")
         shown(name, results[name])

@@ -14,6 +14,9 @@ import optax
 MEMBERS = 512
 """Networks that are trained at once."""
 
+CHUNK = 100
+"""Steps between two looks whether all have arrived."""
+
 
 class Transfer(NamedTuple):
     """What became of each network.
@@ -31,49 +34,55 @@ class Transfer(NamedTuple):
     records: np.ndarray | None
 
 
-@partial(jax.jit, static_argnums=(0, 1, 4, 5, 6, 7))
-def _pack(
+@partial(jax.jit, static_argnums=(0, 1))
+def _begun(apply: Callable[..., Any], hit: Callable[..., Any], starts: Any, data: Any) -> Any:
+    """The state of each network before its first step."""
+    inputs, labels = data
+
+    def one(params: Any, own: Any) -> Any:
+        first, zero = apply(params, inputs), jnp.zeros(())
+        done = jnp.where(hit(first, own), 0, -1)
+        return params, optax.adam(1.0).init(params), first, first, zero, zero, done, jnp.where(done == 0, 1, 0)
+
+    return jax.vmap(one)(starts, labels)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 4, 5, 6))
+def _advanced(
     apply: Callable[..., Any],
     hit: Callable[..., Any],
-    starts: Any,
+    carry: Any,
     data: Any,
     rate: float,
-    steps: int,
     record: Callable[[Any], Any] | None,
     over: int,
+    begin: Any,
 ) -> Any:
+    """A hundred steps of each network, and what was recorded of them."""
     inputs, labels = data
     rule = optax.adam(rate)
 
-    def values(params: Any) -> Any:
-        return apply(params, inputs)
-
-    def loss(params: Any, own: Any) -> Any:
-        return jnp.mean((values(params) - own) ** 2)
-
-    def one(params: Any, own: Any) -> Any:
-        first = values(params)
+    def one(carry: Any, own: Any) -> Any:
+        def loss(params: Any) -> Any:
+            return jnp.mean((apply(params, inputs) - own) ** 2)
 
         def step(carry: Any, at: Any) -> Any:
-            params, moments, before, arc, chord, done, since = carry
-            change, moments = rule.update(jax.grad(loss)(params, own), moments)
-            moved = optax.apply_updates(params, change)
-            now = values(moved)
-            live = done < 0
-            arc = jnp.where(live, arc + jnp.linalg.norm(now - before), arc)
-            chord = jnp.where(live, jnp.linalg.norm(now - first), chord)
-            done = jnp.where(live & hit(now, own), at + 1, done)
+            params, moments, first, before, arc, chord, done, since = carry
+            change, moments = rule.update(jax.grad(loss)(params), moments)
+            live = since <= over
+            params = jax.tree.map(
+                lambda new, old: jnp.where(live, new, old), optax.apply_updates(params, change), params
+            )
+            now = apply(params, inputs)
+            arc = jnp.where(done < 0, arc + jnp.linalg.norm(now - before), arc)
+            chord = jnp.where(done < 0, jnp.linalg.norm(now - first), chord)
+            done = jnp.where((done < 0) & hit(now, own), at + 1, done)
             since = since + (done >= 0)
-            params = jax.tree.map(lambda new, old: jnp.where(since <= over + 1, new, old), moved, params)
-            return (params, moments, now, arc, chord, done, since), (0 if record is None else record(now))
+            return (params, moments, first, now, arc, chord, done, since), (0 if record is None else record(now))
 
-        zero = jnp.zeros(())
-        done = jnp.where(hit(first, own), 0, -1)
-        carry = (params, rule.init(params), first, zero, zero, done, jnp.where(done == 0, over + 1, 0))
-        (params, _, _, arc, chord, done, _), records = jax.lax.scan(step, carry, jnp.arange(steps))
-        return params, done, chord / jnp.maximum(arc, 1e-12), records
+        return jax.lax.scan(step, carry, begin + jnp.arange(CHUNK))
 
-    return jax.vmap(one)(starts, labels)
+    return jax.vmap(one)(carry, labels)
 
 
 def transfer(
@@ -97,7 +106,7 @@ def transfer(
         inputs: Inputs that all share.
         labels: Outputs wanted of each, ``[M, …]``.
         rate: Learning rate.
-        steps: Steps.
+        steps: Steps, a multiple of 100.
         record: What is kept of the outputs, such as ``signs``.
         over: Steps after the first hit after which a network stands still.
     """
@@ -105,11 +114,17 @@ def transfer(
     for begin in range(0, count, MEMBERS):
         rows = np.minimum(np.arange(begin, begin + min(MEMBERS, count)), count - 1)
         some = jax.tree.map(lambda leaf, rows=rows: leaf[rows], starts)
-        params, done, direct, records = _pack(
-            apply, hit, some, (inputs, jnp.asarray(labels[rows])), rate, steps, record, over
-        )
+        data = inputs, jnp.asarray(labels[rows])
+        carry, parts = _begun(apply, hit, some, data), []
+        for at in range(0, steps, CHUNK):
+            carry, part = _advanced(apply, hit, carry, data, rate, record, over, at)
+            parts.append(part)
+            if record is None and bool(jnp.all(carry[-1] > over)):
+                break
+        params, _, _, _, arc, chord, done, _ = carry
+        direct, records = chord / jnp.maximum(arc, 1e-12), np.concatenate(parts, axis=1) if record else None
         own = min(MEMBERS, count - begin)
-        seen = np.zeros((own, 0)) if record is None else np.asarray(records)[:own]
+        seen = np.zeros((own, 0)) if records is None else records[:own]
         kept = jax.tree.map(lambda leaf, own=own: np.asarray(leaf)[:own], params)
         found.append((np.asarray(done)[:own], np.asarray(direct)[:own], kept, seen))
     done, direct, params, records = zip(*found, strict=True)

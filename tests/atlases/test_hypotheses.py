@@ -185,6 +185,15 @@ def test_fixed_ends_ask_of_the_way_alone():
     assert falling.verdict == {"lengthening": "opposed", "precedence": "opposed"}
 
 
+def test_equal_lengths_are_no_change_and_equal_parts_no_sub_program():
+    """b and its complement B have one length and the same parts; c has one part more."""
+    lengths = {"a": 1.0, "b": 2.0, "B": 2.0, "c": 3.0}
+    parts = {"a": {"1"}, "b": {"1", "2"}, "B": {"1", "2"}, "c": {"1", "2", "3"}}
+    found = stepping_stone_hypothesis(["abBc"] * 6, lengths, parts, permutations=99)
+    assert found.lengthening.events == 6 * 2 and found.lengthening.value == 1
+    assert found.precedence.events == 6 * 5  # all pairs but (b, B)
+
+
 def test_what_has_no_length_is_left_out_and_counted():
     walks = [["a", "none", "a", "b", None, "zz", "zz", "c"]] * 6
     found = stepping_stone_hypothesis(walks, LENGTHS, permutations=99)
