@@ -139,6 +139,7 @@ _HOME = {
     "stepping_stone_hypothesis": "allroads.atlases.hypotheses",
     "reach": "allroads.atlases.reach",
     "Reach": "allroads.atlases.reach",
+    "steer": "allroads.atlases.steering",
     # studies
     "run_study": "allroads.studies.run",
     "attribute": "allroads.studies.attribution",
@@ -189,6 +190,7 @@ if TYPE_CHECKING:
         stepping_stone_hypothesis,
     )
     from allroads.atlases.reach import Reach, reach
+    from allroads.atlases.steering import steer
     from allroads.errors import AllroadsError, InputError, MeasurementError, UnknownNameError
     from allroads.explorers.adam import Adam, AdamW
     from allroads.explorers.evolution import Evolution

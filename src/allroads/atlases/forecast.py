@@ -118,7 +118,7 @@ def forecast_programs(
     Raises:
         InputError: If there are no runs, or a run has no group.
 
-    References: [goodman1968, hunter2004, efron1981]
+    References: [goodman1968, hunter2004]
 
     Example:
         A cycle of three: the next program is certain, and one of two by marginal frequencies.

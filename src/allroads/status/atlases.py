@@ -78,3 +78,10 @@ class AtlasStatus(Status):
         "A small budget for so many runs.",
         "Give a larger budget, fewer functions or fewer starts.",
     )
+    NOT_STEERED = (
+        "not steered",
+        "The share of runs that end in the chosen program did not clearly rise.",
+        "A program that almost all runs end in already, one that the network hardly reaches, or a short search.",
+        "Steer in another way, give the search more rounds, or choose a program that some runs end in.",
+        True,
+    )
