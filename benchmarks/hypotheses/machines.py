@@ -15,8 +15,8 @@ from allroads.programs.mealy.code import table_bits
 from allroads.programs.program import shared_parts
 from hypotheses.transfer import log_steps, same_signs, signs, transfer, walks_of
 
-STRUCTURES, READINGS, LENGTH, WIDTH, STEPS, RATE, STARTS, TRIED = 10, 3, 6, 12, 300, 0.01, 2, 4
-ROADS = 14
+STRUCTURES, READINGS, LENGTH, WIDTH, STEPS, RATE, STARTS, TRIED = 7, 3, 6, 12, 200, 0.02, 2, 4
+ROADS = 12
 WORDS = np.array(list(itertools.product((0, 1), repeat=LENGTH)))
 PROBES = np.array([0, 19, 38, 61])
 """Words on which roads are followed: 24 outputs, fewer than weights."""
@@ -83,7 +83,7 @@ def machine_of(answer: bytes) -> Machine | None:
 
 
 def world(seed: int = 0) -> dict:
-    """Costs, directness and roads between 30 machines, their distances, and walks from random weights."""
+    """Costs, directness and roads between 21 machines, their distances, and walks from random weights."""
     machines = drawn(seed)
     network = recurrent((LENGTH, 1), 1, per_position=True, cell="gru", width=WIDTH)
     inputs = jnp.asarray(2.0 * WORDS[..., None] - 1)

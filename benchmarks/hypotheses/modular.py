@@ -11,7 +11,7 @@ from allroads.networks.embedding_sum import embedding_sum
 from allroads.programs.fourier import FourierProgram, compile_fourier
 from hypotheses.transfer import log_steps, never, transfer
 
-P, WIDTH, STEPS, RATE, NEAR, NOISE, STARTS, ROADS = 7, 32, 600, 0.003, 0.1, 0.1, 2, 18
+P, WIDTH, STEPS, RATE, NEAR, NOISE, STARTS, ROADS = 7, 32, 300, 0.003, 0.1, 0.1, 2, 12
 SETS = ((1,), (2,), (3,), (1, 2), (1, 3), (2, 3), (1, 2, 3))
 PAIRS = np.array([(x, y) for x in range(P) for y in range(P)])
 
@@ -47,7 +47,7 @@ def near(outputs: jnp.ndarray, labels: jnp.ndarray) -> jnp.ndarray:
 
 
 def world(seed: int = 0) -> dict:
-    """Costs and directness between 35 programs, roads between 18 of them, distances, and walks from random weights."""
+    """Costs and directness between 35 programs, roads between 12 of them, distances, and walks from random weights."""
     nodes = programs()
     network = embedding_sum((2,), P, vocabulary=P, width=WIDTH, activation="square")
     inputs, wanted = jnp.asarray(PAIRS), np.stack([scores(node) for node in nodes])

@@ -7,7 +7,7 @@ import numpy as np
 from allroads.atlases.hypotheses import mrqap
 from allroads.distributions.clopper_pearson import clopper_pearson
 
-NODES, PERMUTATIONS, WORLDS = 24, 399, 300
+NODES, PERMUTATIONS, WORLDS = 24, 199, 200
 NOISES = ("independent", "senders and receivers", "skewed", "gaps", "places", "fields")
 
 

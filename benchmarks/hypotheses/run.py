@@ -42,6 +42,7 @@ from hypotheses import (
 OUT = Path(__file__).parents[1] / "results" / "hypotheses.json"
 PERMUTATIONS, ORDERS = 10_000, 2_000
 Rows = list[dict[str, Any]]
+NUMBERS = ("low", "high", "p", "detectable")
 
 
 def slopes(name: str, test: Any, **held: Any) -> Rows:
@@ -290,9 +291,23 @@ def shown(name: str, result: dict) -> None:
             held += " apart" if row.get("apart") else ""
             held += "fixed ends" if row.get("fixed ends") else ""
             value = next(row[k] for k in ("slope", "value", "mean") if k in row)
+            value, *rest = (
+                float("nan") if number is None else number for number in (value, *(row[k] for k in NUMBERS))
+            )
             words = f"{head:32s} {' / '.join(what):34s} {held:18s}"
-            numbers = f"{value:8.3f} [{row['low']:.3f}, {row['high']:.3f}] p {row['p']:.4f}"
-            print(f"  {hypothesis} {words} {numbers} detectable {row['detectable']:.3f} {row.get('verdict', '')}")
+            numbers = "{:8.3f} [{:.3f}, {:.3f}] p {:.4f} detectable {:.3f}".format(value, *rest)
+            print(f"  {hypothesis} {words} {numbers} {row.get('verdict', '')}")
+
+
+def plain(value: Any) -> Any:
+    """A result in JSON's own types, rounded to six digits; what is not finite becomes null."""
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if value is None or isinstance(value, bool | str | int):
+        return value
+    return float(f"{value:.6g}") if np.isfinite(value) else None
 
 
 def main() -> None:
@@ -307,7 +322,7 @@ def main() -> None:
             found = WORLDS[name]()
             results = json.loads(OUT.read_text()) if OUT.exists() else {}  # another run may have written meanwhile
             results[name] = {"seconds": time.process_time() - began, **found}
-            OUT.write_text(json.dumps(results, indent=1, default=float, ensure_ascii=False) + "\n")
+            OUT.write_text(json.dumps(plain(results), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
         shown(name, results[name])
 
 
