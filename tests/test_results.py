@@ -16,6 +16,7 @@ from allroads import (
     SecondOrder,
     Status,
     align,
+    atlas,
     attribute,
     barrier,
     certify,
@@ -24,6 +25,7 @@ from allroads import (
     convergence,
     directness,
     float64,
+    forecast_programs,
     function_posterior,
     function_prior,
     inpca,
@@ -37,6 +39,7 @@ from allroads import (
     spectrum,
     stages,
     status,
+    steer,
     volume_scaling,
 )
 from allroads.networks.mlp import mlp
@@ -87,6 +90,9 @@ MADE = {
     ),
     "Attribution": lambda: attribute(RUNS, "y", ["a", "b"]),
     "Attribution of labels": lambda: attribute(RUNS, "f", ["a", "b"]),
+    "Atlas": lambda: atlas([["a", "b", None]] * 5),
+    "ProgramForecast": lambda: forecast_programs([["a", "b", "c", "a"]] * 10, resamples=100),
+    "Steering": lambda: steer(PROBLEM, "gd", [0, 1], np.eye(2), steps=1, by="start", runs=4, among=2, progress=False),
     "Judgement": lambda: SecondOrder("a", "b").evaluate(RUNS, "y", ["a", "b"]),
 }
 

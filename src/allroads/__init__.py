@@ -132,6 +132,10 @@ _HOME = {
     # the atlas
     "atlas": "allroads.atlases.door",
     "Atlas": "allroads.atlases.atlas",
+    "enumerate_map": "allroads.atlases.neighbours",
+    "exact_neighbour_share": "allroads.atlases.neighbours",
+    "neighbour_share": "allroads.atlases.neighbours",
+    "navigability": "allroads.atlases.navigability",
     "forecast_programs": "allroads.atlases.forecast",
     "mrqap": "allroads.atlases.hypotheses",
     "adjacency_hypothesis": "allroads.atlases.hypotheses",
@@ -189,6 +193,8 @@ if TYPE_CHECKING:
         mrqap,
         stepping_stone_hypothesis,
     )
+    from allroads.atlases.navigability import navigability
+    from allroads.atlases.neighbours import enumerate_map, exact_neighbour_share, neighbour_share
     from allroads.atlases.reach import Reach, reach
     from allroads.atlases.steering import steer
     from allroads.errors import AllroadsError, InputError, MeasurementError, UnknownNameError

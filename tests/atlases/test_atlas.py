@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from scipy.stats import beta
 
-from allroads import Atlas, InputError, UnknownNameError, atlas
+from allroads import Atlas, InputError, UnknownNameError, atlas, enumerate_map, exact_neighbour_share
 from allroads.atlases.clusters import OTHERS
 from allroads.atlases.files import graphml
 from allroads.atlases.stored import stacked, unstacked
@@ -170,6 +170,14 @@ def test_graphs_and_matrices_of_given_edges():
         found.matrix("rech")
     with pytest.raises(UnknownNameError, match="column"):
         found.matrix("reach", "hi")
+
+
+def test_a_map_that_was_enumerated_has_an_atlas():
+    grid = enumerate_map(lambda x: x[:, 0] & x[:, 1], (0, 1), coordinates=2, progress=False)
+    for found in (atlas(grid), atlas(exact_neighbour_share(grid))):
+        np.testing.assert_array_equal(found.matrix("boundary"), [[np.nan, 0.25], [0.25, np.nan]])
+    with pytest.raises(InputError, match="least"):
+        atlas(grid, least=3)
 
 
 @pytest.mark.parametrize(

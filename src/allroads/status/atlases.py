@@ -78,6 +78,14 @@ class AtlasStatus(Status):
         "A small budget for so many runs.",
         "Give a larger budget, fewer functions or fewer starts.",
     )
+    NOT_REVERSIBLE = (
+        "not reversible",
+        "Moves lead from some programs to others more often than back, beyond chance. Shares and boundaries are sound, "
+        "and a boundary has a direction.",
+        "Additive moves under an initialisation that is not flat, or starts that are no sample of one.",
+        "Take move='reversible' for boundaries that are symmetric.",
+        True,
+    )
     NOT_STEERED = (
         "not steered",
         "The share of runs that end in the chosen program did not clearly rise.",
