@@ -70,27 +70,50 @@ def slopes(name: str, test: Any, **held: Any) -> Rows:
     ]
 
 
-def h1(edges: np.ndarray, name: str, edge: str, programs: dict, function: np.ndarray, nodes: dict, given: dict) -> Rows:
-    """H1 by every program distance: given node quantities, given node effects, and with function distances apart."""
+HELD = ("quantities", "nodes", "levels")
+"""What H1 holds fixed beside function distance: quantities of nodes; node effects; these and each function distance."""
+
+
+def h1(
+    edges: np.ndarray,
+    name: str,
+    edge: str,
+    programs: dict,
+    function: np.ndarray,
+    nodes: dict,
+    given: dict,
+    held: tuple[str, ...] = HELD,
+) -> Rows:
+    """H1 by every program distance and everything that is held fixed; levels where there are fewer than twelve."""
     rows: Rows = []
     levels = np.unique(function[~np.eye(len(function), dtype=bool)])
-    apart = (
-        {f"function distance {k:g}": (function == k).astype(float) for k in levels[1:-1]} if len(levels) < 12 else {}
-    )
+    apart = {f"function distance {k:g}": (function == k).astype(float) for k in levels[1:-1]}
     for label, distance in programs.items():
-        for effects, more in ((False, {}), (True, {}), (True, apart)) if apart else ((False, {}), (True, {})):
+        for what in held:
+            if what == "levels" and len(levels) > 11:
+                continue
             test = adjacency_hypothesis(
-                edges, distance, function, edge=edge, given={**given, **more},
-                nodes={} if effects else nodes, node_effects=effects, permutations=PERMUTATIONS,
+                edges, distance, function, edge=edge, given={**given, **(apart if what == "levels" else {})},
+                nodes=nodes if what == "quantities" else {}, node_effects=what != "quantities",
+                permutations=PERMUTATIONS,
             )  # fmt: skip
-            rows += slopes(name, test, distance=label, apart=bool(more))
+            rows += slopes(name, test, distance=label, apart=what == "levels")
     return rows
 
 
-def h2(edges: np.ndarray, name: str, road: Any, direct: Any, function: np.ndarray, nodes: dict, given: dict) -> Rows:
+def h2(
+    edges: np.ndarray,
+    name: str,
+    road: Any,
+    direct: Any,
+    function: np.ndarray,
+    nodes: dict,
+    given: dict,
+    held: tuple[bool, ...] = (False, True),
+) -> Rows:
     """H2 given node quantities and given node effects."""
     rows: Rows = []
-    for effects in (False, True):
+    for effects in held:
         test = direct_path_hypothesis(
             edges, road, direct, function, given=given, nodes={} if effects else nodes, node_effects=effects,
             permutations=PERMUTATIONS,
@@ -117,11 +140,7 @@ def of_exhaustive() -> dict:
     chosen = found["present"]
     within = np.ix_(chosen, chosen)
     function = distances.HAMMING[within]
-    programs = {
-        "gates to add": distances.GATES_TO_ADD[within],
-        "tree edits": distances.edits()[within],
-        "parts not shared": distances.parts_not_shared()[within],
-    }
+    programs = {label: distance[within] for label, distance in program_distances().items()}
     nodes = {"log frequency": found["log frequency"], "gates": distances.SIZES[chosen]}
     gates = {"gates to add": programs["gates to add"]}
     rows = h1(found["log share"], "log₂ φ", "nearness", programs, function, nodes, {})
@@ -138,23 +157,30 @@ def of_exhaustive() -> dict:
     }
 
 
-def of_reach(name: str) -> dict:
+def of_reach(name: str, measured: tuple[str, ...], held: tuple[str, ...]) -> dict:
     found = reach_matrices.world(name)
     function = distances.HAMMING
-    programs = {
+    programs = {label: program_distances()[label] for label in measured}
+    nodes = {"gates": distances.SIZES}
+    rows = h1(found["cost"], "log₂ steps", "cost", programs, function, nodes, {}, held)
+    if np.nanmin(found["reach"]) < 1:
+        gates = {"gates to add": distances.GATES_TO_ADD}
+        rows += h1(found["reach"], "reach", "nearness", gates, function, nodes, {}, held)
+    road = filled(found["road cost"]) if "road cost" in found else None
+    effects = tuple(what != "quantities" for what in held if what != "levels")
+    return {
+        "H1": rows,
+        "H2": h2(found["cost"], "log₂ steps", road, filled(found["directness"]), function, nodes, {}, effects),
+        "H3": h3(found["walks"], dict(enumerate(distances.SIZES.tolist())), dict(enumerate(distances.parts()))),
+    }
+
+
+def program_distances() -> dict[str, np.ndarray]:
+    """The three distances of Boolean programs, ``[256, 256]``."""
+    return {
         "gates to add": distances.GATES_TO_ADD,
         "tree edits": distances.edits(),
         "parts not shared": distances.parts_not_shared(),
-    }
-    nodes = {"gates": distances.SIZES}
-    rows = h1(found["cost"], "log₂ steps", "cost", programs, function, nodes, {})
-    if np.nanmin(found["reach"]) < 1:
-        rows += h1(found["reach"], "reach", "nearness", {"gates to add": distances.GATES_TO_ADD}, function, nodes, {})
-    road = filled(found["road cost"]) if "road cost" in found else None
-    return {
-        "H1": rows,
-        "H2": h2(found["cost"], "log₂ steps", road, filled(found["directness"]), function, nodes, {}),
-        "H3": h3(found["walks"], dict(enumerate(distances.SIZES.tolist())), dict(enumerate(distances.parts()))),
     }
 
 
@@ -171,8 +197,8 @@ def of_overlaps() -> dict:
         function = distances.HAMMING[within]
         given = {f"function distance {k}": (function == k).astype(float) for k in range(1, 8)}
         given |= {degree: overlap[within] for degree, overlap in distances.overlaps().items()}
-        measured = {"gates to add": distances.GATES_TO_ADD, "tree edits": distances.edits()}
-        for label, distance in (measured | {"parts not shared": distances.parts_not_shared()}).items():
+        for label in ("tree edits", "gates to add"):
+            distance = program_distances()[label]
             test = adjacency_hypothesis(
                 values, distance[within], function, edge="cost", given=given, node_effects=True,
                 permutations=PERMUTATIONS,
@@ -267,8 +293,8 @@ WORLDS = {
     "planted": lambda: {"rows": planted.calibration()},
     "exhaustive": of_exhaustive,
     "definitions": definitions.agreement,
-    "reach wide": lambda: of_reach("wide"),
-    "reach narrow": lambda: of_reach("narrow"),
+    "reach wide": lambda: of_reach("wide", tuple(program_distances()), HELD),
+    "reach narrow": lambda: of_reach("narrow", ("gates to add", "tree edits"), HELD[1:]),
     "overlaps": of_overlaps,
     "random starts 16": lambda: of_random_starts(16),
     "random starts 3": lambda: of_random_starts(3),
