@@ -200,6 +200,8 @@ def test_what_has_no_length_is_left_out_and_counted():
     assert found.stats["left_out"] == 6 * 3 and found.lengthening.events == 12
     assert found.precedence.status == AtlasStatus.TOO_FEW and found.status == AtlasStatus.TOO_FEW
     assert "too few changes" in repr(found) and found.verdict["precedence"] == "undecided"
+    named = stepping_stone_hypothesis(dict(enumerate(walks)), LENGTHS, permutations=99)
+    assert named.lengthening == found.lengthening
     assert stepping_stone_hypothesis(["aa", "b"], LENGTHS).lengthening.status == AtlasStatus.TOO_FEW
     rigid = stepping_stone_hypothesis(["ab"] * 6, LENGTHS, fixed_ends=True, permutations=99)
     assert rigid.lengthening.status == AtlasStatus.CONSTANT

@@ -106,7 +106,7 @@ class SteppingStones(Result):
 
 
 def stepping_stone_hypothesis(
-    walks: Sequence[Sequence[Hashable]],
+    walks: Sequence[Sequence[Hashable]] | Mapping[Any, Sequence[Hashable]],
     lengths: Mapping[Any, float],
     parts: Mapping[Any, Any] | None = None,
     *,
@@ -126,7 +126,7 @@ def stepping_stone_hypothesis(
     programs.
 
     Args:
-        walks: Labels of the programs of each run.
+        walks: Labels of the programs of each run, or a mapping from runs to these, such as ``Atlas.sequences()``.
         lengths: Length of each program by label, such as its bits. Stays at a label without one are left out and
             counted; so are ``None`` and ``"none"``.
         parts: The parts of each program by label, such as :attr:`~allroads.programs.program.Program.parts`. Without
@@ -164,8 +164,9 @@ def stepping_stone_hypothesis(
     check_number("power", power, 0.5, 0.999)
     for label, length in lengths.items():
         check_number(f"length of {label!r}", length)
-    if not len(walks) or isinstance(walks, str):
-        raise InputError(f"walks: expected a list of programs for each run; got {walks!r}.")
+    walks = list(walks.values() if isinstance(walks, Mapping) else () if isinstance(walks, str) else walks)
+    if not walks:
+        raise InputError("walks: expected the labels of the programs of each run, one list per run; got none.")
     for label in (label for walk in walks for label in walk):
         if not isinstance(label, Hashable):
             raise InputError(f"walks: {label!r} cannot be a label; give a hashable one, such as a text or a tuple.")
