@@ -167,7 +167,7 @@ def of_reach(name: str, measured: tuple[str, ...], held: tuple[str, ...]) -> dic
         gates = {"gates to add": distances.GATES_TO_ADD}
         rows += h1(found["reach"], "reach", "nearness", gates, function, nodes, {}, held)
     road = filled(found["road cost"]) if "road cost" in found else None
-    effects = tuple(what != "quantities" for what in held if what != "levels")
+    effects = tuple(dict.fromkeys(what != "quantities" for what in held))
     return {
         "H1": rows,
         "H2": h2(found["cost"], "log₂ steps", road, filled(found["directness"]), function, nodes, {}, effects),
@@ -294,7 +294,7 @@ WORLDS = {
     "exhaustive": of_exhaustive,
     "definitions": definitions.agreement,
     "reach wide": lambda: of_reach("wide", tuple(program_distances()), HELD),
-    "reach narrow": lambda: of_reach("narrow", ("gates to add", "tree edits"), HELD[1:]),
+    "reach narrow": lambda: of_reach("narrow", ("gates to add", "tree edits"), HELD[2:]),
     "overlaps": of_overlaps,
     "random starts 16": lambda: of_random_starts(16),
     "random starts 3": lambda: of_random_starts(3),
