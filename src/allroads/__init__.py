@@ -137,6 +137,12 @@ _HOME = {
     "neighbour_share": "allroads.atlases.neighbours",
     "navigability": "allroads.atlases.navigability",
     "forecast_programs": "allroads.atlases.forecast",
+    "mrqap": "allroads.atlases.hypotheses",
+    "adjacency_hypothesis": "allroads.atlases.hypotheses",
+    "direct_path_hypothesis": "allroads.atlases.hypotheses",
+    "stepping_stone_hypothesis": "allroads.atlases.hypotheses",
+    "reach": "allroads.atlases.reach",
+    "Reach": "allroads.atlases.reach",
     "steer": "allroads.atlases.steering",
     "reach": "allroads.atlases.reach",
     "Reach": "allroads.atlases.reach",
@@ -183,6 +189,12 @@ if TYPE_CHECKING:
     from allroads.atlases.atlas import Atlas
     from allroads.atlases.door import atlas
     from allroads.atlases.forecast import forecast_programs
+    from allroads.atlases.hypotheses import (
+        adjacency_hypothesis,
+        direct_path_hypothesis,
+        mrqap,
+        stepping_stone_hypothesis,
+    )
     from allroads.atlases.navigability import navigability
     from allroads.atlases.neighbours import enumerate_map, exact_neighbour_share, neighbour_share
     from allroads.atlases.reach import Reach, reach
