@@ -144,8 +144,6 @@ _HOME = {
     "reach": "allroads.atlases.reach",
     "Reach": "allroads.atlases.reach",
     "steer": "allroads.atlases.steering",
-    "reach": "allroads.atlases.reach",
-    "Reach": "allroads.atlases.reach",
     # studies
     "run_study": "allroads.studies.run",
     "attribute": "allroads.studies.attribution",

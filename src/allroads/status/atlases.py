@@ -55,6 +55,7 @@ class AtlasStatus(Status):
         "A program that almost all runs end in already, one that the network hardly reaches, or a short search.",
         "Steer in another way, give the search more rounds, or choose a program that some runs end in.",
         True,
+    )
     TOO_FEW_PAIRS = (
         "too few pairs",
         "Too few nodes or pairs have a value for a slope and its relabellings.",
@@ -91,19 +92,4 @@ class AtlasStatus(Status):
         "The budget or an interrupt ended the call. What is there is as it would be; the rest was not tried.",
         "A small budget for so many runs.",
         "Give a larger budget, fewer functions or fewer starts.",
-    )
-    NOT_REVERSIBLE = (
-        "not reversible",
-        "Moves lead from some programs to others more often than back, beyond chance. Shares and boundaries are sound, "
-        "and a boundary has a direction.",
-        "Additive moves under an initialisation that is not flat, or starts that are no sample of one.",
-        "Take move='reversible' for boundaries that are symmetric.",
-        True,
-    )
-    NOT_STEERED = (
-        "not steered",
-        "The share of runs that end in the chosen program did not clearly rise.",
-        "A program that almost all runs end in already, one that the network hardly reaches, or a short search.",
-        "Steer in another way, give the search more rounds, or choose a program that some runs end in.",
-        True,
     )
