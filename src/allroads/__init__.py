@@ -132,6 +132,17 @@ _HOME = {
     # the atlas
     "atlas": "allroads.atlases.door",
     "Atlas": "allroads.atlases.atlas",
+    "pass_heights": "allroads.atlases.passes",
+    "pass_bounds": "allroads.atlases.passes",
+    "SignChange": "allroads.atlases.passes",
+    "merge_tree": "allroads.atlases.passes",
+    "barrier_clusters": "allroads.atlases.passes",
+    "cluster_agreement": "allroads.atlases.passes",
+    "reach_graph": "allroads.atlases.chains",
+    "program_chain": "allroads.atlases.chains",
+    "lumpability": "allroads.atlases.chains",
+    "committor": "allroads.atlases.chains",
+    "first_passage_time": "allroads.atlases.chains",
     # studies
     "run_study": "allroads.studies.run",
     "attribute": "allroads.studies.attribution",
@@ -173,7 +184,16 @@ __all__ = ["__version__", *sorted(_HOME)]
 
 if TYPE_CHECKING:
     from allroads.atlases.atlas import Atlas
+    from allroads.atlases.chains import committor, first_passage_time, lumpability, program_chain, reach_graph
     from allroads.atlases.door import atlas
+    from allroads.atlases.passes import (
+        SignChange,
+        barrier_clusters,
+        cluster_agreement,
+        merge_tree,
+        pass_bounds,
+        pass_heights,
+    )
     from allroads.errors import AllroadsError, InputError, MeasurementError, UnknownNameError
     from allroads.explorers.adam import Adam, AdamW
     from allroads.explorers.evolution import Evolution
