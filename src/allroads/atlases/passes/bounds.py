@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -17,11 +18,12 @@ from allroads.errors import InputError
 from allroads.paths.align import align as moved_near
 from allroads.paths.align.align import METHODS as ALIGNMENTS
 from allroads.paths.barrier import compiled_profile
-from allroads.paths.connect import CurveOptions, NudgedElasticBand, connect
+from allroads.paths.connect import Connection, CurveOptions, NudgedElasticBand, connect
 from allroads.paths.connect.connect import resolve_method
 from allroads.paths.connect.method import CurveMethod
 from allroads.paths.convergence.members import as_members, member
 from allroads.pfmap.network import Params
+from allroads.pfmap.objective import Examples, Objective
 from allroads.pfmap.problem import Problem
 from allroads.results import finish
 from allroads.status import AtlasStatus
@@ -31,6 +33,12 @@ LowerBound = Callable[[Params, Params], float | None]
 
 TOGETHER = 16
 """Pairs whose curves are trained side by side."""
+CLEARLY = 0.01
+"""Share of a theorem's bound by which a path must lie below it before the bound is carried over."""
+REFUTES = 1e-3
+"""Share by which a path must lie below it to refute the theorem: more than rounding and grids make."""
+REFINED = 17
+"""Further evaluations round the highest place of a path."""
 FOR_ALIGNING = 0.4
 """Share of the time left that alignments may take."""
 
@@ -71,7 +79,7 @@ def pass_bounds(
         options: How long and finely curves are trained.
         lower: ``lower(a, b)``: such as a :class:`~allroads.atlases.passes.SignChange`.
         close: Curves are trained only between points whose bounds differ by more than this; default 0.
-        points_along: Evaluations of the loss on a segment; default 61.
+        points_along: Evaluations of the loss on a segment; 17 more are made round its top. Default 61.
         seed: Of alignments and curves.
         budget: Seconds that the call may take; default no end. Where it ends first, fewer paths were tried: the bounds
             hold, and are wider. Ctrl-C ends the search as a budget does.
@@ -148,7 +156,7 @@ class _Search:
 
     def __init__(self, problem: Problem, ends: Sequence[Params], losses: np.ndarray, along: int, clock: Budget):
         self.problem, self.ends, self.clock = problem, ends, clock
-        self.ts = jnp.linspace(0.0, 1.0, along)
+        self.ts = np.linspace(0.0, 1.0, along)
         self.upper = np.full((len(ends), len(ends)), np.inf)
         self.ways = np.zeros(self.upper.shape, int)
         np.fill_diagonal(self.upper, losses)
@@ -160,9 +168,20 @@ class _Search:
             self.ways[p, q] = self.ways[q, p] = WAYS.index(way)
 
     def on_segment(self, a: Params, b: Params) -> float:
-        losses, _ = compiled_profile(self.problem.objective)(a, b, self.ts, self.problem.data)
-        highest = float(np.max(losses))
-        return highest if np.isfinite(highest) else np.inf
+        profile, data = compiled_profile(self.problem.objective), self.problem.data
+
+        def read(ts: np.ndarray) -> np.ndarray:
+            return np.asarray(profile(a, b, jnp.asarray(ts), data)[0], np.float64)
+
+        return _highest(self.ts, read(self.ts), read)
+
+    def on_curve(self, found: Connection) -> float:
+        losses, data = _compiled_losses(self.problem.objective), self.problem.data
+
+        def read(ts: np.ndarray) -> np.ndarray:
+            return np.asarray(losses(found.params_at(ts), data), np.float64)
+
+        return _highest(found.ts, found.losses, read)
 
     def segments(self) -> bool:
         """The straight segments; whether all pairs were tried."""
@@ -225,13 +244,32 @@ class _Search:
                 progress=False,
             )
             for (p, q), one in zip(group, found, strict=False):
-                highest = float(np.max(one.losses))
-                self.lowered(p, q, highest if np.isfinite(highest) else np.inf, "curve")
+                self.lowered(p, q, self.on_curve(one), "curve")
             if any(one.ended for one in found):
                 if any(one.ended == "interrupted" for one in found):
                     self.clock.interrupt()
                 return False
         return True
+
+
+def _highest(ts: np.ndarray, losses: np.ndarray, read: Callable[[np.ndarray], np.ndarray]) -> float:
+    """The highest loss on a path, looked at once more round its top; infinite where a loss is not finite."""
+    if not np.isfinite(losses).all():
+        return np.inf
+    top = int(losses.argmax())
+    around = np.linspace(ts[max(top - 1, 0)], ts[min(top + 1, len(ts) - 1)], REFINED)
+    again = read(around)
+    return float(max(losses.max(), again.max())) if np.isfinite(again).all() else np.inf
+
+
+@lru_cache(maxsize=64)
+def _compiled_losses(objective: Objective) -> Any:
+    """``losses(population, data) -> [T]``, one point after another to bound memory."""
+
+    def losses(points: Params, data: Examples) -> Any:
+        return jax.lax.map(lambda point: objective.mean(point, data), points)
+
+    return jax.jit(losses)
 
 
 def _lower(losses: np.ndarray, ends: Sequence[Params], lower: LowerBound | None) -> tuple[np.ndarray, np.ndarray]:
@@ -254,7 +292,8 @@ def _lower(losses: np.ndarray, ends: Sequence[Params], lower: LowerBound | None)
 def _through(low: np.ndarray, named: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lower bounds carried over to points that lie below them: ``B(p, q) ≥ l > B(q, r)`` gives ``B(p, r) ≥ l``."""
     for _ in range(2):  # once for each end
-        below = np.where(upper[None, :, :] < low[:, :, None], low[:, :, None], -np.inf)  # [p, q, r]
+        clear = low - CLEARLY * np.abs(low)
+        below = np.where(upper[None, :, :] < clear[:, :, None], low[:, :, None], -np.inf)  # [p, q, r]
         best = below.max(axis=1)
         best = np.maximum(best, best.T)
         np.fill_diagonal(best, -np.inf)
@@ -264,9 +303,8 @@ def _through(low: np.ndarray, named: np.ndarray, upper: np.ndarray) -> tuple[np.
 
 
 def _check(low: np.ndarray, upper: np.ndarray, named: np.ndarray, name: str) -> None:
-    """Refuse a theorem that a path refutes, beyond rounding of the losses in single precision."""
-    slack = 1e-5 * np.maximum(np.abs(low), np.abs(np.where(np.isfinite(upper), upper, 0.0))).max()
-    wrong = np.argwhere((low > upper + slack) & (named == 1))
+    """Refuse a theorem that a path refutes."""
+    wrong = np.argwhere((low - REFUTES * np.abs(low) > upper) & (named == 1))
     if len(wrong):
         p, q = wrong[0]
         raise InputError(
