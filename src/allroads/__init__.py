@@ -138,6 +138,7 @@ _HOME = {
     "merge_tree": "allroads.atlases.passes",
     "barrier_clusters": "allroads.atlases.passes",
     "cluster_agreement": "allroads.atlases.passes",
+    "compare_points": "allroads.atlases.comparison",
     "reach_graph": "allroads.atlases.chains",
     "program_chain": "allroads.atlases.chains",
     "lumpability": "allroads.atlases.chains",
@@ -185,6 +186,7 @@ __all__ = ["__version__", *sorted(_HOME)]
 if TYPE_CHECKING:
     from allroads.atlases.atlas import Atlas
     from allroads.atlases.chains import committor, first_passage_time, lumpability, program_chain, reach_graph
+    from allroads.atlases.comparison import compare_points
     from allroads.atlases.door import atlas
     from allroads.atlases.passes import (
         SignChange,
