@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
 from allroads.atlases.comparison.functions import same_function
 from allroads.atlases.comparison.programs import SameProgram, likeness, read_program, same_program, target_of
 from allroads.atlases.comparison.result import Comparison
+from allroads.atlases.passes.bounds import segment
+from allroads.atlases.passes.highest import highest_loss
 from allroads.budget import Budget, budgeted
 from allroads.checks import check_choice, check_count, check_options
 from allroads.errors import InputError
 from allroads.paths.agreement import answers
 from allroads.paths.align import align as moved_near
 from allroads.paths.align.align import METHODS as ALIGNMENTS
-from allroads.paths.barrier import Barrier, barrier, between
+from allroads.paths.barrier import Barrier, barrier
 from allroads.paths.connect import Bezier, Connection, CurveOptions, connect
 from allroads.paths.connect.connect import resolve_method
 from allroads.paths.connect.method import CurveMethod
@@ -33,6 +35,8 @@ SAME_POINT = 1e-4
 """Two points are one where ‖a − moved b‖ is at most this share of ‖a‖."""
 PLACES = 33
 """Places along the path at which the function is looked at."""
+CLOSE = 1e-3
+"""Share of the straight segment's rise by which another path must be lower to be taken in its place."""
 FOR_ALIGNING = 0.3
 FOR_ROAD = 0.7
 """Shares of the time that is left."""
@@ -111,6 +115,9 @@ def compare_points(
             check_options("target", target, Target)
         a, b = problem.points(a, b)
         other = problem.held_out(held_out)
+        clock.say("straight segment")
+        straight = barrier(problem, a, b)
+        _check_losses(straight)
         clock.say("functions")
         apply = _compiled_apply(problem.network)
         outputs = [np.asarray(apply(point, problem.data.inputs)) for point in (a, b)]
@@ -118,29 +125,27 @@ def compare_points(
         elsewhere = None
         if other is not None:
             elsewhere = same_function(*(apply(point, other.data.inputs) for point in (a, b)), problem.loss)
-        clock.say("straight segment")
-        straight = barrier(problem, a, b)
-        _check_losses(straight)
         moved, aligned, near, before = _aligned(problem, a, b, align, seed, clock)
         norm = float(np.sqrt(sum(float((np.asarray(leaf, np.float64) ** 2).sum()) for leaf in jax.tree.leaves(a))))
         same = near <= SAME_POINT * norm
         road = None if same else _road(problem, a, moved, chosen, options, other, seed, clock)
-        paths: dict[str, tuple[float, Any]] = {
-            "segment": (float(straight.losses.max()), lambda ts: _segment(a, b, ts)),
-            "aligned": (float(aligned.losses.max()), lambda ts: _segment(a, moved, ts)),
-        }
-        if road is not None:
-            paths["curve"] = (float(road.losses.max()), road.params_at)
-        way = min(paths, key=lambda name: (paths[name][0], list(paths).index(name)))
+        paths = [
+            ("segment", lambda ts: segment(a, b, ts), straight),
+            ("aligned", lambda ts: segment(a, moved, ts), aligned),
+            *([] if road is None else [("curve", road.params_at, road)]),
+        ]
+        heights = [highest_loss(problem, path, known.ts, known.losses) for _, path, known in paths]
+        floor = float(max(straight.losses[0], straight.losses[-1]))
+        way, path, upper = _lowest(paths, heights, floor)
         clock.say("what lies between")
         ends = [answers(said, problem.loss) for said in outputs]
-        table = _between(problem, paths[way][1], ends)
+        table = _between(problem, path, ends)
         program, read = SameProgram(None, None, None, None, None, None, "not asked for"), _NO_PROGRAMS
         if programs:
             aim, why = (target, "") if target is not None else target_of(problem)
             program, read = _programs(problem.network, (a, b), aim, why, seed, clock), _NO_PROGRAMS
             if aim is not None and program.a is not None and program.same is not None and not same:
-                read = _programs_between(problem.network, paths[way][1], table, aim, program, programs_between, clock)
+                read = _programs_between(problem.network, path, table, aim, program, programs_between, clock)
         ended = clock.ended or (road.ended if road is not None else None)
         return finish(
             Comparison(
@@ -156,8 +161,8 @@ def compare_points(
                 straight=straight,
                 aligned=aligned,
                 road=road,
-                pass_lower=float(max(straight.losses[0], straight.losses[-1])),
-                pass_upper=max(paths[way][0], float(straight.losses[0]), float(straight.losses[-1])),
+                pass_lower=floor,
+                pass_upper=max(upper, floor),
                 way=way,
                 between=table,
                 programs_between=read,
@@ -222,8 +227,11 @@ def _road(
     return found  # type: ignore[no-any-return]
 
 
-def _segment(a: Params, b: Params, ts: np.ndarray) -> Params:
-    return jax.vmap(lambda t: between(a, b, t))(jnp.asarray(ts))
+def _lowest(paths: Sequence[tuple[str, Any, Any]], heights: Sequence[float], floor: float) -> tuple[str, Any, float]:
+    """The first path that is lowest, up to a small share of what the straight segment rises."""
+    slack = CLOSE * max(heights[0] - floor, 0.0) if np.isfinite(heights[0]) else 0.0
+    at = next(k for k, height in enumerate(heights) if height <= min(heights) + slack)
+    return paths[at][0], paths[at][1], heights[at]
 
 
 @lru_cache(maxsize=64)

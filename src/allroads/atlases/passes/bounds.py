@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any
 
 import jax
@@ -11,19 +10,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.atlases.passes.heights import pass_heights
+from allroads.atlases.passes.highest import highest_loss
 from allroads.atlases.passes.result import ENDS, PassBounds
 from allroads.budget import Budget, budgeted
 from allroads.checks import check_choice, check_count, check_number, check_options
 from allroads.errors import InputError
 from allroads.paths.align import align as moved_near
 from allroads.paths.align.align import METHODS as ALIGNMENTS
-from allroads.paths.barrier import compiled_profile
-from allroads.paths.connect import Connection, CurveOptions, NudgedElasticBand, connect
+from allroads.paths.barrier import between, compiled_profile
+from allroads.paths.connect import CurveOptions, NudgedElasticBand, connect
 from allroads.paths.connect.connect import resolve_method
 from allroads.paths.connect.method import CurveMethod
 from allroads.paths.convergence.members import as_members, member
 from allroads.pfmap.network import Params
-from allroads.pfmap.objective import Examples, Objective
 from allroads.pfmap.problem import Problem
 from allroads.results import finish
 from allroads.status import AtlasStatus
@@ -37,8 +36,6 @@ CLEARLY = 0.01
 """Share of a theorem's bound by which a path must lie below it before the bound is carried over."""
 REFUTES = 1e-3
 """Share by which a path must lie below it to refute the theorem: more than rounding and grids make."""
-REFINED = 17
-"""Further evaluations round the highest place of a path."""
 FOR_ALIGNING = 0.4
 """Share of the time left that alignments may take."""
 
@@ -156,6 +153,7 @@ class _Search:
 
     def __init__(self, problem: Problem, ends: Sequence[Params], losses: np.ndarray, along: int, clock: Budget):
         self.problem, self.ends, self.clock = problem, ends, clock
+        self.data = problem.data
         self.ts = np.linspace(0.0, 1.0, along)
         self.upper = np.full((len(ends), len(ends)), np.inf)
         self.ways = np.zeros(self.upper.shape, int)
@@ -168,20 +166,8 @@ class _Search:
             self.ways[p, q] = self.ways[q, p] = WAYS.index(way)
 
     def on_segment(self, a: Params, b: Params) -> float:
-        profile, data = compiled_profile(self.problem.objective), self.problem.data
-
-        def read(ts: np.ndarray) -> np.ndarray:
-            return np.asarray(profile(a, b, jnp.asarray(ts), data)[0], np.float64)
-
-        return _highest(self.ts, read(self.ts), read)
-
-    def on_curve(self, found: Connection) -> float:
-        losses, data = _compiled_losses(self.problem.objective), self.problem.data
-
-        def read(ts: np.ndarray) -> np.ndarray:
-            return np.asarray(losses(found.params_at(ts), data), np.float64)
-
-        return _highest(found.ts, found.losses, read)
+        losses, _ = compiled_profile(self.problem.objective)(a, b, jnp.asarray(self.ts), self.data)
+        return highest_loss(self.problem, lambda ts: segment(a, b, ts), self.ts, losses)
 
     def segments(self) -> bool:
         """The straight segments; whether all pairs were tried."""
@@ -244,7 +230,7 @@ class _Search:
                 progress=False,
             )
             for (p, q), one in zip(group, found, strict=False):
-                self.lowered(p, q, self.on_curve(one), "curve")
+                self.lowered(p, q, highest_loss(self.problem, one.params_at, one.ts, one.losses), "curve")
             if any(one.ended for one in found):
                 if any(one.ended == "interrupted" for one in found):
                     self.clock.interrupt()
@@ -252,24 +238,15 @@ class _Search:
         return True
 
 
-def _highest(ts: np.ndarray, losses: np.ndarray, read: Callable[[np.ndarray], np.ndarray]) -> float:
-    """The highest loss on a path, looked at once more round its top; infinite where a loss is not finite."""
-    if not np.isfinite(losses).all():
-        return np.inf
-    top = int(losses.argmax())
-    around = np.linspace(ts[max(top - 1, 0)], ts[min(top + 1, len(ts) - 1)], REFINED)
-    again = read(around)
-    return float(max(losses.max(), again.max())) if np.isfinite(again).all() else np.inf
+def segment(a: Params, b: Params, ts: np.ndarray) -> Params:
+    """Points on the straight segment from a to b at several t, with a leading axis."""
+    found: Params = _compiled_segment(a, b, jnp.asarray(ts))
+    return found
 
 
-@lru_cache(maxsize=64)
-def _compiled_losses(objective: Objective) -> Any:
-    """``losses(population, data) -> [T]``, one point after another to bound memory."""
-
-    def losses(points: Params, data: Examples) -> Any:
-        return jax.lax.map(lambda point: objective.mean(point, data), points)
-
-    return jax.jit(losses)
+@jax.jit
+def _compiled_segment(a: Params, b: Params, ts: Any) -> Params:
+    return jax.vmap(lambda t: between(a, b, t))(ts)
 
 
 def _lower(losses: np.ndarray, ends: Sequence[Params], lower: LowerBound | None) -> tuple[np.ndarray, np.ndarray]:
