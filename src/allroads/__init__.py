@@ -144,6 +144,8 @@ _HOME = {
     "lumpability": "allroads.atlases.chains",
     "committor": "allroads.atlases.chains",
     "first_passage_time": "allroads.atlases.chains",
+    "forecast_programs": "allroads.atlases.forecast",
+    "steer": "allroads.atlases.steering",
     # studies
     "run_study": "allroads.studies.run",
     "attribute": "allroads.studies.attribution",
@@ -188,6 +190,7 @@ if TYPE_CHECKING:
     from allroads.atlases.chains import committor, first_passage_time, lumpability, program_chain, reach_graph
     from allroads.atlases.comparison import compare_points
     from allroads.atlases.door import atlas
+    from allroads.atlases.forecast import forecast_programs
     from allroads.atlases.passes import (
         SignChange,
         barrier_clusters,
@@ -196,6 +199,7 @@ if TYPE_CHECKING:
         pass_bounds,
         pass_heights,
     )
+    from allroads.atlases.steering import steer
     from allroads.errors import AllroadsError, InputError, MeasurementError, UnknownNameError
     from allroads.explorers.adam import Adam, AdamW
     from allroads.explorers.evolution import Evolution
