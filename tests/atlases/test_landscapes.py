@@ -245,10 +245,16 @@ def test_a_narrower_solution_in_a_wider_network_is_critical_and_the_way_down_sta
         assert float(jnp.abs(slope).max()) < 1e-7
         curvature, axes = np.linalg.eigh(hessian)
         assert curvature[0] < -1e-4  # a saddle
-        step = jax.jit(jax.value_and_grad(energy))
-        way = [np.asarray(flat), np.asarray(flat + 0.05 * axes[:, 0])]
-        minimize(lambda w: [np.asarray(v) for v in step(jnp.asarray(w))], way[1], jac=True, callback=way.append)
-        points = [back(jnp.asarray(w)) for w in (*way[:-1 : -(-len(way) // 12)], way[-1])]
+        slope = jax.grad(energy)
+
+        def descend(w, _):
+            return jax.lax.fori_loop(0, 200, lambda _, w: w - 0.1 * slope(w), w), w
+
+        start = flat + 0.05 * axes[:, 0]
+        way = np.asarray(jax.jit(lambda w: jax.lax.scan(descend, w, None, length=200)[1])(start))
+        arc = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(way, axis=0), axis=1))])
+        even = np.searchsorted(arc, np.linspace(0, arc[-1], 40))
+        points = [point, *(back(jnp.asarray(way[k])) for k in np.unique(even))]
         loss, lower = float(problem.mean(point)), float(problem.mean(points[-1]))
         assert lower < 0.8 * loss
         found = pass_bounds(problem, points, align=None, curve=None, progress=False)

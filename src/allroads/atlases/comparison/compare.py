@@ -96,6 +96,7 @@ def compare_points(
     Example:
         The two minima of a double well, with nothing between them but its top:
 
+        >>> import jax.numpy as jnp
         >>> from allroads import Network
         >>> well = Network(lambda key: jnp.ones(1), lambda w, x: x * (w**2 - 1))
         >>> problem = Problem(well, "mse", jnp.ones((1, 1)), jnp.zeros((1, 1)))
