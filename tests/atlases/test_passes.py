@@ -124,6 +124,11 @@ def test_what_no_path_joins_stays_apart():
     assert again.branches.equals(tree.branches) and tree.to_dict()["bars"][2]["node"] == "r"
 
 
+def test_an_edge_that_rounding_put_below_its_end_lies_at_its_end():
+    third = np.float32(1) / np.float32(3)
+    assert pass_heights([[0, third], [third, 0]], [0, 1 / 3 + 1e-8])[0, 1] == 1 / 3 + 1e-8
+
+
 def test_levels_of_zero_and_below_are_levels():
     """SciPy's spanning tree takes 0 for no edge."""
     heights = pass_heights([[0, 0, 5], [0, 0, -1], [5, -1, 0]], [-3, -4, -5])

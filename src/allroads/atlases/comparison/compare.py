@@ -122,10 +122,11 @@ def compare_points(
         clock.say("functions")
         apply = _compiled_apply(problem.network)
         outputs = [np.asarray(apply(point, problem.data.inputs)) for point in (a, b)]
-        function = same_function(*outputs, problem.loss)
+        function = same_function(outputs[0], outputs[1], problem.loss)
         elsewhere = None
         if other is not None:
-            elsewhere = same_function(*(apply(point, other.data.inputs) for point in (a, b)), problem.loss)
+            there = other.data.inputs
+            elsewhere = same_function(apply(a, there), apply(b, there), problem.loss)
         moved, aligned, near, before = _aligned(problem, a, b, align, seed, clock)
         norm = float(np.sqrt(sum(float((np.asarray(leaf, np.float64) ** 2).sum()) for leaf in jax.tree.leaves(a))))
         same = near <= SAME_POINT * norm

@@ -161,6 +161,8 @@ class _Search:
         self.pairs = [(p, q) for p in range(len(ends)) for q in range(p + 1, len(ends))]
 
     def lowered(self, p: int, q: int, height: float, way: str) -> None:
+        """Keep a path if it is lower; two compiled programs may round the loss of an end differently."""
+        height = max(height, self.upper[p, p], self.upper[q, q])
         if height < self.upper[p, q]:
             self.upper[p, q] = self.upper[q, p] = height
             self.ways[p, q] = self.ways[q, p] = WAYS.index(way)

@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 
 from allroads.errors import InputError
 
-ROUNDING = 1e-9
+ROUNDING = 1e-6
 """Share of the largest number by which an edge may lie below its ends and still count as rounding."""
 
 
