@@ -3,6 +3,7 @@
 import networkx as nx
 import numpy as np
 import pytest
+from scipy.stats import hypergeom
 
 from allroads import (
     AtlasStatus,
@@ -68,6 +69,19 @@ def test_what_cannot_be_met_has_no_chance_and_no_time():
     assert first_passage_time(moves, [1, 2]).values.tolist() == [1, 0, 0, np.inf]
     through = [[0.5, 0.5, 0], [0.25, 0.25, 0.5], [0, 0, 1]]  # 2 is met by way of 1 alone, which is the source
     assert committor(through, 1, 2).values.tolist() == [0, 0, 1]
+
+
+def test_what_comes_after_the_target_does_not_count():
+    """0 → 1 → 2 for good: 1 is met after one step, though the chain ends elsewhere."""
+    assert first_passage_time([[0, 1, 0], [0, 0, 1], [0, 0, 1]], 1).values.tolist() == [1, 0, np.inf]
+
+
+def test_the_null_keeps_what_follows_what():
+    """bab 20, bac 10, cab 10, cac 20: the exact p of a table with margins of 30, whatever else the runs hold."""
+    runs = [["b", "a", "b"]] * 20 + [["b", "a", "c"]] * 10 + [["c", "a", "b"]] * 10 + [["c", "a", "c"]] * 20
+    table = hypergeom(60, 30, 30)
+    found = lumpability(runs + [["a", "b", "a"], ["a", "c", "a"]] * 30, permutations=9999)
+    assert found.bits_p == pytest.approx(table.cdf(10) + table.sf(19), abs=0.006)
 
 
 def walks_of(moves, labels, runs, length, rng):

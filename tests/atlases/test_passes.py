@@ -56,7 +56,7 @@ def test_spanning_tree_brute_force_and_h0_say_the_same(number):
     tree = merge_tree(edges, energies)
     bars = h0_bars(edges, energies)
     assert list(zip(tree.bars["birth"], tree.bars["death"], strict=True)) == bars
-    for level in np.arange(-0.5, 12):
+    for level in np.arange(-1, 12, 0.5):
         found = tree.components(level)
         assert ((found >= 0) == (energies <= level)).all()
         inside = np.flatnonzero(found >= 0)
@@ -105,6 +105,12 @@ def test_a_drawn_tree_has_no_crossing_and_every_branch_ends_on_its_parent():
 def _leaves(rows, branch):
     below = [row["branch"] for row in rows if row["parent"] == branch]
     return [rows[branch]["x"]] if not below else [x for child in below for x in _leaves(rows, child)]
+
+
+def test_the_lowest_of_a_merge_is_drawn_in_the_middle():
+    tree = merge_tree(np.full((3, 3), 9.0), [1.0, 0.0, 2.0], labels=["b", "a", "c"])
+    assert [row["x"] for row in tree.branches.to_dicts()] == [2.0, 1.0, 0.0, 1.0]
+    assert tree.branches["parent_x"].to_list() == [1.0, 1.0, 1.0, None]
 
 
 def test_all_basins_that_meet_at_one_level_merge_at_once():
@@ -178,7 +184,7 @@ def test_clusters_against_labels_have_the_index_of_scikit_learn_and_an_even_null
 def test_an_index_that_says_nothing_says_so():
     heights = np.where(np.eye(4, dtype=bool), 0.0, 1.0)
     for labels, level in (("aabb", 2.0), ("aabb", 0.5), ("aaaa", 2.0), ("abcd", 2.0)):
-        assert cluster_agreement(heights, labels, level).status == AtlasStatus.ONE_CLUSTER
+        assert cluster_agreement(heights, labels, level, permutations=99).status == AtlasStatus.ONE_CLUSTER
     with pytest.raises(InputError, match="one per point"):
         cluster_agreement(heights, "ab", 1.0)
     with pytest.raises(InputError, match="level"):

@@ -59,7 +59,7 @@ def committor(
     def solve(transition: np.ndarray) -> np.ndarray:
         found = np.zeros(len(transition))
         found[b] = 1.0
-        inner = reaching(transition, b, barred=a)
+        inner = reaching(transition, b)
         inner[a] = inner[b] = False
         found[inner] = solved(transition, inner, transition[np.ix_(inner, b)].sum(axis=1))
         return np.clip(found, 0.0, 1.0)
