@@ -131,7 +131,7 @@ def compare_points(
         norm = float(np.sqrt(sum(float((np.asarray(leaf, np.float64) ** 2).sum()) for leaf in jax.tree.leaves(a))))
         same = near <= SAME_POINT * norm
         road = None if same else _road(problem, a, moved, chosen, options, other, seed, clock)
-        paths = [
+        paths: list[tuple[str, Any, Any]] = [
             ("segment", lambda ts: segment(a, b, ts), straight),
             ("aligned", lambda ts: segment(a, moved, ts), aligned),
             *([] if road is None else [("curve", road.params_at, road)]),

@@ -100,7 +100,7 @@ def _whole_cube(inputs: np.ndarray) -> bool:
     bits = inputs.shape[1]
     if bits > WIDEST or not np.isin(inputs, (0, 1)).all():
         return False
-    return len(np.unique(inputs, axis=0)) == 2**bits == len(inputs)
+    return bool(len(np.unique(inputs, axis=0)) == 2**bits == len(inputs))
 
 
 def _first(found: Extraction) -> str:
