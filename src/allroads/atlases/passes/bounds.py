@@ -133,7 +133,7 @@ def pass_bounds(
         upper = pass_heights(search.upper, losses)
         ways = np.where(upper < search.upper, WAYS.index("detour"), search.ways)
         low, named = _through(low, named, upper)
-        name = "" if lower is None else getattr(lower, "name", None) or getattr(lower, "__name__", "theorem")
+        name = "" if lower is None else str(getattr(lower, "name", None) or getattr(lower, "__name__", "theorem"))
         _check(low, upper, named, name)
         status = AtlasStatus.OK if done else AtlasStatus.CUT_SHORT
         return finish(PassBounds(losses, low, upper, named, ways, (ENDS, name), WAYS, clock.ended, status), throw)
