@@ -209,7 +209,6 @@ if TYPE_CHECKING:
     )
     from allroads.atlases.navigability import navigability
     from allroads.atlases.neighbours import enumerate_map, exact_neighbour_share, neighbour_share
-    from allroads.atlases.reach import Reach, reach
     from allroads.atlases.passes import (
         SignChange,
         barrier_clusters,
@@ -218,6 +217,7 @@ if TYPE_CHECKING:
         pass_bounds,
         pass_heights,
     )
+    from allroads.atlases.reach import Reach, reach
     from allroads.atlases.steering import steer
     from allroads.errors import AllroadsError, InputError, MeasurementError, UnknownNameError
     from allroads.explorers.adam import Adam, AdamW
