@@ -30,7 +30,7 @@ def check_count(name: str, value: Any, least: int = 1, absent: bool = False, mos
         return
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
         raise InputError(f"{name}: expected a whole number of {least} or more; got {value!r}.")
-    if value > most:
+    if int(value) > most:
         raise InputError(f"{name}: expected a whole number of {most} or less; got {value!r}.")
 
 

@@ -64,5 +64,5 @@ def neutral_cost(neutral: Measurement | Volume | FunctionPosterior) -> Measureme
 def _of_log(value: float, low: float, high: float, by: str) -> Measurement:
     """The cost in bits from log P in nats and the ends of its interval."""
     bits, least, most = (-number / math.log(2) for number in (value, high, low))
-    ends = {"low": max(least, 0.0), "high": most, "by": by}
-    return Measurement(bits, max(bits - ends["low"], most - bits), ChannelStatus.OK, ends)
+    least = max(least, 0.0)
+    return Measurement(bits, max(bits - least, most - bits), ChannelStatus.OK, {"low": least, "high": most, "by": by})
