@@ -143,6 +143,7 @@ _HOME = {
     "lumpability": "allroads.atlases.chains",
     "committor": "allroads.atlases.chains",
     "first_passage_time": "allroads.atlases.chains",
+    "forecast_programs": "allroads.atlases.forecast",
     # studies
     "run_study": "allroads.studies.run",
     "attribute": "allroads.studies.attribution",
@@ -186,6 +187,7 @@ if TYPE_CHECKING:
     from allroads.atlases.atlas import Atlas
     from allroads.atlases.chains import committor, first_passage_time, lumpability, program_chain, reach_graph
     from allroads.atlases.door import atlas
+    from allroads.atlases.forecast import forecast_programs
     from allroads.atlases.passes import (
         SignChange,
         barrier_clusters,

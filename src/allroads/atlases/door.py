@@ -1,22 +1,47 @@
-"""The one door to an atlas: from runs, from a study, or from an enumerated map."""
+"""The one door to an atlas: from runs, or from a study."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from allroads.atlases.atlas import Atlas
 from allroads.atlases.from_runs import from_runs
+from allroads.atlases.from_study import from_study
+from allroads.errors import InputError
 
 
 def atlas(source: Any, **options: Any) -> Atlas:
-    """Programs as nodes, roads as edges.
+    """Programs as nodes, what lies between them as edges, runs as walks.
 
     Args:
-        source: The labels of runs, as :func:`from_runs` takes them.
-        options: Of the function that the source goes to.
+        source: The labels of runs, each a list of programs, words or numbers in the order of the records; or the
+            directory of a study that read programs, or what :func:`~allroads.run_study` gave.
+        options: For labels: ``steps`` of the records, ``nodes`` (a table of what is known of the labels), ``least``
+            (5; fewest changes that must leave a node for its edges to be estimated), ``flicker`` (2; a shorter stay
+            from which the label before comes back is a flicker), ``merge_flicker`` (false) and ``most`` (1000; nodes).
+            For a study these too, without the first two, and ``grid`` and ``label`` (``"program"`` or ``"function"``).
+
+    Returns:
+        An :class:`~allroads.Atlas`: ``nodes``, ``edges`` with the quantity ``changes`` and exact 95 % intervals, and
+        ``walks``. ``str`` of it is a summary.
+
+    Raises:
+        InputError: If there is no run, a label or an option cannot be used, or the directory holds no programs.
+
+    References: [clopper1934]
 
     Example:
-        >>> atlas([["a", "b"]] * 8 + [["a", "c"]] * 2).names
-        ['a', 'b', 'c']
+        >>> found = atlas([["a", "b"]] * 8 + [["a", "c"]] * 2)
+        >>> found.names, found.matrix("changes")[0].tolist()
+        (['a', 'b', 'c'], [nan, 0.8, 0.2])
     """
-    return from_runs(source, **options)
+    directory = getattr(source, "directory", source)
+    try:
+        if isinstance(directory, str | Path):
+            return from_study(directory, **options)
+        return from_runs(source, **options)
+    except TypeError as error:
+        if "unexpected keyword" not in str(error):
+            raise
+        raise InputError(f"atlas: {str(error).split('()')[-1].strip()}; see its options.") from None

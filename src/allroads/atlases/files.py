@@ -89,7 +89,7 @@ def graphml(atlas: Atlas) -> nx.DiGraph:
 
 def _attributes(row: dict[str, Any]) -> dict[str, Any]:
     """What GraphML can hold."""
-    found = {}
+    found: dict[str, Any] = {}
     for name, value in row.items():
         if isinstance(value, bool | int | float):
             found[name] = value

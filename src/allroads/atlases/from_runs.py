@@ -70,14 +70,16 @@ def from_runs(
     check_count("least", least)
     check_count("flicker", flicker)
     check_count("most", most, 2)
-    named, labels = _named(runs)
+    named, labels = named_runs(runs)
     times = _steps(named, steps)
     known = _known(nodes)
-    details = {name: dict(row) | known.get(name, {}) for name, row in labels.details.items()}
+    details: dict[str, Mapping[str, Any]] = {
+        name: {**row, **known.get(name, {})} for name, row in labels.details.items()
+    }
     cluster = clustered(details, Counter(name for run in named.values() for name in run), most)
     if cluster.by:
         named = {run: [cluster.of[name] for name in walk] for run, walk in named.items()}
-        details = cluster.rows
+        details = dict(cluster.rows)
     counts: Counter[str] = Counter()
     walks: dict[str, list[Stay]] = {}
     for run, walk in named.items():
@@ -88,11 +90,10 @@ def from_runs(
     sequences = [[stay.label for stay in walk] for walk in walks.values()]
     edges, changes = change_edges(sequences, least)
     visits: Counter[str] = Counter()
-    for walk in walks.values():
-        for stay in walk:
-            visits[stay.label] += stay.records
+    for stay in (stay for walk in walks.values() for stay in walk):
+        visits[stay.label] += stay.records
     ends = Counter(sequence[-1] for sequence in sequences)
-    rows = [details[name] | {"ends": ends[name], "visits": count} for name, count in visits.items()]
+    rows = [{**details[name], "ends": ends[name], "visits": count} for name, count in visits.items()]
     languages = sorted({row["language"] for row in rows if row.get("language")})
     stats: dict[str, Any] = {"runs": len(named), **changes, **counts, "flicker_below": flicker, "least": least}
     stats |= {"languages": languages, "language_changes": _language_changes(sequences, details)}
@@ -107,7 +108,7 @@ def from_runs(
     )
 
 
-def _named(runs: Runs) -> tuple[dict[str, list[str]], Labels]:
+def named_runs(runs: Runs) -> tuple[dict[str, list[str]], Labels]:
     """Names of the nodes of every record, by run."""
     if isinstance(runs, str) or not isinstance(runs, Mapping | Sequence) or not len(runs):
         raise InputError("runs: expected the labels of one run or more, such as [['a', 'b'], ['a', 'c']].")

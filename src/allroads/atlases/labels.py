@@ -77,7 +77,22 @@ def _short(source: str) -> str:
     last = lines[-1].strip() if lines else ""
     if len(lines) > 3 or not last.startswith("return "):
         return ""
-    said = last.removeprefix("return ")
-    if said.startswith("int(") and said.endswith(")") and said.count("(") == said.count(")"):
-        said = said.removeprefix("int(").removesuffix(")")
+    said = _bare(_bare(last.removeprefix("return "), "int("), "(")
     return said if len(said) <= SHORT else ""
+
+
+def _bare(text: str, opened: str) -> str:
+    """A text without what is around all of it, ``opened`` and a bracket.
+
+    Example:
+        >>> _bare("(not x0)", "("), _bare("(x0) & (x1)", "(")
+        ('not x0', '(x0) & (x1)')
+    """
+    if not (text.startswith(opened) and text.endswith(")")):
+        return text
+    inner, depth = text[len(opened) : -1], 0
+    for letter in inner:
+        depth += (letter == "(") - (letter == ")")
+        if depth < 0:
+            return text
+    return inner

@@ -31,9 +31,14 @@ def domain(target: Target) -> Probes:
 
 def end_answers(run: Run, inputs: np.ndarray) -> np.ndarray | None:
     """What the end of a run answers ``[N, …]``; ``None`` where an output is not finite."""
-    last = jax.tree.map(lambda leaf: np.asarray(leaf)[-1:], run.params)
-    outputs = outputs_along(run.network, last, inputs)[0]
-    return answers(outputs, run.loss) if np.isfinite(outputs).all() else None
+    return answers_at(run, np.array([-1]), inputs)[0]
+
+
+def answers_at(run: Run, records: np.ndarray, inputs: np.ndarray) -> list[np.ndarray | None]:
+    """What chosen records of a run answer, each ``[N, …]``; ``None`` where an output is not finite."""
+    chosen = jax.tree.map(lambda leaf: np.asarray(leaf)[records], run.params)
+    outputs = outputs_along(run.network, chosen, inputs)
+    return [answers(one, run.loss) if np.isfinite(one).all() else None for one in outputs]
 
 
 def truth_table(said: np.ndarray, inputs: np.ndarray) -> np.ndarray | None:

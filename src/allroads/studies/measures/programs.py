@@ -45,8 +45,9 @@ QUANTITY = Quantity(
 
 
 def measure_programs(unit: Unit, options: ProgramOptions) -> list[Row]:
-    """The program at each chosen point; a point whose weights are not finite has none."""
+    """The program and the function at each chosen point; one whose weights are not finite has neither."""
     from allroads.programs import extract
+    from allroads.studies.measures.functions import answers_at, domain, function_name, truth_table
 
     run = unit.run
     if options.checkpoints == 0:
@@ -54,12 +55,14 @@ def measure_programs(unit: Unit, options: ProgramOptions) -> list[Row]:
     last = len(run.steps) - 1
     chosen = spread(len(run.steps), options.checkpoints) if options.checkpoints > 1 else np.array([last])
     rows: list[dict[str, Any]] = []
-    for index in chosen:
+    inputs = np.asarray(domain(run.target).inputs)
+    for index, said in zip(chosen, answers_at(run, chosen, inputs), strict=True):
         params = jax.tree.map(lambda leaf, at=index: np.asarray(leaf)[at], run.params)
         row: dict[str, Any] = {"step": int(run.steps[index]), "status": "diverged"}
         rows.append(row)
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
             continue
+        row["function"] = None if said is None else function_name(said, truth_table(said, inputs))
         found = extract(run.network, params, run.target, seed=run.study_seed, progress=False)
         row |= {"status": found.status.value, "why": str(found.stats["why"]), "table_bits": found.stats["table_bits"]}
         if found.program is None or found.equivalence is None:
@@ -73,6 +76,8 @@ def measure_programs(unit: Unit, options: ProgramOptions) -> list[Row]:
             "correct": None if found.correct is None else found.correct.equal,
             "interchange": None if found.interchange is None else found.interchange.value,
             "source": found.program.source,
+            "canonical": found.program.canonical().source,
+            "parts": sorted(found.program.parts),
             "diagram": None if found.program.diagram is None else json.dumps(found.program.diagram.to_dict()),
         }
     return list(rows)
@@ -149,7 +154,7 @@ def _scope(row: Row) -> str:
 
 MEASURE = Measure(
     "programs",
-    2,
+    3,
     "checkpoint",
     measure_programs,
     {
@@ -163,6 +168,9 @@ MEASURE = Measure(
         "correct": pl.Boolean,
         "interchange": pl.Float64,
         "source": pl.String,
+        "canonical": pl.String,
+        "parts": pl.List(pl.String),
+        "function": pl.String,
         "diagram": pl.String,
         "why": pl.String,
     },

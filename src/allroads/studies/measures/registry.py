@@ -33,6 +33,7 @@ BUILT_IN = (
     "channel_gain",
     "funnel",
     "convergence",
+    "atlas",
     "attribution",
     "joined",
 )

@@ -1,0 +1,183 @@
+"""What an atlas of half of the runs tells of the next program of the other half, in six worlds of trained networks.
+
+    python benchmarks/atlas_forecast.py
+
+The label of a record is the function that the network computes there, its outputs rounded; in the worlds of automata,
+functions with more than three residuals are none/mixed; in modular addition the label is the set of key frequencies of
+the embedding. Each world is forecast with a group per target, so the target is known, and once with all targets in one
+group. In the control the stays of each run are in random order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from allroads import GD, Adam, AdamW, Problem, Recording, explore, forecast_programs
+from allroads.atlases.stays import merged, stays
+from allroads.networks.embedding_sum import embedding_sum
+from allroads.networks.mlp import mlp
+from allroads.networks.recurrent import recurrent
+from allroads.targets.rules import all_bits
+
+RESULT = Path(__file__).parent / "results" / "atlas_forecast.json"
+
+
+def truth_tables(bits: int) -> dict[str, np.ndarray]:
+    """Ten functions of three or four bits: named ones, and random balanced ones."""
+    x = all_bits(bits).astype(int)
+    named = {
+        "parity": x.sum(1) % 2, "majority": x.sum(1) > bits / 2, "and": x.all(1), "xor of two": x[:, 0] ^ x[:, 1],
+        "multiplexer": np.where(x[:, 0], x[:, 1], x[:, 2]),
+        "staircase": (x[:, 0] + x[:, 0] * x[:, 1] + x[:, :3].prod(1)) % 2,
+    }  # fmt: skip
+    rng = np.random.default_rng(bits)
+    named |= {f"random {i}": rng.permutation(np.arange(2**bits) % 2) for i in range(4)}
+    return {name: np.asarray(table).astype(int) for name, table in named.items()}
+
+
+def boolean_world(bits: int, width: int, runs: int, steps: int) -> tuple[list[list], list[str]]:
+    """Functions along gradient descent from random starts."""
+    inputs = 2.0 * all_bits(bits) - 1
+    network = mlp((bits,), 1, widths=(width,), activation="tanh")
+    sequences, groups = [], []
+    for place, (name, table) in enumerate(truth_tables(bits).items()):
+        problem = Problem(network, "bce", inputs, table)
+        record = Recording(records=256, checkpoints=2)
+        found = explore(problem, GD(learning_rate=1.0), runs, steps=steps, seed=place, record=record, probes=inputs)
+        codes = (found.values[..., 0] > 0) @ (1 << np.arange(2**bits))
+        sequences += codes.tolist()
+        groups += [name] * runs
+    return sequences, groups
+
+
+def automata_world(runs: int, steps: int) -> tuple[list[list], list[str]]:
+    """Functions of bit strings along the training of Elman networks of eight units."""
+    length, looked = 6, 5
+    strings = np.array(list(product((0, 1), repeat=length)))
+    shorter = strings[:: 2 ** (length - looked), :looked]
+    machines = {
+        "parity": lambda x: x.cumsum(1) % 2,
+        "ones so far, at least two": lambda x: x.cumsum(1) >= 2,
+        "last two equal": lambda x: np.concatenate([x[:, :1] * 0, x[:, 1:] == x[:, :-1]], axis=1),
+        "a one so far": lambda x: np.maximum.accumulate(x, axis=1),
+        "every second one": lambda x: (x.cumsum(1) % 2) & x,
+        "count mod 3 is 0": lambda x: x.cumsum(1) % 3 == 0,
+    }
+    network = recurrent((length,), 1, vocabulary=2, per_position=True, cell="elman", width=8)
+    sequences, groups = [], []
+    for place, (name, answer) in enumerate(machines.items()):
+        labels = np.asarray(answer(strings)).astype(float)[..., None]
+        problem = Problem(network, "bce", strings, labels)
+        record = Recording(records=160, checkpoints=2)
+        found = explore(problem, Adam(learning_rate=0.01), runs, steps=steps, seed=place, record=record, probes=strings)
+        said = (found.values[:, :, :: 2 ** (length - looked), :looked, 0] > 0).astype(int)
+        for run in said:
+            sequences.append([machine_label(record, shorter) for record in run])
+        groups += [name] * runs
+    return sequences, groups
+
+
+def machine_label(said: np.ndarray, strings: np.ndarray) -> str | None:
+    """What a network answers on all strings of five bits; ``None`` with more than three residuals after two bits."""
+    residuals = set()
+    for before in range(3):
+        for prefix in product((0, 1), repeat=before):
+            rows = (strings[:, :before] == prefix).all(axis=1)
+            tails = said[rows][:, before : before + 3]
+            first = np.unique(strings[rows][:, before : before + 3], axis=0, return_index=True)[1]
+            residuals.add(tails[first].tobytes())
+    return None if len(residuals) > 3 else np.packbits(said).tobytes().hex()
+
+
+def modular_world(p: int, runs: int, steps: int) -> tuple[list[list], list[str]]:
+    """Sets of key frequencies of the embedding: those with more than the mean share of its power."""
+    pairs = np.array(list(product(range(p), repeat=2)))
+    network = embedding_sum(p, p, width=32, activation="square", tied=True)
+    sequences, groups = [], []
+    for place, share in enumerate((0.8, 1.0)):
+        rng = np.random.default_rng(place)
+        rows = rng.permutation(len(pairs))[: int(share * len(pairs))]
+        problem = Problem(network, "cross_entropy", pairs[rows], pairs[rows].sum(1) % p)
+        record = Recording(records=64, checkpoints=64)
+        found = explore(
+            problem, AdamW(learning_rate=0.01, weight_decay=1.0), runs, steps=steps, seed=place, record=record
+        )
+        sequences += frequencies(found.params, p)
+        groups += [f"{share:.0%} of the sums"] * runs
+    return sequences, groups
+
+
+def frequencies(params, p: int) -> list[list[str]]:
+    power = (np.abs(np.fft.fft(params["embed"][:, :, 0], axis=2)) ** 2).sum(axis=3)[:, :, 1 : (p + 1) // 2]
+    keys = power / power.sum(axis=2, keepdims=True) > 1.5 / power.shape[2]
+    return [[",".join(map(str, np.flatnonzero(record) + 1)) or None for record in run] for run in keys]
+
+
+WORLDS = {
+    "three bits, width 3": lambda: boolean_world(3, 3, 400, 4000),
+    "three bits, width 16": lambda: boolean_world(3, 16, 400, 2000),
+    "four bits, width 8": lambda: boolean_world(4, 8, 400, 4000),
+    "automata of two and three states": lambda: automata_world(150, 400),
+    "modular addition, p = 11": lambda: modular_world(11, 128, 1500),
+}
+
+
+def forecast(sequences: list[list], groups: list[str] | None) -> dict:
+    found = forecast_programs(sequences, groups=groups)
+    return found.to_dict()
+
+
+def shuffled(sequences: list[list]) -> list[list]:
+    rng = np.random.default_rng(0)
+    return [
+        list(rng.permutation(np.array([stay.label for stay in stays(list(map(str, run)))], object)))
+        for run in sequences
+    ]
+
+
+def without_flicker(sequences: list[list]) -> list[list]:
+    return [[stay.label for stay in merged(stays(list(map(str, run))), 2)] for run in sequences]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="*", default=list(WORLDS))
+    parser.add_argument("--json", type=Path, default=RESULT)
+    chosen = parser.parse_args()
+    rows = json.loads(chosen.json.read_text()) if chosen.json.is_file() else {}
+    for name in chosen.only:
+        began = time.perf_counter()
+        sequences, groups = WORLDS[name]()
+        trained = time.perf_counter() - began
+        row = {
+            "target known": forecast(sequences, groups),
+            "target unknown": forecast(sequences, None),
+            "target known, flickers merged": forecast(without_flicker(sequences), groups),
+            "control": forecast(shuffled(sequences), groups),
+            "runs": len(sequences), "seconds": [round(trained, 1), round(time.perf_counter() - began - trained, 1)],
+        }  # fmt: skip
+        rows[name] = row
+        chosen.json.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        print(f"\n{name}: {len(sequences)} runs, {row['seconds']} s")
+        for kind in ("target known", "target unknown", "target known, flickers merged", "control"):
+            of = row[kind]
+            if of["value"] is None:
+                print(f"  {kind}: {of['status']}, {of['stats']['changes']} changes")
+                continue
+            stats = of["stats"]
+            print(
+                f"  {kind}: {of['value']:+.3f} bits per change [{stats['low']:+.3f}, {stats['high']:+.3f}], "
+                f"{stats['changes']} changes, {stats['nodes']} nodes, marginal {stats['marginal']:.2f} bits, hits "
+                f"{stats['hits']:.2f} against {stats['marginal_hits']:.2f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

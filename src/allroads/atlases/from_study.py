@@ -1,0 +1,178 @@
+"""An atlas from the tables of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import polars as pl
+
+from allroads.atlases.atlas import Atlas
+from allroads.atlases.from_runs import from_runs
+from allroads.atlases.labels import program_node
+from allroads.atlases.stored import unstacked
+from allroads.checks import check_choice
+from allroads.errors import InputError, UnknownNameError
+
+Label: TypeAlias = Literal["program", "function"]
+Tables: TypeAlias = Mapping[str, pl.DataFrame]
+
+PROOFS = ("computes", "behaves as", "table")
+"""Statuses of a program that was shown to give the network's answers, the strongest first."""
+
+SOUND = ("ok", "converged", "scale-dependent")
+"""Statuses of a number that may be read."""
+
+NUMBERS = {"llc": "llc", "volume": "log_volume", "robustness": "robustness", "sharpness": "sharpness"}
+"""Tables along the records, and the columns of nodes that hold their medians over the records at a node."""
+
+SAID = ("status", "scope", "checked", "correct", "diagram")
+"""Columns of a program that its node keeps: those of the first record with the strongest proof."""
+
+
+def from_study(directory: str | Path, grid: str | None = None, **options: Any) -> Atlas:
+    """The atlas of a study that read programs.
+
+    Without options, a study that measured its atlas gives it as it is stored; else it is made from the programs.
+
+    Args:
+        directory: Of a study that ran.
+        grid: Which of its grids; default the only one in which programs were read.
+        options: Of :func:`programs_atlas`.
+
+    Raises:
+        InputError: If the folder holds no programs, or several grids have some and none is named.
+        UnknownNameError: If no such grid has programs.
+    """
+    folder = Path(directory) / "tables"
+    tables = {path.stem: _read(path) for path in sorted(folder.glob("*.parquet")) if path.stem in READ}
+    if "programs" not in tables or "runs" not in tables:
+        raise InputError(
+            f"{directory} holds no programs: give the directory of a study with `programs = true` under [measures], "
+            "or the labels of runs."
+        )
+    runs = tables["runs"]
+    named = tables["programs"].select("run").unique().join(runs, on="run")
+    grids = runs.filter(pl.col("run").is_in(named["run"].implode()))["grid"].unique(maintain_order=True).to_list()
+    if grid is not None and grid not in grids:
+        raise UnknownNameError("grid with programs", grid, grids)
+    if not grids:
+        raise InputError(f"{directory}: no program was read; raise measures.programs.checkpoints above 0.")
+    if grid is None and len(grids) > 1:
+        raise InputError(f"grid: programs were read in {', '.join(map(repr, grids))}; name one, grid={grids[0]!r}.")
+    chosen = grids[0] if grid is None else grid
+    if "atlas" in tables and not options and not tables["atlas"].is_empty():
+        return unstacked(tables["atlas"].filter(pl.col("grid") == chosen))
+    return programs_atlas(tables, chosen, **options)
+
+
+def programs_atlas(tables: Tables, grid: str, *, label: Label = "program", **options: Any) -> Atlas:
+    """The atlas of one grid, from its tables ``runs`` and ``programs``.
+
+    A record without a program that was proved to give the network's answers is the node ``"none"``. A table counts as
+    a program; its node says so by its ``status``. Nodes have the proof of
+    their program, and medians of what else was measured at their records: ``llc``, ``log_volume``, ``robustness`` and
+    ``sharpness``. Where barriers between ends were measured, edges have ``pass_upper``: the least barrier between ends
+    at both nodes, plus the greater of their losses.
+
+    Args:
+        tables: Tables of a study by name.
+        grid: Label of the grid.
+        label: ``"program"``, or ``"function"`` for the answers on the domain.
+        options: Of :func:`~allroads.atlases.from_runs.from_runs`.
+
+    Raises:
+        InputError: If an option cannot be used, or the programs come from an earlier allroads.
+    """
+    check_choice("label", label, ("program", "function"))
+    runs = tables["runs"].filter(pl.col("grid") == grid)
+    programs = tables["programs"].filter(pl.col("run").is_in(runs["run"].implode()))
+    if absent := [name for name in ("canonical", "parts", "function") if name not in programs.columns]:
+        raise InputError(f"programs: the column {absent[0]!r} is absent; run the study again, finished runs are kept.")
+    programs = programs.sort("step", maintain_order=True)
+    rows = [_node(row, label) for row in programs.iter_rows(named=True)]
+    records = programs.select("run", "step", *(name for name in SAID if name in programs.columns)).with_columns(
+        pl.Series("node", [None if row is None else row["node"] for row in rows], dtype=pl.String)
+    )
+    by_run = {run["run"][0]: run for run in records.partition_by("run", maintain_order=True)}
+    order = [run for run in runs["run"].unique(maintain_order=True) if run in by_run]
+    found = from_runs(
+        {run: by_run[run]["node"].to_list() for run in order},
+        steps={run: by_run[run]["step"].to_list() for run in order},
+        nodes=_nodes([row for row in rows if row is not None], records, tables),
+        **options,
+    )
+    if label == "program" and "clusters" in found.stats:
+        return found
+    passes = _passes(tables, found)
+    if passes.is_empty():
+        return found
+    edges = pl.concat([found.edges, passes], how="diagonal")
+    return Atlas.from_tables(found.nodes, edges, found.walks, stats=_without(found.stats))
+
+
+READ = ("runs", "programs", "pairs", "atlas", *NUMBERS)
+"""Tables that are read."""
+
+
+def _node(row: Mapping[str, Any], label: Label) -> dict[str, Any] | None:
+    """What is known of the node of one record; ``None`` where nothing was read."""
+    if label == "function":
+        return None if row["function"] is None else {"node": row["function"], "function": row["function"]}
+    if not row["equal"] or row["canonical"] is None:
+        return None
+    return program_node(row["language"], row["canonical"], row["bits"], row["parts"]) | {"function": row["function"]}
+
+
+def _nodes(rows: list[dict[str, Any]], records: pl.DataFrame, tables: Tables) -> pl.DataFrame:
+    """What is known of the nodes: of each the first row, its proof, and medians of what was measured there."""
+    schema = {"node": pl.String, "function": pl.String, "language": pl.String, "source": pl.String}
+    nodes = pl.DataFrame(rows, schema_overrides=schema | {"bits": pl.Float64}, infer_schema_length=None)
+    if nodes.is_empty():
+        return pl.DataFrame(schema=schema)
+    nodes = nodes.unique("node", keep="first", maintain_order=True)
+    proof = [name for name in SAID if name in records.columns]
+    rank = pl.col("status").replace_strict(list(PROOFS), list(range(len(PROOFS))), default=len(PROOFS))
+    strongest = records.drop_nulls("node").sort(rank, maintain_order=True)
+    nodes = nodes.join(strongest.group_by("node").agg(pl.col(proof).first()), on="node", how="left")
+    for table, column in NUMBERS.items():
+        if table in tables and {"run", "step", "value", "status"} <= set(tables[table].columns):
+            measured = tables[table].filter(pl.col("status").is_in(SOUND)).select("run", "step", "value")
+            medians = records.join(measured, on=["run", "step"]).group_by("node").agg(pl.col("value").median())
+            nodes = nodes.join(medians.rename({"value": column}), on="node", how="left", maintain_order="left")
+    return nodes
+
+
+def _passes(tables: Tables, found: Atlas) -> pl.DataFrame:
+    """Upper bounds of the passes between the nodes at which runs end, from the barriers between these ends."""
+    schema = {"source": pl.String, "target": pl.String, "quantity": pl.String, "value": pl.Float64, "tried": pl.Int64}
+    if "pairs" not in tables or "barrier_train" not in tables["pairs"].columns:
+        return pl.DataFrame(schema=schema)
+    last = found.walks.group_by("run", maintain_order=True).last().select("run", "node")
+    ends = last.join(tables["runs"].select("run", "train_loss"), on="run")
+    pairs = tables["pairs"].select("run_a", "run_b", height=pl.min_horizontal("barrier_train", "aligned_train"))
+    for side in ("a", "b"):
+        names = {"run": f"run_{side}", "node": f"node_{side}", "train_loss": f"loss_{side}"}
+        pairs = pairs.join(ends.rename(names), on=f"run_{side}")
+    both = pairs.filter(pl.col("node_a") != pl.col("node_b")).drop_nulls()
+    value = pl.col("height").clip(0) + pl.max_horizontal("loss_a", "loss_b")
+    rows = [
+        both.select(source=f"node_{here}", target=f"node_{there}", value=value)
+        for here, there in (("a", "b"), ("b", "a"))
+    ]
+    least = pl.concat(rows).group_by("source", "target", maintain_order=True)
+    heights = least.agg(pl.col("value").min(), tried=pl.len().cast(pl.Int64))
+    return heights.with_columns(quantity=pl.lit("pass_upper"), status=pl.lit("ok"))
+
+
+def _without(stats: Mapping[str, Any]) -> dict[str, Any]:
+    """Statistics without those that an atlas counts anew."""
+    return {name: value for name, value in stats.items() if name not in ("components", "largest")}
+
+
+def _read(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"{path} cannot be read ({error}); run the study again, finished runs are kept.") from error
