@@ -1,4 +1,4 @@
-"""The map of an atlas: programs from short to long as nodes, changes as arrows; its rows and its layers."""
+"""The map of an atlas: programs from short to long as nodes, changes as arrows; where each of them is drawn."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ import polars as pl
 from allroads.plots.labels import place_labels
 from allroads.plots.layered import layered_layout
 
-INK, MUTED, LINE, PAPER = "#1d2129", "#5c6370", "#8b919c", "#ffffff"
-
 WIDE, HIGH = 820.0, 470.0
 """Pixels of the map, for which nodes are placed; any other size is scaled."""
 NARROW = 330.0
@@ -27,10 +25,6 @@ STRONG = 260
 """Arrows that are drawn where nothing is chosen; others appear with what they belong to."""
 WIDEST = 6.0
 """Pixels of the widest arrow; an arrow of n changes has √n pixels, and less where that is more than these."""
-CHOSEN_WIDTH = 2.4
-"""Pixels, at least, of the arrows of what is chosen."""
-RARE = 1.5
-"""Pixels up to which an arrow is drawn faintly where nothing is chosen."""
 BOW = 0.13
 """How far an arrow bends, as a share of its length, so that the two ways between two programs stay apart."""
 LABELS, NARROW_LABELS = 16, 7
@@ -42,7 +36,7 @@ SKEW = 5.0
 
 @dataclass(frozen=True)
 class AtlasMap:
-    """What :func:`map_layers` draws.
+    """What :func:`~allroads.plots.atlas_layers.map_layers` draws.
 
     Attributes:
         rows: A table with ``kind``: ``node``, ``edge`` (three rows, from end to end) and ``arrow``.
@@ -142,8 +136,8 @@ def _ticks(low: float, high: float, skewed: bool) -> list[float]:
     """Round numbers between two lengths.
 
     Example:
-        >>> _ticks(3, 41, False), _ticks(2, 700, True)
-        ([10, 20, 30, 40], [2, 5, 10, 20, 50, 100, 200, 500])
+        >>> _ticks(3, 23, False), _ticks(2, 700, True)
+        ([5.0, 10.0, 15.0, 20.0], [2, 5, 10, 20, 50, 100, 200, 500])
     """
     if skewed:
         return [f * 10**p for p in range(7) for f in (1, 2, 5) if low <= f * 10**p <= high]
@@ -205,10 +199,6 @@ def shrink(width: float) -> float:
     return min(max(math.sqrt(width / WIDE), 0.5), 1.3)
 
 
-SHRINK = f"clamp(sqrt(width / {WIDE:g}), 0.5, 1.3)"
-"""The same as Vega reads it."""
-
-
 def _edge_rows(
     ways: pl.DataFrame, x: np.ndarray, y: np.ndarray, source: list[int], target: list[int], weight: np.ndarray
 ) -> list[dict[str, Any]]:
@@ -222,120 +212,18 @@ def _edge_rows(
         bent = np.array([x[p] + x[q], y[p] + y[q]]) / 2 + 1.5 * BOW * np.array([along[1], -along[0]])
         size = round(max(float(widths[at]), 0.5), 2)
         own = {"part": f"{way['source']}>{way['target']}", "size": size, "strong": at in strong}
-        for order, (px, py) in enumerate(((x[p], y[p]), bent, (x[q], y[q]))):
-            rows.append({"kind": "edge", "order": order, "x": float(px), "y": float(py), **own})
-        middle = np.array([x[p] + x[q], y[p] + y[q]]) / 6 + bent * 2 / 3  # of the spline through these points
+        spline = np.array([[x[p], y[p]], bent, [x[q], y[q]]])
+        for order, (px, py) in enumerate(spline.tolist()):
+            rows.append({"kind": "edge", "order": order, "x": px, "y": py, **own})
+        middle = np.array([1.0, 4.0, 1.0]) @ spline / 6
         rows.append(
-            {"kind": "arrow", "x": float(middle[0]), "y": float(middle[1]), "told": way["told"], **own}
+            {
+                "kind": "arrow",
+                "x": float(middle[0]),
+                "y": float(middle[1]),
+                "told": way["told"] if at in strong else None,
+                **own,
+            }
             | {"angle_x": float(along[0]), "angle_y": float(along[1])}
         )
     return rows
-
-
-PARAMS: dict[str, Any] = {"node": "", "lit": None, "ways": None, "stops": None}
-"""Parameters of the map with which they begin: the chosen node; the nodes and the ways that belong to what is chosen,
-as objects with their names, ``null`` where nothing is; and the numbers of the stays of the chosen run, by node."""
-
-
-def map_layers(data: Any, drawn: AtlasMap, title: str = "length of the program in bits") -> Any:
-    """The layers of the map: ways, arrow heads, nodes and their labels.
-
-    It refers to the parameters of :data:`PARAMS`.
-
-    Args:
-        data: Its rows.
-        drawn: The map.
-        title: Of the axis.
-    """
-    import altair as alt
-
-    places, names = [tick for tick, _ in drawn.ticks], [name for _, name in drawn.ticks]
-    axis = alt.Axis(
-        title=title, values=places, labelExpr=f"{names}[indexof({places}, datum.value)]", grid=False, domain=False
-    )
-    scale_x = alt.Scale(domain=[0, WIDE], nice=False, zero=False)
-    scale_y = alt.Scale(domain=[HIGH, 0], nice=False, zero=False)
-    at = alt.Chart(data).encode(
-        x=alt.X("x:Q", scale=scale_x, axis=axis if drawn.ticks else None), y=alt.Y("y:Q", scale=scale_y, axis=None)
-    )
-    mine = "ways && ways[datum.part]"
-    shown = f"(datum.strong || {mine})"
-    lit = alt.when(mine).then(alt.value(INK)).otherwise(alt.value(LINE))
-    faint = alt.when(mine).then(alt.value(0.95)).when("ways").then(alt.value(0.07))
-    faint = faint.when(f"datum.size < {RARE:g}").then(alt.value(0.35)).otherwise(alt.value(0.7))
-    ways = at.transform_filter(f"datum.kind === 'edge' && {shown}").transform_calculate(
-        broad=f"{mine} ? max(datum.size, {CHOSEN_WIDTH:g}) : datum.size"
-    )
-    heads = (
-        at.transform_filter(f"datum.kind === 'arrow' && {shown}")
-        .transform_calculate(
-            turn=f"atan2(datum.angle_y * height / {HIGH:g}, datum.angle_x * width / {WIDE:g}) * 180 / PI + 90",
-            head=f"14 + 22 * ({mine} ? max(datum.size, {CHOSEN_WIDTH:g}) : datum.size)",
-        )
-        .mark_point(shape="triangle-up", filled=True, strokeWidth=0)
-    )
-    nodes = at.transform_filter("datum.kind === 'node'")
-    full = alt.when("!lit || lit[datum.node]").then(alt.value(1)).otherwise(alt.value(0.22))
-    area = alt.Size("area:Q", scale=None, legend=None)
-    sized = nodes.transform_calculate(area=f"datum.size * pow({SHRINK}, 2)").encode(size=area)
-    plain: dict[str, Any] = {"scale": None, "legend": None}
-    return alt.layer(
-        ways.mark_line(interpolate="basis", strokeCap="round").encode(
-            detail="part:N", order="order:Q", color=lit, opacity=faint, strokeWidth=alt.StrokeWidth("broad:Q", **plain)
-        ),
-        heads.encode(
-            angle=alt.Angle("turn:Q", scale=None),
-            size=alt.Size("head:Q", **plain),
-            color=lit,
-            opacity=faint,
-            tooltip=alt.Tooltip("told:N", title="change"),
-        ),
-        sized.mark_point(filled=True, color=PAPER, opacity=1, strokeWidth=3, stroke=PAPER).encode(
-            shape=alt.Shape("shape:N", **plain)
-        ),
-        *(
-            sized.transform_filter(f"datum.look === '{look}'")
-            .mark_point(strokeWidth=1.5, **colours)
-            .encode(shape=alt.Shape("shape:N", **plain), opacity=full, **own)
-            for look, colours, own in (
-                ("other", {"fill": PAPER, "stroke": MUTED}, {}),
-                ("none", {"fill": LINE, "stroke": PAPER}, {}),
-                ("right", {"stroke": PAPER}, {"fill": alt.Fill("fill:N", **plain)}),
-            )
-        ),
-        sized.transform_filter("datum.node === node")
-        .transform_calculate(area=f"2.1 * datum.size * pow({SHRINK}, 2) + 90")
-        .mark_point(shape="circle", filled=False, strokeWidth=2.6, color=INK, opacity=1),
-        *_labels(nodes, "width >= 560", ""),
-        *_labels(nodes, "width < 560", "narrow_"),
-        nodes.transform_calculate(area=f"max(datum.size * pow({SHRINK}, 2), 420)")
-        .mark_point(shape="circle", filled=True, opacity=0, cursor="pointer")
-        .encode(size=area, tooltip=[alt.Tooltip("label:N", title="program"), alt.Tooltip("told:N", title="runs")]),
-    )
-
-
-def _labels(nodes: Any, when: str, prefix: str) -> tuple[Any, ...]:
-    """Labels of one width with their halo; a chosen node and those on a walk have theirs in any case."""
-    import altair as alt
-
-    named = f"datum.{prefix}rank || datum.node === node"
-    always = "datum.node === node || (stops && stops[datum.node])"
-    text = nodes.transform_filter(f"{when} && (datum.{prefix}rank || {always})").transform_calculate(
-        words=f"stops && stops[datum.node] ? stops[datum.node] + ({named} ? ' ' + datum.label : '') : datum.label"
-    )
-    own = f"datum.{prefix}rank"
-    beside = f"sqrt(datum.size / PI) * {SHRINK} + 4"
-    left = f"datum.x > {WIDE * 0.6:g}"
-    place = {
-        "align": alt.expr(f"{own} ? datum.{prefix}align : {left} ? 'right' : 'left'"),
-        "dx": alt.expr(f"{own} ? datum.{prefix}dx : ({left} ? -1 : 1) * ({beside})"),
-        "dy": alt.expr(f"{own} ? datum.{prefix}dy : 0"),
-        "baseline": "middle",
-        "fontSize": 11,
-    }
-    strong = alt.when("!lit || lit[datum.node]").then(alt.value(1)).otherwise(alt.value(0.25))
-    halo = text.mark_text(stroke=PAPER, strokeWidth=3, strokeJoin="round", **place)
-    return (
-        halo.encode(text="words:N", opacity=strong),
-        text.mark_text(color=INK, **place).encode(text="words:N", opacity=strong),
-    )

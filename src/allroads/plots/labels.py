@@ -54,8 +54,8 @@ def place_labels(
         most: Labels, at most.
 
     Example:
-        >>> place_labels([10, 10], [10, 12], [3, 3], ["one", "two"], [0, 1], 100, 30, 2)
-        {0: Place(dx=7.0, dy=0.0, align='left'), 1: Place(dx=0.0, dy=13.5, align='center')}
+        >>> place_labels([30, 30], [20, 30], [3, 3], ["one", "two"], [0, 1], 100, 60, 2)
+        {0: Place(dx=7.0, dy=0.0, align='left'), 1: Place(dx=-7.0, dy=0.0, align='right')}
     """
     discs = np.column_stack([np.subtract(x, radius), np.subtract(y, radius), np.add(x, radius), np.add(y, radius)])
     words: list[tuple[float, float, float, float]] = []

@@ -87,7 +87,7 @@ def _fiedler(both: Matrix) -> Vector:
         return np.arange(count, dtype=float)
     scale = 1 / np.sqrt(both.sum(axis=1))
     vector = scale * np.linalg.eigh(np.eye(count) - scale[:, None] * both * scale)[1][:, 1]
-    rounded = np.round(vector / np.abs(vector).max(), 6)
+    rounded: Vector = np.round(vector / np.abs(vector).max(), 6)
     return rounded * np.sign(rounded[np.argmax(np.abs(rounded) > 0.1)])
 
 

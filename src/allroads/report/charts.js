@@ -16,7 +16,11 @@ function decoded(table) {
   const columns = Object.entries(table).map(([name, column]) =>
     Array.isArray(column) ? [name, column] : [name, column.places.map((i) => (i < 0 ? null : column.values[i]))]);
   const count = columns.length ? columns[0][1].length : 0;
-  return Array.from({ length: count }, (_, i) => Object.fromEntries(columns.map(([name, column]) => [name, column[i]])));
+  return Array.from({ length: count }, (_, i) => {
+    const row = {};
+    for (const [name, column] of columns) row[name] = column[i] ?? null;
+    return row;
+  });
 }
 
 // ---------------------------------------------------------------- charts

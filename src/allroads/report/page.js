@@ -40,12 +40,28 @@ function markAll() {
   for (const row of all("tbody tr[data-run]")) row.classList.toggle("among", those.has(row.dataset.run));
 }
 
+// Of several panels the first one in sight, else the nearest, with its distance in pixels; hidden ones come last.
+function nearest(panels) {
+  let found = [null, Infinity];
+  for (const panel of panels) {
+    const { top, bottom, height } = document.getElementById(panel.id).getBoundingClientRect();
+    const away = height ? Math.max(top - innerHeight, -bottom, 0) : 1e9;
+    if (!found[0] || away < found[1]) found = [panel, away];
+    if (away === 0) break;
+  }
+  return found;
+}
+
 let drawing = Promise.resolve(); // one pass after another
 function drawAll() {
   delete document.documentElement.dataset.drawn;
   const pass = async () => {
-    for (const panel of payload.panels) {
-      await drawPanel(panel);
+    const waiting = new Set(payload.panels.filter(({ id }) => !charts.has(id)));
+    while (waiting.size) {
+      const [next, away] = nearest(waiting);
+      if (away > 0) document.documentElement.dataset.opened = "yes"; // all that is in sight is drawn
+      waiting.delete(next);
+      await drawPanel(next);
       await new Promise((resolve) => setTimeout(resolve)); // lets the reader scroll in between
     }
   };

@@ -9,7 +9,8 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from allroads.plots.atlas_map import HIGH, AtlasMap, atlas_map, map_layers
+from allroads.plots.atlas_layers import map_layers
+from allroads.plots.atlas_map import HIGH, AtlasMap, atlas_map
 from allroads.report.atlas.panel import panel_data
 from allroads.report.atlas.tables import GROUP, NONE, GridAtlas, map_label, read_atlas, read_atlases
 from allroads.report.atlas.tree import ROW, draw_tree, leaf_labels, tree_rows

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import altair as alt
 import polars as pl
 
-from allroads.plots.atlas_map import PARAMS as MAP_PARAMS
+from allroads.plots.atlas_layers import PARAMS as MAP_PARAMS
 from allroads.report import palette
 from allroads.report.grids import Group
 
