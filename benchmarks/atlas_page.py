@@ -33,10 +33,10 @@ def main() -> None:
     rows = [measure(name, programs, given.repeats) for name, programs in CASES.items()]
     for row in rows:
         print(
-            f"{row['case']:>15}: {row['megabytes']:.1f} MB, written in {row['write_seconds']:.1f} s; wall seconds until its "
-            f"first screen is complete {row['open_seconds']:.2f}, until every chart is drawn {row['drawn_seconds']:.2f}; the "
-            f"same in processor seconds of its thread {row['open_processor']:.2f} and {row['drawn_processor']:.2f} (phone "
-            f"{row['phone_processor']:.2f}), for a chosen program {row['choose_processor']:.2f}"
+            "{case:>15}: {megabytes:.1f} MB, written in {write_seconds:.1f} s. Seconds until the first screen with "
+            "the atlas is complete: {open_seconds:.2f} (of its thread {open_processor:.2f}); until all charts are drawn: "
+            "{drawn_seconds:.2f} ({drawn_processor:.2f}, on a phone {phone_processor:.2f}); for a chosen program: "
+            "({choose_processor:.2f})".format(**row)
         )
     if given.json:
         given.json.write_text(json.dumps(rows, indent=1) + "\n")
@@ -77,7 +77,8 @@ def measure(case: str, programs: int, repeats: int) -> dict:
 def opened(browser, page: Path, viewport: dict) -> dict[str, float]:
     """Seconds until the atlas, at which it is opened, and all that is in sight, is drawn, and until all charts are.
 
-    They are of the clock, and of the main thread. The thread's own seconds are those of a machine that does nothing else.
+    They are of the clock, and of the main thread. The thread's own seconds are
+    those of a machine that does nothing else.
     """
     tab = browser.new_page(viewport=viewport)
     session = tab.context.new_cdp_session(tab)
