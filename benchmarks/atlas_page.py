@@ -33,8 +33,8 @@ def main() -> None:
     rows = [measure(name, programs, given.repeats) for name, programs in CASES.items()]
     for row in rows:
         print(
-            "{case:>15}: {megabytes:.1f} MB, written in {write_seconds:.1f} s. Seconds until the first screen with "
-            "the atlas is complete: {open_seconds:.2f} (of its thread {open_processor:.2f}); until all charts are drawn: "
+            "{case:>15}: {megabytes:.1f} MB, written in {write_seconds:.1f} s. Seconds until the first screen with the "
+            "atlas is complete: {open_seconds:.2f} (of its thread {open_processor:.2f}); until all charts are drawn: "
             "{drawn_seconds:.2f} ({drawn_processor:.2f}, on a phone {phone_processor:.2f}); for a chosen program: "
             "({choose_processor:.2f})".format(**row)
         )
