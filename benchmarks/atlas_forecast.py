@@ -98,7 +98,7 @@ def machine_label(said: np.ndarray, strings: np.ndarray) -> str | None:
 def modular_world(p: int, runs: int, steps: int) -> tuple[list[list], list[str]]:
     """Sets of key frequencies of the embedding: those with more than the mean share of its power."""
     pairs = np.array(list(product(range(p), repeat=2)))
-    network = embedding_sum(p, p, width=32, activation="square", tied=True)
+    network = embedding_sum((2,), p, vocabulary=p, width=32, activation="square", tied=True)
     sequences, groups = [], []
     for place, share in enumerate((0.8, 1.0)):
         rng = np.random.default_rng(place)

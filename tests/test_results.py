@@ -6,9 +6,11 @@ import pickle
 import jax
 import jax.numpy as jnp
 import numpy as np
+import polars as pl
 import pytest
 
 from allroads import (
+    Atlas,
     InputError,
     MeasurementError,
     Network,
@@ -16,6 +18,7 @@ from allroads import (
     SecondOrder,
     Status,
     align,
+    atlas,
     attribute,
     barrier,
     certify,
@@ -87,6 +90,11 @@ MADE = {
     ),
     "Attribution": lambda: attribute(RUNS, "y", ["a", "b"]),
     "Attribution of labels": lambda: attribute(RUNS, "f", ["a", "b"]),
+    "Atlas": lambda: atlas([[None, "a", "b"], [None, "b"], ["a", None, "b"]], least=1),
+    "Atlas of edges": lambda: Atlas.from_tables(
+        pl.DataFrame({"node": ["p", "q"], "bits": [2.0, 5.0]}),
+        pl.DataFrame({"source": ["p"], "target": ["q"], "quantity": ["reach"], "value": [0.5]}),
+    ),
     "Judgement": lambda: SecondOrder("a", "b").evaluate(RUNS, "y", ["a", "b"]),
 }
 

@@ -33,6 +33,7 @@ TITLES = {
     "points": "Points",
     "programs": "Programs",
     "paths": "Paths",
+    "atlases": "The atlas",
     "studies": "Studies",
     "results": "Results, statuses and errors",
 }

@@ -143,7 +143,12 @@ _HOME = {
     "lumpability": "allroads.atlases.chains",
     "committor": "allroads.atlases.chains",
     "first_passage_time": "allroads.atlases.chains",
+    "enumerate_map": "allroads.atlases.neighbours",
+    "exact_neighbour_share": "allroads.atlases.neighbours",
+    "neighbour_share": "allroads.atlases.neighbours",
+    "navigability": "allroads.atlases.navigability",
     "forecast_programs": "allroads.atlases.forecast",
+    "steer": "allroads.atlases.steering",
     # studies
     "run_study": "allroads.studies.run",
     "attribute": "allroads.studies.attribution",
@@ -188,6 +193,8 @@ if TYPE_CHECKING:
     from allroads.atlases.chains import committor, first_passage_time, lumpability, program_chain, reach_graph
     from allroads.atlases.door import atlas
     from allroads.atlases.forecast import forecast_programs
+    from allroads.atlases.navigability import navigability
+    from allroads.atlases.neighbours import enumerate_map, exact_neighbour_share, neighbour_share
     from allroads.atlases.passes import (
         SignChange,
         barrier_clusters,
@@ -196,6 +203,7 @@ if TYPE_CHECKING:
         pass_bounds,
         pass_heights,
     )
+    from allroads.atlases.steering import steer
     from allroads.errors import AllroadsError, InputError, MeasurementError, UnknownNameError
     from allroads.explorers.adam import Adam, AdamW
     from allroads.explorers.evolution import Evolution

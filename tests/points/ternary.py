@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from allroads import Network
+from allroads import Network, exact_neighbour_share
+from allroads.atlases.neighbours import EnumeratedMap
 
 
 def size(bits):
@@ -50,13 +51,6 @@ def functions(bits):
 
 def truth(bits):
     """Codes, their numbers of points, and the robustness of each under a change of one weight."""
-    found = functions(bits)
-    digits, places = size(bits), np.arange(len(found))
-    same = np.zeros(len(found))
-    for digit in range(digits):
-        unit = 3**digit
-        value = places // unit % 3
-        for step in (1, 2):
-            same += found[places + ((value + step) % 3 - value) * unit] == found
-    codes, index, counts = np.unique(found, return_inverse=True, return_counts=True)
-    return codes, counts, np.bincount(index, same / (2 * digits)) / counts
+    codes, index = np.unique(functions(bits), return_inverse=True)
+    grid = EnumeratedMap((np.array([-1, 0, 1]),) * size(bits), index, tuple(codes.tolist()))
+    return codes, grid.counts, exact_neighbour_share(grid).robustness

@@ -87,7 +87,7 @@ class Atlas(Result):
         """
         nodes = completed("nodes", nodes, NODES, 1)
         edges = completed("edges", edges, EDGES, 4)
-        walks = completed("walks", walks, WALKS, 3).sort("run", "place", maintain_order=True)
+        walks = _in_order(completed("walks", walks, WALKS, 3))
         known = {**CONVENTIONS, **(conventions or {})}
         _check(nodes, edges, walks, known)
         parts = components(nodes, edges, walks)
@@ -211,6 +211,8 @@ class Atlas(Result):
             rows = self._of(quantity).sort("value", descending=True, nulls_last=True, maintain_order=True)
             most = [_edge(row, label) for row in rows.head(SHOWN).iter_rows(named=True)]
             lines.append(f"{quantity}: {', '.join(most)}{_more(rows.height)}")
+        if len(languages := self.stats.get("languages", ())) > 1:
+            lines.append(f"languages: {', '.join(languages)}, kept apart")
         lines += [f"{name.replace('_', ' ')}: {self.stats[name]}" for name in COUNTED if self.stats.get(name)]
         return "\n".join(lines)
 
@@ -227,6 +229,12 @@ def _edge(row: Mapping[str, Any], label: Mapping[str, str]) -> str:
     value = "none" if row["value"] is None else f"{row['value']:.3g}"
     ends = "" if row["low"] is None or row["high"] is None else f" [{row['low']:.2g}, {row['high']:.2g}]"
     return f"{label[row['source']]} → {label[row['target']]} {value}{ends}"
+
+
+def _in_order(walks: pl.DataFrame) -> pl.DataFrame:
+    """Runs in the order of their first rows, the stays of each by their place."""
+    runs = walks.select("run").unique(maintain_order=True).with_row_index("order")
+    return walks.join(runs, on="run").sort("order", "place").select(walks.columns)
 
 
 def _status(nodes: pl.DataFrame, parts: int) -> AtlasStatus:

@@ -118,7 +118,7 @@ def forecast_programs(
     Raises:
         InputError: If there are no runs, or a run has no group.
 
-    References: [goodman1968, hunter2004, efron1981]
+    References: [goodman1968, hunter2004]
 
     Example:
         A cycle of three: the next program is certain, and one of two by marginal frequencies.
@@ -295,4 +295,4 @@ def _summary(scored: Sequence[tuple[_Changes, _Scores]], resamples: int, seed: i
     if not count:
         return {"gain": np.nan, "low": np.nan, "high": np.nan, "changes": 0, "runs": 0}
     low, high = np.quantile(drawn[0] / drawn[1], [0.025, 0.975])
-    return {"gain": total / count, "low": float(low), "high": float(high), "changes": count, "runs": runs}
+    return {"gain": float(total / count), "low": float(low), "high": float(high), "changes": count, "runs": runs}

@@ -123,7 +123,7 @@ def function_robustness(
     if not callable(move):
         check_number("move", move, 0, open_low=True)
     source = source_of(network, inputs, answers, seed)
-    scale = None if callable(move) else _scale(network, float(move))
+    scale = None if callable(move) else scale_of_moves(network, float(move))
     tally = Tally(source.answers.words // 2 if source.answers.exact else 2, 3)
     with budgeted("function_robustness", budget, progress) as clock:
         step = _custom(move) if callable(move) else gaussian_move
@@ -183,7 +183,7 @@ def _correlation(robustness: np.ndarray, count: np.ndarray) -> Measurement:
     return Measurement(value, max(value - low, high - value), PriorStatus.OK, stats)
 
 
-def _scale(network: Network, size: float) -> Any:
+def scale_of_moves(network: Network, size: float) -> Any:
     """Standard deviation of the move of each array."""
     draws = jax.vmap(network.init)(jax.random.split(key_of(0), SCALE_DRAWS))
 

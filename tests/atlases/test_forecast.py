@@ -1,0 +1,102 @@
+"""The forecast of the next program: gains of planted chains in closed form, none where labels are independent."""
+
+import numpy as np
+import pytest
+
+from allroads import InputError, atlas, forecast_programs
+from allroads.atlases.destinations import destination_weights
+from allroads.status import AtlasStatus
+
+CYCLE = np.array([[0, 0.8, 0.1, 0.1], [0.1, 0, 0.8, 0.1], [0.1, 0.1, 0, 0.8], [0.8, 0.1, 0.1, 0]])
+"""Doubly stochastic: in the long run every node is as frequent, so the marginal shares are a third each."""
+GAIN = np.log2(3) + 0.8 * np.log2(0.8) + 0.2 * np.log2(0.1)
+
+
+def walks(chain, runs, length, rng):
+    """Walks from a uniform start, drawn side by side."""
+    places = [rng.integers(len(chain), size=runs)]
+    while len(places) < length:
+        drawn = rng.random(runs)[:, None] > chain[places[-1]].cumsum(axis=1)
+        places.append(np.minimum(drawn.sum(axis=1), len(chain) - 1))
+    return np.stack(places, axis=1).tolist()
+
+
+def independent(shares, runs, length, rng):
+    return rng.choice(len(shares), p=shares, size=(runs, length)).tolist()
+
+
+def test_the_gain_of_a_planted_chain_is_its_information(seed):
+    """Smoothing costs some thousandths of a bit at 7,600 changes; the interval has a half-width of about 0.02."""
+    found = forecast_programs(walks(CYCLE, 400, 20, np.random.default_rng(seed)), splits=2)
+    assert found.status is AtlasStatus.OK and abs(found.value - GAIN) < 0.05
+    assert found.stats["low"] - 0.02 < GAIN < found.stats["high"] + 0.02 and found.error < 0.05
+    assert abs(found.stats["hits"] - 0.8) < 0.03 and found.stats["marginal"] == pytest.approx(np.log2(3), abs=0.01)
+    assert found.value == pytest.approx(found.stats["marginal"] - found.stats["bits"], abs=1e-9)
+    assert "predicts the next program: +0.6" in str(found)
+
+
+def test_labels_that_are_independent_gain_nothing():
+    """Of 40 seeds, one or two may lie above 0 by chance (2.5 % each); four or more have a probability of 2 %."""
+    above, values = 0, []
+    for seed in range(40):
+        runs = independent([0.4, 0.3, 0.2, 0.1], 40, 8, np.random.default_rng(seed))
+        found = forecast_programs(runs, splits=1, resamples=500, seed=seed)
+        above += found.stats["low"] > 0
+        values.append(found.value)
+    assert above < 4 and np.mean(values) < 0.005
+
+
+def test_the_target_is_conditioned_on():
+    """Two targets with opposite cycles: each group's chain is known; together they cancel."""
+    rng = np.random.default_rng(0)
+    runs = walks(CYCLE, 100, 15, rng) + walks(CYCLE.T, 100, 15, rng)
+    groups = ["there"] * 100 + ["back"] * 100
+    known = forecast_programs(runs, groups=groups, splits=2)
+    assert abs(known.value - GAIN) < 0.1 and set(known.groups) == {"there", "back"}
+    assert all(row["low"] > 0 for row in known.groups.values()) and "2 of 2 groups" in str(known)
+    unknown = forecast_programs(runs, splits=2)
+    # 0.45, 0.1 and 0.45 in place of a third each
+    assert abs(unknown.value - (np.log2(3) + 0.9 * np.log2(0.45) + 0.1 * np.log2(0.1))) < 0.05
+
+
+def test_that_a_run_moves_at_all_is_no_gain():
+    """Weights of quasi-independence are those of the labels; raw frequencies of arrivals are not."""
+    shares = np.array([0.6, 0.2, 0.1, 0.1])
+    table = shares[:, None] * shares * (1 - np.eye(4))
+    found = destination_weights(table.sum(axis=0), table.sum(axis=1))
+    np.testing.assert_allclose(found, shares, atol=1e-6)
+    assert abs(table.sum(axis=0) / table.sum() - shares).max() > 0.1
+
+
+def test_labels_that_only_some_runs_see():
+    """Every run ends at a label of its own: nothing about it can be known, and it costs the atlas little."""
+    runs = [["start", "a" if i % 2 else "b", f"own {i}"] for i in range(60)]
+    found = forecast_programs(runs)
+    assert np.isfinite(found.value) and found.stats["nodes"] == 63
+
+
+def test_too_few_changes_and_one_program():
+    few = forecast_programs([["a", "b"]] * 5)
+    assert few.status is AtlasStatus.TOO_FEW and np.isnan(few.value) and few.error is None and "5 changes" in str(few)
+    assert forecast_programs([["a", "a"]] * 50).status is AtlasStatus.ONE_PROGRAM
+
+
+def test_an_atlas_and_its_runs_have_one_forecast():
+    runs = walks(CYCLE, 30, 6, np.random.default_rng(3))
+    a, b = forecast_programs(atlas(runs), resamples=200), forecast_programs(runs, resamples=200)
+    assert a.value == b.value and dict(a.stats) == dict(b.stats)
+
+
+@pytest.mark.parametrize(
+    "call, says",
+    [
+        (lambda: forecast_programs([]), "one run or more"),
+        (lambda: forecast_programs([["a", "b"]], groups=["x", "y"]), "one for each of 1 runs"),
+        (lambda: forecast_programs({"r": ["a", "b"]}, groups={"s": 1}), "run 'r' has none"),
+        (lambda: forecast_programs([["a", "b"]], splits=0), "splits: expected"),
+        (lambda: forecast_programs([["a", "b"]], resamples=9), "resamples: expected"),
+    ],
+)
+def test_bad_input(call, says):
+    with pytest.raises(InputError, match=says):
+        call()

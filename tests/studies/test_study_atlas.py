@@ -1,0 +1,119 @@
+"""The atlas of a study: its table, its findings for what changes show, and the atlas that is read back."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from allroads import InputError, UnknownNameError, atlas, run_study
+from allroads.atlases.from_study import programs_atlas
+from allroads.studies.measures.atlas import MEASURE, answer, findings
+
+RUNS = pl.DataFrame({"run": [f"r{i}" for i in range(12)], "grid": "g", "train_loss": [0.01 * i for i in range(12)]})
+
+
+def programs(labels):
+    """The programs of each run at steps 0, 1, …: letters, lower-case ones of one bit each less than the next."""
+    rows = [
+        {
+            "run": f"r{run}", "step": step, "status": "computes", "language": "letters", "bits": float(ord(letter)),
+            "canonical": f"def program(x):\n    return {letter}", "parts": [letter], "function": f"f{letter}",
+            "equal": letter != "?", "correct": letter == "c", "scope": "exhaustive", "checked": 4, "diagram": None,
+        }
+        for run, word in enumerate(labels)
+        for step, letter in enumerate(word)
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema_overrides={"diagram": pl.String})
+
+
+def said(labels, **options):
+    asked = pl.DataFrame({"stats": [json.dumps(MEASURE.options(**options).identity)]})
+    tables = {"runs": RUNS.head(len(labels)), "programs": programs(labels)}
+    (found,) = findings({"atlas": answer(asked, tables)}, ["g"])
+    assert found.question == "around" and found.chart == "atlas"
+    return found.text
+
+
+def test_findings_say_what_changes_show():
+    text = said(["abc"] * 10)
+    assert text.startswith("The 10 runs pass 3 programs and change their program 20 times between two records. ")
+    assert "Of the 10 changes that leave a, most lead to b: 100 % (95 % interval 69–100 %)." in text
+    assert "mostly lengthen them (20 of 20 lengthen, 95 % interval 83–100 %)" in text
+    assert "mostly shorten them (0 of 20 lengthen" in said(["cba"] * 10)
+    open_ = said(["ab", "ac"] * 5)
+    assert "the commonest lead to " in open_ and ": 50 % (95 % interval 19–81 %), neither clearly" in open_
+    assert "none leads to one program in most cases" in said(["ab", "ac", "ad", "ae", "af", "ag"] * 2)
+    assert "neither clearly lengthen nor shorten them (4 of 8" in said(["ab", "ba"] * 4)
+    assert said(["ab"] * 3).count("too few to say where changes lead") == 1
+    assert said(["aa"] * 3) == "The 3 runs pass 1 program, and none changes its program between two records."
+    assert said(["??"]) == "No record has a program that was proved."
+
+
+def test_nodes_have_their_proof_and_what_was_measured_there():
+    table = programs(["ab", "ab?"])
+    llc = pl.DataFrame(
+        {"run": ["r0", "r1", "r1"], "step": [1, 1, 2], "value": [2.0, 4.0, 9.0], "status": ["ok", "ok", "bad"]}
+    )
+    pairs = pl.DataFrame({"run_a": ["r0"], "run_b": ["r1"], "barrier_train": [0.5], "aligned_train": [0.25]})
+    found = programs_atlas({"runs": RUNS, "programs": table, "llc": llc, "pairs": pairs}, "g", least=1)
+    rows = {row["label"]: row for row in found.nodes.iter_rows(named=True)}
+    assert list(rows) == ["a", "b", "none/mixed"] and rows["b"]["llc"] == 3.0 and rows["a"]["llc"] is None
+    assert rows["a"]["scope"] == "exhaustive" and rows["a"]["function"] == "fa" and rows["none/mixed"]["source"] is None
+    # r0 ends at b and r1 at none/mixed: the aligned barrier plus the greater loss, in both directions
+    passes = found.edges.filter(pl.col("quantity") == "pass_upper")
+    assert passes["value"].to_list() == pytest.approx([0.26, 0.26]) and passes["tried"].to_list() == [1, 1]
+    by_function = programs_atlas({"runs": RUNS, "programs": table}, "g", label="function")
+    assert by_function.names == ["fa", "fb", "f?"]
+
+
+@pytest.mark.slow
+def test_a_study_has_its_atlas(tmp_path):
+    study = {
+        "name": "atlas",
+        "measures": {"programs": {"checkpoints": 4}, "atlas": {"least": 1}, "pairs": True},
+        "grid": [{
+            "name": "bits", "seeds": 3, "steps": 100, "records": 8,
+            "target": [{"kind": "boolean", "bits": 3, "rule": "parity", "k": 2, "train_fraction": 1.0}],
+            "architecture": [{"kind": "mlp", "widths": [8]}],
+            "explorer": [{"kind": "adam", "learning_rate": 0.02}],
+        }],
+    }  # fmt: skip
+    done = run_study(study, tmp_path / "out", "process")
+    found = atlas(done)
+    assert (
+        found.value > 1
+        and found.stats["runs"] == 4
+        and found.stats["least"] == 1
+        and found.nodes["bits"].is_not_null().any()
+    )
+    table = pl.read_parquet(tmp_path / "out/tables/programs.parquet")
+    assert found.nodes["visits"].sum() == table.height == 12
+    again = atlas(tmp_path / "out", grid="bits", least=1)
+    assert again.nodes.equals(found.nodes) and again.edges.equals(found.edges) and again.stats == found.stats
+    functions = atlas(tmp_path / "out", label="function")
+    ends = set(table.filter(pl.col("step") == 100)["function"])
+    assert set(functions.nodes.filter(pl.col("ends") > 0)["node"]) == ends and all(end[:2] == "0x" for end in ends)
+    assert any(finding["chart"] == "atlas" for finding in done.summary["findings"])
+    with pytest.raises(UnknownNameError, match="grid with programs"):
+        atlas(done, grid="bitz")
+    assert np.isfinite(found.matrix("changes")).any()
+
+
+def test_studies_without_programs_or_with_several_grids(tmp_path):
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    runs = RUNS.with_columns(grid=pl.when(pl.col("run") < "r2").then(pl.lit("g")).otherwise(pl.lit("h")))
+    runs.write_parquet(tables / "runs.parquet")
+    with pytest.raises(InputError, match="holds no programs"):
+        atlas(tmp_path)
+    programs(["ab"] * 6).write_parquet(tables / "programs.parquet")
+    with pytest.raises(InputError, match="grid: programs were read in 'g', 'h'; name one"):
+        atlas(tmp_path)
+    assert atlas(tmp_path, grid="h").stats["runs"] < 6
+    programs(["ab"]).drop("canonical").write_parquet(tables / "programs.parquet")
+    with pytest.raises(InputError, match="'canonical' is absent"):
+        atlas(tmp_path)
+    (tables / "programs.parquet").write_bytes(b"no table")
+    with pytest.raises(InputError, match="cannot be read"):
+        atlas(tmp_path)
