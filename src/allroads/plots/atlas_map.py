@@ -68,10 +68,14 @@ def atlas_map(nodes: pl.DataFrame, edges: pl.DataFrame) -> AtlasMap:
     weight = ways["weight"].to_numpy().astype(float)
     weights = np.zeros((len(names), len(names)))
     np.add.at(weights, (source, target), np.sqrt(weight))
-    timeless = ~np.isfinite(bits)  # these stand apart, and pull nothing towards them
-    weights[timeless], weights[:, timeless] = 0.0, 0.0
-    x, y = layered_layout(across, radius, weights, HIGH)
+    x, y = across.copy(), np.full(len(names), HIGH / 2)
+    timed = np.flatnonzero(np.isfinite(bits))
+    apart = np.flatnonzero(~np.isfinite(bits))  # these stand on the left, below one another
+    x[timed], y[timed] = layered_layout(across[timed], radius[timed], weights[np.ix_(timed, timed)], HIGH)
+    y[apart] = HIGH * (np.arange(len(apart)) + 0.5) / max(len(apart), 1)
     rows = _node_rows(nodes, x, y, radius)
+    inside = np.isfinite(bits)
+    weight = np.where(inside[source] & inside[target], weight, 0.0)  # what has no length is no step between programs
     rows += _edge_rows(ways, x, y, source, target, weight)
     return AtlasMap(_table(rows), ticks, max(ways.height - STRONG, 0))
 

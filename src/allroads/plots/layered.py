@@ -60,9 +60,8 @@ def layered_layout(x: Vector, radius: Vector, weights: Matrix, height: float) ->
         if length < least:
             best, least = (placed, y), length
         pulled = np.where(total > 0, both @ y / np.where(total > 0, total, 1.0), y)
-        wanted = (y + pulled) / 2
-        low, high = wanted.min(), wanted.max()
-        wanted = (wanted - low) * height / (high - low) if high > low else wanted
+        ranks = np.argsort(np.argsort((y + pulled) / 2, kind="stable"), kind="stable")
+        wanted = height * (ranks + 0.5) / len(x)
     return best
 
 
