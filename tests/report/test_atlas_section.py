@@ -166,7 +166,7 @@ def test_a_grid_without_programs_says_so(tmp_path):
     found = read_stored(tmp_path)
     grids = read_grids(found)
     (none,), (one, *_) = (section.figures(found, grid) for grid in grids)
-    assert none.panels == () and "No program was read" in none.absent and one.panels
+    assert none.panels == () and "Fewer than two programs" in none.absent and one.panels
     assert [data["grid"] for data in section.payload(found, grids)] == ["h"]
 
 

@@ -14,6 +14,8 @@ from allroads.report.stored import Stored
 
 NONE = "none"
 """The node of what has no program."""
+LEAST = 2
+"""Programs from which on there is something to map."""
 MOST = 300
 """Programs that are drawn one by one."""
 BINS = 12
@@ -28,7 +30,6 @@ class GridAtlas:
 
     Attributes:
         grid: Its grid.
-        index: Its place among the atlases of the page.
         nodes: Rows with ``node``, ``label``, ``language``, ``source``, ``bits``, ``ends``, ``visits`` and what else is
             known of programs, those first at which most runs end.
         edges: Rows with ``source``, ``target``, ``quantity``, ``value``, ``low``, ``high``, ``tried``, ``status``.
@@ -39,7 +40,6 @@ class GridAtlas:
     """
 
     grid: Grid
-    index: int
     nodes: pl.DataFrame
     edges: pl.DataFrame
     ways: pl.DataFrame
@@ -55,33 +55,28 @@ class GridAtlas:
 
 
 def read_atlases(stored: Stored, grids: Sequence[Grid]) -> tuple[GridAtlas, ...]:
-    """The atlases of a study, grid by grid; a grid in which no program was read has none.
+    """The atlases of a study, grid by grid; a grid with fewer than two programs has none.
 
     Args:
         stored: With the table ``atlas``: rows of the kinds ``node``, ``edge``, ``walk`` and ``atlas``.
         grids: Of the study.
     """
-    found: list[GridAtlas] = []
-    for grid in grids:
-        made = read_atlas(stored, grid, len(found))
-        if made is not None:
-            found.append(made)
-    return tuple(found)
+    found = (read_atlas(stored, grid) for grid in grids)
+    return tuple(atlas for atlas in found if atlas is not None)
 
 
-def read_atlas(stored: Stored, grid: Grid, index: int = 0) -> GridAtlas | None:
-    """The atlas of one grid; ``None`` where no program was read.
+def read_atlas(stored: Stored, grid: Grid) -> GridAtlas | None:
+    """The atlas of one grid; ``None`` where it has fewer than two programs.
 
     Args:
         stored: As :func:`read_atlases` reads it.
         grid: Which.
-        index: Its place among the atlases of the page.
     """
     if "atlas" not in stored.tables:
         return None
     rows = stored.tables["atlas"].filter(pl.col("grid") == grid.name)
     kinds = {kind: rows.filter(pl.col("kind") == kind) for kind in ("node", "edge", "walk", "atlas")}
-    if kinds["node"].filter(pl.col("node") != NONE).is_empty():
+    if kinds["node"].filter(pl.col("node") != NONE).height < LEAST:
         return None
     walks = kinds["walk"].filter(pl.col("run").is_in(grid.runs["run"].implode())).sort("run", "place")
     walks = walks.select("run", "place", "step", "node")
@@ -92,7 +87,7 @@ def read_atlas(stored: Stored, grid: Grid, index: int = 0) -> GridAtlas | None:
     alone, walks, joined = _in_groups(nodes, walks)
     kept = alone["node"].implode()
     edges = edges.filter(pl.col("source").is_in(kept), pl.col("target").is_in(kept))
-    return GridAtlas(grid, index, alone, edges, _ways(walks), walks, json.loads(told[0]) if told else {}, joined)
+    return GridAtlas(grid, alone, edges, _ways(walks), walks, json.loads(told[0]) if told else {}, joined)
 
 
 def map_label(row: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from allroads.report.palette import INK, RULE
 from allroads.report.section import Section
 from allroads.report.stored import Stored
 
-ABSENT = "No program was read in this grid, so it has no atlas."
+ABSENT = "Fewer than two programs were read in this grid, so it has no atlas."
 TREE = (
     "The disconnectivity tree: two programs meet at the loss of the lowest pass that is known between them. It comes "
     "from the barriers between ends, so true passes may be lower. Programs that meet far to the left are near."
@@ -33,7 +33,7 @@ AXIS = 36
 
 def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
     """The map of one grid, and below it its merge tree where passes are known."""
-    atlas = read_atlas(stored, grid, _place(stored, grid))
+    atlas = read_atlas(stored, grid)
     if atlas is None:
         return (Figure("atlas", (), "", absent=ABSENT),)
     marks = right_marks(stored, atlas)
@@ -49,13 +49,6 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
     note, height = f"{len(labels)} programs with a known pass", AXIS + ROW * len(labels)
     panel = Panel("Passes between programs", note, (), f"passes-{grid.slug}", rows, draw, height)
     return (whole, Figure("passes", (panel,), TREE))
-
-
-def _place(stored: Stored, grid: Grid) -> int:
-    """Its place among the grids that have an atlas."""
-    rows = stored.tables["atlas"].filter(pl.col("kind") == "node", pl.col("node") != NONE)
-    named = rows["grid"].unique(maintain_order=True).to_list()
-    return named.index(grid.name) if grid.name in named else 0
 
 
 def right_marks(stored: Stored, atlas: GridAtlas) -> dict[str, Group]:
