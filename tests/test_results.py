@@ -27,6 +27,7 @@ from allroads import (
     convergence,
     directness,
     float64,
+    forecast_programs,
     function_posterior,
     function_prior,
     inpca,
@@ -40,6 +41,7 @@ from allroads import (
     spectrum,
     stages,
     status,
+    steer,
     volume_scaling,
 )
 from allroads.networks.mlp import mlp
@@ -90,11 +92,13 @@ MADE = {
     ),
     "Attribution": lambda: attribute(RUNS, "y", ["a", "b"]),
     "Attribution of labels": lambda: attribute(RUNS, "f", ["a", "b"]),
-    "Atlas": lambda: atlas([[None, "a", "b"], [None, "b"], ["a", None, "b"]], least=1),
+    "Atlas": lambda: atlas([["a", "b", None]] * 5),
     "Atlas of edges": lambda: Atlas.from_tables(
         pl.DataFrame({"node": ["p", "q"], "bits": [2.0, 5.0]}),
         pl.DataFrame({"source": ["p"], "target": ["q"], "quantity": ["reach"], "value": [0.5]}),
     ),
+    "ProgramForecast": lambda: forecast_programs([["a", "b", "c", "a"]] * 10, resamples=100),
+    "Steering": lambda: steer(PROBLEM, "gd", [0, 1], np.eye(2), steps=1, by="start", runs=4, among=2, progress=False),
     "Judgement": lambda: SecondOrder("a", "b").evaluate(RUNS, "y", ["a", "b"]),
 }
 

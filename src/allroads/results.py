@@ -146,14 +146,14 @@ def _plain(value: Any) -> Any:
         return float(value) if math.isfinite(value) else None
     if isinstance(value, Result):
         return value.to_dict()
+    if _is_table(value):
+        return _plain(value.to_dicts())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(part) for part in value]
-    if _is_table(value):
-        return _plain(value.to_dicts())
     listed = getattr(value, "tolist", None)
     if listed is not None:
         return _plain(listed())

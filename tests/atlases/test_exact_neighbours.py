@@ -12,6 +12,7 @@ import pytest
 
 from allroads import Atlas, InputError, Network, enumerate_map, exact_neighbour_share
 from allroads.atlases.neighbours import EnumeratedMap, enumerated_atlas, neutral_components
+from allroads.errors import MemoryBudgetError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "points"))
 
@@ -194,6 +195,24 @@ def test_programs_whose_names_are_alike_stay_apart():
     assert sorted(enumerated_atlas(grid).names) == ["'1'", "1"]
 
 
+def test_what_has_no_program_is_the_node_of_none():
+    def label(points):
+        return [None if a else "off" for a in points[:, 0]]
+
+    for function in (label, lambda points: np.array(label(points), object)):
+        atlas = enumerated_atlas(enumerate_map(function, (0, 1), coordinates=1, progress=False))
+        assert atlas.nodes.select("node", "label").rows() == [("off", "off"), ("none", "none/mixed")]
+
+
+def test_very_many_programs_have_shares_and_no_matrix():
+    """Each point of 15 bits is a program of its own: robustness 0, and as many neighbours as bits."""
+    grid = enumerate_map(lambda x: x @ (1 << np.arange(15)), (0, 1), coordinates=15, progress=False)
+    found = exact_neighbour_share(grid)
+    assert (found.robustness == 0).all() and (found.evolvability == 15).all() and found.share.max() == 1 / 15
+    with pytest.raises(MemoryBudgetError, match="32,768 programs"):
+        found.matrix()
+
+
 def test_one_program_is_said():
     grid = enumerate_map(lambda x: np.zeros(len(x), int), (0, 1), coordinates=3, progress=False)
     found = exact_neighbour_share(grid)
@@ -222,6 +241,8 @@ def identity(points):
         (lambda x: x[:1, 0], (0, 1), {"coordinates": 2}, "returned 1 labels"),
         (lambda x: ["a"], (0, 1), {"coordinates": 2}, "returned 1 labels"),
         (lambda x: [[1]] * len(x), (0, 1), {"coordinates": 2}, "cannot be compared"),
+        (lambda x: [float("nan")] * len(x), (0, 1), {"coordinates": 2}, "label is NaN"),
+        (lambda x: x[:, 0] * np.nan, (0, 1), {"coordinates": 2}, "label is NaN"),
         (3, (0, 1), {"coordinates": 2}, "expected a Network"),
         (ternary(2), (0, 1), {}, "read by what it answers"),
         (ternary(2), (0, 1), {"inputs": cube(2), "coordinates": 3}, "has 9 parameters"),

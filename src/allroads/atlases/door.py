@@ -41,7 +41,7 @@ def atlas(source: Any, **options: Any) -> Atlas:
     from allroads.atlases.neighbours import EnumeratedMap, Neighbours, enumerated_atlas, neighbours_atlas
 
     directory = getattr(source, "directory", source)
-    own = getattr(source, "atlas", None)
+    own: Any = getattr(source, "atlas", None)
     try:
         if isinstance(directory, str | Path):
             return from_study(directory, **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
@@ -138,4 +139,5 @@ def random_basin(size: int) -> float:
         back = (math.exp((size - 1) * rise) + (size - 1) * math.exp(-rise)) / size
         return (1 - 1 / size) * math.log(change) + math.log(back) / size
 
-    return 1 - float(brentq(base, 1e-9, 2.0))
+    rise: Any = brentq(base, 1e-9, 2.0)
+    return 1 - float(rise)

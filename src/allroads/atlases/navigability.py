@@ -45,6 +45,12 @@ class Navigability(Result):
     status: AtlasStatus
     stats: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        own, shuffled, random = (
+            f"{part.value:.3g} ± {part.error or 0:.2g}" for part in (self.navigability, self.shuffled, self.random)
+        )
+        return f"Navigability({own}; shuffled {shuffled}, random {random}; {self.status.value})"
+
     @property
     def value(self) -> float:
         """ψ."""

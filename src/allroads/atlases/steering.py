@@ -159,7 +159,8 @@ def steer(
     with progress_of("steer", progress) as say:
         say(f"{runs} runs before")
         before = asked.ends(np.arange(runs))
-        weights, start, other, stats = None, None, explorer, {"pilot": 0}
+        weights, start, other = None, None, explorer
+        stats: dict[str, Any] = {"pilot": 0}
         if by == "weights":
             weights, stats = _weights(asked, wanted, pilot, rounds, candidates, say)
         elif by == "start":
@@ -170,13 +171,13 @@ def steer(
         say(f"{runs} runs after")
         changed = replace(asked, explorer=other, problem=asked.weighted(weights))
         after = changed.ends(np.arange(runs), start)
-    shares = [share(int((ends == wanted).all(axis=1).sum()), runs) for ends in (before, after)]
+    first, second = (share(int((ends == wanted).all(axis=1).sum()), runs) for ends in (before, after))
     for name, ends in (("before", before), ("after", after)):
         stats[f"functions_{name}"] = len(Counter(end.tobytes() for end in ends))
         stats[f"fit_{name}"] = float(asked.fits(ends).mean())
-    rose = shares[1].stats["low"] > shares[0].stats["high"]
+    rose = second.stats["low"] > first.stats["high"]
     status = AtlasStatus.OK if rose else AtlasStatus.NOT_STEERED
-    return Steering(*shares, status, by, weights, other, {"runs": runs, "steps": steps, "seed": seed, **stats})
+    return Steering(first, second, status, by, weights, other, {"runs": runs, "steps": steps, "seed": seed, **stats})
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ class _Asked:
         )
         outputs = found.values[:, -1]
         said = answers(outputs, self.problem.loss).reshape(len(members), -1)
-        finite = np.isfinite(outputs).reshape(len(members), -1).all(axis=1)
+        finite: np.ndarray = np.isfinite(outputs).reshape(len(members), -1).all(axis=1)
         return np.where(finite[:, None], said, -1)
 
     def weighted(self, weights: np.ndarray | None) -> Problem:
@@ -252,7 +253,7 @@ def _wanted(asked: _Asked, chosen: Any) -> np.ndarray:
     if wanted.dtype.kind not in "iub" and not (np.rint(wanted) == wanted).all():
         raise InputError("chosen: expected bits, classes or whole numbers; round the answers first.")
     flat: np.ndarray = wanted.astype(int).reshape(-1)
-    if not asked.fits(flat[None]).all():
+    if not asked.fits(flat[np.newaxis]).all():
         raise InputError(
             "chosen: its answers differ from the labels of the training data, so no run that fits ends in it. Choose a "
             "function that fits, or leave those examples out."

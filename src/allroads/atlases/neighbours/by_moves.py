@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from functools import lru_cache
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from allroads.atlases.neighbours.answers import packed_answers
 from allroads.atlases.neighbours.counted import counted
-from allroads.atlases.neighbours.enumerated import text_of
+from allroads.atlases.neighbours.enumerated import numbered, text_of
 from allroads.atlases.neighbours.moves import Step, move_of
 from allroads.atlases.neighbours.neighbours import Neighbours
 from allroads.atlases.tables import NONE
@@ -23,9 +23,6 @@ from allroads.pfmap.network import Network, Params
 from allroads.points.prior.draws import Source, source_of
 from allroads.points.prior.threefry import key_of
 from allroads.results import finish
-
-Labels = Callable[[Params], Sequence[Hashable]]
-"""``labels(population) -> labels``, one per member; ``None`` is no program."""
 
 BLOCK = 2048
 """Starts that are moved between two looks at the clock, where labels are functions."""
@@ -145,7 +142,8 @@ def _starts(network: Network, starts: Any) -> tuple[Params | None, int]:
     leaves = jax.tree.leaves(starts)
     wanted = jax.eval_shape(network.init, key_of(0))
     arrays = all(hasattr(leaf, "shape") for leaf in leaves)
-    if not leaves or not arrays or jax.tree.structure(starts) != jax.tree.structure(wanted):
+    given: Any = jax.tree.structure(starts)
+    if not leaves or not arrays or given != jax.tree.structure(wanted):
         raise InputError(
             "starts: expected a number of draws, or a population of the network's parameters, each array with a "
             f"leading member axis; got {type(starts).__name__}."
@@ -209,18 +207,13 @@ def _of_functions(network: Network, source: Source) -> Reader:
     return of
 
 
-def _of_labels(labels: Labels) -> Reader:
+def _of_labels(labels: Callable[..., Any]) -> Reader:
     def of(members: Params, numbers: dict[Hashable, int]) -> np.ndarray:
-        given: Any = labels(members)
+        given = labels(members)
         found = given.tolist() if hasattr(given, "tolist") else list(given)
         size = len(jax.tree.leaves(members)[0])
         if len(found) != size:
             raise InputError(f"labels: a population of {size} members got {len(found)} labels; expected one for each.")
-        try:
-            return np.array([numbers.setdefault(NONE if one is None else one, len(numbers)) for one in found])
-        except TypeError as error:
-            raise InputError(
-                f"labels: a label cannot be compared ({error}); expected strings, numbers or tuples."
-            ) from error
+        return numbered(found, numbers, "labels")
 
     return of

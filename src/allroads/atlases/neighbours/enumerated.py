@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from allroads.atlases.neighbours.answers import answers_at, number_of_parameters
+from allroads.atlases.tables import NONE
 from allroads.checks import check_count, check_options
 from allroads.errors import InputError
 from allroads.pfmap.network import Network
@@ -148,22 +150,7 @@ def enumerate_map(
         ((0, 1), [3, 1])
     """
     check_count("batch", batch)
-    network = isinstance(function, Network)
-    if not network and not callable(function):
-        raise InputError(f"function: expected a Network, or a function of points [B, D]; got {function!r}.")
-    if network:
-        from allroads.atlases.neighbours.answers import answers_at, number_of_parameters
-
-        if inputs is None:
-            raise InputError("inputs: a network is read by what it answers on inputs [N, …]; give inputs=….")
-        size = number_of_parameters(function)
-        if coordinates not in (None, size):
-            raise InputError(f"coordinates: the network has {size} parameters; got {coordinates}.")
-        values, labelling = alphabets_of(alphabet, size), answers_at(function, inputs, answers)
-    else:
-        if inputs is not None or answers is not None:
-            raise InputError("inputs, answers: they say how a Network is read; a function gives its labels itself.")
-        values, labelling = alphabets_of(alphabet, coordinates), function
+    values, labelling = _read(function, alphabet, inputs, coordinates, answers)
     total = math.prod(len(part) for part in values)
     numbers: dict[Hashable, int] = {}
     functions = True
@@ -180,6 +167,24 @@ def enumerate_map(
     rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order))
     return EnumeratedMap(values, rank[labels], tuple(programs[place] for place in order), functions)
+
+
+def _read(
+    function: Network | Labelling, alphabet: Any, inputs: Any, coordinates: int | None, answers: str | None
+) -> tuple[tuple[np.ndarray, ...], Labelling]:
+    """The alphabets, and the function of points that labels them."""
+    if isinstance(function, Network):
+        if inputs is None:
+            raise InputError("inputs: a network is read by what it answers on inputs [N, …]; give inputs=….")
+        size = number_of_parameters(function)
+        if coordinates not in (None, size):
+            raise InputError(f"coordinates: the network has {size} parameters; got {coordinates}.")
+        return alphabets_of(alphabet, size), answers_at(function, inputs, answers)
+    if not callable(function):
+        raise InputError(f"function: expected a Network, or a function of points [B, D]; got {function!r}.")
+    if inputs is not None or answers is not None:
+        raise InputError("inputs, answers: they say how a Network is read; a function gives its labels itself.")
+    return alphabets_of(alphabet, coordinates), function
 
 
 def alphabets_of(alphabet: Any, coordinates: int | None) -> tuple[np.ndarray, ...]:
@@ -235,10 +240,12 @@ def _numbered(found: Any, expected: int, numbers: dict[Hashable, int]) -> np.nda
     if array is None:
         given = list(found)
         _check_length(len(given), expected)
-        for label in given:
-            _check_hashable(label)
-        return np.array([numbers.setdefault(label, len(numbers)) for label in given], np.int32)
+        return numbered(given, numbers, "function")
     _check_length(len(array) if array.ndim else 0, expected)
+    if array.dtype.kind in "OUS" and array.ndim == 1:
+        return numbered(array.tolist(), numbers, "function")
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise InputError("function: a label is NaN, which equals nothing; give None for no program.")
     rows, place = np.unique(array.reshape(expected, -1), axis=0, return_inverse=True)
     first = np.full(len(rows), expected)
     np.minimum.at(first, place.ravel(), np.arange(expected))
@@ -266,13 +273,29 @@ def _check_length(got: int, expected: int) -> None:
         raise InputError(f"function: it was given {expected} points and returned {got} labels; expected one for each.")
 
 
-def _check_hashable(label: Any) -> None:
-    try:
-        hash(label)
-    except TypeError as error:
-        raise InputError(
-            f"function: label {label!r} cannot be compared; expected strings, numbers or tuples."
-        ) from error
+def numbered(given: list[Any], numbers: dict[Hashable, int], what: str) -> np.ndarray:
+    """The numbers of labels, new ones added; ``None`` is the label of no program.
+
+    Raises:
+        InputError: If a label cannot be compared.
+
+    Example:
+        >>> numbers = {}
+        >>> numbered(["a", None, "a"], numbers, "labels").tolist(), numbers
+        ([0, 1, 0], {'a': 0, 'none': 1})
+    """
+    found = np.empty(len(given), np.int32)
+    for place, one in enumerate(given):
+        label = NONE if one is None else one
+        try:
+            found[place] = numbers.setdefault(label, len(numbers))
+        except TypeError as error:
+            raise InputError(
+                f"{what}: label {label!r} cannot be compared; expected strings, numbers or tuples."
+            ) from error
+        if label != label:
+            raise InputError(f"{what}: a label is NaN, which equals nothing; give None for no program.")
+    return found
 
 
 def check_map(given: Any) -> None:

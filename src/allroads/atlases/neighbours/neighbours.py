@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 
 from allroads.atlases.tables import NONE, NONE_LABEL
 from allroads.checks import check_choice
-from allroads.errors import InputError
+from allroads.errors import InputError, MemoryBudgetError
 from allroads.results import Measurement, Result
 from allroads.status import AtlasStatus
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 QUANTITIES = ("neighbour_share", "boundary")
 """Quantities of edges."""
+MOST_IN_A_MATRIX = 2**14
+"""Programs of which a matrix is made, of 2 GB at most."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -66,6 +68,12 @@ class Neighbours(Result):
     status: AtlasStatus
     stats: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        pairs = int((self.source != self.target).sum())
+        counts = f"{len(self.programs)} programs, {pairs} adjacent pairs"
+        numbers = f"mean robustness {_short(self.mean)}, null {_short(self.null)}"
+        return f"Neighbours({counts}; {numbers}; {self.status.value})"
+
     @property
     def value(self) -> float:
         """The mean robustness."""
@@ -79,7 +87,10 @@ class Neighbours(Result):
     @property
     def robustness(self) -> np.ndarray:
         """ρ_p = φ(p|p) ``[K]``; NaN for a program from which no move was made."""
-        return np.where(self.tried > 0, np.diagonal(self.matrix()), np.nan)
+        found = np.where(self.tried > 0, 0.0, np.nan)
+        kept = self.source == self.target
+        found[self.source[kept]] = self.share[kept]
+        return found
 
     @property
     def evolvability(self) -> np.ndarray:
@@ -94,15 +105,21 @@ class Neighbours(Result):
     @property
     def robustness_by_evolvability(self) -> Measurement:
         """Spearman's correlation of ρ_p with e_p, over programs from which moves were made."""
-        return self._over_programs(lambda rho, f, e: float(spearmanr(rho, e).statistic))
+        return self._over_programs(lambda rho, f, e: float(np.asarray(spearmanr(rho, e))[0]))
 
     def matrix(self, quantity: str = "neighbour_share") -> np.ndarray:
         """A quantity of edges as a matrix ``[from, to]``; 0 where no move was seen, NaN where none was made.
 
         Raises:
             UnknownNameError: If there is no such quantity.
+            MemoryBudgetError: If there are more than 16,384 programs.
         """
         check_choice("quantity", quantity, QUANTITIES)
+        if len(self.programs) > MOST_IN_A_MATRIX:
+            raise MemoryBudgetError(
+                f"matrix: {len(self.programs):,} programs would take {8 * len(self.programs) ** 2 / 1e9:,.0f} GB. Read "
+                ".source, .target and .share, which hold the pairs that moves join."
+            )
         found = np.zeros((len(self.programs), len(self.programs)))
         found[self.tried == 0] = np.nan
         found[self.source, self.target] = self.share if quantity == "neighbour_share" else self.flow
@@ -195,3 +212,7 @@ class Neighbours(Result):
         if kept.sum() < 3 or not (np.ptp(rho) > 0 and np.ptp(f) > 0 and np.ptp(e) > 0):
             return Measurement(math.nan, None, AtlasStatus.TOO_FEW, stats)
         return Measurement(statistic(rho, f, e), None, AtlasStatus.OK, stats)
+
+
+def _short(number: Measurement) -> str:
+    return f"{number.value:.3g}" + ("" if number.error is None else f" ± {number.error:.2g}")

@@ -55,7 +55,8 @@ def neutral_components(map: EnumeratedMap) -> Components:
         inside.append((one[same], other[same]))
         across.append((one[~same], other[~same]))
     total = len(map.labels)
-    rows, columns = (np.concatenate(part) for part in zip(*inside, strict=True)) if inside else ([], [])
+    none = [np.empty(0, np.int32)]
+    rows, columns = (np.concatenate(none + [pair[end] for pair in inside]) for end in (0, 1))
     graph = coo_matrix((np.ones(len(rows), bool), (rows, columns)), shape=(total, total))
     number, of = connected_components(graph, directed=False)
     program = np.empty(number, np.int32)
@@ -67,4 +68,4 @@ def neutral_components(map: EnumeratedMap) -> Components:
 
 
 def _code(one: np.ndarray, other: np.ndarray, number: int) -> np.ndarray:
-    return np.minimum(one, other) * number + np.maximum(one, other)
+    return np.asarray(np.minimum(one, other) * number + np.maximum(one, other))

@@ -110,7 +110,7 @@ def draw_tree(data: alt.Data, size: Size, *, labels: Sequence[str], highest: flo
         labelPadding=11,
         labelExpr=f"{names}[datum.value]",
     )
-    level = alt.Axis(title="loss at the lowest known pass", tickCount=5, format="~g", grid=True)
+    level = alt.Axis(title="loss at the pass", tickCount=5, format="~g", grid=True)
     at = alt.Chart(data).encode(y=alt.Y("place:Q", scale=scale, axis=axis))
     loss = alt.X("low:Q", axis=level, scale=alt.Scale(domain=[0, highest], nice=False, zero=True))
     strong = alt.when("!lit || lit[datum.node]").then(alt.value(1)).otherwise(alt.value(0.35))
