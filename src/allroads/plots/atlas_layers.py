@@ -44,7 +44,7 @@ def map_layers(data: Any, drawn: AtlasMap, title: str = "length of the program i
     shown = f"(datum.strong || {mine})"
     lit = alt.when(mine).then(alt.value(INK)).otherwise(alt.value(LINE))
     faint: Any = alt.when(mine).then(alt.value(0.95)).when("ways").then(alt.value(0.07))
-    faint = faint.when(f"datum.size < {RARE:g}").then(alt.value(0.35)).otherwise(alt.value(0.7))
+    faint = faint.when(f"datum.size < {RARE:g}").then(alt.value(0.5)).otherwise(alt.value(0.75))
     ways = at.transform_filter(f"datum.kind === 'edge' && {shown}").transform_calculate(
         broad=f"{mine} ? max(datum.size, {CHOSEN_WIDTH:g}) : datum.size"
     )
