@@ -87,7 +87,8 @@ def _fiedler(both: Matrix) -> Vector:
     scale = 1 / np.sqrt(both.sum(axis=1))
     vector = scale * np.linalg.eigh(np.eye(count) - scale[:, None] * both * scale)[1][:, 1]
     rounded: Vector = np.round(vector / np.abs(vector).max(), 6)
-    return rounded * np.sign(rounded[np.argmax(np.abs(rounded) > 0.1)])
+    turned: Vector = rounded * np.sign(rounded[np.argmax(np.abs(rounded) > 0.1)])
+    return turned
 
 
 def _place(x: Vector, wanted: Vector, radius: Vector, height: float) -> tuple[Vector, Vector]:
