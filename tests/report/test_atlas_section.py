@@ -83,6 +83,14 @@ def test_what_is_joined_stands_near():
     assert np.abs(order[: count // 2] - order[count // 2 :]).max() == 1
 
 
+def test_nodes_of_two_near_columns_do_not_cover_each_other():
+    x = np.repeat([100.0, 108.0], 18)
+    placed, y = layered_layout(x, np.full(36, 5.0), np.ones((36, 36)), 330.0)
+    apart = np.hypot(np.subtract.outer(placed, placed), np.subtract.outer(y, y))
+    np.fill_diagonal(apart, np.inf)
+    assert apart.min() >= 10 and np.abs(placed - x).max() <= 14
+
+
 def test_labels_cover_neither_each_other_nor_nodes():
     rng = np.random.default_rng(0)
     x, y, radius = rng.uniform(0, 400, 60), rng.uniform(0, 300, 60), rng.uniform(3, 9, 60)
