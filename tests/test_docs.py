@@ -208,7 +208,7 @@ def check_users_network(part, folder: Path) -> None:
 
 def test_studies_that_are_built_in_can_be_planned():
     study, source = load_study("quickstart")
-    assert isinstance(source, Source) and len(make_plan(study, source).combinations) == 15
+    assert isinstance(source, Source) and len(make_plan(study, source).combinations) == 18
 
 
 def rows(page: str) -> list[list[str]]:

@@ -6,9 +6,11 @@ import pickle
 import jax
 import jax.numpy as jnp
 import numpy as np
+import polars as pl
 import pytest
 
 from allroads import (
+    Atlas,
     InputError,
     MeasurementError,
     Network,
@@ -91,6 +93,10 @@ MADE = {
     "Attribution": lambda: attribute(RUNS, "y", ["a", "b"]),
     "Attribution of labels": lambda: attribute(RUNS, "f", ["a", "b"]),
     "Atlas": lambda: atlas([["a", "b", None]] * 5),
+    "Atlas of edges": lambda: Atlas.from_tables(
+        pl.DataFrame({"node": ["p", "q"], "bits": [2.0, 5.0]}),
+        pl.DataFrame({"source": ["p"], "target": ["q"], "quantity": ["reach"], "value": [0.5]}),
+    ),
     "ProgramForecast": lambda: forecast_programs([["a", "b", "c", "a"]] * 10, resamples=100),
     "Steering": lambda: steer(PROBLEM, "gd", [0, 1], np.eye(2), steps=1, by="start", runs=4, among=2, progress=False),
     "Judgement": lambda: SecondOrder("a", "b").evaluate(RUNS, "y", ["a", "b"]),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 CHARTS: dict[str, Callable[[Any], altair.Chart]] = {}
 """By the name of the result's class."""
-FAMILIES = ("chains", "convergence", "curvature", "functions", "landscape", "paths", "programs", "runs")
+FAMILIES = ("atlas", "chains", "convergence", "curvature", "functions", "landscape", "paths", "programs", "runs")
 """Modules of this package; each registers its charts."""
 
 Draw = TypeVar("Draw", bound=Callable[..., Any])

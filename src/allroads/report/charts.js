@@ -8,14 +8,19 @@ const switches = new Map(); // a parameter of the drawings that the reader has s
 
 // ---------------------------------------------------------------- data
 function rowsOf(key) {
-  if (!tables.has(key)) {
-    const columns = Object.entries(payload.data[key] ?? {}).map(([name, column]) =>
-      Array.isArray(column) ? [name, column] : [name, column.places.map((i) => (i < 0 ? null : column.values[i]))]);
-    const count = columns.length ? columns[0][1].length : 0;
-    tables.set(key, Array.from({ length: count }, (_, i) =>
-      Object.fromEntries(columns.map(([name, column]) => [name, column[i]]))));
-  }
+  if (!tables.has(key)) tables.set(key, decoded(payload.data[key] ?? {}));
   return tables.get(key);
+}
+
+function decoded(table) {
+  const columns = Object.entries(table).map(([name, column]) =>
+    Array.isArray(column) ? [name, column] : [name, column.places.map((i) => (i < 0 ? null : column.values[i]))]);
+  const count = columns.length ? columns[0][1].length : 0;
+  return Array.from({ length: count }, (_, i) => {
+    const row = {};
+    for (const [name, column] of columns) row[name] = column[i] ?? null;
+    return row;
+  });
 }
 
 // ---------------------------------------------------------------- charts
@@ -102,7 +107,7 @@ async function enlarge(id) {
   const { view } = await vegaEmbed(place, whole(drawing, rows), { actions: false, renderer: "svg", hover: false });
   tellNearest(view);
   large = { view, name: id };
-  view.signal("selected", rows.some((row) => row.run === chosen) ? chosen : "");
+  for (const [name, value] of Object.entries(signalsOf(charts.get(id)))) view.signal(name, value);
   await view.runAsync();
   dialog.dataset.drawn = "yes";
 }

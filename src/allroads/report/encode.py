@@ -14,19 +14,28 @@ DIGITS = 5
 def encode(table: pl.DataFrame) -> dict[str, Any]:
     """A table by columns: numbers to five digits, text as places in a list of its distinct values.
 
+    What is null at the end of a column is left out, but for that of the first.
+
     Example:
         >>> encode(pl.DataFrame({"run": ["a", "a", None], "x": [0.1234567, 2.0, None]}))
-        {'run': {'values': ['a'], 'places': [0, 0, -1]}, 'x': [0.12346, 2, None]}
+        {'run': {'values': ['a'], 'places': [0, 0, -1]}, 'x': [0.12346, 2]}
     """
-    return {name: _column(table[name]) for name in table.columns}
+    return {name: _column(table[name], place == 0) for place, name in enumerate(table.columns)}
 
 
-def _column(column: pl.Series) -> Any:
+def _column(column: pl.Series, whole: bool) -> Any:
+    kept = column if whole else column.head(_length(column))
     if column.dtype == pl.String:
         values = column.drop_nulls().unique(maintain_order=True).to_list()
         place = {value: i for i, value in enumerate(values)} | {None: -1}
-        return {"values": values, "places": [place[value] for value in column]}
-    return [rounded(value) for value in column]
+        return {"values": values, "places": [place[value] for value in kept]}
+    return [rounded(value) for value in kept]
+
+
+def _length(column: pl.Series) -> int:
+    """How many of its values stand before the nulls at its end."""
+    held = column.is_not_null().arg_true()
+    return int(held[-1]) + 1 if len(held) else 0
 
 
 def rounded(value: Any) -> Any:

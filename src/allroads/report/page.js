@@ -8,27 +8,60 @@ async function drawPanel(panel) {
   charts.set(panel.id, null);
   const rows = rowsOf(panel.data);
   const view = await draw(element, payload.drawings[panel.drawing], rows, panel.ratio);
-  const chart = { view, runs: new Set(rows.map((row) => row.run)) };
+  const atlas = atlasOf(panel.data);
+  const chart = { view, atlas, runs: atlas ? new Set(atlas.walks.keys()) : new Set(rows.map((row) => row.run)) };
   charts.set(panel.id, chart);
   mark(chart);
   view.addEventListener("click", (_, item) => {
+    const node = atlas && item?.datum?.node;
+    if (node) return chooseProgram({ atlas, at: atlas.nodes.findIndex((one) => one.node === node) });
     const run = item?.datum?.run;
     if (run && runs.has(run)) choose(run === chosen && item.datum.other ? item.datum.other : run);
   });
 }
 
-// A chart that does not hold the chosen run stays as it is.
+// A chart that holds neither the chosen run nor one of the chosen program stays as it is.
+function signalsOf(chart) {
+  const those = chosen ? [] : amongRuns().filter((run) => chart.runs.has(run));
+  const among = those.length ? Object.fromEntries(those.map((run) => [run, true])) : null;
+  return { selected: chart.runs.has(chosen) ? chosen : "", among, ...(chart.atlas ? mapSignals(chart.atlas) : {}) };
+}
+
 function mark(chart) {
-  const here = chart.runs.has(chosen) ? chosen : "";
-  if (chart.view.signal("selected") !== here) chart.view.signal("selected", here).runAsync();
+  const wanted = Object.entries(signalsOf(chart)).filter(([name, value]) => chart.view.signal(name) !== value);
+  if (!wanted.length) return;
+  for (const [name, value] of wanted) chart.view.signal(name, value);
+  chart.view.runAsync();
+}
+
+function markAll() {
+  for (const chart of charts.values()) if (chart) mark(chart);
+  const those = new Set(chosen ? [] : amongRuns());
+  for (const row of all("tbody tr[data-run]")) row.classList.toggle("among", those.has(row.dataset.run));
+}
+
+// Of several panels the first one in sight, else the nearest, with its distance in pixels; hidden ones come last.
+function nearest(panels) {
+  let found = [null, Infinity];
+  for (const panel of panels) {
+    const { top, bottom, height } = document.getElementById(panel.id).getBoundingClientRect();
+    const away = height ? Math.max(top - innerHeight, -bottom, 0) : 1e9;
+    if (!found[0] || away < found[1]) found = [panel, away];
+    if (away === 0) break;
+  }
+  return found;
 }
 
 let drawing = Promise.resolve(); // one pass after another
 function drawAll() {
   delete document.documentElement.dataset.drawn;
   const pass = async () => {
-    for (const panel of payload.panels) {
-      await drawPanel(panel);
+    const waiting = new Set(payload.panels.filter(({ id }) => !charts.has(id)));
+    while (waiting.size) {
+      const [next, away] = nearest(waiting);
+      if (away > 0) document.documentElement.dataset.opened = "yes"; // all that is in sight is drawn
+      waiting.delete(next);
+      await drawPanel(next);
       await new Promise((resolve) => setTimeout(resolve)); // lets the reader scroll in between
     }
   };
@@ -40,7 +73,8 @@ function drawAll() {
 function choose(run, { keepAddress = false } = {}) {
   if (run === chosen || (run && !runs.has(run))) return;
   chosen = run;
-  for (const chart of charts.values()) if (chart) mark(chart);
+  followRun(run);
+  markAll();
   markRow();
   fillPanel();
   if (!keepAddress) {
@@ -57,8 +91,9 @@ function move(by, among = () => true) {
 }
 
 function fromAddress() {
-  const match = location.hash.match(/^#run=(.+)$/);
-  if (match) choose(decodeURIComponent(match[1]), { keepAddress: true });
+  const match = location.hash.match(/^#(run|program)=(.+)$/);
+  if (match?.[1] === "run") choose(decodeURIComponent(match[2]), { keepAddress: true });
+  else if (match) chooseProgram(programNamed(match[2]), { keepAddress: true });
 }
 
 // ---------------------------------------------------------------- table
@@ -211,6 +246,7 @@ async function drawRun(run) {
 document.addEventListener("click", (event) => {
   const row = event.target.closest("tbody tr[data-run]");
   if (row) return choose(row.dataset.run);
+  if (clickedInAtlas(event.target)) return;
   const head = event.target.closest("#runs th");
   if (head) return sortBy(head);
   const step = event.target.closest("[data-move]");
@@ -233,7 +269,10 @@ document.addEventListener("click", (event) => {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || find("#enlarged").open) return;
-  if (event.key === "Escape") return choose("");
+  if (event.key === "Escape") {
+    chooseProgram(null);
+    return choose("");
+  }
   const sideways = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   const by = sideways ?? { ArrowDown: 1, ArrowUp: -1 }[event.key];
   const row = event.target.closest("tbody tr[data-run]");
@@ -247,9 +286,10 @@ document.addEventListener("keydown", (event) => {
     else move(by);
   } else if (by && chart) {
     event.preventDefault();
-    const shown = charts.get(chart.id)?.runs;
-    if (shown) move(by, (run) => shown.has(run));
-  } else if (by && runs.size && !event.target.closest("input, pre, .scroll, summary")) {
+    const drawn = charts.get(chart.id);
+    if (drawn?.atlas) stepProgram(by, drawn.atlas);
+    else if (drawn) move(by, (run) => drawn.runs.has(run));
+  } else if (by && runs.size && !event.target.closest("input, pre, select, .scroll, summary")) {
     if (!sideways && !event.target.closest("#run-panel")) return; // up and down scroll the page
     event.preventDefault();
     move(by);
@@ -305,7 +345,9 @@ addEventListener("beforeprint", () => { for (const fold of all(".shortfalls")) f
 addEventListener("hashchange", () => { fromAddress(); unfoldTarget(); });
 document.addEventListener("toggle", (event) => { if (event.target.matches("details") && event.target.open) drawAll(); }, true);
 for (const first of all('.switch button[aria-pressed="true"]')) show(first);
-window.allroads = { charts, choose, chosen: () => chosen };
+window.allroads = { charts, choose, chosen: () => chosen, program: () => program && asked && nodeOf(program).node };
+fillChoice();
+if (atlases.length) fillProgram();
 cue();
 fromAddress();
 drawAll();

@@ -61,6 +61,7 @@ def render(stored: Stored) -> str:
         "runs": runs,
         "statuses": words.status_meanings({run["status"] for run in runs}, runs=True),
         "runCharts": [embedded(c["draw"], 110) | {"title": c["title"]} for c in learning.run_charts(stored)],
+        **{s.name: own for s in sections if (own := s.payload(stored, grids))},
         "facts": [{"key": column.key, "title": column.title} for column in _plain_columns(stored)],
     }
     summary = stored.summary

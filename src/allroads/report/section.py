@@ -76,6 +76,10 @@ def _nothing(stored: Stored, grids: Sequence[Grid]) -> tuple[Figure, ...]:
     return ()
 
 
+def _no_payload(stored: Stored, grids: Sequence[Grid]) -> list[dict[str, Any]]:
+    return []
+
+
 def _nowhere(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
     return ()
 
@@ -101,6 +105,9 @@ class Section:
         folded: Where not empty, the charts of single grids are folded away under this line.
         toggle: A parameter of its drawings that the reader may switch on, and the words of the switch; may be empty.
         glances: Its columns of the overview.
+        keys: What arrow keys do on its charts.
+        beside: Name of what stands beside its charts, a macro of ``beside.html``; may be empty.
+        payload: ``payload(stored, grids)`` gives what the page's script knows beside the charts, under its name.
         trust: Name of a table whose column ``status`` is counted and explained, and the heading above that.
     """
 
@@ -118,4 +125,7 @@ class Section:
     folded: str = ""
     toggle: tuple[str, str] = ("", "")
     glances: tuple[Glance, ...] = ()
+    keys: str = "Arrow keys choose a run."
+    beside: str = ""
+    payload: Callable[[Stored, Sequence[Grid]], list[dict[str, Any]]] = _no_payload
     trust: tuple[str, str] | None = None

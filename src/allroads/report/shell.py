@@ -41,7 +41,7 @@ def render_page(
         "config": palette.themed(palette.vega_config() | {"aria": False, "background": "transparent"}),
         "params": PARAMS,
     }
-    library, script = _library(), resource("charts.js") + resource("page.js")
+    library, script = _library(), resource("charts.js") + resource("atlas.js") + resource("page.js")
     return _template(template).render(
         **context,
         marks=palette.SHAPE_PATHS,

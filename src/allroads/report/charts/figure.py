@@ -1,8 +1,9 @@
 """What a chart is made of: panels that share a caption, and the parts that all of them use.
 
-A panel's drawing refers to three parameters: ``selected``, the run that the reader has chosen, empty where none is;
-``singles``, whether single runs are drawn beside their median; ``joints``, whether stages are marked. The page gives
-them life and the figures leave them as they are.
+A panel's drawing refers to these parameters: ``selected``, the run that the reader has chosen, empty where none is;
+``among``, the runs that belong to a chosen program, as an object with their ids, null where none is; ``singles``,
+whether single runs are drawn beside their median; ``joints``, whether stages are marked; and those of the atlas's map.
+The page gives them life and the figures leave them as they are.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, TypeAlias
 import altair as alt
 import polars as pl
 
+from allroads.plots.atlas_layers import PARAMS as MAP_PARAMS
 from allroads.report import palette
 from allroads.report.grids import Group
 
@@ -27,6 +29,8 @@ PARAMS: list[dict[str, Any]] = [
     {"name": "selected", "value": ""},
     {"name": "singles", "value": False},
     {"name": "joints", "value": False},
+    {"name": "among", "value": None},
+    *({"name": name, "value": value} for name, value in MAP_PARAMS.items()),
 ]
 """What every drawing may refer to, with the value that it begins with."""
 
@@ -34,7 +38,9 @@ ROOMY = 160
 """Pixels of height below which a panel is one of many, and its axes are as bare as can be."""
 
 CHOSEN = "datum.run === selected"
-NONE_OR_CHOSEN = f"selected === '' || {CHOSEN}"
+AMONG = "selected === '' && among && among[datum.run]"
+NONE = "(selected === '' && !among)"
+NONE_OR_CHOSEN = f"{NONE} || {CHOSEN} || ({AMONG})"
 
 
 @dataclass(frozen=True)

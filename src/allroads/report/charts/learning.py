@@ -11,7 +11,20 @@ import altair as alt
 import polars as pl
 
 from allroads.report import words
-from allroads.report.charts.figure import CHOSEN, ROOMY, Drawing, Figure, Panel, Size, fade, median, number, step_axis
+from allroads.report.charts.figure import (
+    AMONG,
+    CHOSEN,
+    NONE,
+    ROOMY,
+    Drawing,
+    Figure,
+    Panel,
+    Size,
+    fade,
+    median,
+    number,
+    step_axis,
+)
 from allroads.report.grids import Grid, Group
 from allroads.report.palette import HELD_OUT, INK, RULE, TRAIN
 from allroads.report.section import Column, Glance, Section
@@ -247,7 +260,7 @@ def draw_curves(
         layers.append(
             rule.mark_rule(color=RULE, strokeDash=[4, 3]).encode(y=alt.Y("baseline:Q", scale=scale, axis=axis))
         )
-    shown = f"singles || {CHOSEN}" if banded else "true"
+    shown = f"singles || {CHOSEN} || ({AMONG})" if banded else "true"
     singles: list[alt.Chart] = []
     for s in sets:
         word, colour = SETS[s]
@@ -297,7 +310,7 @@ def _band(
         alt.Tooltip("runs:Q", title="runs"),
     ]
     y = alt.Y("mid:Q", scale=scale, axis=axis)
-    clear = alt.when("selected === ''").then(alt.value(1)).otherwise(alt.value(0.35))
+    clear = alt.when(NONE).then(alt.value(1)).otherwise(alt.value(0.35))
     return [
         over.mark_area(opacity=0.2).encode(y=alt.Y("low:Q", scale=scale, axis=axis), y2=alt.Y2("high:Q")),
         over.mark_line(strokeWidth=2).encode(y=y, opacity=clear),

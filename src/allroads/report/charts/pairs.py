@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from allroads.report.charts.compared import compare_groups
-from allroads.report.charts.figure import Drawing, Figure, Panel, Size, median, number
+from allroads.report.charts.figure import NONE, Drawing, Figure, Panel, Size, median, number
 from allroads.report.charts.pair_table import MEASURED, group_pairs, read_pairs
 from allroads.report.cluster import cluster_order
 from allroads.report.grids import Grid, Group
@@ -195,7 +195,8 @@ def matrix_cells(at: alt.Chart, colour: alt.Color, shown: list[alt.Tooltip]) -> 
         shown: What a cell tells besides its seeds.
     """
     chosen = "datum.run === selected || datum.other === selected"
-    opacity = alt.when(f"selected === '' || {chosen}").then(alt.value(1)).otherwise(alt.value(0.15))
+    between = "selected === '' && among && among[datum.run] && among[datum.other]"
+    opacity = alt.when(f"{NONE} || {chosen} || ({between})").then(alt.value(1)).otherwise(alt.value(0.15))
     tooltip = [alt.Tooltip("row:N", title="seed"), alt.Tooltip("column:N", title="and seed"), *shown]
     return (
         at.mark_rect(cursor="pointer").encode(color=colour, opacity=opacity, tooltip=tooltip),

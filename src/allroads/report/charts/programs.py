@@ -11,7 +11,7 @@ import polars as pl
 
 from allroads.plots.programs import diagram_layers
 from allroads.programs.diagram import Diagram
-from allroads.report.charts.figure import CHOSEN, Drawing, Figure, Panel, Size, fade, step_axis
+from allroads.report.charts.figure import CHOSEN, Drawing, Figure, Panel, Size, fade, number, step_axis
 from allroads.report.grids import Grid, Group
 from allroads.report.section import Listing, Section
 from allroads.report.stored import Stored
@@ -32,12 +32,13 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
     """Length of the program at each point where one was read, a panel per group; dots alone where it is the end."""
     rows = _rows(stored, grid).drop_nulls("bits")
     panels = []
+    longest = number(rows["bits"].max()) if rows.height else 0.0
     for group in grid.groups:
         own = rows.filter(pl.col("group") == group.label)
         if own.is_empty():
             continue
         proved = int(own.filter(pl.col("step") == pl.col("step").max().over("run"))["correct"].sum())
-        draw = partial(draw_lengths, group=group, last=grid.last_step)
+        draw = partial(draw_lengths, group=group, last=grid.last_step, longest=longest)
         note = f"{proved} of {own['run'].n_unique()} end at their target's program"
         panels.append(Panel(group.label, note, (group,), f"programs-{group.index}", own, draw, 150))
     caption = "Length of the program in bits; filled where it is the target's, hollow where it is another function's."
@@ -55,14 +56,14 @@ def _diagrams(stored: Stored, grid: Grid) -> tuple[Panel, ...]:
     """A panel per drawing that runs of a group end with, the most frequent ones first."""
     ends = _ends(_rows(stored, grid)).drop_nulls("diagram")
     found = []
-    for number, ((label, text), part) in enumerate(ends.group_by(["group", "diagram"], maintain_order=True)):
+    for place, ((label, text), part) in enumerate(ends.group_by(["group", "diagram"], maintain_order=True)):
         group = next(group for group in grid.groups if group.label == label)
         diagram = Diagram.of_dict(json.loads(str(text)))
         rows = pl.DataFrame(diagram.marks())
         right = int(part["correct"].sum())
         note = f"{diagram.kind}; {len(part)} runs, {right} right"
         nodes = rows.filter(pl.col("kind") == "node").height
-        key = f"diagram-{group.index}-{number}"
+        key = f"diagram-{group.index}-{place}"
         found.append(
             (
                 len(part),
@@ -84,7 +85,7 @@ def _rows(stored: Stored, grid: Grid) -> pl.DataFrame:
     )
 
 
-def draw_lengths(data: alt.Data, size: Size, *, group: Group, last: int) -> Drawing:
+def draw_lengths(data: alt.Data, size: Size, *, group: Group, last: int, longest: float) -> Drawing:
     """Draw the length of the programs of one group against the step.
 
     Args:
@@ -92,10 +93,11 @@ def draw_lengths(data: alt.Data, size: Size, *, group: Group, last: int) -> Draw
         size: How large.
         group: The group of runs in it.
         last: The last step.
+        longest: The longest program of the grid.
     """
     at = alt.Chart(data).encode(
         x=alt.X("step:Q", **step_axis(0, last, last, "step")),
-        y=alt.Y("bits:Q", title="length in bits", scale=alt.Scale(zero=True)),
+        y=alt.Y("bits:Q", title="length in bits", scale=alt.Scale(domain=[0, max(longest, 1)], nice=True)),
         detail="run:N",
         tooltip=["name:N", "status:N", "language:N", alt.Tooltip("bits:Q", format=".0f")],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from allroads.report.charts import (
+    atlas,
     attribution,
     channel_gain,
     convergence,
@@ -46,6 +47,7 @@ CHARTS: dict[str, Section | None] = {
     **dict.fromkeys(("complexity", "robustness", "sharpness", "volume"), ends.SECTION),
     "attribution": attribution.SECTION,
     "joined": joined.SECTION,
+    "atlas": atlas.SECTION,
     "chart": None,
     "values": None,
 }
