@@ -76,14 +76,6 @@ class AtlasStatus(Status):
         "A label that joins unlike states, runs of several kinds, or records that are too dense.",
         "Take finer labels, one kind of run at a time, or walks without repeats in place of records.",
     )
-    NOT_REVERSIBLE = (
-        "not reversible",
-        "Moves lead from some programs to others more often than back, beyond chance. Shares and boundaries are sound, "
-        "and a boundary has a direction.",
-        "Additive moves under an initialisation that is not flat, or starts that are no sample of one.",
-        "Take move='reversible' for boundaries that are symmetric.",
-        True,
-    )
     NOT_STEERED = (
         "not steered",
         "The share of runs that end in the chosen program did not clearly rise.",
