@@ -67,7 +67,7 @@ def neighbour_share(
             ``(key, params) -> params`` of one network.
         moves: Moves per start; default 4.
         answers: How outputs are read as functions, see :func:`~allroads.function_prior`.
-        seed: Decides starts and moves; below 2⁶⁴.
+        seed: Decides starts and moves; below 2⁶³.
         budget: Seconds, looked at between blocks of starts. One block is always moved.
         progress: Whether progress is written.
         throw: Raise a :class:`~allroads.MeasurementError` where the status is not sound.
@@ -98,8 +98,6 @@ def neighbour_share(
     check_options("network", network, Network)
     check_count("moves", moves)
     check_count("seed", seed, 0)
-    if seed >= 2**64:
-        raise InputError(f"seed: expected a whole number below 2⁶⁴; got {seed}.")
     source = None if callable(labels) else source_of(network, labels, answers, seed)
     if source is None and answers is not None:
         raise InputError("answers: they say how outputs on inputs are read; labels of your own need none.")

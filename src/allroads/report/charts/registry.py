@@ -48,6 +48,7 @@ CHARTS: dict[str, Section | None] = {
     "attribution": attribution.SECTION,
     "joined": joined.SECTION,
     "atlas": atlas.SECTION,
+    "hypotheses": None,
     "chart": None,
     "values": None,
 }

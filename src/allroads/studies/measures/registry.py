@@ -34,6 +34,7 @@ BUILT_IN = (
     "funnel",
     "convergence",
     "atlas",
+    "hypotheses",
     "attribution",
     "joined",
 )

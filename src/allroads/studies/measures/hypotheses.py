@@ -1,0 +1,226 @@
+"""The hypotheses on the atlas of each grid: H1 by its changes, H3 by its walks; the forecast of the next program."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from allroads.studies.measures.measure import Finding, Measure, Options, Quantity, Row, Tables
+from allroads.studies.measures.sentences import by_grid, signed
+
+if TYPE_CHECKING:
+    from allroads.atlases.atlas import Atlas
+    from allroads.studies.units import Unit
+
+
+class HypothesesOptions(Options):
+    """Options of the tests of hypotheses.
+
+    Args:
+        enabled: Off by default: it takes an atlas with many changes.
+        permutations: Relabellings of nodes, and shuffled orders.
+        resamples: Bootstrap samples of runs for the forecast.
+        level: Level of tests and intervals.
+    """
+
+    enabled: bool = False
+    permutations: Annotated[int, Field(ge=99)] = 9999
+    resamples: Annotated[int, Field(ge=99)] = 2000
+    level: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+
+
+QUANTITIES = (
+    Quantity(
+        "slope on program distance",
+        "Change of the share of changes p → q per unit of program distance, given function distance and the level of "
+        "each program.",
+        conventions="Program distance is one minus the Jaccard index of the parts, function distance the share of "
+        "other answers; Boolean functions of up to six bits alone. Test and interval by relabelling programs (double "
+        "semi-partialling).",
+        source="dekker2007",
+    ),
+    Quantity(
+        "share that lengthens",
+        "Share of the changes of length along runs that lengthen the program.",
+        conventions="Interval by run. The null shuffles the stays of each run, first and last kept.",
+        source="phipson2010",
+    ),
+    Quantity(
+        "gain of the forecast",
+        "Bits per change by which the atlas of half of the runs predicts the next program of the other half, over "
+        "marginal frequencies.",
+        conventions="Given the target of the run; 95 % interval by run.",
+        source="goodman1968",
+    ),
+)
+
+
+def ask(unit: Unit, options: HypothesesOptions) -> list[Row]:
+    """One row that says how, answered by the atlas."""
+    return [{"options": json.dumps(options.identity)}]
+
+
+def answer(rows: pl.DataFrame, tables: Tables) -> pl.DataFrame:
+    """A row per grid and test."""
+    from allroads.atlases.stored import unstacked
+
+    if rows.is_empty():
+        return rows
+    said = rows["options"][0]
+    options = json.loads(said)
+    targets = dict(tables["runs"].select("run", "target").iter_rows())
+    found = [
+        {"grid": grid, "options": said, **row}
+        for (grid,), part in tables["atlas"].group_by(["grid"], maintain_order=True)
+        for row in _tests(unstacked(part), targets, options)
+    ]
+    numbers = {name: kind for name, kind in SCHEMA.items() if kind == pl.Float64}
+    table = pl.DataFrame(found, schema_overrides=SCHEMA) if found else rows.clear()
+    return table.with_columns(pl.col(name).fill_nan(None) for name in numbers if name in table.columns)
+
+
+def _tests(atlas: Atlas, targets: dict[str, str], options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    from allroads.atlases.forecast import forecast_programs
+    from allroads.atlases.hypotheses import adjacency_hypothesis, stepping_stone_hypothesis
+
+    shared = {"permutations": options["permutations"], "level": options["level"]}
+    matrices = adjacency_matrices(atlas)
+    if matrices is None:
+        yield {"test": "H1", "status": "too few pairs"}
+    else:
+        h1 = adjacency_hypothesis(*matrices, node_effects=True, **shared)
+        slope = h1.slopes["program distance"]
+        numbers = {name: getattr(slope, name) for name in NUMBERS} | {"null": 0.0, "events": slope.pairs}
+        yield {"test": "H1", **numbers, "verdict": h1.verdict["program distance"], "status": slope.status.value}
+    sequences = atlas.sequences()
+    if sequences:
+        lengths = dict(atlas.nodes.select("node", "bits").drop_nulls().iter_rows())
+        parts = dict(atlas.nodes.select("node", "parts").drop_nulls().iter_rows())
+        h3 = stepping_stone_hypothesis(sequences, lengths, parts, fixed_ends=True, **shared)
+        for name in ("lengthening", "precedence"):
+            share = getattr(h3, name)
+            numbers = {key: getattr(share, key) for key in (*NUMBERS, "null", "events", "runs")}
+            yield {"test": f"H3 {name}", **numbers, "verdict": h3.verdict[name], "status": share.status.value}
+        groups = {run: targets[run] for run in sequences}
+        gain = forecast_programs(sequences, groups=groups, resamples=options["resamples"])
+        ends = {name: gain.stats.get(name) for name in ("low", "high")}
+        clear = gain.status.sound and None not in ends.values()
+        verdict = "undecided"
+        if clear and ends["low"] > 0:
+            verdict = "supported"
+        elif clear and ends["high"] < 0:
+            verdict = "opposed"
+        numbers = {
+            "value": gain.value,
+            **ends,
+            "null": 0.0,
+            "events": gain.stats["changes"],
+            "runs": gain.stats["runs"],
+        }
+        yield {"test": "forecast", **numbers, "verdict": verdict, "status": gain.status.value}
+
+
+def adjacency_matrices(atlas: Atlas) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Shares of changes, program distances and function distances ``[N, N]`` of the programs of an atlas.
+
+    A share is 0 where no change was seen, and NaN in the row of a program that too few changes leave.
+
+    Args:
+        atlas: With edges ``changes``, and nodes that have ``parts`` and ``function``.
+
+    Returns:
+        ``None`` where fewer than five programs have parts, a function is not spelled as its truth table (see
+        :func:`~allroads.studies.measures.functions.function_name`), or no edge was estimated.
+    """
+    if "changes" not in atlas.quantities:
+        return None
+    nodes = atlas.nodes.with_row_index("place").drop_nulls(["parts", "function"])
+    spelled = nodes["function"].str.starts_with("0x").all() and nodes["function"].str.len_chars().n_unique() == 1
+    if nodes.height < 5 or not spelled:
+        return None
+    place = nodes["place"].to_numpy()
+    shares = atlas.matrix("changes")
+    left = np.isfinite(shares).any(axis=1)
+    shares = np.where(left[:, None], np.nan_to_num(shares), np.nan)[np.ix_(place, place)]
+    tables = [int(text, 16) for text in nodes["function"]]
+    rows = 4 * (len(nodes["function"][0]) - 2)
+    functions = np.array([[(a ^ b).bit_count() / rows for b in tables] for a in tables])
+    parts = [frozenset(names) for names in nodes["parts"]]
+    programs = np.array([[1 - len(a & b) / max(len(a | b), 1) for b in parts] for a in parts])
+    np.fill_diagonal(programs, 0.0)
+    return shares, programs, functions
+
+
+def findings(tables: Tables, grids: Sequence[str]) -> list[Finding]:
+    """What each test says of each grid: for, against, or undecided, with its numbers."""
+    return by_grid(_verdicts, "atlas", "around")(tables["hypotheses"], grids)
+
+
+WORDS = {
+    "H1": ("lead to programs that share parts", "lead away from programs that share parts"),
+    "H3 lengthening": (
+        "lengthen programs more than shuffled orders do",
+        "lengthen programs less than shuffled orders do",
+    ),
+    "forecast": ("can be forecast", "are forecast worse than by marginal frequencies"),
+}
+"""By test, what changes do where it is supported, and where it is opposed."""
+NUMBER = {
+    "H1": "the share of changes has a slope on program distance of",
+    "H3 lengthening": "the share that lengthens is",
+    "forecast": "the gain in bits per change is",
+}
+NUMBERS = ("value", "low", "high", "p", "detectable")
+
+
+def _verdicts(rows: pl.DataFrame) -> str:
+    if rows["grid"].n_unique() != 1:
+        return ""
+    said = []
+    for row in rows.filter(pl.col("test").is_in(list(WORDS))).iter_rows(named=True):
+        if row["value"] is None or row["low"] is None or math.isinf(row["high"]):
+            continue
+        agrees, opposes = WORDS[row["test"]]
+        ends = f"{signed(row['value'])} (95 % interval {signed(row['low'])} to {signed(row['high'])})"
+        numbers = f"{NUMBER[row['test']]} {ends}"
+        if row["verdict"] == "undecided":
+            said.append(f"Whether changes {agrees} is undecided: {numbers}.")
+        else:
+            said.append(f"Changes {agrees if row['verdict'] == 'supported' else opposes}: {numbers}.")
+    return " ".join(said)
+
+
+SCHEMA: dict[str, Any] = {
+    "grid": pl.String,
+    "test": pl.String,
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "null": pl.Float64,
+    "p": pl.Float64,
+    "detectable": pl.Float64,
+    "events": pl.Int64,
+    "runs": pl.Int64,
+    "verdict": pl.String,
+    "status": pl.String,
+    "options": pl.String,
+}
+
+MEASURE = Measure(
+    "hypotheses",
+    1,
+    "study",
+    ask,
+    SCHEMA,
+    options=HypothesesOptions,
+    quantities=QUANTITIES,
+    tabulate=answer,
+    reads=("atlas",),
+    findings=findings,
+)
