@@ -104,6 +104,8 @@ def function_posterior(
         (True, 3)
     """
     chosen = _method(method)
+    if prior is not None:
+        check_options("prior", prior, FunctionPrior)
     check_count("samples", samples, absent=True)
     check_count("examples", examples, absent=True)
     check_count("replicas", replicas, 4)
@@ -218,7 +220,6 @@ def _by_populations(
 
 
 def _check_prior(prior: Any, source: Source, on_probes: Source, samples: int | None) -> None:
-    check_options("prior", prior, FunctionPrior)
     if samples is not None:
         raise InputError("function_posterior: prior= has its draws already; leave samples= out, or continue the prior.")
     if source is not on_probes:
