@@ -8,10 +8,9 @@ from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from allroads.budget import Budget, budgeted
 from allroads.checks import check_count, check_options
@@ -47,7 +46,7 @@ from allroads.pfmap.network import Network, Params
 from allroads.results import Measurement
 from allroads.status import ForecastStatus, Status
 
-_HALF_WIDTH = float(norm.ppf(0.95))
+_HALF_WIDTH = float(ndtri(0.95))
 """Half of a 90 % interval, in standard deviations."""
 _COMPILATION = 2.0
 """What the first simulation takes, at a guess, over what the hitting times took: both are mostly compilation."""
@@ -275,15 +274,16 @@ def _baselines(
 
 def draw_starts(network: Network, seeds: int, seed: int) -> Params:
     """The starts of ``explore(…, members=seeds, seed=seed)``, leaves ``[seeds, …]``."""
-    key = jax.random.key(seed)
-    keys = jax.vmap(lambda m: jax.random.fold_in(jax.random.fold_in(key, m), 0))(jnp.arange(seeds))
-    starts: Params = _compiled_init(network)(keys)
+    starts: Params = _compiled_init(network)(seed, np.arange(seeds))
     return starts
 
 
 @lru_cache(maxsize=32)
-def _compiled_init(network: Network) -> Callable[[Any], Params]:
-    return jax.jit(jax.vmap(network.init))
+def _compiled_init(network: Network) -> Callable[[Any, Any], Params]:
+    def init(seed: Any, member: Any) -> Params:
+        return network.init(jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), member), 0))
+
+    return jax.jit(jax.vmap(init, (None, 0)))
 
 
 def _forecast(
@@ -297,8 +297,8 @@ def _forecast(
     mean, deviation = map(float, law.log_steps(x))
     steps, band = float(np.exp(mean)), _HALF_WIDTH * float(np.hypot(law.noise, deviation))
     margin = np.log(within) - mean
-    probability = float(norm.cdf(margin / np.hypot(law.noise, deviation)))
-    low, high = (float(norm.cdf((margin + sign * _HALF_WIDTH * deviation) / law.noise)) for sign in (-1, 1))
+    probability = float(ndtr(margin / np.hypot(law.noise, deviation)))
+    low, high = (float(ndtr((margin + sign * _HALF_WIDTH * deviation) / law.noise)) for sign in (-1, 1))
     return Forecast(
         name,
         steps,

@@ -35,7 +35,7 @@ def kernel_spectra(
     count = len(labels)
     points, labels = fill_batches((points, np.asarray(labels)))
     inputs, labels = jnp.asarray(inputs), jnp.asarray(labels)
-    residuals = compiled_residuals(network, loss)(points, inputs, labels)[0]
+    residuals = compiled_residuals(network, loss)(points, inputs, labels, jnp.asarray(np.full(len(labels), np.inf)))[0]
     ones = jax.tree.map(lambda leaf: jnp.ones(len(labels), leaf.dtype), points)
     krylov = min(krylov, residuals[0].size)
     found = compiled_kernel_lanczos(network, krylov)(points, inputs, residuals, ones, krylov)

@@ -79,13 +79,14 @@ def kernel_krylov(
         residual_of: ``outputs -> residual``, of one shape.
         taken: Lanczos steps that are made; default k.
     """
-    outputs, pull = jax.vjp(lambda point: network.apply(point, inputs), params)
+    outputs, push = jax.linearize(lambda point: network.apply(point, inputs), params)
+    pull = jax.linear_transpose(push, params)
 
     def pull_back(v: Any) -> Params:
         return jax.tree.map(lambda leaf, rate: rate * leaf, pull(v.reshape(outputs.shape))[0], rates)
 
     def product(v: Any) -> Any:
-        return jax.jvp(lambda point: network.apply(point, inputs), (params,), (pull_back(v),))[1].reshape(-1)
+        return push(pull_back(v)).reshape(-1)
 
     return KernelKrylov(outputs, lanczos(product, residual_of(outputs).reshape(-1), steps, taken), pull_back)
 
