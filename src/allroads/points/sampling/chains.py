@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from allroads.explorers.samplers import Posterior, Sampler
+from allroads.pfmap.even_batch import even_batch
 from allroads.pfmap.network import Params
 from allroads.pfmap.objective import Examples, Objective
 from allroads.pfmap.precision import kept_per_precision
@@ -124,7 +125,8 @@ def compiled_chains(
         if sequential:
             states, out = jax.lax.map(one, (states, nbetas, keys))
         else:
-            states, out = jax.lax.map(one, (states, nbetas, keys), batch_size=VECTORISED // free.dimension)
+            together = even_batch(len(keys), VECTORISED // free.dimension)
+            states, out = jax.lax.map(one, (states, nbetas, keys), batch_size=together)
         return states, out._replace(**jax.tree.map(lambda x: x.mean(0), {"moments": out.moments, "losses": out.losses}))
 
     def run_points(
@@ -139,4 +141,5 @@ def compiled_chains(
         return found
 
     start_chains = jax.vmap(jax.vmap(start, in_axes=(0, None, None, 0, 0)), in_axes=(0, 0, None, 0, 0))
-    return jax.jit(start_chains), jax.jit(run_points)
+    # The start takes one gradient: what the compiler would do to make it fast takes longer than it saves.
+    return jax.jit(start_chains, compiler_options={"xla_backend_optimization_level": 0}), jax.jit(run_points)
