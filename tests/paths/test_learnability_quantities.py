@@ -18,12 +18,14 @@ from allroads.paths.learnability.baselines.eigenlearning import eigenlearning
 from allroads.paths.learnability.baselines.inal import inal
 from allroads.paths.learnability.baselines.kernel_norms import kernel_norms
 from allroads.paths.learnability.baselines.kernel_spectrum import kernel_spectra
-from allroads.paths.learnability.baselines.table import boolean_baselines
+from allroads.paths.learnability.baselines.standardise import standardised_columns
+from allroads.paths.learnability.baselines.table import boolean_baselines, inal_baselines
 from allroads.paths.learnability.baselines.truth_table import truth_table_rows
+from allroads.paths.learnability.problem import read_problem
 from allroads.paths.learnability.simulate.hitting_time import hitting_time
 from allroads.paths.learnability.simulate.loss_flow import identity_kernel_flow
 from allroads.paths.learnability.simulate.optimizer_steps import optimizer_steps
-from allroads.paths.learnability.simulate.residual_spectrum import ResidualSpectrum
+from allroads.paths.learnability.simulate.residual_spectrum import ResidualSpectrum, compiled_kernel_lanczos
 from allroads.paths.learnability.simulate.segment import LinearisedSegment, gradient_norms_along
 from allroads.paths.learnability.simulate.target_simulation import Resolution, broadcast_params, simulate_targets
 from allroads.pfmap.lanczos import lanczos
@@ -252,6 +254,38 @@ def test_lanczos_agrees_with_the_whole_kernel(seed):
     assert diagonal == pytest.approx(np.trace(kernel) / 32, rel=0.2)
     assert frobenius == pytest.approx(np.linalg.norm(kernel), rel=0.2)
     assert again.tolist() == [diagonal, frobenius]
+
+
+def test_one_program_serves_few_lanczos_steps_and_many():
+    """The first 3 steps of a program with room for 9 are those of a program with room for 3, which J Jᵀ confirms."""
+    network, inputs = mlp((3,), 2, widths=(4,)), cube(3)
+    rng = np.random.default_rng(1)
+    with float64():
+        points = broadcast_params(jax.tree.map(jnp.asarray, network.init(jax.random.key(0))), 8)
+        residuals = jnp.asarray(rng.normal(size=(8, 8, 2)))
+        rates = jax.tree.map(lambda leaf: rng.uniform(0.5, 1.5, 8), points)
+        few, many = (compiled_kernel_lanczos(network, room)(points, inputs, residuals, rates, 3) for room in (3, 9))
+        jacobian = jax.jacobian(lambda p: network.apply(p, inputs).ravel())(jax.tree.map(lambda p: p[0], points))
+    for part, wide, length in zip(few, many, (3, 2), strict=True):
+        np.testing.assert_allclose(part, np.asarray(wide)[:, :length], rtol=1e-9)
+        assert not np.asarray(wide)[:, 3:].any()
+    pairs = zip(jax.tree.leaves(jacobian), jax.tree.leaves(rates), strict=True)
+    kernel = sum(rate[0] * leaf.reshape(16, -1) @ leaf.reshape(16, -1).T for leaf, rate in pairs)
+    first = residuals[0].ravel() / np.linalg.norm(residuals[0])
+    assert float(few[0][0, 0]) == pytest.approx(float(first @ kernel @ first), rel=1e-9)
+    assert float(few[1][0, 0]) == pytest.approx(float(np.linalg.norm(kernel @ first - few[0][0, 0] * first)), rel=1e-9)
+
+
+def test_initial_alignment_of_targets_with_different_numbers_of_classes():
+    """All targets in one pass, narrower ones filled up, are what each is by itself."""
+    network, bits = mlp((3,), 1, widths=(4,)), cube(3)
+    targets = {"two": np.arange(8) % 2, "three": np.arange(8) % 3}
+    problem = read_problem(network, bits, targets, lambda outputs, labels: (outputs[..., 0] - labels) ** 2, None)
+    found = inal_baselines(network, problem, 8, 0)
+    for own, labels in zip(found, problem.labels, strict=True):
+        alone = inal(network, bits, standardised_columns(labels)[None], draws=8, seed=0)[0]
+        assert float(own["INAL"]) == pytest.approx(float(alone), rel=1e-6)
+        assert own["INAL"].error == pytest.approx(alone.error, rel=1e-6)
 
 
 def test_losses_on_a_map_whose_kernel_is_the_identity():

@@ -48,6 +48,8 @@ from allroads.status import ForecastStatus, Status
 
 _HALF_WIDTH = float(ndtri(0.95))
 """Half of a 90 % interval, in standard deviations."""
+_BRIEF = 10_000_000
+"""Parameters × examples × targets × starts up to which programs at the start are not optimised."""
 _COMPILATION = 2.0
 """What the first simulation takes, at a guess, over what the hitting times took: both are mostly compilation."""
 
@@ -172,11 +174,17 @@ class _Given:
         goals: NDArray[Any] = self.options.threshold * self.problem.constant[self.varied]
         return goals
 
-    def run(self, function: Callable[..., Any], pairs: Pairs) -> Any:
+    @property
+    def brief(self) -> bool:
+        """Whether the kernel at the start takes so few numbers that its programs are not worth optimising."""
+        parameters = sum(np.size(leaf) for leaf in jax.tree.leaves(self.starts))  # of all starts
+        return parameters * len(self.problem.inputs) * len(self.varied) <= _BRIEF
+
+    def run(self, function: Callable[..., Any], pairs: Pairs, brief: bool = False) -> Any:
         """A simulation of some targets, each from one of its starts."""
         chosen, numbers = pairs.T
         given = self.network, self.loss, self.explorer, self.points(numbers), self.problem.inputs
-        return function(*given, self.labels[chosen], self.goals[chosen], seed=self.seed)
+        return function(*given, self.labels[chosen], self.goals[chosen], seed=self.seed, brief=brief)
 
     def spectra(self, pairs: Pairs) -> list[ResidualSpectrum]:
         """Spectra of their residuals under the plain kernel."""
@@ -195,14 +203,15 @@ def _forecasts(given: _Given, within: int, learn: int, budget: Budget) -> Learna
     hits = np.full((seeds, count), np.nan)
     first, from_start = 0.0, budget.limited or options.simulated is not None
     everything = batches = in_batches(range(count), seeds)
+    run = partial(given.run, brief=from_start and given.brief)
     if count and from_start:
         budget.say("hitting times at the start")
-        found = np.concatenate([given.run(hitting_times, pairs) for pairs in everything])
+        found = np.concatenate([run(hitting_times, pairs) for pairs in everything])
         hits = found.reshape(count, seeds).T
         first = _COMPILATION * budget.spent
         order_of = spread_order(hitting_features(hits).mean(axis=0)[:, 0], options.simulated or count)
         batches = in_batches(order_of, seeds)
-    simulated = simulate_batches(partial(given.run, simulate_targets), batches, budget, first)
+    simulated = simulate_batches(partial(run, simulate_targets), batches, budget, first)
     known = np.array([k in simulated for k in range(count)], bool)
     x = np.full((count, len(FEATURES)), np.nan)
     for k, own in simulated.items():

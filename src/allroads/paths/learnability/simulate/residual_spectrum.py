@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from allroads.paths.learnability.simulate.learning_rates import UNOPTIMISED
 from allroads.pfmap.lanczos import LanczosDecomposition, breakdown_index, gauss_rule, lanczos
 from allroads.pfmap.network import Network, Params
 
@@ -92,11 +93,11 @@ def kernel_krylov(
 
 
 @lru_cache(maxsize=32)
-def compiled_kernel_lanczos(network: Network, steps: int) -> Any:
+def compiled_kernel_lanczos(network: Network, steps: int, brief: bool = False) -> Any:
     """The compiled ``(points, inputs, residuals, rates, taken) -> (diagonals, off-diagonals)`` of ``J diag(ρ) Jᵀ``.
 
     Each tridiagonal matrix belongs to the Krylov space of one residual. All but the inputs and the Lanczos steps
-    ``taken``, at most ``steps``, lead with the targets.
+    ``taken``, at most ``steps``, lead with the targets. What runs briefly is not optimised.
     """
 
     def one(params: Params, inputs: Any, residual: Any, rates: Params, taken: Any) -> tuple[Any, Any]:
@@ -107,7 +108,7 @@ def compiled_kernel_lanczos(network: Network, steps: int) -> Any:
         rows = points, residuals, rates
         return jax.lax.map(lambda own: one(own[0], inputs, own[1], own[2], taken), rows, batch_size=TARGET_BATCH)
 
-    return jax.jit(all_targets)
+    return jax.jit(all_targets, compiler_options=UNOPTIMISED if brief else None)
 
 
 def gauss_spectrum(diagonal: NDArray[Any], off_diagonal: NDArray[Any], squared_norm: float) -> ResidualSpectrum:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allroads.explorers.explorer import Explorer
-from allroads.paths.learnability.simulate.learning_rates import compiled_learning_rates, few_numbers
+from allroads.paths.learnability.simulate.learning_rates import UNOPTIMISED, compiled_learning_rates, few_numbers
 from allroads.paths.learnability.simulate.linearised_path import (
     MAX_SEGMENTS,
     SEGMENT_KRYLOV_STEPS,
@@ -98,6 +98,7 @@ def simulate_targets(
     *,
     seed: int = 0,
     resolution: Resolution | None = None,
+    brief: bool = False,
 ) -> list[TargetSimulation]:
     """Simulate the path to every target, each from a point of its own.
 
@@ -111,10 +112,11 @@ def simulate_targets(
         goals: Mean loss at which a target is learned, ``[T]``.
         seed: Decides the explorer's random key.
         resolution: How finely; default :class:`Resolution`.
+        brief: See :func:`at_starts`.
     """
     resolution, count = resolution or Resolution(), len(labels)
     start, inputs, residuals, here, _ = at_starts(
-        network, loss, explorer, points, inputs, labels, goals, seed=seed, krylov=resolution.krylov
+        network, loss, explorer, points, inputs, labels, goals, seed=seed, krylov=resolution.krylov, brief=brief
     )
     records = simulate_linearised_path(
         network,
@@ -153,6 +155,7 @@ def at_starts(
     *,
     seed: int,
     krylov: int,
+    brief: bool,
 ) -> tuple[PathStart, Any, Any, Any, Any]:
     """What every simulation begins with, the targets filled up to whole batches.
 
@@ -166,6 +169,7 @@ def at_starts(
         goals: Mean loss at which a target is learned, ``[T]``.
         seed: Decides the explorer's random key.
         krylov: Lanczos steps, at most.
+        brief: Whether these programs run so briefly that optimising them takes longer than it saves.
 
     Returns:
         The start of the paths, the inputs as arrays, the residuals ``[B, N, …]``, the diagonals and off-diagonals of
@@ -173,11 +177,11 @@ def at_starts(
     """
     points, labels, goals = fill_batches((points, np.asarray(labels), np.asarray(goals)))
     points, inputs, labels, goals = jax.tree.map(jnp.asarray, (points, inputs, labels, goals))
-    residuals, gradients, *flow = compiled_residuals(network, loss)(points, inputs, labels, goals)
+    residuals, gradients, *flow = compiled_residuals(network, loss, brief)(points, inputs, labels, goals)
     rates = compiled_learning_rates(explorer, few_numbers(points))(points, gradients, jax.random.key(seed))
     size = residuals[0].size
     krylov, room = min(krylov, size), min(max(krylov, KRYLOV_STEPS), size)  # one program for few steps and for many
-    found = compiled_kernel_lanczos(network, room)(points, inputs, residuals, rates, krylov)
+    found = compiled_kernel_lanczos(network, room, brief)(points, inputs, residuals, rates, krylov)
     diagonals, off_diagonals = (np.asarray(part) for part in found)
     rows = diagonals[:, :krylov], off_diagonals[:, : krylov - 1]
     start = PathStart(points, labels, jnp.asarray(goals, residuals.dtype), gradients, rates)
@@ -224,7 +228,7 @@ def squared_norms(array: Any) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=32)
-def compiled_residuals(network: Network, loss: str | PerExampleLoss) -> Any:
+def compiled_residuals(network: Network, loss: str | PerExampleLoss, brief: bool = False) -> Any:
     """The compiled ``(points, inputs, labels, goals) -> (residuals, gradients, flow times, losses)``.
 
     The residuals are ``−∂Σℓ/∂f``, the gradients those of the mean loss, and the times those of :mod:`.loss_flow`.
@@ -241,4 +245,4 @@ def compiled_residuals(network: Network, loss: str | PerExampleLoss) -> Any:
         rows = points, labels, goals
         return jax.lax.map(lambda own: one(own[0], inputs, own[1], own[2]), rows, batch_size=TARGET_BATCH)
 
-    return jax.jit(all_targets)
+    return jax.jit(all_targets, compiler_options=UNOPTIMISED if brief else None)
