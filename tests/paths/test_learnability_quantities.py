@@ -18,10 +18,8 @@ from allroads.paths.learnability.baselines.eigenlearning import eigenlearning
 from allroads.paths.learnability.baselines.inal import inal
 from allroads.paths.learnability.baselines.kernel_norms import kernel_norms
 from allroads.paths.learnability.baselines.kernel_spectrum import kernel_spectra
-from allroads.paths.learnability.baselines.standardise import standardised_columns
-from allroads.paths.learnability.baselines.table import boolean_baselines, inal_baselines
+from allroads.paths.learnability.baselines.table import boolean_baselines
 from allroads.paths.learnability.baselines.truth_table import truth_table_rows
-from allroads.paths.learnability.problem import read_problem
 from allroads.paths.learnability.simulate.hitting_time import hitting_time
 from allroads.paths.learnability.simulate.loss_flow import identity_kernel_flow
 from allroads.paths.learnability.simulate.optimizer_steps import optimizer_steps
@@ -275,18 +273,6 @@ def test_one_program_serves_few_lanczos_steps_and_many():
     first = residuals[0].ravel() / np.linalg.norm(residuals[0])
     assert float(few[0][0, 0]) == pytest.approx(float(first @ kernel @ first), rel=1e-9)
     assert float(few[1][0, 0]) == pytest.approx(float(np.linalg.norm(kernel @ first - few[0][0, 0] * first)), rel=1e-9)
-
-
-def test_initial_alignment_of_targets_with_different_numbers_of_classes():
-    """All targets in one pass, narrower ones filled up, are what each is by itself."""
-    network, bits = mlp((3,), 1, widths=(4,)), cube(3)
-    targets = {"two": np.arange(8) % 2, "three": np.arange(8) % 3}
-    problem = read_problem(network, bits, targets, lambda outputs, labels: (outputs[..., 0] - labels) ** 2, None)
-    found = inal_baselines(network, problem, 8, 0)
-    for own, labels in zip(found, problem.labels, strict=True):
-        alone = inal(network, bits, standardised_columns(labels)[None], draws=8, seed=0)[0]
-        assert float(own["INAL"]) == pytest.approx(float(alone), rel=1e-6)
-        assert own["INAL"].error == pytest.approx(alone.error, rel=1e-6)
 
 
 def test_losses_on_a_map_whose_kernel_is_the_identity():

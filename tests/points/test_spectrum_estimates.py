@@ -11,7 +11,6 @@ from allroads.errors import MemoryBudgetError, UnknownNameError
 from allroads.networks.mlp import mlp
 from allroads.points.spectrum import SpectrumOptions
 from allroads.points.spectrum.eigenpairs import extreme_eigenpairs
-from allroads.points.spectrum.matrix import _rows
 from allroads.points.spectrum.quadrature import Quadrature, lanczos_quadrature
 from allroads.points.zoo import quadratic
 from allroads.status import SpectrumStatus
@@ -108,14 +107,6 @@ def test_gauss_and_radau_bracket_a_known_integral():
     assert sampling == 0.0 and 0.005 < gap < 0.1
     assert middle - gap < exact < middle + gap
     assert two.trace(lambda x: x**5)[0] == pytest.approx(1 / 6, rel=1e-12)  # exact up to degree five
-
-
-@pytest.mark.parametrize("together", [1, 3, 7, 20])
-def test_rows_come_in_whole_batches_whatever_the_size(together):
-    dense = np.random.default_rng(0).normal(size=(7, 7))
-    with float64():
-        rows = _rows(lambda v, matrix: v @ matrix, together, 7, np.dtype(float), (jnp.asarray(dense),))
-    np.testing.assert_allclose(rows, dense, rtol=1e-12)
 
 
 def test_known_eigenvalues_are_counted_once():

@@ -23,7 +23,6 @@ import numpy as np
 from jax.core import Tracer
 
 from allroads.errors import MemoryBudgetError
-from allroads.pfmap.even_batch import even_batch
 from allroads.pfmap.factored import Use, dense_uses, factored_row
 from allroads.pfmap.jaxpr import intermediate_bytes
 from allroads.pfmap.network import Network, Params
@@ -133,7 +132,8 @@ def kernel_function(network: Network, plan: KernelPlan) -> Any:
         def one(own: dict[int, Any]) -> Any:
             return plain(*jax.tree.unflatten(structure, [own.get(i, leaf) for i, leaf in enumerate(leaves)]))
 
-        return jax.lax.map(one, own, batch_size=even_batch(members, plan.memory // plan.bytes)), True
+        side_by_side = max(1, min(members, plan.memory // plan.bytes))
+        return jax.lax.map(one, own, batch_size=side_by_side), True
 
     # Differentiation goes through the plain function: the batching rule has no reverse mode.
     differentiable = jax.custom_jvp(within_budget)

@@ -48,8 +48,8 @@ from allroads.status import ForecastStatus, Status
 
 _HALF_WIDTH = float(ndtri(0.95))
 """Half of a 90 % interval, in standard deviations."""
-_BRIEF = 10_000_000
-"""Parameters × examples × targets × starts up to which programs at the start are not optimised."""
+_BRIEF = 50_000_000
+"""Parameters × numbers in the inputs × targets × starts up to which programs at the start are not optimised."""
 _COMPILATION = 2.0
 """What the first simulation takes, at a guess, over what the hitting times took: both are mostly compilation."""
 
@@ -178,7 +178,7 @@ class _Given:
     def brief(self) -> bool:
         """Whether the kernel at the start takes so few numbers that its programs are not worth optimising."""
         parameters = sum(np.size(leaf) for leaf in jax.tree.leaves(self.starts))  # of all starts
-        return parameters * len(self.problem.inputs) * len(self.varied) <= _BRIEF
+        return parameters * np.size(self.problem.inputs) * len(self.varied) <= _BRIEF
 
     def run(self, function: Callable[..., Any], pairs: Pairs, brief: bool = False) -> Any:
         """A simulation of some targets, each from one of its starts."""
@@ -283,14 +283,14 @@ def _baselines(
 
 def draw_starts(network: Network, seeds: int, seed: int) -> Params:
     """The starts of ``explore(…, members=seeds, seed=seed)``, leaves ``[seeds, …]``."""
-    starts: Params = _compiled_init(network)(seed, np.arange(seeds))
+    starts: Params = _compiled_init(network)(jax.random.key(seed), np.arange(seeds))
     return starts
 
 
 @lru_cache(maxsize=32)
 def _compiled_init(network: Network) -> Callable[[Any, Any], Params]:
-    def init(seed: Any, member: Any) -> Params:
-        return network.init(jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), member), 0))
+    def init(key: Any, member: Any) -> Params:
+        return network.init(jax.random.fold_in(jax.random.fold_in(key, member), 0))
 
     return jax.jit(jax.vmap(init, (None, 0)))
 

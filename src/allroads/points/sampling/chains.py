@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 
 from allroads.explorers.samplers import Posterior, Sampler
-from allroads.pfmap.even_batch import even_batch
 from allroads.pfmap.network import Params
 from allroads.pfmap.objective import Examples, Objective
 from allroads.pfmap.precision import kept_per_precision
@@ -125,8 +124,7 @@ def compiled_chains(
         if sequential:
             states, out = jax.lax.map(one, (states, nbetas, keys))
         else:
-            together = even_batch(len(keys), VECTORISED // free.dimension)
-            states, out = jax.lax.map(one, (states, nbetas, keys), batch_size=together)
+            states, out = jax.lax.map(one, (states, nbetas, keys), batch_size=VECTORISED // free.dimension)
         return states, out._replace(**jax.tree.map(lambda x: x.mean(0), {"moments": out.moments, "losses": out.losses}))
 
     def run_points(

@@ -125,7 +125,7 @@ def measure_local_geometry(
         rotate_back(part, *(None if side is None else np.asarray(side) for side in (of.left, of.right))) ** 2
         for part, of in zip(free.split(gradient), metric, strict=True)
     )
-    penalty = jax.jit(jax.vmap(lambda leaves: objective.penalty(free.params(leaves))))(leaves)
+    penalty = jax.vmap(lambda leaves: objective.penalty(free.params(leaves)))(leaves)
     tilt = None if rows is None else tuple(map(jnp.asarray, free.split(gradient - seen)))
     return LocalGeometry(leaves, baseline, rows, tilt, np.asarray(penalty), top, curvature, metric, squares)
 

@@ -53,7 +53,7 @@ def in_single_precision(
     """
     losses, generator = compiled_losses(problem.objective, free), np.random.default_rng([seed, 1])
     beta, gamma = (np.reshape(number, (-1, 1, 1)) for number in (nbeta, localisation))
-    metric, displace = jax.tree.map(np.asarray, geometry.metric), jax.jit(jax.vmap(free.displace))
+    metric = jax.tree.map(np.asarray, geometry.metric)
 
     def draw() -> list[Any]:
         noise = free.split(generator.standard_normal((len(nbeta), free.dimension)))
@@ -61,7 +61,7 @@ def in_single_precision(
             rotate(part * (beta * of.masses + gamma) ** -0.5, of.left, of.right)
             for part, of in zip(noise, metric, strict=True)
         ]
-        moved: list[Any] = displace(geometry.leaves, steps)
+        moved: list[Any] = jax.vmap(free.displace)(geometry.leaves, steps)
         return moved
 
     draws = [draw() for _ in range(ROUNDINGS)]

@@ -89,9 +89,7 @@ def _rows(apply: Apply, together: int, size: int, dtype: np.dtype, data: tuple[A
     def row(index: Any) -> Any:
         return apply(jnp.zeros(size, dtype).at[index].set(1), *data)
 
-    together = min(together, size)
-    filled = jnp.arange(-(-size // together) * together) % size  # whole batches are one program
-    return jax.lax.map(row, filled, batch_size=together)[:size]
+    return jax.lax.map(row, jnp.arange(size), batch_size=min(together, size))
 
 
 def fit_examples(

@@ -24,7 +24,6 @@ from matfree import decomp
 from scipy.linalg import solve_banded
 
 from allroads.budget import Budget
-from allroads.pfmap.even_batch import even_batch
 from allroads.pfmap.lanczos import breakdown_index, gauss_rule
 from allroads.points.spectrum.matrix import Matrix
 
@@ -147,7 +146,7 @@ def _tridiagonals(apply: Any, steps: int, together: int, known: Any, keys: Any, 
         diagonal, off_diagonal = found.J_small
         return diagonal, jnp.append(off_diagonal, jnp.linalg.norm(found.residual))
 
-    rules: tuple[Any, Any] = jax.lax.map(one, keys, batch_size=even_batch(len(keys), together))
+    rules: tuple[Any, Any] = jax.lax.map(one, keys, batch_size=together)
     return rules
 
 

@@ -15,7 +15,6 @@ from jax.flatten_util import ravel_pytree
 
 from allroads.checks import check_choice
 from allroads.errors import InputError
-from allroads.pfmap.even_batch import even_batch
 from allroads.pfmap.losses import bce, cross_entropy, resolve_loss
 from allroads.pfmap.network import Params
 from allroads.pfmap.objective import Examples, Objective
@@ -111,8 +110,7 @@ def _compiled(
     def in_turn(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
         def batched(offsets: Any, data: Any) -> Any:
             size = max(jax.eval_shape(outputs, data[0], data[1].inputs).size, 1)
-            together = even_batch(len(offsets), _BATCH // size // 64)
-            return jax.lax.map(partial(function, data=data), offsets, batch_size=together)
+            return jax.lax.map(partial(function, data=data), offsets, batch_size=max(1, _BATCH // size // 64))
 
         return batched
 

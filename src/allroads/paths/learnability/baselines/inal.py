@@ -56,7 +56,9 @@ def inal(network: Network, inputs: Any, targets: Any, *, draws: int = DRAWS, see
     """
     inputs, targets = examples(inputs), checked_examples(targets, "targets").astype(np.float64)
     columns = targets.reshape(*targets.shape[:2], -1)
-    sums = _compiled(network, draws)(seed, jax.tree.map(jnp.asarray, inputs), jnp.asarray(columns))
+    sums = _compiled(network)(
+        jax.random.split(jax.random.key(seed), draws), jax.tree.map(jnp.asarray, inputs), jnp.asarray(columns)
+    )
     squares = np.square(np.asarray(sums, np.float64)) / columns.shape[1] ** 2  # [draws, T, C, units]
     squares = squares.reshape(draws, len(columns), -1)
     means = squares.mean(axis=0)
@@ -71,8 +73,8 @@ def inal(network: Network, inputs: Any, targets: Any, *, draws: int = DRAWS, see
 
 
 @lru_cache(maxsize=16)
-def _compiled(network: Network, draws: int) -> Any:
-    """``(seed, inputs, columns [T, N, C]) -> Σ_x f(x) N_v(x)``, ``[draws, T, C, units]``."""
+def _compiled(network: Network) -> Any:
+    """``(keys, inputs, columns [T, N, C]) -> Σ_x f(x) N_v(x)``, ``[draws, T, C, units]``."""
 
     def one(key: Any, inputs: Any, columns: Any) -> Any:
         params = network.init(key)
@@ -85,11 +87,7 @@ def _compiled(network: Network, draws: int) -> Any:
         values = jax.vmap(units)(inputs)
         return jnp.einsum("tnc,nu->tcu", columns.astype(values.dtype), values)
 
-    def all_draws(seed: Any, inputs: Any, columns: Any) -> Any:
-        keys = jax.random.split(jax.random.key(seed), draws)
-        return jax.lax.map(lambda key: one(key, inputs, columns), keys)
-
-    return jax.jit(all_draws)
+    return jax.jit(lambda keys, inputs, columns: jax.lax.map(lambda key: one(key, inputs, columns), keys))
 
 
 def neurons(network: Network, params: Any, example: Any) -> list[str]:

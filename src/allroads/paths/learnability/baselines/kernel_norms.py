@@ -43,7 +43,7 @@ def kernel_norms(network: Network, inputs: Any, starts: Params, seed: int) -> ND
     starts, inputs = jax.tree.map(np.asarray, starts), jnp.asarray(inputs)
     one = jax.tree.map(lambda leaf: leaf[0], starts)
     values = jax.eval_shape(network.apply, one, inputs)
-    signs = np.asarray(_signs(seed, values.shape, values.dtype))
+    signs = np.asarray(_signs(jax.random.key(seed), values.shape, values.dtype))
     run = compiled_kernel_lanczos(network, min(KRYLOV_STEPS, values.size))
     ones = jax.tree.map(lambda leaf: np.ones(TARGET_BATCH, leaf.dtype), starts)
 
@@ -58,7 +58,7 @@ def kernel_norms(network: Network, inputs: Any, starts: Params, seed: int) -> ND
 
 
 @partial(jax.jit, static_argnums=(1, 2))
-def _signs(seed: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+def _signs(key: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     """Random sign vectors, ``[SIGN_DRAWS, …]``."""
-    keys = jax.random.split(jax.random.key(seed), SIGN_DRAWS)
+    keys = jax.random.split(key, SIGN_DRAWS)
     return jax.vmap(lambda key: jax.random.rademacher(key, shape, dtype))(keys)

@@ -59,10 +59,7 @@ def label_baselines(problem: Problem) -> list[dict[str, Measurement]]:
 def inal_baselines(network: Network, problem: Problem, draws: int, seed: int) -> list[dict[str, Measurement]]:
     """INAL of every target."""
     columns = [standardised_columns(own) for own in problem.labels]
-    widest = max((own.shape[1] for own in columns), default=0)
-    filled = [np.pad(own, ((0, 0), (0, widest - own.shape[1]))) for own in columns]  # outputs of zeros are never best
-    found = inal(network, problem.inputs, np.stack(filled), draws=draws, seed=seed) if filled else []
-    return [{"INAL": own} for own in found]
+    return [{"INAL": inal(network, problem.inputs, one[None], draws=draws, seed=seed)[0]} for one in columns]
 
 
 def kernel_baselines(
