@@ -15,10 +15,10 @@ from allroads.explorers.per_member import member_rule
 from allroads.pfmap.network import Params
 from allroads.pfmap.objective import Examples
 
-FEW = 200_000
+FEW = 20_000
 """Numbers up to which a program of the explorer alone is not optimised: that takes longer than it saves."""
 UNOPTIMISED = {"xla_backend_optimization_level": 0}
-"""Options of such a program; it takes half the time to compile, and five times as long to run."""
+"""Options of such a program; it takes two thirds of the time to compile, and three to ten times as long to run."""
 HELD_STEPS = 64
 """Steps on a constant gradient: longer than the memory of usual momenta, 1/(1 − 0.95) = 20 steps."""
 
