@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -43,8 +42,9 @@ def kernel_norms(network: Network, inputs: Any, starts: Params, seed: int) -> ND
     starts, inputs = jax.tree.map(np.asarray, starts), jnp.asarray(inputs)
     one = jax.tree.map(lambda leaf: leaf[0], starts)
     values = jax.eval_shape(network.apply, one, inputs)
-    signs = np.asarray(_signs(jax.random.key(seed), values.shape, values.dtype))
-    run = compiled_kernel_lanczos(network, min(KRYLOV_STEPS, values.size))
+    keys = jax.random.split(jax.random.key(seed), SIGN_DRAWS)
+    signs = np.stack([jax.random.rademacher(key, values.shape, values.dtype) for key in keys])
+    run = compiled_kernel_lanczos(network, min(KRYLOV_STEPS, values.size), False)
     ones = jax.tree.map(lambda leaf: np.ones(TARGET_BATCH, leaf.dtype), starts)
 
     def at(start: Params) -> tuple[float, float]:
@@ -55,10 +55,3 @@ def kernel_norms(network: Network, inputs: Any, starts: Params, seed: int) -> ND
 
     seeds = len(jax.tree.leaves(starts)[0])
     return np.array([at(jax.tree.map(lambda leaf, m=m: leaf[m], starts)) for m in range(seeds)])
-
-
-@partial(jax.jit, static_argnums=(1, 2))
-def _signs(key: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-    """Random sign vectors, ``[SIGN_DRAWS, …]``."""
-    keys = jax.random.split(key, SIGN_DRAWS)
-    return jax.vmap(lambda key: jax.random.rademacher(key, shape, dtype))(keys)

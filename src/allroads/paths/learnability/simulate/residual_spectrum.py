@@ -93,7 +93,7 @@ def kernel_krylov(
 
 
 @lru_cache(maxsize=32)
-def compiled_kernel_lanczos(network: Network, steps: int, brief: bool = False) -> Any:
+def compiled_kernel_lanczos(network: Network, steps: int, brief: bool) -> Any:
     """The compiled ``(points, inputs, residuals, rates, taken) -> (diagonals, off-diagonals)`` of ``J diag(ρ) Jᵀ``.
 
     Each tridiagonal matrix belongs to the Krylov space of one residual. All but the inputs and the Lanczos steps

@@ -228,7 +228,7 @@ def squared_norms(array: Any) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=32)
-def compiled_residuals(network: Network, loss: str | PerExampleLoss, brief: bool = False) -> Any:
+def compiled_residuals(network: Network, loss: str | PerExampleLoss, brief: bool) -> Any:
     """The compiled ``(points, inputs, labels, goals) -> (residuals, gradients, flow times, losses)``.
 
     The residuals are ``−∂Σℓ/∂f``, the gradients those of the mean loss, and the times those of :mod:`.loss_flow`.
