@@ -76,6 +76,12 @@ def test_the_starts_are_those_of_explore():
     assert float(easy.baselines["hitting time"]) == pytest.approx(np.mean(actual), abs=1)
 
 
+def test_seeds_beyond_a_32_bit_integer_are_seeds():
+    given = {"explorer": GD(learning_rate=0.003), "seeds": 1}
+    first, again, other = (forecast({"bit": CUBE[:, 0]}, LINE, **given, seed=n)["bit"] for n in (2**31, 2**31, 5))
+    assert first.steps == again.steps != other.steps
+
+
 def test_the_chance_is_the_mean_over_laws_and_lies_in_its_interval(seed):
     """Of laws that differ by a factor e, each as sure as a fifth, by simulation."""
     draws = np.random.default_rng(seed).normal(size=200_000)

@@ -23,7 +23,7 @@ from allroads.paths.learnability.baselines.truth_table import truth_table_rows
 from allroads.paths.learnability.simulate.hitting_time import hitting_time
 from allroads.paths.learnability.simulate.loss_flow import identity_kernel_flow
 from allroads.paths.learnability.simulate.optimizer_steps import optimizer_steps
-from allroads.paths.learnability.simulate.residual_spectrum import ResidualSpectrum
+from allroads.paths.learnability.simulate.residual_spectrum import ResidualSpectrum, compiled_kernel_lanczos
 from allroads.paths.learnability.simulate.segment import LinearisedSegment, gradient_norms_along
 from allroads.paths.learnability.simulate.target_simulation import Resolution, broadcast_params, simulate_targets
 from allroads.pfmap.lanczos import lanczos
@@ -252,6 +252,27 @@ def test_lanczos_agrees_with_the_whole_kernel(seed):
     assert diagonal == pytest.approx(np.trace(kernel) / 32, rel=0.2)
     assert frobenius == pytest.approx(np.linalg.norm(kernel), rel=0.2)
     assert again.tolist() == [diagonal, frobenius]
+
+
+def test_one_program_serves_few_lanczos_steps_and_many():
+    """The first 3 steps of a program with room for 9 are those of a program with room for 3, which J Jᵀ confirms."""
+    network, inputs = mlp((3,), 2, widths=(4,)), cube(3)
+    rng = np.random.default_rng(1)
+    with float64():
+        points = broadcast_params(jax.tree.map(jnp.asarray, network.init(jax.random.key(0))), 8)
+        residuals = jnp.asarray(rng.normal(size=(8, 8, 2)))
+        rates = jax.tree.map(lambda leaf: rng.uniform(0.5, 1.5, 8), points)
+        found = [compiled_kernel_lanczos(network, room, False)(points, inputs, residuals, rates, 3) for room in (3, 9)]
+        jacobian = jax.jacobian(lambda p: network.apply(p, inputs).ravel())(jax.tree.map(lambda p: p[0], points))
+        few, many, jacobian, residuals = jax.tree.map(np.asarray, (*found, jacobian, residuals))
+    for part, wide, length in zip(few, many, (3, 2), strict=True):
+        np.testing.assert_allclose(part, wide[:, :length], rtol=1e-9)
+        assert not wide[:, 3:].any()
+    pairs = zip(jax.tree.leaves(jacobian), jax.tree.leaves(rates), strict=True)
+    kernel = sum(rate[0] * leaf.reshape(16, -1) @ leaf.reshape(16, -1).T for leaf, rate in pairs)
+    first = residuals[0].ravel() / np.linalg.norm(residuals[0])
+    assert float(few[0][0, 0]) == pytest.approx(float(first @ kernel @ first), rel=1e-9)
+    assert float(few[1][0, 0]) == pytest.approx(float(np.linalg.norm(kernel @ first - few[0][0, 0] * first)), rel=1e-9)
 
 
 def test_losses_on_a_map_whose_kernel_is_the_identity():

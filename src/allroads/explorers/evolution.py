@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-from blackjax.smc.resampling import systematic
 
 from allroads.explorers.explorer import Explorer, Info, ProblemLike, State, example_count
+from allroads.explorers.late import blackjax
 from allroads.pfmap.network import Params
 
 
@@ -64,6 +64,7 @@ class Evolution(Explorer):
         losses = jax.vmap(lambda params: problem.objective.mean(params, problem.data))(state.params)
         scores = jnp.where(jnp.isfinite(losses), -self.selection * losses, -jnp.inf)
         scores = jnp.where(jnp.isfinite(scores).any(), scores, 0.0)  # where no member is finite, all stay
+        systematic = blackjax("smc.resampling").systematic
         parents = systematic(split[0, 1], jax.nn.softmax(scores), len(losses))
         chosen = jax.tree.map(lambda leaf: leaf[parents], state.params)
         moved = jax.vmap(self._mutated)(split[:, 2], chosen)

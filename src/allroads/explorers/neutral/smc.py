@@ -8,14 +8,12 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from blackjax.smc.ess import ess_solver
-from blackjax.smc.resampling import systematic
-from blackjax.smc.solver import dichotomy
 from jax.scipy.special import logsumexp
 
 from allroads.checks import check_choice, check_number
 from allroads.errors import InputError
 from allroads.explorers.explorer import Explorer, Info, ProblemLike, State, example_count
+from allroads.explorers.late import blackjax
 from allroads.explorers.neutral.invariant import PRIORS, invariant_move, known_of
 from allroads.explorers.neutral.misfit import check_fit, loss_and_misfit, objective_of
 from allroads.pfmap.network import Params
@@ -151,7 +149,7 @@ class SMC(Explorer):
         count = len(log_weights)
         gained = logsumexp(log_weights) - math.log(count)
         split = jax.vmap(lambda key: jax.random.split(key, 3))(old.keys)
-        parents = systematic(split[0, 1], jax.nn.softmax(log_weights), count)
+        parents = blackjax("smc.resampling").systematic(split[0, 1], jax.nn.softmax(log_weights), count)
         chosen = jax.tree.map(lambda leaf: leaf[parents], (state.params, old.losses, old.energies))
         beta = old.beta + stride
         network = objective_of(self.name, problem).network
@@ -197,7 +195,8 @@ class SMC(Explorer):
             most = STRIDE / jnp.min(jnp.where(energies > 0, energies, jnp.inf), initial=jnp.inf)
         else:
             most = self.beta - old.beta
-        found = ess_solver(lambda given: -given, energies, self.ess, most, dichotomy)
+        dichotomy = blackjax("smc.solver").dichotomy
+        found = blackjax("smc.ess").ess_solver(lambda given: -given, energies, self.ess, most, dichotomy)
         if self.beta is not None:
             return found
         return jnp.where((energies <= 0).mean() >= self.ess, jnp.inf, found)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import blackjax
 import jax
 import jax.numpy as jnp
 
+from allroads.explorers.late import blackjax
 from allroads.explorers.samplers.protocol import Draw, Posterior, Sampler
 
 JITTER = 0.3
@@ -40,7 +40,7 @@ class HMC(Sampler):
 
     def init(self, position: Any, posterior: Posterior, key: Any) -> Any:
         """The state at a flat position."""
-        return blackjax.hmc.init(position, posterior.log_density)
+        return blackjax().hmc.init(position, posterior.log_density)
 
     def draw(self, key: Any, state: Any, posterior: Posterior, step_size: Any, steps: Any) -> tuple[Any, Draw]:
         """One trajectory of ``steps`` leapfrog steps; its acceptance counts where the step is not a short one."""
@@ -48,7 +48,7 @@ class HMC(Sampler):
         uniform = jax.random.uniform(jitter_key, (), state.position.dtype)
         short = jax.random.bernoulli(kind_key, SHORT)
         factor = jnp.where(short, SHORTEST**uniform, 1 + JITTER * (2 * uniform - 1))
-        kernel = blackjax.hmc.build_kernel()
+        kernel = blackjax().hmc.build_kernel()
         mass = jnp.ones_like(state.position)
         state, info = kernel(key, state, posterior.log_density, step_size * factor, mass, steps)
         acceptance = jnp.where(short, jnp.nan, info.acceptance_rate)

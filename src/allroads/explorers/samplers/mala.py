@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import blackjax
 import jax
 import jax.numpy as jnp
 
+from allroads.explorers.late import blackjax
 from allroads.explorers.samplers.protocol import Draw, Posterior, Sampler
 
 
@@ -33,11 +33,11 @@ class MALA(Sampler):
 
     def init(self, position: Any, posterior: Posterior, key: Any) -> Any:
         """The state at a flat position."""
-        return blackjax.mala.init(position, posterior.log_density)
+        return blackjax().mala.init(position, posterior.log_density)
 
     def draw(self, key: Any, state: Any, posterior: Posterior, step_size: Any, steps: Any) -> tuple[Any, Draw]:
         """``steps`` proposals, and the mean of their acceptances."""
-        kernel = blackjax.mala.build_kernel()
+        kernel = blackjax().mala.build_kernel()
 
         def step(i: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:
             state, accepted = carry

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import blackjax
 import jax
 import jax.numpy as jnp
 
+from allroads.explorers.late import blackjax
 from allroads.explorers.samplers.protocol import Draw, Posterior, Sampler
 
 ENERGY_VARIANCE = 5e-4
@@ -34,12 +34,12 @@ class MCLMC(Sampler):
 
     def init(self, position: Any, posterior: Posterior, key: Any) -> Any:
         """The state at a flat position, its momentum drawn."""
-        return blackjax.mclmc.init(position, posterior.log_density, key)
+        return blackjax().mclmc.init(position, posterior.log_density, key)
 
     def draw(self, key: Any, state: Any, posterior: Posterior, step_size: Any, steps: Any) -> tuple[Any, Draw]:
         """``steps`` isokinetic steps; the momentum decorrelates over a length of ``√d``, the width of a Gaussian."""
         dimension = state.position.size
-        kernel = blackjax.mclmc.build_kernel()
+        kernel = blackjax().mclmc.build_kernel()
         length = jnp.sqrt(jnp.asarray(dimension, state.position.dtype))
 
         def step(i: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from blackjax.sgmcmc.diffusions import sgnht
 
+from allroads.explorers.late import blackjax
 from allroads.explorers.samplers.protocol import Draw, Posterior, StochasticSampler
 
 FRICTION = 1.0
@@ -48,7 +48,7 @@ class SGNHT(StochasticSampler):
 
     def draw(self, key: Any, state: Any, posterior: Posterior, step_size: Any, steps: Any) -> tuple[_State, Draw]:
         """``steps`` steps of position and momentum in turn."""
-        move = sgnht(alpha=FRICTION)
+        move = blackjax("sgmcmc.diffusions").sgnht(alpha=FRICTION)
 
         def step(i: Any, carry: tuple[_State, Any]) -> tuple[_State, Any]:
             state, total = carry

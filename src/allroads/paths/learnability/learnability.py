@@ -8,10 +8,9 @@ from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from allroads.budget import Budget, budgeted
 from allroads.checks import check_count, check_options
@@ -47,8 +46,10 @@ from allroads.pfmap.network import Network, Params
 from allroads.results import Measurement
 from allroads.status import ForecastStatus, Status
 
-_HALF_WIDTH = float(norm.ppf(0.95))
+_HALF_WIDTH = float(ndtri(0.95))
 """Half of a 90 % interval, in standard deviations."""
+_BRIEF = 50_000_000
+"""Parameters × numbers in the inputs × targets × starts up to which programs at the start are not optimised."""
 _COMPILATION = 2.0
 """What the first simulation takes, at a guess, over what the hitting times took: both are mostly compilation."""
 
@@ -173,11 +174,17 @@ class _Given:
         goals: NDArray[Any] = self.options.threshold * self.problem.constant[self.varied]
         return goals
 
-    def run(self, function: Callable[..., Any], pairs: Pairs) -> Any:
+    @property
+    def brief(self) -> bool:
+        """Whether the kernel at the start takes so few numbers that its programs are not worth optimising."""
+        parameters = sum(np.size(leaf) for leaf in jax.tree.leaves(self.starts))  # of all starts
+        return parameters * np.size(self.problem.inputs) * len(self.varied) <= _BRIEF
+
+    def run(self, function: Callable[..., Any], pairs: Pairs, brief: bool = False) -> Any:
         """A simulation of some targets, each from one of its starts."""
         chosen, numbers = pairs.T
         given = self.network, self.loss, self.explorer, self.points(numbers), self.problem.inputs
-        return function(*given, self.labels[chosen], self.goals[chosen], seed=self.seed)
+        return function(*given, self.labels[chosen], self.goals[chosen], seed=self.seed, brief=brief)
 
     def spectra(self, pairs: Pairs) -> list[ResidualSpectrum]:
         """Spectra of their residuals under the plain kernel."""
@@ -196,14 +203,15 @@ def _forecasts(given: _Given, within: int, learn: int, budget: Budget) -> Learna
     hits = np.full((seeds, count), np.nan)
     first, from_start = 0.0, budget.limited or options.simulated is not None
     everything = batches = in_batches(range(count), seeds)
+    run = partial(given.run, brief=from_start and given.brief)
     if count and from_start:
         budget.say("hitting times at the start")
-        found = np.concatenate([given.run(hitting_times, pairs) for pairs in everything])
+        found = np.concatenate([run(hitting_times, pairs) for pairs in everything])
         hits = found.reshape(count, seeds).T
         first = _COMPILATION * budget.spent
         order_of = spread_order(hitting_features(hits).mean(axis=0)[:, 0], options.simulated or count)
         batches = in_batches(order_of, seeds)
-    simulated = simulate_batches(partial(given.run, simulate_targets), batches, budget, first)
+    simulated = simulate_batches(partial(run, simulate_targets), batches, budget, first)
     known = np.array([k in simulated for k in range(count)], bool)
     x = np.full((count, len(FEATURES)), np.nan)
     for k, own in simulated.items():
@@ -275,15 +283,16 @@ def _baselines(
 
 def draw_starts(network: Network, seeds: int, seed: int) -> Params:
     """The starts of ``explore(…, members=seeds, seed=seed)``, leaves ``[seeds, …]``."""
-    key = jax.random.key(seed)
-    keys = jax.vmap(lambda m: jax.random.fold_in(jax.random.fold_in(key, m), 0))(jnp.arange(seeds))
-    starts: Params = _compiled_init(network)(keys)
+    starts: Params = _compiled_init(network)(jax.random.key(seed), np.arange(seeds))
     return starts
 
 
 @lru_cache(maxsize=32)
-def _compiled_init(network: Network) -> Callable[[Any], Params]:
-    return jax.jit(jax.vmap(network.init))
+def _compiled_init(network: Network) -> Callable[[Any, Any], Params]:
+    def init(key: Any, member: Any) -> Params:
+        return network.init(jax.random.fold_in(jax.random.fold_in(key, member), 0))
+
+    return jax.jit(jax.vmap(init, (None, 0)))
 
 
 def _forecast(
@@ -297,8 +306,8 @@ def _forecast(
     mean, deviation = map(float, law.log_steps(x))
     steps, band = float(np.exp(mean)), _HALF_WIDTH * float(np.hypot(law.noise, deviation))
     margin = np.log(within) - mean
-    probability = float(norm.cdf(margin / np.hypot(law.noise, deviation)))
-    low, high = (float(norm.cdf((margin + sign * _HALF_WIDTH * deviation) / law.noise)) for sign in (-1, 1))
+    probability = float(ndtr(margin / np.hypot(law.noise, deviation)))
+    low, high = (float(ndtr((margin + sign * _HALF_WIDTH * deviation) / law.noise)) for sign in (-1, 1))
     return Forecast(
         name,
         steps,

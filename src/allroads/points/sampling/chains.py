@@ -139,4 +139,5 @@ def compiled_chains(
         return found
 
     start_chains = jax.vmap(jax.vmap(start, in_axes=(0, None, None, 0, 0)), in_axes=(0, 0, None, 0, 0))
-    return jax.jit(start_chains), jax.jit(run_points)
+    # The start takes one gradient: what the compiler would do to make it fast takes longer than it saves.
+    return jax.jit(start_chains, compiler_options={"xla_backend_optimization_level": 0}), jax.jit(run_points)

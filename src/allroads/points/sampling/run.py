@@ -66,20 +66,16 @@ class Run:
         every = free.dimension <= SMALL and not plan.sampler.stochastic
         self.levels = levels(nbeta, stiffness, localisation, every) if plan.ladder else [(nbeta, localisation)]
 
-        def all_groups(array: Any) -> Any:
-            return jnp.concatenate([array] * self.groups)
+        def all_groups(array: Any) -> Any:  # by NumPy, which compiles nothing
+            return jnp.asarray(np.concatenate([np.asarray(array)] * self.groups))
 
         self.nbeta, gamma = self.levels[0]
-
-        def masses(of: Metric) -> Metric:
-            of = jax.tree.map(all_groups, of)
-            return of._replace(masses=of.masses * _along(self.nbeta, of.masses) + _along(gamma, of.masses))
 
         seen = geometry.baseline if rows is None else geometry.baseline[:, rows]
         leaves, seen, tilt, self.all_baseline = jax.tree.map(
             all_groups, (geometry.leaves, seen, geometry.tilt, None if rows is None else geometry.baseline)
         )
-        metric = tuple(masses(m) for m in geometry.metric)
+        metric = _local_masses(jax.tree.map(all_groups, geometry.metric), self.nbeta, gamma)
         self.local = LocalPosterior(leaves, seen, metric, jnp.asarray(gamma), tilt)
         self.z = jnp.zeros((self.sites, self.chains, free.dimension))
         self.last_energy: np.ndarray | None = None  # at z, [sites, chains]
@@ -169,20 +165,15 @@ class Run:
             self.resample(float(ratio.max()))
         self.nbeta = nbeta
         self.local = self.local._replace(localisation=jnp.asarray(localisation))
-
-        def masses(of: Metric) -> Metric:
-            grown = of.masses * _along(ratio, of.masses)
-            return of._replace(masses=jnp.maximum(grown, _along(localisation, of.masses)))
-
-        self._change_metric(tuple(masses(m) for m in self.local.metric))
-        self.moments = jax.tree.map(lambda x: x * _along(ratio, x), self.moments)
+        metric, self.moments = _grown(self.local.metric, self.moments, ratio, localisation)
+        self._change_metric(metric)
         self.moment_rounds = np.minimum(self.moment_rounds, math.ceil(ENOUGH / (self.chains * self.plan.draws)))
         self.measure_stiffness()
 
     def leave_levels(self) -> None:
         """Go to the last posterior at once, all chains from where those of the first group are."""
         first = np.tile(np.arange(self.points), self.groups)
-        self.z, self.local, self.moments = jax.tree.map(lambda x: x[first], (self.z, self.local, self.moments))
+        self.z, self.local, self.moments = _sites((self.z, self.local, self.moments), first)
         self.moment_rounds, self.step, self.nbeta = self.moment_rounds[first], self.step[first], self.nbeta[first]
         self.population[:], self.last_energy = False, None
         self.move_to(*self.levels[-1])
@@ -290,9 +281,34 @@ class Run:
             self.stiffness = np.maximum(np.nan_to_num(found, posinf=1.0).max(axis=0), 1.0)
 
 
-def _along(numbers: np.ndarray, array: Any) -> np.ndarray:
+def _along(numbers: Any, array: Any) -> Any:
     """One number per site, shaped to go with an array ``[sites, …]``."""
     return numbers.reshape(-1, *[1] * (array.ndim - 1))
+
+
+@jax.jit
+def _sites(tree: Any, chosen: Any) -> Any:
+    """Arrays ``[sites, …]`` at some sites."""
+    return jax.tree.map(lambda x: x[chosen], tree)
+
+
+@jax.jit
+def _local_masses(metric: tuple[Metric, ...], nbeta: Any, localisation: Any) -> tuple[Metric, ...]:
+    """The metric of a posterior from that of the mean loss."""
+    return tuple(
+        of._replace(masses=of.masses * _along(nbeta, of.masses) + _along(localisation, of.masses)) for of in metric
+    )
+
+
+@jax.jit
+def _grown(metric: tuple[Metric, ...], moments: Any, ratio: Any, localisation: Any) -> tuple[tuple[Metric, ...], Any]:
+    """Metric and moments of a posterior whose nβ is so many times larger; masses are γ at least."""
+
+    def masses(of: Metric) -> Metric:
+        grown = of.masses * _along(ratio, of.masses)
+        return of._replace(masses=jnp.maximum(grown, _along(localisation, of.masses)))
+
+    return tuple(masses(of) for of in metric), jax.tree.map(lambda x: x * _along(ratio, x), moments)
 
 
 def mean_acceptance(out: Draws) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from allroads.explorers.explorer import Explorer, State
 from allroads.explorers.per_member import member_rule
-from allroads.paths.learnability.simulate.learning_rates import initial_state, linear_problem
+from allroads.paths.learnability.simulate.learning_rates import UNOPTIMISED, initial_state, linear_problem
 from allroads.pfmap.network import Params
 
 _WARM_UP, _RESPONSE = 128, 256
@@ -73,7 +73,8 @@ def _gradient_memory(explorer: Explorer, structure: Any, shapes: tuple[tuple[int
         start = initial_state(explorer, jax.tree.map(jnp.zeros_like, plain), plain, jax.random.key(0))
         return jax.lax.scan(step, start, jnp.arange(_WARM_UP + _RESPONSE))[1][_WARM_UP:]
 
-    without, with_change = np.asarray(jax.jit(jax.vmap(moves_along_change))(np.arange(2.0)), np.float64)
+    run = jax.jit(jax.vmap(moves_along_change), compiler_options=UNOPTIMISED)
+    without, with_change = np.asarray(run(np.arange(2.0)), np.float64)
     response = with_change - without
     if not response.sum() > 0:
         return 0.0

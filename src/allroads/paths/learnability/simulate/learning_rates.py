@@ -15,6 +15,10 @@ from allroads.explorers.per_member import member_rule
 from allroads.pfmap.network import Params
 from allroads.pfmap.objective import Examples
 
+FEW = 20_000
+"""Numbers up to which a program of the explorer alone is not optimised: that takes longer than it saves."""
+UNOPTIMISED = {"xla_backend_optimization_level": 0}
+"""Options of such a program; it takes two thirds of the time to compile, and three to ten times as long to run."""
 HELD_STEPS = 64
 """Steps on a constant gradient: longer than the memory of usual momenta, 1/(1 − 0.95) = 20 steps."""
 
@@ -130,13 +134,18 @@ def effective_learning_rates(explorer: Explorer, params: Params, gradient: Param
     return jax.tree.map(lambda a, b: rate_of(a.sum(), b.sum()), sums.descent, sums.gradient_squares)
 
 
+def few_numbers(params: Params) -> bool:
+    """Whether an explorer that moves these parameters is not worth optimising."""
+    return sum(leaf_sizes(params)) <= FEW
+
+
 @lru_cache(maxsize=32)
-def compiled_learning_rates(explorer: Explorer) -> Any:
-    """The compiled ``(params, gradients, key) -> rates`` over a leading axis of the first two."""
+def compiled_learning_rates(explorer: Explorer, few: bool) -> Any:
+    """The compiled ``(params, gradients, key) -> rates`` over a leading axis of the first two; see :data:`FEW`."""
     run = jax.vmap(
         lambda params, gradient, key: effective_learning_rates(explorer, params, gradient, key), in_axes=(0, 0, None)
     )
-    return jax.jit(run)
+    return jax.jit(run, compiler_options=UNOPTIMISED if few else None)
 
 
 def rate_of(descent: Any, gradient_squares: Any) -> Any:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from allroads.explorers.explorer import Explorer
 from allroads.paths.learnability.simulate.gradient_memory import gradient_memory, momentum_at
 from allroads.paths.learnability.simulate.learning_rates import (
+    UNOPTIMISED,
     constant_like,
     initial_state,
     mean_learning_rate,
@@ -109,4 +110,4 @@ def compiled_optimizer_steps(explorer: Explorer, structure: Any, shapes: tuple[t
         within = taken - 1 + (duration - before) / jnp.maximum(covered - before, 1e-30)
         return jnp.where(covered >= duration, within, taken * duration / jnp.maximum(covered, 1e-30))
 
-    return jax.jit(jax.vmap(one))
+    return jax.jit(jax.vmap(one), compiler_options=UNOPTIMISED)

@@ -12,6 +12,7 @@ import numpy as np
 from allroads.explorers.explorer import Explorer, State
 from allroads.paths.learnability.simulate.learning_rates import (
     HELD_STEPS,
+    UNOPTIMISED,
     constant_like,
     initial_state,
     leaf_sizes,
@@ -59,7 +60,8 @@ def _is_adaptive(explorer: Explorer, structure: Any, kinds: tuple[tuple[int, Any
         start = initial_state(explorer, origin, gradient, jax.random.key(0))
         return run_on_linear_loss(explorer, start, (gradient, gradient), 0, HELD_STEPS)[0].params
 
-    moved = jax.tree.map(np.asarray, jax.jit(jax.vmap(displacement))(np.arange(3.0)))
+    run = jax.jit(jax.vmap(displacement), compiler_options=UNOPTIMISED)
+    moved = jax.tree.map(np.asarray, run(np.arange(3.0)))
     nonlinear = jax.tree.map(lambda m: abs(m[2] - 2 * m[1] + m[0]) > LINEAR_TOLERANCE * abs(m[1] - m[0]), moved)
     return any(bool(leaf.any()) for leaf in jax.tree.leaves(nonlinear))
 
@@ -164,10 +166,12 @@ def update_rate_tracker(explorer: Explorer, tracker: RateTracker, gradient: Para
 
 
 @lru_cache(maxsize=32)
-def compiled_rate_tracker(explorer: Explorer) -> tuple[Any, Any]:
-    """The compiled start and update of a tracker, over a leading axis of all but the key."""
+def compiled_rate_tracker(explorer: Explorer, few: bool) -> tuple[Any, Any]:
+    """The compiled start and update of a tracker, over a leading axis of all but the key; see :data:`.FEW`."""
+    options = UNOPTIMISED if few else None
     start = jax.vmap(lambda *args: start_rate_tracker(explorer, *args), in_axes=(0, 0, 0, None))
-    return jax.jit(start), jax.jit(jax.vmap(lambda *args: update_rate_tracker(explorer, *args)))
+    update = jax.vmap(lambda *args: update_rate_tracker(explorer, *args))
+    return jax.jit(start, compiler_options=options), jax.jit(update, compiler_options=options)
 
 
 def _preconditioned_norm(gradient: Params, leaf_rates: Params) -> Any:

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from allroads.paths.learnability.simulate.learning_rates import UNOPTIMISED
 from allroads.pfmap.lanczos import LanczosDecomposition, breakdown_index, gauss_rule, lanczos
 from allroads.pfmap.network import Network, Params
 
@@ -79,23 +80,24 @@ def kernel_krylov(
         residual_of: ``outputs -> residual``, of one shape.
         taken: Lanczos steps that are made; default k.
     """
-    outputs, pull = jax.vjp(lambda point: network.apply(point, inputs), params)
+    outputs, push = jax.linearize(lambda point: network.apply(point, inputs), params)
+    pull = jax.linear_transpose(push, params)
 
     def pull_back(v: Any) -> Params:
         return jax.tree.map(lambda leaf, rate: rate * leaf, pull(v.reshape(outputs.shape))[0], rates)
 
     def product(v: Any) -> Any:
-        return jax.jvp(lambda point: network.apply(point, inputs), (params,), (pull_back(v),))[1].reshape(-1)
+        return push(pull_back(v)).reshape(-1)
 
     return KernelKrylov(outputs, lanczos(product, residual_of(outputs).reshape(-1), steps, taken), pull_back)
 
 
 @lru_cache(maxsize=32)
-def compiled_kernel_lanczos(network: Network, steps: int) -> Any:
+def compiled_kernel_lanczos(network: Network, steps: int, brief: bool) -> Any:
     """The compiled ``(points, inputs, residuals, rates, taken) -> (diagonals, off-diagonals)`` of ``J diag(ρ) Jᵀ``.
 
     Each tridiagonal matrix belongs to the Krylov space of one residual. All but the inputs and the Lanczos steps
-    ``taken``, at most ``steps``, lead with the targets.
+    ``taken``, at most ``steps``, lead with the targets. What runs briefly is not optimised.
     """
 
     def one(params: Params, inputs: Any, residual: Any, rates: Params, taken: Any) -> tuple[Any, Any]:
@@ -106,7 +108,7 @@ def compiled_kernel_lanczos(network: Network, steps: int) -> Any:
         rows = points, residuals, rates
         return jax.lax.map(lambda own: one(own[0], inputs, own[1], own[2], taken), rows, batch_size=TARGET_BATCH)
 
-    return jax.jit(all_targets)
+    return jax.jit(all_targets, compiler_options=UNOPTIMISED if brief else None)
 
 
 def gauss_spectrum(diagonal: NDArray[Any], off_diagonal: NDArray[Any], squared_norm: float) -> ResidualSpectrum:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import jax
@@ -11,12 +10,11 @@ from numpy.typing import NDArray
 
 from allroads.explorers.explorer import Explorer
 from allroads.paths.learnability.simulate.linearised_path import equivalent_quadratic
-from allroads.paths.learnability.simulate.loss_flow import identity_kernel_flow
 from allroads.paths.learnability.simulate.optimizer_steps import optimizer_steps
 from allroads.paths.learnability.simulate.residual_spectrum import gauss_spectrum
 from allroads.paths.learnability.simulate.segment import LinearisedSegment
 from allroads.paths.learnability.simulate.target_simulation import at_starts, squared_norms
-from allroads.pfmap.losses import PerExampleLoss, resolve_loss
+from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
 
 START_KRYLOV_STEPS = 8
@@ -34,6 +32,7 @@ def hitting_times(
     *,
     seed: int = 0,
     krylov: int = START_KRYLOV_STEPS,
+    brief: bool = False,
 ) -> NDArray[np.float64]:
     """Steps of the explorer to every target by the kernel at its start, ``[T]``; NaN where the loss is not finite.
 
@@ -47,6 +46,7 @@ def hitting_times(
         goals: Mean loss at which a target is learned, ``[T]``.
         seed: Decides the explorer's random key.
         krylov: Lanczos steps.
+        brief: See :func:`.at_starts`.
 
     Example:
         One weight whose residual gradient descent halves at each step: its square is at 1/16 after two.
@@ -58,8 +58,7 @@ def hitting_times(
         [2.0]
     """
     given = network, loss, explorer, points, inputs, labels, goals
-    start, inputs, residuals, rows = at_starts(*given, seed=seed, krylov=krylov)
-    flow = _compiled_flow(network, loss)(start.points, inputs, start.labels, start.goals)
+    start, inputs, residuals, rows, flow = at_starts(*given, seed=seed, krylov=krylov, brief=brief)
     columns = [np.asarray(column)[: len(goals)] for column in (*rows, squared_norms(residuals), *flow)]
     paths = []
     for diagonal, off_diagonal, square, time, start_loss, goal in zip(*columns, goals, strict=True):
@@ -68,13 +67,3 @@ def hitting_times(
         paths.append((LinearisedSegment(spectrum, level, curvature, 0.0, 1.0, 0.0),))
     one = jax.tree.map(lambda leaf: np.asarray(leaf)[0], start.points)
     return np.where(np.isfinite(columns[-1]), optimizer_steps(explorer, one, paths), np.nan)
-
-
-@lru_cache(maxsize=32)
-def _compiled_flow(network: Network, loss: str | PerExampleLoss) -> Any:
-    """The compiled ``(points, inputs, labels, goals) -> (flow times, losses)``."""
-    flow = identity_kernel_flow(resolve_loss(loss))
-    run = jax.vmap(
-        lambda point, inputs, labels, goal: flow(network.apply(point, inputs), labels, goal), (0, None, 0, 0)
-    )
-    return jax.jit(run)

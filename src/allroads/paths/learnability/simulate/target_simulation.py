@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allroads.explorers.explorer import Explorer
-from allroads.paths.learnability.simulate.learning_rates import compiled_learning_rates
+from allroads.paths.learnability.simulate.learning_rates import UNOPTIMISED, compiled_learning_rates, few_numbers
 from allroads.paths.learnability.simulate.linearised_path import (
     MAX_SEGMENTS,
     SEGMENT_KRYLOV_STEPS,
@@ -21,6 +21,7 @@ from allroads.paths.learnability.simulate.linearised_path import (
     segments_of,
     simulate_linearised_path,
 )
+from allroads.paths.learnability.simulate.loss_flow import identity_kernel_flow
 from allroads.paths.learnability.simulate.optimizer_steps import optimizer_steps
 from allroads.paths.learnability.simulate.residual_spectrum import (
     KRYLOV_STEPS,
@@ -97,6 +98,7 @@ def simulate_targets(
     *,
     seed: int = 0,
     resolution: Resolution | None = None,
+    brief: bool = False,
 ) -> list[TargetSimulation]:
     """Simulate the path to every target, each from a point of its own.
 
@@ -110,10 +112,11 @@ def simulate_targets(
         goals: Mean loss at which a target is learned, ``[T]``.
         seed: Decides the explorer's random key.
         resolution: How finely; default :class:`Resolution`.
+        brief: See :func:`at_starts`.
     """
     resolution, count = resolution or Resolution(), len(labels)
-    start, inputs, residuals, here = at_starts(
-        network, loss, explorer, points, inputs, labels, goals, seed=seed, krylov=resolution.krylov
+    start, inputs, residuals, here, _ = at_starts(
+        network, loss, explorer, points, inputs, labels, goals, seed=seed, krylov=resolution.krylov, brief=brief
     )
     records = simulate_linearised_path(
         network,
@@ -152,7 +155,8 @@ def at_starts(
     *,
     seed: int,
     krylov: int,
-) -> tuple[PathStart, Any, Any, Any]:
+    brief: bool,
+) -> tuple[PathStart, Any, Any, Any, Any]:
     """What every simulation begins with, the targets filled up to whole batches.
 
     Args:
@@ -165,18 +169,23 @@ def at_starts(
         goals: Mean loss at which a target is learned, ``[T]``.
         seed: Decides the explorer's random key.
         krylov: Lanczos steps, at most.
+        brief: Whether these programs run so briefly that optimising them takes longer than it saves.
 
     Returns:
-        The start of the paths, the inputs as arrays, the residuals ``[B, N, …]``, and the diagonals and off-diagonals
-        of the kernel in the residuals' Krylov spaces.
+        The start of the paths, the inputs as arrays, the residuals ``[B, N, …]``, the diagonals and off-diagonals of
+        the kernel in the residuals' Krylov spaces, and the flow times to the goals with the losses.
     """
     points, labels, goals = fill_batches((points, np.asarray(labels), np.asarray(goals)))
-    points, inputs, labels = jax.tree.map(jnp.asarray, (points, inputs, labels))
-    residuals, gradients = compiled_residuals(network, loss)(points, inputs, labels)
-    rates = compiled_learning_rates(explorer)(points, gradients, jax.random.key(seed))
-    krylov = min(krylov, residuals[0].size)
-    rows = compiled_kernel_lanczos(network, krylov)(points, inputs, residuals, rates, krylov)
-    return PathStart(points, labels, jnp.asarray(goals, residuals.dtype), gradients, rates), inputs, residuals, rows
+    points, inputs, labels, goals = jax.tree.map(jnp.asarray, (points, inputs, labels, goals))
+    residuals, gradients, *flow = compiled_residuals(network, loss, brief)(points, inputs, labels, goals)
+    rates = compiled_learning_rates(explorer, few_numbers(points))(points, gradients, jax.random.key(seed))
+    size = residuals[0].size
+    krylov, room = min(krylov, size), min(max(krylov, KRYLOV_STEPS), size)  # one program for few steps and for many
+    found = compiled_kernel_lanczos(network, room, brief)(points, inputs, residuals, rates, krylov)
+    diagonals, off_diagonals = (np.asarray(part) for part in found)
+    rows = diagonals[:, :krylov], off_diagonals[:, : krylov - 1]
+    start = PathStart(points, labels, jnp.asarray(goals, residuals.dtype), gradients, rates)
+    return start, inputs, residuals, rows, flow
 
 
 def target_simulations(
@@ -219,16 +228,21 @@ def squared_norms(array: Any) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=32)
-def compiled_residuals(network: Network, loss: str | PerExampleLoss) -> Any:
-    """The compiled ``(points, inputs, labels) -> (residuals −∂Σℓ/∂f, gradients of the mean loss)``."""
-    per_example = resolve_loss(loss)
+def compiled_residuals(network: Network, loss: str | PerExampleLoss, brief: bool) -> Any:
+    """The compiled ``(points, inputs, labels, goals) -> (residuals, gradients, flow times, losses)``.
 
-    def one(params: Params, inputs: Any, labels: Any) -> tuple[Any, Params]:
+    The residuals are ``−∂Σℓ/∂f``, the gradients those of the mean loss, and the times those of :mod:`.loss_flow`.
+    """
+    per_example = resolve_loss(loss)
+    flow = identity_kernel_flow(per_example)
+
+    def one(params: Params, inputs: Any, labels: Any, goal: Any) -> tuple[Any, ...]:
         outputs, pull = jax.vjp(lambda point: network.apply(point, inputs), params)
         residual = -jax.grad(lambda f: per_example(f, labels).sum())(outputs)
-        return residual, pull(-residual / len(inputs))[0]
+        return residual, pull(-residual / len(inputs))[0], *flow(outputs, labels, goal)
 
-    def all_targets(points: Params, inputs: Any, labels: Any) -> Any:
-        return jax.lax.map(lambda own: one(own[0], inputs, own[1]), (points, labels), batch_size=TARGET_BATCH)
+    def all_targets(points: Params, inputs: Any, labels: Any, goals: Any) -> Any:
+        rows = points, labels, goals
+        return jax.lax.map(lambda own: one(own[0], inputs, own[1], own[2]), rows, batch_size=TARGET_BATCH)
 
-    return jax.jit(all_targets)
+    return jax.jit(all_targets, compiler_options=UNOPTIMISED if brief else None)
