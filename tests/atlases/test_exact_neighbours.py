@@ -245,6 +245,7 @@ def identity(points):
         (lambda x: x[:, 0] * np.nan, (0, 1), {"coordinates": 2}, "label is NaN"),
         (3, (0, 1), {"coordinates": 2}, "expected a Network"),
         (ternary(2), (0, 1), {}, "read by what it answers"),
+        (ternary(2), ("a", "b"), {"inputs": cube(2)}, "is a number"),
         (ternary(2), (0, 1), {"inputs": cube(2), "coordinates": 3}, "has 9 parameters"),
     ],
 )

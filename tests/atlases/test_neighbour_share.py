@@ -201,6 +201,24 @@ def test_a_budget_ends_between_blocks():
     assert found.stats["ended"] == "budget" and 0 < found.stats["starts"] < 10**6
 
 
+def test_an_interrupt_keeps_what_was_moved():
+    """From the third block of labels on the user asks to stop; before the first is done there is nothing to keep."""
+    calls = []
+
+    def label(w):
+        calls.append(len(w))
+        if len(calls) > stop:
+            raise KeyboardInterrupt
+        return ["a"] * len(w)
+
+    stop = 4
+    found = neighbour_share(UNIT, 1000, label, moves=1, progress=False)
+    assert found.stats["ended"] == "interrupted" and found.stats["starts"] == 2 * 64
+    stop = 0
+    with pytest.raises(KeyboardInterrupt):
+        neighbour_share(UNIT, 1000, label, moves=1, progress=False)
+
+
 def test_nearly_every_start_with_a_program_of_its_own_is_said():
     network = Network(lambda key: jax.random.normal(key, (64,)), lambda w, x: x @ w)
     inputs = np.random.default_rng(0).normal(size=(64, 64))

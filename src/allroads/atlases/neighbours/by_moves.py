@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -107,31 +108,29 @@ def neighbour_share(
     read = _of_functions(network, source) if source is not None else _of_labels(labels)
     block = LABELLED if source is None else min(BLOCK, 16 * source.batch)
     numbers: dict[Hashable, int] = {NONE: 0}
-    before, after = np.zeros(total, np.int32), np.zeros((total, moves), np.int32)
-    ended, reached = None, 0
+    found: list[np.ndarray] = []  # of each block, the programs before and after [starts, 1 + moves]
     with budgeted("neighbour_share", budget, progress) as clock:
         for low in range(0, total, block):
             clock.say(f"{low:,} of {total:,} starts")
-            with clock.interruptible():
-                high = min(low + block, total)
+            with clock.interruptible() if found else nullcontext():
                 members, keys = _members(network, population, seed, low, block, total)
-                own = read(members, numbers)
-                ends = [
-                    read(_moved(done.step)(_folded(keys, turn), members, done.scale), numbers) for turn in range(moves)
-                ]
-                before[low:high] = own[: high - low]
-                after[low:high] = np.stack(ends, axis=1)[: high - low]
-                reached = high
-            if ended := (clock.ended if reached < total else None):
+                columns = [read(members, numbers)]
+                for turn in range(moves):
+                    moved = _moved(done.step)(_folded(keys, turn), members, done.scale)
+                    columns.append(read(moved, numbers))
+                found.append(np.stack(columns, axis=1)[: total - low])
+            if clock.ended:
                 break
-    keep = before[:reached] >= 0 if source is None else before[:reached] > 0
+        ended = clock.ended if sum(map(len, found)) < total else None
+    ends = np.concatenate(found)
+    keep = ends[:, 0] >= (0 if source is None else 1)
     if not keep.any():
         raise InputError("starts: outputs of all of them are not finite. Lower the scale of the initialisation.")
     stats = {
         "move": done.words, "sigma": sigma, "moves": moves, "starts": int(keep.sum()), "not_finite": int((~keep).sum()),
         "seed": seed, "ended": ended, "exact": False, "functions": source is not None and source.answers.exact,
     }  # fmt: skip
-    return finish(counted(tuple(numbers), before[:reached][keep], after[:reached][keep], seed, stats), throw)
+    return finish(counted(tuple(numbers), ends[keep, 0], ends[keep, 1:], seed, stats), throw)
 
 
 def _starts(network: Network, starts: Any) -> tuple[Params | None, int]:

@@ -179,7 +179,10 @@ def _read(
         size = number_of_parameters(function)
         if coordinates not in (None, size):
             raise InputError(f"coordinates: the network has {size} parameters; got {coordinates}.")
-        return alphabets_of(alphabet, size), answers_at(function, inputs, answers)
+        values = alphabets_of(alphabet, size)
+        if any(part.dtype.kind not in "biuf" for part in values):
+            raise InputError("alphabet: a parameter of a network is a number; expected values such as (-1, 0, 1).")
+        return values, answers_at(function, inputs, answers)
     if not callable(function):
         raise InputError(f"function: expected a Network, or a function of points [B, D]; got {function!r}.")
     if inputs is not None or answers is not None:
