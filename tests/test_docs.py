@@ -37,6 +37,8 @@ LONG = {
     "connect.md",
     "convergence.md",
     "channels.md",
+    "compare.md",
+    "passes.md",
 }
 MADE_LATER = {"report.png"}  # a photograph of a page, not written by hand
 

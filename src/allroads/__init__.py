@@ -136,6 +136,18 @@ _HOME = {
     "exact_neighbour_share": "allroads.atlases.neighbours",
     "neighbour_share": "allroads.atlases.neighbours",
     "navigability": "allroads.atlases.navigability",
+    "pass_heights": "allroads.atlases.passes",
+    "pass_bounds": "allroads.atlases.passes",
+    "SignChange": "allroads.atlases.passes",
+    "merge_tree": "allroads.atlases.passes",
+    "barrier_clusters": "allroads.atlases.passes",
+    "cluster_agreement": "allroads.atlases.passes",
+    "compare_points": "allroads.atlases.comparison",
+    "reach_graph": "allroads.atlases.chains",
+    "program_chain": "allroads.atlases.chains",
+    "lumpability": "allroads.atlases.chains",
+    "committor": "allroads.atlases.chains",
+    "first_passage_time": "allroads.atlases.chains",
     "forecast_programs": "allroads.atlases.forecast",
     "steer": "allroads.atlases.steering",
     # studies
@@ -179,10 +191,20 @@ __all__ = ["__version__", *sorted(_HOME)]
 
 if TYPE_CHECKING:
     from allroads.atlases.atlas import Atlas
+    from allroads.atlases.chains import committor, first_passage_time, lumpability, program_chain, reach_graph
+    from allroads.atlases.comparison import compare_points
     from allroads.atlases.door import atlas
     from allroads.atlases.forecast import forecast_programs
     from allroads.atlases.navigability import navigability
     from allroads.atlases.neighbours import enumerate_map, exact_neighbour_share, neighbour_share
+    from allroads.atlases.passes import (
+        SignChange,
+        barrier_clusters,
+        cluster_agreement,
+        merge_tree,
+        pass_bounds,
+        pass_heights,
+    )
     from allroads.atlases.steering import steer
     from allroads.errors import AllroadsError, InputError, MeasurementError, UnknownNameError
     from allroads.explorers.adam import Adam, AdamW

@@ -216,6 +216,48 @@ def connect(
 
 
 @app.command()
+def compare(
+    factory: Annotated[
+        str, typer.Argument(help="MODULE:FUNCTION that gives a PyTorch or Equinox module, a Network or its functions.")
+    ],
+    a: Annotated[Path, typer.Option(help="Weights of one point: a safetensors file.")],
+    b: Annotated[Path, typer.Option(help="Weights of the other point.")],
+    data: Annotated[Path, typer.Option(help="An .npz file with inputs and labels, held-out ones too if there are.")],
+    loss: Annotated[str, typer.Option(help="mse, cross_entropy, bce, or MODULE:FUNCTION.")],
+    target: Annotated[
+        str | None, typer.Option(help="How programs are read: a kind of target, or MODULE:FUNCTION. Default: the data.")
+    ] = None,
+    set: Annotated[list[str] | None, typer.Option(help="An option of the target, for example bits=4.")] = None,
+    align: Annotated[
+        str | None, typer.Option(help="How b is moved near a: weights, activations or search. Default: weights.")
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="Of the road: bezier, polygon, short, neb or geodesic. Default: bezier.")
+    ] = None,
+    no_programs: Annotated[bool, typer.Option("--no-programs", help="Read no programs.")] = False,
+    budget: Annotated[
+        float | None, typer.Option(help="Seconds that the comparison may take. Default: no limit.")
+    ] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Compare two points: one function, one program, one point modulo symmetry? What lies between?"""
+    from rich.console import Console
+
+    from allroads.cli.compare_request import CompareRequest
+    from allroads.report.comparison import comparison_json, show_comparison
+
+    given = {"align": align, "method": method, "budget": budget, "programs": False if no_programs else None}
+    options = {name: value for name, value in given.items() if value is not None}
+    asked = CompareRequest(factory, str(data), loss, str(a), str(b), target, tuple(set or ()), seed, options)
+    found = asked.run()
+    if as_json:
+        _print_json({**comparison_json(found, asked.origin), "python": asked.snippet})
+    else:
+        show_comparison(found, asked.origin, Console())
+
+
+@app.command()
 def extract(
     factory: Annotated[
         str, typer.Argument(help="MODULE:FUNCTION that gives a PyTorch or Equinox module, a Network or its functions.")

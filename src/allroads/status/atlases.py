@@ -49,6 +49,33 @@ class AtlasStatus(Status):
         "Take move='reversible' for boundaries that are symmetric.",
         True,
     )
+    CUT_SHORT = (
+        "cut short",
+        "A budget or an interrupt ended the search early. The bounds hold, and are wider than they need be.",
+        "Many pairs of points, or a small budget.",
+        "Give a larger budget, fewer points, or curve=None.",
+        True,
+    )
+    ONE_CLUSTER = (
+        "one cluster",
+        "One of the two partitions has a single part, or a part for each point, so the index says nothing.",
+        "A level above all passes or below all of them, or points with one label.",
+        "Choose a level between the lowest and the highest pass, or points of several programs.",
+    )
+    UNDECIDED = (
+        "undecided",
+        "Some arcs may lie on either side of the threshold. With them, the strong components would be others.",
+        "Few trials per arc.",
+        "Raise the trials per pair, or move the threshold; stats says how many components there are at least.",
+        True,
+    )
+    REFUTED = (
+        "refuted",
+        "The programs are no Markov chain: the next program depends on the previous one too. What a chain would say "
+        "is not given.",
+        "A label that joins unlike states, runs of several kinds, or records that are too dense.",
+        "Take finer labels, one kind of run at a time, or walks without repeats in place of records.",
+    )
     NOT_STEERED = (
         "not steered",
         "The share of runs that end in the chosen program did not clearly rise.",
