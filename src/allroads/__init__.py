@@ -150,6 +150,8 @@ _HOME = {
     "first_passage_time": "allroads.atlases.chains",
     "forecast_programs": "allroads.atlases.forecast",
     "steer": "allroads.atlases.steering",
+    "reach": "allroads.atlases.reach",
+    "Reach": "allroads.atlases.reach",
     # studies
     "run_study": "allroads.studies.run",
     "attribute": "allroads.studies.attribution",
@@ -205,6 +207,7 @@ if TYPE_CHECKING:
         pass_bounds,
         pass_heights,
     )
+    from allroads.atlases.reach import Reach, reach
     from allroads.atlases.steering import steer
     from allroads.errors import AllroadsError, InputError, MeasurementError, UnknownNameError
     from allroads.explorers.adam import Adam, AdamW

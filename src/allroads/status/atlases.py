@@ -83,3 +83,22 @@ class AtlasStatus(Status):
         "Steer in another way, give the search more rounds, or choose a program that some runs end in.",
         True,
     )
+    NO_START = (
+        "no start",
+        "Some function has no point to start from, so nothing is known of what is reached from it.",
+        "A function that the network cannot compute, or one that training from random starts seldom finds.",
+        "Read starts.found. Raise draws or start_steps, give points of that function, or leave it out.",
+        True,
+    )
+    NOT_REACHED = (
+        "not reached",
+        "Half of the runs or more did not come within their budget, so the quantity is beyond it.",
+        "A function that is far from the start, a small budget, or a narrow network.",
+        "Raise steps, or read the share of runs that came.",
+    )
+    UNFINISHED = (
+        "unfinished",
+        "The budget or an interrupt ended the call. What is there is as it would be; the rest was not tried.",
+        "A small budget for so many runs.",
+        "Give a larger budget, fewer functions or fewer starts.",
+    )

@@ -82,6 +82,15 @@ class Answers:
         Raises:
             InputError: If they are not answers on these inputs.
         """
+        code: np.ndarray = self.codes(self.packed(said)[None])[0]
+        return code
+
+    def packed(self, said: Any) -> np.ndarray:
+        """The words ``[words]`` of the function that gives these answers, as :meth:`pack` makes them of outputs.
+
+        Raises:
+            InputError: If they are not answers on these inputs.
+        """
         given = np.asarray(said)
         most = self.outputs[-1] if self.kind == "classes" else 2
         if given.size != math.prod(self.shape) or not np.isin(given, np.arange(most)).all():
@@ -93,8 +102,8 @@ class Answers:
         packed = np.packbits(bits.astype(bool).ravel(), bitorder="little")
         raw = np.zeros(self.words * _WORD // 8, np.uint8)
         raw[: packed.size] = packed
-        code: np.ndarray = self.codes(raw.view(np.uint32)[None])[0]
-        return code
+        words: np.ndarray = raw.view(np.uint32)
+        return words
 
     def read(self, code: np.ndarray) -> np.ndarray:
         """The answers of a code.
