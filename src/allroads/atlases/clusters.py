@@ -31,7 +31,7 @@ def clustered(details: Mapping[str, Mapping[str, Any]], visits: Counter[str], mo
     """Labels joined by function; else by parts; else those that are visited least as one node ``"others"``.
 
     The first of these ways is taken that leaves at most ``most`` nodes; labels that lack the function, or the parts,
-    stay apart. Each cluster has the name of its most visited label.
+    stay apart. Each cluster has the name of its most visited label; ``"others"`` has stars where that is a label.
 
     Args:
         details: What is known of each label.
@@ -55,14 +55,17 @@ def clustered(details: Mapping[str, Mapping[str, Any]], visits: Counter[str], mo
             heads = {name: min(group, key=first.__getitem__) for group in groups.values() for name in group}
             return _clusters(by, heads, details)
     kept = {*sorted(details, key=first.__getitem__)[: most - 1 - (NONE in details)], *({NONE} & set(details))}
-    return _clusters("visits", {name: name if name in kept else OTHERS for name in details}, details)
+    others = OTHERS
+    while others in details:
+        others += "*"
+    return _clusters("visits", {name: name if name in kept else others for name in details}, details)
 
 
 def _clusters(by: str, of: Mapping[str, str], details: Mapping[str, Mapping[str, Any]]) -> Clusters:
     sizes = Counter(of.values())
     rows = {}
     for name, size in sizes.items():
-        row = details.get(name, {"node": OTHERS, "label": OTHERS})
-        more = f" and {size - 1} more" if size > 1 and name != OTHERS else f" ({size})" if size > 1 else ""
+        row = details.get(name, {"node": name, "label": name})
+        more = f" and {size - 1} more" if size > 1 and name in details else f" ({size})" if size > 1 else ""
         rows[name] = dict(row) | {"label": f"{row.get('label') or name}{more}"}
     return Clusters(by, of, rows)
