@@ -137,6 +137,14 @@ def test_thousands_of_programs_become_clusters():
     assert by_visits.nodes["visits"].sum() == 121
 
 
+def test_numbers_of_a_cluster_are_of_all_its_programs():
+    nodes = pl.DataFrame(
+        {"node": ["a", "b", "c"], "function": ["f", "f", "g"], "frequency": [0.5, 0.25, 0.125], "llc": [1.0, 2.0, 3.0]}
+    )
+    found = atlas([["a", "b", "b", "c"]] * 5, nodes=nodes, most=2).nodes
+    assert found.select("node", "function", "frequency", "llc").rows() == [("b", "f", 0.75, None), ("c", "g", 0.125, 3)]
+
+
 def test_an_atlas_comes_back_from_its_files(tmp_path):
     import networkx as nx
 
