@@ -102,7 +102,7 @@ def forecast_programs(
     has half a change in advance in M.
 
     The interval draws whole runs again (percentile bootstrap, 95 %), since the changes of one run go together. It takes
-    the atlases as they are. On a planted chain it holds the truth in 92 to 94 % of seeds.
+    the atlases as they are. On a planted chain it holds the truth in about 92 % of seeds.
 
     As the runs grow in number, and for walks that are Markov, the gain tends to the conditional mutual information of
     the programs before and after a change. With few runs it is less, and may be below 0.
