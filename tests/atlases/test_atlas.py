@@ -137,6 +137,14 @@ def test_thousands_of_programs_become_clusters():
     assert by_visits.nodes["visits"].sum() == 121
 
 
+def test_numbers_of_a_cluster_are_of_all_its_programs():
+    nodes = pl.DataFrame(
+        {"node": ["a", "b", "c"], "function": ["f", "f", "g"], "frequency": [0.5, 0.25, 0.125], "llc": [1.0, 2.0, 3.0]}
+    )
+    found = atlas([["a", "b", "b", "c"]] * 5, nodes=nodes, most=2).nodes
+    assert found.select("node", "function", "frequency", "llc").rows() == [("b", "f", 0.75, None), ("c", "g", 0.125, 3)]
+
+
 def test_an_atlas_comes_back_from_its_files(tmp_path):
     import networkx as nx
 
@@ -153,6 +161,35 @@ def test_an_atlas_comes_back_from_its_files(tmp_path):
     other = unstacked(stacked(found))
     assert other.nodes.equals(found.nodes) and other.stats == found.stats and other.conventions == found.conventions
     assert graphml(other).edges == graphml(found).edges
+
+
+@pytest.mark.parametrize("label", ["x0 ∧ x1", "\x1b[31m", "a\x00b", '<&">', "\uffff", " "])
+def test_any_label_comes_back_from_graphml(tmp_path, label):
+    import networkx as nx
+
+    found = atlas([[label, "b"]] * 5)
+    found.save(tmp_path)
+    read = nx.read_graphml(tmp_path / "atlas.graphml")
+    written = label.encode("unicode_escape").decode() if label in ("\x1b[31m", "a\x00b", "\uffff") else label
+    assert list(read.edges) == [(written, "b")]
+    assert Atlas.load(tmp_path).names == [label, "b"]
+
+
+def test_an_array_has_a_row_per_run():
+    rows = [[1, 2, 1], [1, 3, 3]] * 5
+    assert atlas(np.array(rows)).nodes.equals(atlas(rows).nodes)
+
+
+def test_a_long_label_is_printed_in_short():
+    found = atlas([["x" * 10_000, "y" * 10_000]] * 5)
+    assert len(str(found)) < 500
+    assert found.names[0] == "x" * 10_000
+
+
+def test_a_label_others_is_not_the_node_of_the_others():
+    found = atlas([["others", "a", "others", "b", "c", "others"]] * 5, most=3)
+    counts = dict(found.nodes.select("node", "visits").iter_rows())
+    assert counts == {"others": 15, "a": 5, "others*": 10}
 
 
 def test_graphs_and_matrices_of_given_edges():
@@ -190,6 +227,10 @@ def test_a_map_that_was_enumerated_has_an_atlas():
         (lambda: atlas([[1, "1"]]), "labels of one type"),
         (lambda: atlas([[["a"]]]), "cannot be a label"),
         (lambda: atlas([[float("nan")]]), "a label is NaN"),
+        (lambda: atlas([[np.float32("nan"), 1]]), "a label is NaN"),
+        (lambda: atlas(np.array([[0.5, np.nan]])), "a label is NaN"),
+        (lambda: atlas([["\udcff"]]), "not valid Unicode"),
+        (lambda: atlas([["a", "b"]], steps=[0.5, 1.5]), "whole numbers"),
         (lambda: atlas([["a", "b"]], steps=[0]), "2 records and 1 steps"),
         (lambda: atlas({"r": ["a"]}, steps={"s": [0]}), "one per run"),
         (lambda: atlas([["a"]], nodes=[1]), "polars DataFrame"),

@@ -8,6 +8,7 @@ from scipy.stats import hypergeom
 from allroads import (
     AtlasStatus,
     InputError,
+    atlas,
     committor,
     first_passage_time,
     lumpability,
@@ -193,6 +194,7 @@ def test_arcs_that_few_trials_leave_open_are_said():
         (lambda: committor([[1, 0]], 0, 1), "square matrix"),
         (lambda: committor(np.eye(2), 0, [0, 1]), "both hold 0"),
         (lambda: committor(np.eye(2), 0, 5), "no state 5"),
+        (lambda: program_chain(atlas([["a", "b"]])), "of an atlas, list"),
         (lambda: first_passage_time(np.eye(2), []), "one state at least"),
         (lambda: first_passage_time(program_chain([["ab", "c"]]), "a"), "no state 'a'"),
         (lambda: reach_graph([[0, 3], [0, 0]], 2), "no more than tried"),

@@ -7,6 +7,7 @@ import pytest
 
 import allroads
 from allroads import AtlasStatus, CurveOptions, InputError, Network, Problem, Target, compare_points
+from allroads.atlases.comparison import compare
 from allroads.networks.mlp import mlp
 from allroads.report.comparison import comparison_json, comparison_lines, verdict
 
@@ -59,6 +60,16 @@ def test_one_program_at_two_points(problem):
     said = dict(comparison_lines(found))
     assert said["program"].startswith("one (boolean") and "two (certain" in said["point"]
     assert "one program" in verdict(found)
+
+
+@pytest.mark.parametrize(
+    "heights, way",
+    [([900.0, 0.0006, 0.0003], "curve"), ([2.0, 1.0005, 1.0], "aligned"), ([2.0, 2.0, 2.0], "segment")],
+)
+def test_the_pass_is_that_of_the_lowest_path_however_high_the_segment(heights, way):
+    paths = [(name, None, None) for name in ("segment", "aligned", "curve")]
+    found, _, top = compare._lowest(paths, heights)
+    assert found == way and top <= min(heights) * 1.001
 
 
 def test_two_functions_are_two_programs_and_what_lies_between_is_read(problem):

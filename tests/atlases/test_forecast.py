@@ -91,6 +91,12 @@ def test_labels_that_only_some_runs_see():
     assert np.isfinite(found.value) and found.stats["nodes"] == 63
 
 
+def test_two_programs_by_turns_gain_nothing():
+    found = forecast_programs([["a", "b"] * 3] * 10, resamples=100)
+    assert abs(found.value) < 1e-9 and found.stats["hits"] == 1
+    assert "does not clearly predict" in str(found)
+
+
 def test_too_few_changes_and_one_program():
     few = forecast_programs([["a", "b"]] * 5)
     assert few.status is AtlasStatus.TOO_FEW and np.isnan(few.value) and few.error is None and "5 changes" in str(few)

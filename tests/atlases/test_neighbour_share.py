@@ -10,6 +10,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import polars as pl
 import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
@@ -119,6 +120,14 @@ def test_boundaries_are_frequencies_times_shares(drawn):
     assert drawn.flow.sum() == pytest.approx(1, abs=1e-12)
     assert (drawn.low <= drawn.share).all() and (drawn.share <= drawn.high).all()
     assert (drawn.flow_low <= drawn.flow).all() and (drawn.flow <= drawn.flow_high).all()
+
+
+def test_a_share_of_an_edge_is_a_whole_number_of_its_trials(drawn):
+    for quantity, rows in drawn.edges().group_by("quantity"):
+        hits = (rows["value"] * rows["tried"]).to_numpy()
+        np.testing.assert_allclose(hits, np.rint(hits), atol=1e-6, err_msg=str(quantity))
+    boundary = drawn.edges().filter(pl.col("quantity") == "boundary")
+    assert boundary["tried"].unique().to_list() == [drawn.tried.sum()]
 
 
 def test_moves_of_one_start_are_no_independent_draws():

@@ -49,6 +49,7 @@ def test_runs_that_are_counted_are_none_of_the_search():
 @pytest.mark.parametrize(
     "change, says",
     [
+        ({"chosen": [0, 2, 1]}, "from 0 to 1; got 0 to 2"),
         ({"chosen": [0, 1]}, "2.* for 3 inputs"),
         ({"chosen": [1, 1, 1]}, "differ from the labels"),
         ({"chosen": [0, 0.5, 1]}, "whole numbers"),

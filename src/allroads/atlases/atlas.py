@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SHOWN = 3
 """Nodes and edges that are printed."""
+LONGEST = 60
+"""Characters of a label that are printed."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -202,7 +204,8 @@ class Atlas(Result):
         lines = [f"{programs} programs{none}, {self.stats.get('runs', 0)} runs; {self.status.value}"]
         if self.stats.get("components", 1) > 1:
             lines.append(f"{self.stats['components']} parts; the largest has {self.stats['largest']} nodes")
-        label = dict(self.nodes.select("node", pl.coalesce("label", "node")).iter_rows())
+        names = self.nodes.select("node", pl.coalesce("label", "node")).iter_rows()
+        label = {node: name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for node, name in names}
         ends = self.nodes.filter(pl.col("ends") > 0).sort("ends", descending=True, maintain_order=True)
         if not ends.is_empty():
             most = [f"{label[node]} ({count})" for node, count in ends.select("node", "ends").head(SHOWN).iter_rows()]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from allroads.atlases.tables import NONE
 
 OTHERS = "others"
+OF_THE_HEAD = ("node", "label", "language", "source", "bits", "parts")
+"""Columns that say which label gives a cluster its name; the others are those of the whole cluster, or null."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ def clustered(details: Mapping[str, Mapping[str, Any]], visits: Counter[str], mo
     """Labels joined by function; else by parts; else those that are visited least as one node ``"others"``.
 
     The first of these ways is taken that leaves at most ``most`` nodes; labels that lack the function, or the parts,
-    stay apart. Each cluster has the name of its most visited label.
+    stay apart. Each cluster has the name of its most visited label; ``"others"`` has stars where that is a label.
 
     Args:
         details: What is known of each label.
@@ -55,14 +59,37 @@ def clustered(details: Mapping[str, Mapping[str, Any]], visits: Counter[str], mo
             heads = {name: min(group, key=first.__getitem__) for group in groups.values() for name in group}
             return _clusters(by, heads, details)
     kept = {*sorted(details, key=first.__getitem__)[: most - 1 - (NONE in details)], *({NONE} & set(details))}
-    return _clusters("visits", {name: name if name in kept else OTHERS for name in details}, details)
+    others = OTHERS
+    while others in details:
+        others += "*"
+    return _clusters("visits", {name: name if name in kept else others for name in details}, details)
 
 
 def _clusters(by: str, of: Mapping[str, str], details: Mapping[str, Mapping[str, Any]]) -> Clusters:
-    sizes = Counter(of.values())
+    groups: dict[str, list[str]] = {}
+    for name, head in of.items():
+        groups.setdefault(head, []).append(name)
     rows = {}
-    for name, size in sizes.items():
-        row = details.get(name, {"node": OTHERS, "label": OTHERS})
-        more = f" and {size - 1} more" if size > 1 and name != OTHERS else f" ({size})" if size > 1 else ""
-        rows[name] = dict(row) | {"label": f"{row.get('label') or name}{more}"}
+    for name, group in groups.items():
+        size, row = len(group), details.get(name, {"node": name, "label": name})
+        more = f" and {size - 1} more" if size > 1 and name in details else f" ({size})" if size > 1 else ""
+        rows[name] = {**row, **_of_all([details[one] for one in group])} if name in details and size > 1 else dict(row)
+        rows[name]["label"] = f"{row.get('label') or name}{more}"
     return Clusters(by, of, rows)
+
+
+def _of_all(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What is true of a whole cluster: its frequency adds up, and a number on which its labels differ is null.
+
+    Example:
+        >>> _of_all([{"llc": 1.0, "frequency": 0.5, "function": "f"}, {"llc": 2.0, "frequency": 0.25, "function": "f"}])
+        {'llc': None, 'frequency': 0.75, 'function': 'f'}
+    """
+    found: dict[str, Any] = {}
+    for name in dict.fromkeys(name for row in rows for name in row if name not in OF_THE_HEAD):
+        values = [row.get(name) for row in rows]
+        if name == "frequency":
+            found[name] = None if None in values else float(np.sum(np.array(values, np.float64)))
+        else:
+            found[name] = values[0] if all(value == values[0] for value in values) else None
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import networkx as nx
 
 TABLES = ("nodes", "edges", "walks")
+FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""Characters that XML 1.0 has not."""
 
 
 def save(atlas: Atlas, folder: str | Path) -> Path:
@@ -65,10 +68,10 @@ def load(folder: str | Path) -> Atlas:
 
 
 def graphml(atlas: Atlas) -> nx.DiGraph:
-    """All quantities in one graph whose attributes are numbers and words, as GraphML holds them.
+    r"""All quantities in one graph whose attributes are numbers and words, as GraphML holds them.
 
     An edge has ``changes``, ``changes_low``, ``changes_high`` and so on; what is null is left out, and lists are
-    joined by `` | ``.
+    joined by `` | ``. Control characters, which XML has not, are written as ``\x1b``.
 
     Example:
         >>> from allroads import atlas
@@ -79,12 +82,22 @@ def graphml(atlas: Atlas) -> nx.DiGraph:
 
     graph: nx.DiGraph = nx.DiGraph()
     for row in atlas.nodes.iter_rows(named=True):
-        graph.add_node(row["node"], **_attributes({name: row[name] for name in row if name != "node"}))
+        graph.add_node(_writable(row["node"]), **_attributes({name: row[name] for name in row if name != "node"}))
     for row in atlas.edges.iter_rows(named=True):
         name = row["quantity"]
         numbers = {name: row["value"]} | {f"{name}_{of}": row[of] for of in ("low", "high", "tried", "status")}
-        graph.add_edge(row["source"], row["target"], **_attributes(numbers))
+        graph.add_edge(_writable(row["source"]), _writable(row["target"]), **_attributes(numbers))
     return graph
+
+
+def _writable(text: str) -> str:
+    r"""A text whose characters XML has; what it has not is written as Python writes it.
+
+    Example:
+        >>> print(_writable("x0 ∧\x1b"))
+        x0 ∧\x1b
+    """
+    return FORBIDDEN.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def _attributes(row: dict[str, Any]) -> dict[str, Any]:
@@ -94,5 +107,5 @@ def _attributes(row: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, bool | int | float):
             found[name] = value
         elif value is not None:
-            found[name] = " | ".join(map(str, value)) if isinstance(value, list | pl.Series) else str(value)
+            found[name] = _writable(" | ".join(map(str, value)) if isinstance(value, list | pl.Series) else str(value))
     return found

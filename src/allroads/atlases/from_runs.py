@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from allroads.atlases.atlas import Atlas
@@ -23,7 +24,7 @@ Runs = Sequence[Sequence[Hashable]] | Mapping[str, Sequence[Hashable]]
 
 
 def from_runs(
-    runs: Runs,
+    runs: Runs | np.ndarray,
     *,
     steps: Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]] | None = None,
     nodes: pl.DataFrame | None = None,
@@ -46,7 +47,7 @@ def from_runs(
 
     Args:
         runs: For each run the labels of its records in order: programs, words, numbers, or ``None`` where nothing was
-            read. A mapping gives names of runs; else they are numbered.
+            read. A mapping gives names of runs; else they are numbered. An array has a row per run.
         steps: Steps of the records: one list for all runs, or one per run; default 0, 1, ….
         nodes: What is known of the labels: a table with ``node`` and columns of :class:`Atlas`.
         least: Fewest changes that must leave a node for its edges to be estimated.
@@ -108,8 +109,10 @@ def from_runs(
     )
 
 
-def named_runs(runs: Runs) -> tuple[dict[str, list[str]], Labels]:
+def named_runs(runs: Runs | np.ndarray) -> tuple[dict[str, list[str]], Labels]:
     """Names of the nodes of every record, by run."""
+    if isinstance(runs, np.ndarray):
+        runs = runs.tolist()
     if isinstance(runs, str) or not isinstance(runs, Mapping | Sequence) or not len(runs):
         raise InputError("runs: expected the labels of one run or more, such as [['a', 'b'], ['a', 'c']].")
     given = {str(name): run for name, run in (runs.items() if isinstance(runs, Mapping) else enumerate(runs))}
@@ -132,16 +135,23 @@ def _steps(named: Mapping[str, Sequence[str]], steps: Any) -> dict[str, list[int
         return {name: list(range(len(walk))) for name, walk in named.items()}
     try:
         if isinstance(steps, Mapping):
-            found = {name: [int(step) for step in steps[name]] for name in named}
+            found = {name: _whole(steps[name]) for name in named}
         elif len(steps) and hasattr(steps[0], "__iter__"):
-            found = {name: [int(step) for step in of] for name, of in zip(named, steps, strict=True)}
+            found = {name: _whole(of) for name, of in zip(named, steps, strict=True)}
         else:
-            found = {name: [int(step) for step in steps] for name in named}
+            found = {name: _whole(steps) for name in named}
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"steps: expected whole numbers, one list for all runs or one per run ({error}).") from None
     for name, walk in named.items():
         if len(found[name]) != len(walk):
             raise InputError(f"steps: run {name!r} has {len(walk)} records and {len(found[name])} steps.")
+    return found
+
+
+def _whole(steps: Sequence[Any]) -> list[int]:
+    found = [int(step) for step in steps]
+    if wrong := [step for step, whole in zip(steps, found, strict=True) if step != whole]:
+        raise ValueError(f"got {wrong[0]!r}")
     return found
 
 

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from allroads.atlases.tables import NONE, NONE_LABEL
 from allroads.errors import InputError
 from allroads.programs.program import Program
@@ -48,9 +50,12 @@ def _details(label: Any) -> dict[str, Any]:
     if isinstance(label, Program):
         least = label.canonical()
         return program_node(least.language, least.source, float(least.bits), least.parts)
-    if isinstance(label, float) and label != label:
+    if isinstance(label, float | np.floating) and label != label:
         raise InputError("runs: a label is NaN; give None where nothing was read.")
-    return {"node": str(label), "label": str(label)}
+    name = str(label)
+    if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise InputError(f"runs: the label {name!r:.60} is not valid Unicode; decode it as UTF-8.")
+    return {"node": name, "label": name}
 
 
 def program_node(language: str, source: str, bits: float | None, parts: Iterable[str] | None) -> dict[str, Any]:

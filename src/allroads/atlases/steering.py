@@ -253,6 +253,9 @@ def _wanted(asked: _Asked, chosen: Any) -> np.ndarray:
     if wanted.dtype.kind not in "iub" and not (np.rint(wanted) == wanted).all():
         raise InputError("chosen: expected bits, classes or whole numbers; round the answers first.")
     flat: np.ndarray = wanted.astype(int).reshape(-1)
+    most = {"bce": 1, "cross_entropy": outputs.shape[-1] - 1}.get(str(asked.problem.loss))
+    if most is not None and ((flat < 0) | (flat > most)).any():
+        raise InputError(f"chosen: expected whole numbers from 0 to {most}; got {flat.min()} to {flat.max()}.")
     if not asked.fits(flat[np.newaxis]).all():
         raise InputError(
             "chosen: its answers differ from the labels of the training data, so no run that fits ends in it. Choose a "

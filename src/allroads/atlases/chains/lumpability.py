@@ -155,13 +155,16 @@ def coded(sequences: Sequence[Sequence[Hashable]]) -> tuple[list[np.ndarray], tu
     Raises:
         InputError: If there is no sequence, one is a text or empty, or a label cannot be hashed or is NaN.
     """
-    runs = list(sequences)
+    runs = list(sequences) if hasattr(sequences, "__iter__") else []
     if (
         isinstance(sequences, str)
         or not runs
         or any(isinstance(run, str) or not hasattr(run, "__len__") for run in runs)
     ):
-        raise InputError("sequences: expected a list with one sequence of labels per run, such as [['a', 'b'], ['a']].")
+        raise InputError(
+            "sequences: expected a list with one sequence of labels per run, such as [['a', 'b'], ['a']]; of "
+            "an atlas, list(atlas.sequences().values())."
+        )
     for number, run in enumerate(runs):
         if not len(run):
             raise InputError(f"sequences: run {number} has no label; leave it out.")

@@ -36,7 +36,7 @@ SAME_POINT = 1e-4
 PLACES = 33
 """Places along the path at which the function is looked at."""
 CLOSE = 1e-3
-"""Share of the straight segment's rise by which another path must be lower to be taken in its place."""
+"""Share of the lowest top, in its size, by which it must be lower than that of a simpler path to be taken."""
 FOR_ALIGNING = 0.3
 FOR_ROAD = 0.7
 """Shares of the time that is left."""
@@ -138,7 +138,7 @@ def compare_points(
         ]
         heights = [highest_loss(problem, path, known.ts, known.losses) for _, path, known in paths]
         floor = float(max(straight.losses[0], straight.losses[-1]))
-        way, path, upper = _lowest(paths, heights, floor)
+        way, path, upper = _lowest(paths, heights)
         clock.say("what lies between")
         ends = [answers(said, problem.loss) for said in outputs]
         table = _between(problem, path, ends)
@@ -229,10 +229,11 @@ def _road(
     return found  # type: ignore[no-any-return]
 
 
-def _lowest(paths: Sequence[tuple[str, Any, Any]], heights: Sequence[float], floor: float) -> tuple[str, Any, float]:
-    """The first path that is lowest, up to a small share of what the straight segment rises."""
-    slack = CLOSE * max(heights[0] - floor, 0.0) if np.isfinite(heights[0]) else 0.0
-    at = next(k for k, height in enumerate(heights) if height <= min(heights) + slack)
+def _lowest(paths: Sequence[tuple[str, Any, Any]], heights: Sequence[float]) -> tuple[str, Any, float]:
+    """The first path whose top is the lowest, up to a small share of it."""
+    lowest = min(heights)
+    slack = CLOSE * abs(lowest) if np.isfinite(lowest) else 0.0
+    at = next(k for k, height in enumerate(heights) if height <= lowest + slack)
     return paths[at][0], paths[at][1], heights[at]
 
 

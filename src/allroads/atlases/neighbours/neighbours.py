@@ -177,7 +177,11 @@ class Neighbours(Result):
 
         names = np.array(self.node_names())
         off = self.source != self.target
-        parts = (self.share, self.low, self.high), (self.flow, self.flow_low, self.flow_high)
+        of_source, of_all = self.tried[self.source], np.full(len(self.source), self.tried.sum())
+        parts = (
+            (self.share, self.low, self.high, of_source),
+            (self.flow, self.flow_low, self.flow_high, of_all),
+        )
         return pl.concat(
             pl.DataFrame(
                 {
@@ -187,12 +191,12 @@ class Neighbours(Result):
                     "value": value[off],
                     "low": low[off],
                     "high": high[off],
-                    "tried": self.tried[self.source[off]],
+                    "tried": tried[off],
                     "status": [AtlasStatus.OK.value] * int(off.sum()),
                 },
                 schema_overrides={"quantity": pl.String, "status": pl.String},
             )
-            for quantity, (value, low, high) in zip(QUANTITIES, parts, strict=True)
+            for quantity, (value, low, high, tried) in zip(QUANTITIES, parts, strict=True)
         )
 
     def node_names(self) -> list[str]:
