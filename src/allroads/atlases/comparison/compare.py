@@ -36,7 +36,7 @@ SAME_POINT = 1e-4
 PLACES = 33
 """Places along the path at which the function is looked at."""
 CLOSE = 1e-3
-"""Share of the straight segment's rise by which another path must be lower to be taken in its place."""
+"""Share of the lowest level by which a path may lie above it and still be taken, where it comes earlier."""
 FOR_ALIGNING = 0.3
 FOR_ROAD = 0.7
 """Shares of the time that is left."""
@@ -230,9 +230,17 @@ def _road(
 
 
 def _lowest(paths: Sequence[tuple[str, Any, Any]], heights: Sequence[float], floor: float) -> tuple[str, Any, float]:
-    """The first path that is lowest, up to a small share of what the straight segment rises."""
-    slack = CLOSE * max(heights[0] - floor, 0.0) if np.isfinite(heights[0]) else 0.0
-    at = next(k for k, height in enumerate(heights) if height <= min(heights) + slack)
+    """The first path that is lowest, up to a small share of the level itself.
+
+    Example:
+        >>> paths = [(name, None, None) for name in ("segment", "aligned", "curve")]
+        >>> _lowest(paths, [0.9, 7e-4, 1.5e-4], 1.5e-4)[0], _lowest(paths, [0.9, 1.5004e-4, 1.5e-4], 1.5e-4)[0]
+        ('curve', 'aligned')
+    """
+    lowest = max(min(heights), floor)
+    at = next(
+        k for k, height in enumerate(heights) if height <= lowest + (CLOSE * lowest if np.isfinite(lowest) else 0.0)
+    )
     return paths[at][0], paths[at][1], heights[at]
 
 
