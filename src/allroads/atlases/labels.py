@@ -12,7 +12,7 @@ from allroads.atlases.tables import NONE, NONE_LABEL
 from allroads.errors import InputError
 from allroads.programs.program import Program
 
-SHORT = 40
+SHORT = 60
 """Characters, at most, of an expression that stands as a label."""
 
 
@@ -70,6 +70,9 @@ def program_node(language: str, source: str, bits: float | None, parts: Iterable
     Example:
         >>> program_node("formula", "def program(x):\n    return int(x[0])", 4.0, ["x0"])["label"]
         'x[0]'
+        >>> source = "def program(x):\n    return int(x0 ^ (x1 | (not x0) & (not x2) & (not x3)))"
+        >>> program_node("boolean", source, 33.9, None)["label"]
+        'x0 ^ (x1 | (not x0) & (not x2) & (not x3))'
     """
     name = f"{language} {hashlib.sha256(source.encode()).hexdigest()[:8]}"
     row = {"node": name, "label": _short(source) or name, "language": language, "source": source, "bits": bits}

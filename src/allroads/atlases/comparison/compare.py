@@ -36,7 +36,7 @@ SAME_POINT = 1e-4
 PLACES = 33
 """Places along the path at which the function is looked at."""
 CLOSE = 1e-3
-"""Share of the lowest top, in its size, by which it must be lower than that of a simpler path to be taken."""
+"""Share of the lowest level by which a path may lie above it and still be taken, where it comes earlier."""
 FOR_ALIGNING = 0.3
 FOR_ROAD = 0.7
 """Shares of the time that is left."""
@@ -229,9 +229,15 @@ def _road(
     return found  # type: ignore[no-any-return]
 
 
-def _lowest(paths: Sequence[tuple[str, Any, Any]], heights: Sequence[float]) -> tuple[str, Any, float]:
-    """The first path whose top is the lowest, up to a small share of it."""
-    lowest = min(heights)
+def _lowest(paths: Sequence[tuple[str, Any, Any]], heights: Sequence[float], floor: float) -> tuple[str, Any, float]:
+    """The first path that is lowest, up to a small share of the level itself.
+
+    Example:
+        >>> paths = [(name, None, None) for name in ("segment", "aligned", "curve")]
+        >>> _lowest(paths, [0.9, 7e-4, 1.5e-4], 1.5e-4)[0], _lowest(paths, [0.9, 1.5004e-4, 1.5e-4], 1.5e-4)[0]
+        ('curve', 'aligned')
+    """
+    lowest = max(min(heights), floor)
     slack = CLOSE * abs(lowest) if np.isfinite(lowest) else 0.0
     at = next(k for k, height in enumerate(heights) if height <= lowest + slack)
     return paths[at][0], paths[at][1], heights[at]

@@ -109,20 +109,10 @@ def _tests(atlas: Atlas, targets: dict[str, str], options: dict[str, Any]) -> It
             yield {"test": f"H3 {name}", **numbers, "verdict": h3.verdict[name], "status": share.status.value}
         groups = {run: targets[run] for run in sequences}
         gain = forecast_programs(sequences, groups=groups, resamples=options["resamples"])
-        ends = {name: gain.stats.get(name) for name in ("low", "high")}
-        clear = gain.status.sound and None not in ends.values()
-        verdict = "undecided"
-        if clear and ends["low"] > 0:
-            verdict = "supported"
-        elif clear and ends["high"] < 0:
-            verdict = "opposed"
-        numbers = {
-            "value": gain.value,
-            **ends,
-            "null": 0.0,
-            "events": gain.stats["changes"],
-            "runs": gain.stats["runs"],
-        }
+        low, high = (gain.stats[name] if gain.status.sound else math.nan for name in ("low", "high"))
+        verdict = "supported" if low > 0 else "opposed" if high < 0 else "undecided"
+        counts = {"events": gain.stats["changes"], "runs": gain.stats["runs"]}
+        numbers = {"value": gain.value, "low": low, "high": high, "null": 0.0, **counts}
         yield {"test": "forecast", **numbers, "verdict": verdict, "status": gain.status.value}
 
 
