@@ -229,15 +229,15 @@ def _road(
     return found  # type: ignore[no-any-return]
 
 
-def _lowest(paths: Sequence[tuple[str, Any, Any]], heights: Sequence[float], floor: float) -> tuple[str, Any, float]:
+def _lowest(paths: Sequence[tuple[str, Any, Any]], heights: Sequence[float]) -> tuple[str, Any, float]:
     """The first path that is lowest, up to a small share of the level itself.
 
     Example:
         >>> paths = [(name, None, None) for name in ("segment", "aligned", "curve")]
-        >>> _lowest(paths, [0.9, 7e-4, 1.5e-4], 1.5e-4)[0], _lowest(paths, [0.9, 1.5004e-4, 1.5e-4], 1.5e-4)[0]
+        >>> _lowest(paths, [0.9, 7e-4, 1.5e-4])[0], _lowest(paths, [0.9, 1.5004e-4, 1.5e-4])[0]
         ('curve', 'aligned')
     """
-    lowest = max(min(heights), floor)
+    lowest = min(heights)
     slack = CLOSE * abs(lowest) if np.isfinite(lowest) else 0.0
     at = next(k for k, height in enumerate(heights) if height <= lowest + slack)
     return paths[at][0], paths[at][1], heights[at]
