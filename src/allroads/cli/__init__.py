@@ -235,13 +235,11 @@ def compare(
         str | None, typer.Option(help="Of the road: bezier, polygon, short, neb or geodesic. Default: bezier.")
     ] = None,
     no_programs: Annotated[bool, typer.Option("--no-programs", help="Read no programs.")] = False,
-    budget: Annotated[
-        float | None, typer.Option(help="Seconds that the comparison may take. Default: no limit.")
-    ] = None,
+    budget: Annotated[float | None, typer.Option(help="Seconds that it may take. Default: no limit.")] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Compare two points: one function, one program, one point modulo symmetry? What lies between?"""
+    """Say what two points share, and what lies between them."""
     from rich.console import Console
 
     from allroads.cli.compare_request import CompareRequest
