@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import pickle
 
@@ -175,6 +176,14 @@ def test_populations_are_worth_as_many_draws_as_they_agree_like(seed):
 
 
 # --- refusals
+
+
+@pytest.mark.parametrize(("error", "status"), [(0.4, "ok"), (0.6, "unsettled")])
+def test_populations_that_differ_are_not_called_ok(monkeypatch, error, status):
+    module = importlib.import_module("allroads.points.prior.function_posterior")
+    monkeypatch.setattr(module, "pooled", lambda logs: (np.array([-1.0]), np.array([error])))
+    found = function_posterior(UNIT, BITS[3:], [1], BITS, method="smc", samples=2048, progress=False)
+    assert found.status.value == found.log_evidence.status.value == status
 
 
 def test_where_no_network_fits_the_bound_is_said():

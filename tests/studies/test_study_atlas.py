@@ -83,7 +83,7 @@ def test_a_study_has_its_atlas(tmp_path):
     found = atlas(done)
     assert (
         found.value > 1
-        and found.stats["runs"] == 4
+        and found.stats["runs"] == 3
         and found.stats["least"] == 1
         and found.nodes["bits"].is_not_null().any()
     )

@@ -147,6 +147,12 @@ class PriorStatus(Status):
         "An initialisation or inputs of a large scale, or a layer that divides by zero.",
         "Lower the scale of the initialisation, or compute inside allroads.float64().",
     )
+    UNSETTLED = (
+        "unsettled",
+        "Populations of sequential Monte Carlo differ so much that log P(S) and its error may both be wrong.",
+        "Data that the initialisation hardly ever fits, or few members: the stated error is above 0.5 nats.",
+        "Take more samples until the stated error is below 0.1. For one function, use function_log_probability.",
+    )
 
 
 class DescriptionStatus(Status):

@@ -25,6 +25,8 @@ from allroads.results import Measurement, finish
 from allroads.status import PriorStatus
 
 REJECTION, PARTICLES = 1_000_000, 16_384
+SETTLED = 0.5
+"""Stated error of log P(S), in nats, up to which populations of sequential Monte Carlo are taken to agree."""
 _SAME = ("precision", "answers", "outputs", "inputs")
 
 
@@ -86,7 +88,8 @@ def function_posterior(
         TooFewSamplesError: If no network fits, or those that fit are worth fewer than 100 independent draws. The
             message gives the upper bound on P(S), and what to use instead.
 
-    When it fails: populations that all miss a part of the set agree with each other on what is wrong. Compare with
+    When it fails: populations that all miss a part of the set agree with each other on what is wrong. Where the error
+    of log P(S) is above 0.5 nats, the status is ``unsettled``: the error itself is then too small. Compare with
     rejection where both are possible. The intervals of single functions are approximations but by rejection.
 
     References: [valleperez2019, mingard2021, mingard2025, kong1994, delmoral2006]
@@ -203,20 +206,21 @@ def _by_populations(
     effective = found.effective(members)
     if effective < LEAST:
         raise TooFewSamplesError(
-            f"function_posterior: the populations differ so much that they are worth {effective:.1f} draws from the "
+            f"function_posterior: the populations differ so much that they are worth {max(effective, 0.0):.1f} draws from the "
             f"posterior; expected {LEAST} or more. log P(S) is {value:.3g} ± {error:.2g}. Take more samples, or SMC("
             "moves=…, ess=…) with larger numbers.",
             effective,
             float(np.exp(min(value + error, 0.0))),
         )
-    evidence = Measurement(value, error, PriorStatus.OK, {"low": value - error, "high": min(value + error, 0.0)})
+    status = PriorStatus.OK if error <= SETTLED else PriorStatus.UNSETTLED
+    evidence = Measurement(value, error, status, {"low": value - error, "high": min(value + error, 0.0)})
     stats = on_probes.identity | {
         "method": "smc", "exact": on_probes.answers.exact, "examples": len(right), "forwards": found.forwards,
         "log_evidences": found.log_evidences, "levels": found.levels, "accepted": found.accepted, "ended": found.ended,
     }  # fmt: skip
     shares = found.weights @ found.shares
     kept = shares > 0
-    return _result(found.table.codes[kept], shares[kept], on_probes, evidence, effective, PriorStatus.OK, stats)
+    return _result(found.table.codes[kept], shares[kept], on_probes, evidence, effective, status, stats)
 
 
 def _check_prior(prior: Any, source: Source, on_probes: Source, samples: int | None) -> None:
