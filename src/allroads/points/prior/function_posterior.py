@@ -203,10 +203,10 @@ def _by_populations(
     with budgeted("function_posterior", budget, progress) as clock:
         found = populations(problem, on_probes, explorer, members, replicas, on_probes.seed, clock)
     value, error = (float(part[0]) for part in pooled(found.log_evidences[:, None]))
-    effective = found.effective(members)
+    effective = max(found.effective(members), 0.0)
     if effective < LEAST:
         raise TooFewSamplesError(
-            f"function_posterior: the populations differ so much that they are worth {max(effective, 0.0):.1f} draws from the "
+            f"function_posterior: the populations differ so much that they are worth {effective:.1f} draws from the "
             f"posterior; expected {LEAST} or more. log P(S) is {value:.3g} ± {error:.2g}. Take more samples, or SMC("
             "moves=…, ess=…) with larger numbers.",
             effective,
