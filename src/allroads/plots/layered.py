@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
@@ -17,8 +16,8 @@ COST_ASIDE = 2.0
 """Pixels downwards that are as bad as one aside."""
 ROUNDS = 5
 
-Vector = Float[np.ndarray, " nodes"]
-Matrix = Float[np.ndarray, "nodes nodes"]
+Vector = np.ndarray
+Matrix = np.ndarray
 
 
 def layered_layout(x: Vector, radius: Vector, weights: Matrix, height: float) -> tuple[Vector, Vector]:
