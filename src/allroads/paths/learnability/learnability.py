@@ -203,15 +203,15 @@ def _forecasts(given: _Given, within: int, learn: int, budget: Budget) -> Learna
     hits = np.full((seeds, count), np.nan)
     first, from_start = 0.0, budget.limited or options.simulated is not None
     everything = batches = in_batches(range(count), seeds)
-    run = partial(given.run, brief=from_start and given.brief)
     if count and from_start:
         budget.say("hitting times at the start")
-        found = np.concatenate([run(hitting_times, pairs) for pairs in everything])
+        found = np.concatenate([given.run(hitting_times, pairs, given.brief) for pairs in everything])
         hits = found.reshape(count, seeds).T
         first = _COMPILATION * budget.spent
         order_of = spread_order(hitting_features(hits).mean(axis=0)[:, 0], options.simulated or count)
         batches = in_batches(order_of, seeds)
-    simulated = simulate_batches(partial(run, simulate_targets), batches, budget, first)
+    # Optimised always: rounding grows along a simulation, and a budget is not to change what it gives.
+    simulated = simulate_batches(partial(given.run, simulate_targets), batches, budget, first)
     known = np.array([k in simulated for k in range(count)], bool)
     x = np.full((count, len(FEATURES)), np.nan)
     for k, own in simulated.items():
