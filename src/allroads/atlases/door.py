@@ -62,4 +62,5 @@ def atlas(source: Any, **options: Any) -> Atlas:
 def _checked(found: Any) -> Atlas:
     """What a method ``atlas`` gave."""
     check_options("source.atlas()", found, Atlas)
-    return found  # type: ignore[no-any-return]
+    checked: Atlas = found
+    return checked

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -221,12 +221,13 @@ def _road(
         return None
     clock.say(f"road by {method.name}")
     seconds = FOR_ROAD * clock.left if clock.limited else None
-    found: Any = connect(
+    found = connect(
         problem, a, b, method=method, options=options, held_out=held_out, seed=seed, budget=seconds, progress=False
     )
-    if found.ended == "interrupted":
+    one = cast(Connection, found)  # one pair of ends, so one curve
+    if one.ended == "interrupted":
         clock.interrupt()
-    return found  # type: ignore[no-any-return]
+    return one
 
 
 def _lowest(paths: Sequence[tuple[str, Any, Any]], heights: Sequence[float]) -> tuple[str, Any, float]:

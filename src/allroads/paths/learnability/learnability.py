@@ -180,11 +180,11 @@ class _Given:
         parameters = sum(np.size(leaf) for leaf in jax.tree.leaves(self.starts))  # of all starts
         return parameters * np.size(self.problem.inputs) * len(self.varied) <= _BRIEF
 
-    def run(self, function: Callable[..., Any], pairs: Pairs, brief: bool = False) -> Any:
-        """A simulation of some targets, each from one of its starts."""
+    def run(self, function: Callable[..., Any], pairs: Pairs, **options: Any) -> Any:
+        """A simulation of some targets, or their hitting times, each from one of its starts."""
         chosen, numbers = pairs.T
         given = self.network, self.loss, self.explorer, self.points(numbers), self.problem.inputs
-        return function(*given, self.labels[chosen], self.goals[chosen], seed=self.seed, brief=brief)
+        return function(*given, self.labels[chosen], self.goals[chosen], seed=self.seed, **options)
 
     def spectra(self, pairs: Pairs) -> list[ResidualSpectrum]:
         """Spectra of their residuals under the plain kernel."""
@@ -205,7 +205,7 @@ def _forecasts(given: _Given, within: int, learn: int, budget: Budget) -> Learna
     everything = batches = in_batches(range(count), seeds)
     if count and from_start:
         budget.say("hitting times at the start")
-        found = np.concatenate([given.run(hitting_times, pairs, given.brief) for pairs in everything])
+        found = np.concatenate([given.run(hitting_times, pairs, brief=given.brief) for pairs in everything])
         hits = found.reshape(count, seeds).T
         first = _COMPILATION * budget.spent
         order_of = spread_order(hitting_features(hits).mean(axis=0)[:, 0], options.simulated or count)

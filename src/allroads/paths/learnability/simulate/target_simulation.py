@@ -98,7 +98,6 @@ def simulate_targets(
     *,
     seed: int = 0,
     resolution: Resolution | None = None,
-    brief: bool = False,
 ) -> list[TargetSimulation]:
     """Simulate the path to every target, each from a point of its own.
 
@@ -112,11 +111,10 @@ def simulate_targets(
         goals: Mean loss at which a target is learned, ``[T]``.
         seed: Decides the explorer's random key.
         resolution: How finely; default :class:`Resolution`.
-        brief: See :func:`at_starts`.
     """
     resolution, count = resolution or Resolution(), len(labels)
     start, inputs, residuals, here, _ = at_starts(
-        network, loss, explorer, points, inputs, labels, goals, seed=seed, krylov=resolution.krylov, brief=brief
+        network, loss, explorer, points, inputs, labels, goals, seed=seed, krylov=resolution.krylov, brief=False
     )
     records = simulate_linearised_path(
         network,
