@@ -166,12 +166,12 @@ def test_labels_of_a_tree_are_distinct():
 
 def test_clusters_against_labels_have_the_index_of_scikit_learn_and_an_even_null():
     sklearn = pytest.importorskip("sklearn.metrics")
-    from allroads.atlases.passes.barrier_clusters import _adjusted_rand
+    from allroads.atlases.passes.barrier_clusters import adjusted_rand
 
     rng = np.random.default_rng(0)
     for _ in range(50):
         left, right = rng.integers(0, 4, 12), rng.integers(0, 3, 12)
-        assert _adjusted_rand(left, right) == pytest.approx(sklearn.adjusted_rand_score(left, right), abs=1e-12)
+        assert adjusted_rand(left, right) == pytest.approx(sklearn.adjusted_rand_score(left, right), abs=1e-12)
     heights = np.where(np.arange(12)[:, None] // 4 == np.arange(12) // 4, 0.1, 2.0)
     clusters = barrier_clusters(heights, 1.0)
     assert clusters.tolist() == [0] * 4 + [1] * 4 + [2] * 4

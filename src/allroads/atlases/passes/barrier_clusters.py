@@ -88,7 +88,7 @@ def cluster_agreement(
         raise InputError(f"labels: expected hashable ones, such as texts ({error}).") from error
     codes = np.array([places[label] for label in labels])
     value, rng = float(adjusted_rand_score(codes, clusters)), np.random.default_rng(seed)
-    null = np.array([_adjusted_rand(rng.permutation(codes), clusters) for _ in range(permutations)])
+    null = np.array([adjusted_rand(rng.permutation(codes), clusters) for _ in range(permutations)])
     counts = [len(set(partition.tolist())) for partition in (clusters, codes)]
     trivial = any(count in (1, len(codes)) for count in counts)
     stats = {
@@ -104,7 +104,7 @@ def cluster_agreement(
     return finish(Measurement(value, None, status, stats), throw)
 
 
-def _adjusted_rand(left: np.ndarray, right: np.ndarray) -> float:
+def adjusted_rand(left: np.ndarray, right: np.ndarray) -> float:
     """As scikit-learn's, of whole numbers from 0, without the checks that take most of its time."""
     width = int(right.max()) + 1
     table = np.bincount(left * width + right, minlength=(int(left.max()) + 1) * width).reshape(-1, width)
