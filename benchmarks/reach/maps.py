@@ -69,12 +69,7 @@ class Map:
     @property
     def road_steps(self) -> int:
         """Of straight roads: they turn sharply on a narrow map."""
-        return 24 if self.width == 16 else 192
-
-    @property
-    def road_targets(self) -> np.ndarray:
-        """Targets of straight roads."""
-        return self.targets if self.width == 16 else np.sort(np.random.default_rng(0).choice(256, 64, replace=False))
+        return 24 if self.width == 16 else 768
 
     def answers(self, codes: np.ndarray) -> np.ndarray:
         """Truth tables ``[K, 2^n]``: row r is bit r of the code."""

@@ -3,8 +3,8 @@
     python benchmarks/reach/straight.py wide narrow
 
 From the first start of each source a road goes to the outputs ±h of each target, where h is the output at which an
-example has the loss that starts have. On the narrow map targets are 64 that are drawn. Blocks are written under
-`benchmarks/reach/work/`; the same command goes on where it stopped.
+example has the loss that starts have. Blocks are written under `benchmarks/reach/work/`; the same command goes on where
+it stopped.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def block(made: Map, number: int) -> None:
         found = file["found"]
         tree = jax.tree.structure(made.network.init(jax.random.key(0)))
         params = jax.tree.unflatten(tree, [file[f"params{i}"] for i in range(tree.num_leaves)])
-    targets = made.road_targets
+    targets = made.targets
     axes = (np.arange(count) for count in (len(found), len(targets), min(STARTS, made.starts)))
     s, t, k = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
     there = k < found[s]

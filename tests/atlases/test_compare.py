@@ -85,6 +85,18 @@ def test_two_functions_are_two_programs_and_what_lies_between_is_read(problem):
     assert verdict(found).startswith("Two functions, which answer 75 % of the inputs differently, two programs.")
 
 
+def test_what_lies_between_points_of_one_function_is_said_once():
+    """A line that computes its labels at both ends and on the way; and one that fails halfway."""
+    x = np.array([[1.0], [2.0]])
+    steep = Network(lambda key: jnp.ones(1), lambda w, x: x * w)
+    found = compare_points(Problem(steep, "bce", x, [1, 1]), jnp.ones(1), 2 * jnp.ones(1), progress=False)
+    assert dict(comparison_lines(found))["between"] == "the answers of a and b at all 33 places"
+    square = Network(lambda key: jnp.ones(1), lambda w, x: x * (w**2 - 0.5))
+    found = compare_points(Problem(square, "bce", x, [1, 1]), -jnp.ones(1), jnp.ones(1), progress=False)
+    said = "2 functions at 33 places; where the loss is highest, at t = 0.50, 0 % of the answers are those of a and b"
+    assert found.way == "segment" and dict(comparison_lines(found))["between"] == said
+
+
 def test_what_lies_between_two_wells_is_their_top():
     well = Network(lambda key: jnp.ones(1), lambda w, x: x * (w**2 - 1))
     single = Problem(well, "mse", jnp.ones((1, 1)), jnp.zeros((1, 1)))

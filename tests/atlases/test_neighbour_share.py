@@ -208,6 +208,7 @@ def test_a_seed_decides_everything_and_blocks_nothing(monkeypatch):
 def test_a_budget_ends_between_blocks():
     found = neighbour_share(UNIT, 10**6, ONE, budget=1e-6, progress=False)
     assert found.stats["ended"] == "budget" and 0 < found.stats["starts"] < 10**6
+    assert found.status.value == "cut short" and found.status.sound
 
 
 def test_an_interrupt_keeps_what_was_moved():

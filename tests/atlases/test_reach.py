@@ -1,6 +1,7 @@
 """Reach between functions: theorems, an independent run, statistics of made-up runs, and bad input."""
 
 import dataclasses
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -200,6 +201,12 @@ def test_edges_are_those_of_an_atlas(made_up, matrix):
     left = np.isfinite(changes).any(1)
     assert left.sum() > 3 and np.allclose(np.nansum(changes, 1)[left], 1)
     assert len(found.sequences()) == matrix.steps.size
+    every = matrix.atlas(least=1)
+    seen, all_seen = (atlas.edges.filter(quantity="changes") for atlas in (found, every))
+    assert all_seen.height - seen.height == found.stats["edges_left_out"] > 0 and seen["tried"].min() >= 5
+    assert every.stats["edges_left_out"] == 0 and all_seen["tried"].min() < 5
+    with pytest.raises(InputError, match="least: expected"):
+        matrix.atlas(least=0)
 
 
 # --- other explorers, losses and readings
@@ -240,6 +247,27 @@ def test_what_a_budget_ends_is_left_out_whole():
     assert np.isnan(found.value) and found.error is None and "no pair" in str(found)
     with pytest.raises(MeasurementError):
         reach(UNIT, BITS2, [AND, OR], starts=2, steps=50, budget=1e-6, progress=False, throw=True)
+
+
+def test_an_interrupt_during_the_training_of_starts_keeps_the_rows_that_are_done(monkeypatch):
+    """Sources are taken one at a time here, and the interrupt comes while starts of the second are trained."""
+    module, groups = sys.modules[reach.__module__], []
+
+    def train(question, functions, *rest):
+        groups.append(functions.reshape(len(functions), -1).tolist())
+        if len(groups) == 2:
+            rest[-2].interrupt()
+        return original(question, functions, *rest)
+
+    original = module.train_starts
+    whole = reach(UNIT, BITS2, [AND, OR], starts=2, steps=50, walks=8, progress=False)
+    monkeypatch.setattr(module, "train_starts", train)
+    monkeypatch.setattr("allroads.atlases.reach.question.WIDEST", 4)
+    found = reach(UNIT, BITS2, [AND, OR], starts=2, steps=50, walks=8, progress=False)
+    assert groups == [[AND], [OR]] and found.status == "unfinished" and found.stats["ended"] == "interrupted"
+    assert found.tried.tolist() == [[2, 2], [0, 0]] and found.starts.found.tolist() == [2, 0]
+    assert (found.steps[0] == whole.steps[0]).all() and found.walks.run.max() < 4
+    assert not found.starts.complete and whole.starts.complete and whole.starts.found.tolist() == [2, 2]
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,46 @@ def test_the_explorer_that_ends_there_is_chosen():
     assert found.stats["fit_before"] < 0.6 and found.stats["fit_after"] > 0.95
 
 
+class Stopped:
+    """Pilot and counted runs of a search that are made up; some calls are interrupted."""
+
+    def __init__(self, *interrupts):
+        self.calls, self.interrupts = 0, interrupts
+
+    def ends(self, asked, members, start=None):
+        self.calls += 1
+        if self.calls in self.interrupts:
+            raise KeyboardInterrupt
+        heavy = self.calls > 1 and asked.problem.weights is not None
+        return np.tile([0, 0 if heavy else 1, 1], (len(members), 1))
+
+
+@pytest.mark.parametrize(
+    "interrupts, status, pilot",
+    [((), "ok", 16), ((7,), "cut short", 5), ((7, 8), "unfinished", 5), ((18,), "unfinished", 16)],
+)
+def test_an_interrupt_ends_the_search_and_keeps_what_is_there(monkeypatch, interrupts, status, pilot):
+    """Call 1 is that of the runs before, 2 to 17 are pilots; then come the runs after."""
+    stopped = Stopped(*interrupts)
+    monkeypatch.setattr("allroads.atlases.steering._Asked.ends", lambda *given, **more: stopped.ends(*given, **more))
+    found = steer(PROBLEM, GD(), [0, 0, 1], PLACES, steps=5, runs=20, pilot=3, rounds=2, candidates=8, progress=False)
+    assert found.status.value == status and found.stats["pilot"] == 3 * pilot and found.before.value == 0
+    assert found.stats["ended"] == ("interrupted" if interrupts else None)
+    assert found.weights.mean() == pytest.approx(1) and found.weights.std() > 0
+    assert np.isnan(found.value) == (status == "unfinished") and ("not measured" in str(found)) == np.isnan(found.value)
+
+
+def test_a_budget_leaves_time_for_the_runs_after(monkeypatch):
+    stopped = Stopped()
+    monkeypatch.setattr("allroads.atlases.steering._Asked.ends", lambda *given, **more: stopped.ends(*given, **more))
+    found = steer(PROBLEM, GD(), [0, 0, 1], PLACES, steps=5, runs=20, budget=1e-9, progress=False)
+    assert found.status.value == "cut short" and found.stats["ended"] == "budget" and found.stats["pilot"] == 0
+    assert (found.weights == 1).all() and found.after.stats["samples"] == 20
+    stopped = Stopped()
+    one = steer(PROBLEM, GD(), [0, 0, 1], PLACES, steps=5, by="explorer", explorers=["gd"], budget=1e-9, progress=False)
+    assert one.explorer == GD() and one.stats["shares"] == [] and one.status.value == "cut short"
+
+
 def test_runs_that_are_counted_are_none_of_the_search():
     assert PILOT > 10**7
 
@@ -59,6 +99,7 @@ def test_runs_that_are_counted_are_none_of_the_search():
         ({"runs": 0}, "runs: expected"),
         ({"candidates": 1}, "candidates: expected"),
         ({"problem": 3}, "problem: expected"),
+        ({"budget": 0}, "budget: expected"),
     ],
 )
 def test_bad_input(change, says):

@@ -14,12 +14,19 @@ LEAST_SPREAD = 0.2
 
 
 def cross_entropy_search(
-    score: Callable[[np.ndarray], float], size: int, *, rounds: int, candidates: int, spread: float, seed: int
+    score: Callable[[np.ndarray], float | None],
+    size: int,
+    *,
+    rounds: int,
+    candidates: int,
+    spread: float,
+    seed: int,
 ) -> np.ndarray:
     """The mean of the last law in a search for the greatest score.
 
     Args:
-        score: Of a vector ``[size]``; may be noisy.
+        score: Of a vector ``[size]``; may be noisy. ``None`` ends the search: the law is then fitted once more, where
+            enough vectors of the round have a score.
         size: Coordinates.
         rounds: How often the law is fitted anew.
         candidates: Draws per round.
@@ -38,8 +45,17 @@ def cross_entropy_search(
     elite = max(2, round(ELITE * candidates))
     for _ in range(rounds):
         drawn = mean + deviation * rng.normal(size=(candidates, size))
-        scores = np.array([score(candidate) for candidate in drawn])
-        best = drawn[np.argsort(-scores, kind="stable")[:elite]]
+        scores = list[float]()
+        for candidate in drawn:
+            found = score(candidate)
+            if found is None:
+                break
+            scores.append(found)
+        if len(scores) < elite:
+            break
+        best = drawn[np.argsort(-np.array(scores), kind="stable")[:elite]]
         mean = KEPT * mean + (1 - KEPT) * best.mean(axis=0)
         deviation = np.maximum(KEPT * deviation + (1 - KEPT) * best.std(axis=0), LEAST_SPREAD)
+        if len(scores) < candidates:
+            break
     return mean

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from allroads.atlases.atlas import Atlas
-from allroads.atlases.destinations import destination_weights
-from allroads.checks import check_count
-from allroads.errors import InputError
+from allroads.atlases.next_program import Changes, Scores, coded, scored
+from allroads.budget import Budget, budgeted
+from allroads.checks import check_count, check_positive
+from allroads.errors import InputError, MemoryBudgetError
 from allroads.results import Result
 from allroads.status import AtlasStatus
 
@@ -20,8 +22,8 @@ STRENGTHS = (*(2.0**k for k in range(-3, 11)), np.inf)
 """Weights of the marginal shares, in changes, among which each half chooses; infinite is the marginal shares alone."""
 
 FOLDS = 5
-PSEUDO = 0.5
-"""Count that every label has in advance."""
+MOST_APART = 2**13
+"""Labels of a group of which all distances are held, 270 MB."""
 ROUNDING = 1e-9
 """Bits that count as none."""
 
@@ -37,7 +39,8 @@ class ProgramForecast(Result):
         groups: For each group of runs its gain with ``low`` and ``high``, ``changes`` and ``runs``.
         stats: What it rests on: ``low``, ``high``, ``changes``, ``runs``, ``nodes``, ``bits`` per change of the atlas
             and of the ``marginal`` shares, ``hits`` and ``marginal_hits`` (share of changes that lead to the most
-            probable node), ``strengths`` (weights of the marginal shares that were chosen), ``splits``, ``resamples``.
+            probable node), ``strengths`` (weights of the marginal shares that were chosen), ``splits`` that were made,
+            ``resamples``, ``answers`` (whether the marginal shares know distances) and ``ended``.
     """
 
     value: float
@@ -52,10 +55,11 @@ class ProgramForecast(Result):
             return f"next program: {self.status.value}; {stats['changes']} changes in {stats['runs']} runs"
         low, high = stats["low"], stats["high"]
         verb = "predicts" if low > ROUNDING else "does not predict" if high < -ROUNDING else "does not clearly predict"
+        over = "frequencies and distances" if stats["answers"] else "marginal frequencies"
         lines = [
-            f"the atlas {verb} the next program: {self.value:+.3f} bits per change over marginal frequencies "
+            f"the atlas {verb} the next program: {self.value:+.3f} bits per change over {over} "
             f"(95 % interval {low:+.3f} to {high:+.3f}; {stats['changes']} changes in {stats['runs']} runs)",
-            f"most probable next program right: {100 * stats['hits']:.0f} %, by marginal frequencies "
+            f"most probable next program right: {100 * stats['hits']:.0f} %, by {over} "
             f"{100 * stats['marginal_hits']:.0f} %",
         ]
         if len(self.groups) > 1:
@@ -64,31 +68,16 @@ class ProgramForecast(Result):
         return "\n".join(lines)
 
 
-class _Changes(NamedTuple):
-    """The changes of one group: nodes before and after as codes, and the run of each."""
-
-    p: np.ndarray
-    q: np.ndarray
-    run: np.ndarray
-    nodes: int
-
-
-class _Scores(NamedTuple):
-    """Of each change: bits by the atlas and by the marginal shares, and whether the most probable node was right."""
-
-    bits: np.ndarray
-    marginal: np.ndarray
-    hit: np.ndarray
-    marginal_hit: np.ndarray
-
-
 def forecast_programs(
     runs: Atlas | Mapping[str, Sequence[Hashable]] | Sequence[Sequence[Hashable]],
     *,
     groups: Mapping[str, Hashable] | Sequence[Hashable] | None = None,
+    answers: Mapping[Any, Any] | None = None,
     splits: int = 4,
     resamples: int = 2000,
     seed: int = 0,
+    budget: float | None = None,
+    progress: bool = True,
 ) -> ProgramForecast:
     """Gain in bits per change of predicting the next program from the present one.
 
@@ -101,6 +90,9 @@ def forecast_programs(
     that it has not seen are one more node, of the same share m in P as in M; n_pq then counts 1 − m times. Every label
     has half a change in advance in M.
 
+    With ``answers`` M knows more: in how many answers p and q differ. A label then has a weight, and each number of
+    answers a factor of its own (a gravity model). The gain is what p says beyond its distance.
+
     The interval draws whole runs again (percentile bootstrap, 95 %), since the changes of one run go together. It takes
     the atlases as they are. On a planted chain it holds the truth in about 92 % of seeds.
 
@@ -111,18 +103,23 @@ def forecast_programs(
         runs: An :class:`~allroads.Atlas` with walks, or the labels of runs as :func:`~allroads.atlas` takes them.
         groups: What each run is conditioned on, such as its target, by name of run or in order. Each group has an atlas
             and marginal shares of its own. Default: one group.
+        answers: What labels answer on common inputs, a row of whole numbers by label. Labels without a row are at a
+            distance of their own. Default: M does not know distances.
         splits: Random halvings.
         resamples: Bootstrap samples of runs.
         seed: Decides halves and samples.
+        budget: Seconds, looked at between halvings. One is always made. Ctrl-C ends the call as a budget does.
+        progress: Whether progress is written.
 
     Returns:
         A :class:`ProgramForecast`. Its status is ``"too few changes"`` with fewer than 20 changes or 8 runs that
-        change, and ``"one program"`` without a change.
+        change, ``"one program"`` without a change, and ``"cut short"`` where fewer halvings were made than asked for.
 
     Raises:
-        InputError: If there are no runs, or a run has no group.
+        InputError: If there are no runs, a run has no group, or answers are not as many for each label.
+        MemoryBudgetError: With answers, if a group has more than 8,192 labels.
 
-    References: [goodman1968, hunter2004]
+    References: [goodman1968, hunter2004, deming1940]
 
     Example:
         A cycle of three: the next program is certain, and one of two by marginal frequencies.
@@ -133,10 +130,12 @@ def forecast_programs(
     """
     for name, value, least in (("splits", splits, 1), ("resamples", resamples, 100), ("seed", seed, 0)):
         check_count(name, value, least)
+    check_positive(budget=budget)
     walks = _walks(runs)
     of = _groups(walks, groups)
     names = list(dict.fromkeys(of.values()))
-    parts = [_coded([walk for run, walk in walks.items() if of[run] == name]) for name in names]
+    known = None if answers is None else _answers(answers)
+    parts = [_part([walk for run, walk in walks.items() if of[run] == name], known) for name in names]
     changes = sum(len(part.q) for part in parts)
     changing = sum(len(np.unique(part.run)) for part in parts)
     stats: dict[str, Any] = {"changes": changes, "runs": len(walks), "nodes": sum(part.nodes for part in parts)}
@@ -144,26 +143,31 @@ def forecast_programs(
         status = AtlasStatus.TOO_FEW if changes else AtlasStatus.ONE_PROGRAM
         return ProgramForecast(np.nan, None, status, {}, stats | {"low": None, "high": None})
     rng = np.random.default_rng(seed)
-    scores, strengths = [], []
-    for _ in range(splits):
-        found, chosen = _crossed(parts, rng)
-        scores.append(found)
-        strengths += chosen
+    scores: list[list[Scores]] = []
+    strengths: list[float] = []
+    with budgeted("forecast", budget, progress) as clock:
+        while len(scores) < splits and not (scores and clock.ended):
+            with clock.interruptible() if scores else nullcontext():
+                found, chosen = _crossed(parts, rng, clock, f"halving {len(scores) + 1} of {splits}")
+                scores.append(found)
+                strengths += chosen
+        ended = clock.ended if len(scores) < splits else None
     means = [
-        _Scores(*(np.mean(columns, axis=0) for columns in zip(*split, strict=True)))
+        Scores(*(np.mean(columns, axis=0) for columns in zip(*split, strict=True)))
         for split in zip(*scores, strict=True)
     ]
     table = {
         name: _summary([(part, score)], resamples, seed) for name, part, score in zip(names, parts, means, strict=True)
     }
     whole = _summary(list(zip(parts, means, strict=True)), resamples, seed)
-    together = _Scores(*(np.concatenate(columns) for columns in zip(*means, strict=True)))
+    together = Scores(*(np.concatenate(columns) for columns in zip(*means, strict=True)))
     stats |= {"low": whole["low"], "high": whole["high"], "strengths": strengths}
     stats |= {"bits": float(together.bits.mean()), "marginal": float(together.marginal.mean())}
     stats |= {"hits": float(together.hit.mean()), "marginal_hits": float(together.marginal_hit.mean())}
-    stats |= {"splits": splits, "resamples": resamples, "seed": seed}
+    stats |= {"splits": len(scores), "resamples": resamples, "seed": seed, "answers": known is not None, "ended": ended}
     error = (whole["high"] - whole["low"]) / 2
-    return ProgramForecast(whole["gain"], error, AtlasStatus.OK, table, stats)
+    status = AtlasStatus.CUT_SHORT if ended else AtlasStatus.OK
+    return ProgramForecast(whole["gain"], error, status, table, stats)
 
 
 def _walks(runs: Any) -> dict[str, list[str]]:
@@ -190,35 +194,62 @@ def _groups(walks: Mapping[str, Any], groups: Any) -> dict[str, str]:
     return {run: str(group) for run, group in zip(walks, groups, strict=True)}
 
 
-def _coded(walks: Sequence[Sequence[str]]) -> _Changes:
-    code: dict[str, int] = {}
-    rows = [
-        (code.setdefault(p, len(code)), code.setdefault(q, len(code)), run)
-        for run, walk in enumerate(walks)
-        for p, q in pairwise(walk)
-        if p != q
-    ]
-    p, q, run = np.array(rows, np.int64).reshape(-1, 3).T
-    return _Changes(p, q, run, len(code))
+def _answers(given: Mapping[Any, Any]) -> dict[str, np.ndarray]:
+    """The answers of each label by the name of its node."""
+    if not isinstance(given, Mapping) or not given:
+        raise InputError(
+            f"answers: expected rows of whole numbers by label, such as {{'and': [0, 0, 0, 1]}}; got {given!r:.60}."
+        )
+    rows = {str(label): np.asarray(row).ravel() for label, row in given.items()}
+    sizes = {len(row) for row in rows.values()}
+    if len(sizes) != 1 or any(row.dtype.kind not in "iub" for row in rows.values()):
+        kinds = sorted({f"{len(row)} of {row.dtype}" for row in rows.values()})
+        raise InputError(f"answers: expected whole numbers, as many for each label; got rows of {', '.join(kinds)}.")
+    return rows
 
 
-def _crossed(parts: Sequence[_Changes], rng: np.random.Generator) -> tuple[list[_Scores], list[float]]:
+def _part(walks: Sequence[Sequence[str]], answers: Mapping[str, np.ndarray] | None) -> Changes:
+    """The changes of one group, with the distance of each two labels where answers are known."""
+    changes, labels = coded(walks)
+    if answers is None:
+        return changes
+    if len(labels) > MOST_APART:
+        raise MemoryBudgetError(
+            f"answers: a group has {len(labels):,} labels, and all pairs of them are held; {MOST_APART:,} at most. "
+            "Leave answers out, or give smaller groups."
+        )
+    told = np.array([label in answers for label in labels], bool)
+    if labels and not told.any():
+        one, other = labels[0], next(iter(answers))
+        raise InputError(f"answers: no label of the runs has any; a label is {one!r}, and one with answers {other!r}.")
+    width = len(next(iter(answers.values())))
+    apart = np.full((len(labels), len(labels)), width + 1, np.int32)
+    if told.any():
+        rows = np.stack([answers[label] for label in labels if label in answers])
+        apart[np.ix_(told, told)] = np.rint(width * cdist(rows, rows, "hamming"))
+    return changes._replace(apart=apart)
+
+
+def _crossed(
+    parts: Sequence[Changes], rng: np.random.Generator, clock: Budget, what: str
+) -> tuple[list[Scores], list[float]]:
     """Scores of all changes, each by the half that its run is not in; and the weights that were chosen."""
     halves = [_halved(part, rng) for part in parts]
-    found = [_Scores(*(np.zeros(len(part.q)) for _ in _Scores._fields)) for part in parts]
+    found = [Scores(*(np.zeros(len(part.q)) for _ in Scores._fields)) for part in parts]
     strengths = []
     for side in (False, True):
         trained = [half == side for half in halves]
-        strength = _strength([_chosen(part, mask) for part, mask in zip(parts, trained, strict=True)], rng)
+        clock.say(f"{what}, {'second' if side else 'first'} half")
+        strength = _strength([part.at(mask) for part, mask in zip(parts, trained, strict=True)], rng)
         strengths.append(float(strength))
         for part, mask, score in zip(parts, trained, found, strict=True):
-            new = _scored(_chosen(part, mask), _chosen(part, ~mask), np.array([strength]))
+            new = scored(part.at(mask), part.at(~mask), np.array([strength]))
             for column, values in zip(score, new, strict=True):
                 column[~mask] = values[0]
     return found, strengths
 
 
-def _halved(part: _Changes, rng: np.random.Generator) -> np.ndarray:
+def _halved(part: Changes, rng: np.random.Generator) -> np.ndarray:
     """In which half the run of each change is."""
     runs, place = np.unique(part.run, return_inverse=True)
     second: np.ndarray = np.zeros(len(runs), bool)
@@ -226,11 +257,7 @@ def _halved(part: _Changes, rng: np.random.Generator) -> np.ndarray:
     return second[place]
 
 
-def _chosen(part: _Changes, mask: np.ndarray) -> _Changes:
-    return _Changes(part.p[mask], part.q[mask], part.run[mask], part.nodes)
-
-
-def _strength(parts: Sequence[_Changes], rng: np.random.Generator) -> float:
+def _strength(parts: Sequence[Changes], rng: np.random.Generator) -> float:
     """The weight of the marginal shares that predicts best what is held out, run by run."""
     bits = np.zeros(len(STRENGTHS))
     for part in parts:
@@ -238,60 +265,12 @@ def _strength(parts: Sequence[_Changes], rng: np.random.Generator) -> float:
         fold = rng.permutation(len(runs))[place] % FOLDS
         for held in np.unique(fold):
             if (fold != held).any():
-                inner = _scored(_chosen(part, fold != held), _chosen(part, fold == held), np.array(STRENGTHS), False)
+                inner = scored(part.at(fold != held), part.at(fold == held), np.array(STRENGTHS), False)
                 bits += inner.bits.sum(axis=1)
     return STRENGTHS[int(bits.argmin())]
 
 
-def _scored(train: _Changes, test: _Changes, strengths: np.ndarray, hits: bool = True) -> _Scores:
-    """Scores ``[S, n]`` of the changes of one half by the shares of the other, for each weight.
-
-    Codes of labels that the training half has not seen are one node, the last. Its share is that of the marginal
-    shares, whatever was counted. Without ``hits`` these are NaN.
-    """
-    new = train.nodes
-    seen: np.ndarray = np.zeros(new + 1, bool)
-    seen[train.p] = seen[train.q] = True
-    to = np.where(seen[test.q], test.q, new)
-    counts = np.zeros((new + 1, new + 1))
-    np.add.at(counts, (train.p, train.q), 1.0)
-    arrivals = counts.sum(axis=0) + PSEUDO * seen
-    arrivals[new] = max(PSEUDO, _once(train))
-    weights = np.zeros(new + 1)
-    kept = seen.copy()
-    kept[new] = True
-    weights[kept] = destination_weights(arrivals[kept], counts.sum(axis=1)[kept])
-    left = np.where(seen[test.p], test.p, new)
-    row = weights / (1 - np.where(left == new, 0.0, weights[left]))[:, None]
-    row[np.arange(len(left)), left] = np.where(left == new, row[np.arange(len(left)), left], 0.0)
-    base = row[np.arange(len(to)), to]
-    n = counts[left]
-    own, leaving, new_share = n[np.arange(len(to)), to], n.sum(axis=1), row[:, new]
-    strength = strengths[:, None]
-    finite = np.isfinite(strength)
-    trust = np.where(finite, leaving / (leaving + np.where(finite, strength, 1.0)), 0.0)  # of what was counted
-    told = own * (1 - new_share) / np.maximum(leaving, 1.0)
-    share = np.where(to == new, base, trust * told + (1 - trust) * base)
-    marginal = np.broadcast_to(-np.log2(base), share.shape)
-    if not hits:
-        return _Scores(-np.log2(share), marginal, np.full(share.shape, np.nan), np.full(share.shape, np.nan))
-    best = row.argmax(axis=1)
-    counted = n * ((1 - new_share) / np.maximum(leaving, 1.0))[:, None]
-    hit = np.empty(share.shape)
-    for place in range(len(strengths)):
-        mixed = trust[place][:, None] * (counted - row) + row
-        mixed[:, new] = new_share
-        hit[place] = mixed.argmax(axis=1) == to
-    return _Scores(-np.log2(share), marginal, hit, np.broadcast_to(best == to, share.shape).astype(float))
-
-
-def _once(train: _Changes) -> int:
-    """How many labels one run alone comes to: about as many changes of others lead to labels that are new (Turing)."""
-    pairs = np.unique(np.stack([train.q, train.run]), axis=1)
-    return int((np.bincount(pairs[0]) == 1).sum()) if pairs.size else 0
-
-
-def _summary(scored: Sequence[tuple[_Changes, _Scores]], resamples: int, seed: int) -> dict[str, float]:
+def _summary(scored: Sequence[tuple[Changes, Scores]], resamples: int, seed: int) -> dict[str, float]:
     """Gain per change with the interval of a bootstrap over the runs of each group."""
     rng = np.random.default_rng(seed)
     drawn, total, count, runs = np.zeros((2, resamples)), 0.0, 0, 0

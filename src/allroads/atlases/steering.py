@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.atlases.cross_entropy import cross_entropy_search
+from allroads.budget import Budget, budgeted
 from allroads.checks import check_choice, check_count, check_options
 from allroads.distributions import share
 from allroads.errors import InputError
@@ -21,8 +22,7 @@ from allroads.explorers.explorer import Explorer
 from allroads.explorers.recording import Recording
 from allroads.paths.agreement import answers
 from allroads.pfmap.problem import Problem
-from allroads.progress import progress as progress_of
-from allroads.results import Measurement, Result
+from allroads.results import Measurement, Result, finish
 from allroads.status import AtlasStatus
 
 By: TypeAlias = Literal["weights", "start", "explorer"]
@@ -46,7 +46,8 @@ class Steering(Result):
         explorer: The explorer that the runs after steering took.
         stats: What it rests on: ``runs``, ``fit_before`` and ``fit_after`` (share of runs without an error on the
             data), ``functions_before`` and ``functions_after`` (how many functions the runs end in), ``pilot`` (runs
-            that the search took), and for explorers ``shares`` of the pilot.
+            that the search took), for explorers ``shares`` of the pilot, and ``ended``: ``"budget"``,
+            ``"interrupted"`` or ``None``.
     """
 
     before: Measurement
@@ -71,7 +72,8 @@ class Steering(Result):
         parts = []
         for name, found in (("before", self.before), ("after", self.after)):
             low, high = 100 * found.stats["low"], 100 * found.stats["high"]
-            parts.append(f"{name} {100 * found.value:.0f} % (95 % interval {low:.0f}–{high:.0f} %)")
+            told = f"{100 * found.value:.0f} % (95 % interval {low:.0f}–{high:.0f} %)"
+            parts.append(f"{name} {'not measured' if np.isnan(found.value) else told}")
         runs = f"of {self.stats['runs']} runs end in the chosen program"
         return f"steered by {self.by}: {', '.join(parts)} {runs}; {self.status.value}"
 
@@ -91,7 +93,9 @@ def steer(
     candidates: int = 24,
     among: int = 64,
     seed: int = 0,
+    budget: float | None = None,
     progress: bool = True,
+    throw: bool = False,
 ) -> Steering:
     """Share of runs that end in a chosen function, one of several that fit the data, before and after steering.
 
@@ -120,14 +124,18 @@ def steer(
         candidates: Weights that one round tries.
         among: Starts that are drawn per run.
         seed: Decides all runs and searches.
+        budget: Seconds for the search. It ends in time for the runs after it, which take as long as those before.
+            Ctrl-C ends the search too. One that comes during the runs after it leaves out these.
         progress: Whether progress is written.
+        throw: Raise a :class:`~allroads.MeasurementError` where the status is not sound.
 
     Returns:
         A :class:`Steering`. Its status is ``"ok"`` where the interval after lies above the one before, else
-        ``"not steered"``.
+        ``"not steered"``; ``"cut short"`` where the search was, and ``"unfinished"`` where there are no runs after it.
 
     Raises:
         InputError: If the chosen answers do not fit the inputs or the training data, or an option is out of range.
+        MeasurementError: With ``throw``.
 
     References: [rubinstein1999, clopper1934]
 
@@ -156,28 +164,42 @@ def steer(
         raise InputError(f"explorers: they are for by='explorer'; got by={by!r}.")
     asked = _Asked(problem, explorer, np.asarray(inputs), steps, seed)
     wanted = _wanted(asked, chosen)
-    with progress_of("steer", progress) as say:
-        say(f"{runs} runs before")
+    with budgeted("steer", budget, progress) as clock:
+        clock.say(f"{runs} runs before")
         before = asked.ends(np.arange(runs))
-        weights, start, other = None, None, explorer
-        stats: dict[str, Any] = {"pilot": 0}
+        tries = _Tries(asked, wanted, PILOT + np.arange(pilot), clock, clock.spent)
+        weights, start, other, after = None, None, explorer, None
+        stats: dict[str, Any] = {}
         if by == "weights":
-            weights, stats = _weights(asked, wanted, pilot, rounds, candidates, say)
+            weights = _weights(tries, rounds, candidates)
         elif by == "start":
-            say("drawing starts")
-            start = _starts(asked, chosen, runs, among)
+            clock.say("drawing starts")
+            with clock.interruptible():
+                start = _starts(asked, chosen, runs, among)
         else:
-            other, stats = _explorer(asked, wanted, explorers, pilot, say)
-        say(f"{runs} runs after")
-        changed = replace(asked, explorer=other, problem=asked.weighted(weights))
-        after = changed.ends(np.arange(runs), start)
-    first, second = (share(int((ends == wanted).all(axis=1).sum()), runs) for ends in (before, after))
+            other, stats = _explorer(tries, explorers)
+        ended = "interrupted" if clock.interrupted else tries.ended
+        if by != "start" or start is not None:
+            clock.say(f"{runs} runs after")
+            changed = replace(asked, explorer=other, problem=asked.weighted(weights))
+            try:
+                after = changed.ends(np.arange(runs), start)
+            except KeyboardInterrupt:
+                ended = "interrupted"
+    first, second = (
+        share(0, 0) if ends is None else share(int((ends == wanted).all(axis=1).sum()), runs)
+        for ends in (before, after)
+    )
     for name, ends in (("before", before), ("after", after)):
-        stats[f"functions_{name}"] = len(Counter(end.tobytes() for end in ends))
-        stats[f"fit_{name}"] = float(asked.fits(ends).mean())
-    rose = second.stats["low"] > first.stats["high"]
-    status = AtlasStatus.OK if rose else AtlasStatus.NOT_STEERED
-    return Steering(first, second, status, by, weights, other, {"runs": runs, "steps": steps, "seed": seed, **stats})
+        if ends is not None:
+            stats[f"functions_{name}"] = len(Counter(end.tobytes() for end in ends))
+            stats[f"fit_{name}"] = float(asked.fits(ends).mean())
+    status = AtlasStatus.UNFINISHED
+    if after is not None:
+        rose = second.stats["low"] > first.stats["high"]
+        status = AtlasStatus.CUT_SHORT if ended else AtlasStatus.OK if rose else AtlasStatus.NOT_STEERED
+    stats = {"runs": runs, "steps": steps, "seed": seed, "pilot": pilot * tries.made, **stats, "ended": ended}
+    return finish(Steering(first, second, status, by, weights, other, stats), throw)
 
 
 @dataclass(frozen=True)
@@ -264,22 +286,52 @@ def _wanted(asked: _Asked, chosen: Any) -> np.ndarray:
     return flat
 
 
-def _weights(
-    asked: _Asked, wanted: np.ndarray, pilot: int, rounds: int, candidates: int, say: Callable[[str], None]
-) -> tuple[np.ndarray, dict[str, Any]]:
+@dataclass
+class _Tries:
+    """Pilot runs of one search, until it has to end; thrown away at the end of the call.
+
+    Args:
+        asked: What runs are asked for.
+        wanted: The chosen answers.
+        members: Which runs are made for each candidate.
+        clock: The budget.
+        held: Seconds that are held back for the runs after the search.
+    """
+
+    asked: _Asked
+    wanted: np.ndarray
+    members: np.ndarray
+    clock: Budget
+    held: float
+    made: int = 0
+    ended: str | None = None
+
+    def of(self, changed: _Asked, what: str) -> np.ndarray | None:
+        """Which answers of each pilot run are the chosen ones; ``None`` where the search has to end."""
+        if not self.clock.ended and self.clock.left < self.held:
+            self.ended = "budget"
+        self.ended = self.clock.ended or self.ended
+        if self.ended:
+            return None
+        self.clock.say(what)
+        right = None
+        with self.clock.interruptible():
+            right = changed.ends(self.members) == self.wanted
+            self.made += 1
+        return right
+
+
+def _weights(tries: _Tries, rounds: int, candidates: int) -> np.ndarray:
     """Weights of the examples under which most pilot runs end in the chosen function."""
-    members = PILOT + np.arange(pilot)
-    tried = [0]
 
-    def score(log_weights: np.ndarray) -> float:
-        say(f"weights {tried[0] + 1} of {rounds * candidates}")
-        tried[0] += 1
-        ends = replace(asked, problem=asked.weighted(_positive(log_weights))).ends(members)
-        return float((ends == wanted).all(axis=1).mean() + 0.1 * (ends == wanted).mean())
+    def score(log_weights: np.ndarray) -> float | None:
+        changed = replace(tries.asked, problem=tries.asked.weighted(_positive(log_weights)))
+        right = tries.of(changed, f"weights {tries.made + 1} of {rounds * candidates}")
+        return None if right is None else float(right.all(axis=1).mean() + 0.1 * right.mean())
 
-    size = len(asked.problem)
-    best = cross_entropy_search(score, size, rounds=rounds, candidates=candidates, spread=SPREAD, seed=asked.seed)
-    return _positive(best), {"pilot": pilot * tried[0]}
+    size, seed = len(tries.asked.problem), tries.asked.seed
+    best = cross_entropy_search(score, size, rounds=rounds, candidates=candidates, spread=SPREAD, seed=seed)
+    return _positive(best)
 
 
 def _positive(log_weights: np.ndarray) -> np.ndarray:
@@ -308,14 +360,12 @@ def _starts(asked: _Asked, chosen: Any, runs: int, among: int) -> Any:
     return jax.lax.map(best, jax.random.split(key, runs))
 
 
-def _explorer(
-    asked: _Asked, wanted: np.ndarray, explorers: Sequence[Explorer | str], pilot: int, say: Callable[[str], None]
-) -> tuple[Explorer, dict[str, Any]]:
-    """The explorer with which most pilot runs end in the chosen function."""
-    known = [as_explorer(explorer) for explorer in explorers]
-    shares = []
+def _explorer(tries: _Tries, explorers: Sequence[Explorer | str]) -> tuple[Explorer, dict[str, Any]]:
+    """The explorer with which most pilot runs end in the chosen function; where none was tried, that of the runs."""
+    known, shares = [as_explorer(explorer) for explorer in explorers], list[float]()
     for place, explorer in enumerate(known):
-        say(f"explorer {place + 1} of {len(known)}")
-        ends = replace(asked, explorer=explorer).ends(PILOT + np.arange(pilot))
-        shares.append(float((ends == wanted).all(axis=1).mean()))
-    return known[int(np.argmax(shares))], {"pilot": pilot * len(known), "shares": shares}
+        right = tries.of(replace(tries.asked, explorer=explorer), f"explorer {place + 1} of {len(known)}")
+        if right is None:
+            break
+        shares.append(float(right.all(axis=1).mean()))
+    return known[int(np.argmax(shares))] if shares else tries.asked.explorer, {"shares": shares}

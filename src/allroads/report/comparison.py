@@ -196,11 +196,13 @@ def _pass(found: Comparison) -> str:
 def _between(found: Comparison) -> str:
     table = found.between
     top = table.row(int(table["loss"].fill_nan(math.inf).arg_max() or 0), named=True)
-    count = found.stats["functions"]
-    text = (
-        f"{count} function{'s' if count > 1 else ''} at {len(table)} places; where the loss is highest, at t = "
-        f"{top['t']:.2f}, {_share(top['like_a'])} of the answers are those of a, {_share(top['like_b'])} of b"
-    )
+    count, one = found.stats["functions"], found.function.answers == 1.0
+    if one and count == 1:
+        text = f"the answers of a and b at all {len(table)} places"
+    else:
+        both = f"{_share(top['like_a'])} of the answers are those of a"
+        both += " and b" if one else f", {_share(top['like_b'])} of b"
+        text = f"{count} functions at {len(table)} places; where the loss is highest, at t = {top['t']:.2f}, {both}"
     read = found.programs_between.drop_nulls("bits")
     if len(read):
         told = (f"{row['bits']:.0f} bits ({row['like']})" for row in read.to_dicts())

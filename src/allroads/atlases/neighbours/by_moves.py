@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +25,7 @@ from allroads.pfmap.network import Network, Params
 from allroads.points.prior.draws import Source, source_of
 from allroads.points.prior.threefry import key_of
 from allroads.results import finish
+from allroads.status import AtlasStatus
 
 BLOCK = 2048
 """Starts that are moved between two looks at the clock, where labels are functions."""
@@ -68,7 +70,8 @@ def neighbour_share(
         moves: Moves per start; default 4.
         answers: How outputs are read as functions, see :func:`~allroads.function_prior`.
         seed: Decides starts and moves; below 2⁶³.
-        budget: Seconds, looked at between blocks of starts. One block is always moved.
+        budget: Seconds, looked at between blocks of starts. One block is always moved. Ctrl-C ends the call as a
+            budget does, and the status is then ``cut short``.
         progress: Whether progress is written.
         throw: Raise a :class:`~allroads.MeasurementError` where the status is not sound.
 
@@ -128,7 +131,10 @@ def neighbour_share(
         "move": done.words, "sigma": sigma, "moves": moves, "starts": int(keep.sum()), "not_finite": int((~keep).sum()),
         "seed": seed, "ended": ended, "exact": False, "functions": source is not None and source.answers.exact,
     }  # fmt: skip
-    return finish(counted(tuple(numbers), ends[keep, 0], ends[keep, 1:], seed, stats), throw)
+    shares = counted(tuple(numbers), ends[keep, 0], ends[keep, 1:], seed, stats)
+    if ended and shares.status is AtlasStatus.OK:
+        shares = replace(shares, status=AtlasStatus.CUT_SHORT)
+    return finish(shares, throw)
 
 
 def _starts(network: Network, starts: Any) -> tuple[Params | None, int]:

@@ -75,8 +75,9 @@ def reach(
         labels: Makes of answers ``[K, …]`` what the loss takes. Default: the answers; for ``"mse"`` ±1, or one-hot.
         walks: Stays to keep per run, for :attr:`Reach.walks`; default none.
         seed: Decides everything that is drawn. A run's draws do not depend on what else is asked.
-        budget: Seconds, compilation included. Rows that it ends are left out whole, as the runs that end early are no
-            sample. ``None`` for no end.
+        budget: Seconds, compilation included; ``None`` for no end. Ctrl-C ends the call as a budget does. Sources are
+            taken some at a time, starts and runs, and rows that are done are kept. A row is kept whole or not at all,
+            as the runs that end early are no sample.
         progress: Whether progress is written.
         throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
@@ -116,19 +117,26 @@ def reach(
     sources = checked_functions("sources", sources, question.answers)
     targets = sources if targets is None else checked_functions("targets", targets, question.answers)
     began = time.perf_counter()
+    points = [] if trained else [given_starts(question, sources, starts)]
+    members = int(starts) if trained else points[0].members
     with budgeted("reach", budget, progress) as clock:
-        if trained:
-            most = 16 * int(starts) if draws is None else draws
-            training = 10 * steps if start_steps is None else start_steps
-            points = train_starts(question, sources, int(starts), margin, training, most, clock, max(walks, 1))
-        else:
-            points = given_starts(question, sources, starts)
-        steps_taken, directness, passed, diverged, cut = _run(question, sources, targets, points, steps, walks, clock)
+        runs = _Runs(question, sources, targets, members, steps, walks, clock)
+        if not trained:
+            runs.fill(0, points[0])
+        rows = max(1, question.width // (2 * members))  # whose starts are trained side by side
+        for first in range(0, len(sources) if trained else 0, rows):
+            most, training = draws or 16 * members, 10 * steps if start_steps is None else start_steps
+            these = sources[first : first + rows]
+            points.append(train_starts(question, these, members, margin, training, most, clock, max(walks, 1)))
+            runs.fill(first, points[-1])
+            if clock.ended:
+                break
         ended = clock.ended
-    empty = points.found == 0
-    undone = (steps_taken == ABSENT).all((1, 2)) & ~empty
+    start = Starts.joined(points, len(sources))
+    empty = start.found == 0
+    undone = (runs.steps == ABSENT).all((1, 2)) & ~empty
     status = AtlasStatus.OK
-    if undone.any() or not points.complete:
+    if undone.any() or not start.complete:
         status = AtlasStatus.UNFINISHED
     elif empty.any():
         status = AtlasStatus.NO_START
@@ -139,51 +147,70 @@ def reach(
         "answers": question.answers.kind,
         "margin": margin if trained else None,
         "seed": seed,
-        "diverged": diverged,
+        "diverged": runs.diverged,
         "walks": walks,
-        "cut": cut,
+        "cut": runs.cut,
         "ended": ended if status is AtlasStatus.UNFINISHED else None,
         "seconds": time.perf_counter() - began,
     }
-    return finish(Reach(sources, targets, steps_taken, directness, passed, points, status, stats), throw)
+    passed = Walks.joined(runs.stays, question.answers)
+    return finish(Reach(sources, targets, runs.steps, runs.directness, passed, start, status, stats), throw)
 
 
-def _run(
-    question: Question,
-    sources: np.ndarray,
-    targets: np.ndarray,
-    points: Starts,
-    steps: int,
-    kept: int,
-    clock: Budget,
-) -> tuple[np.ndarray, np.ndarray, Walks, int, int]:
-    """All runs, row after row: steps and directness ``[S, T, n]``, stays, runs that diverged, walks that were cut."""
-    from_, to = question.targets(sources).words, question.targets(targets)
-    shape = len(sources), len(targets), points.members
-    found, direct = np.full(shape, ABSENT, np.int32), np.full(shape, np.nan, np.float32)
-    limits, remembered = Limits(jnp.int32(steps), jnp.float32(np.inf)), max(kept, 1)
-    size, parts = question.block(remembered), list[Walks]()
-    diverged = cut = 0
-    rows, together = np.flatnonzero(points.found), max(1, size // (shape[1] * shape[2]))
-    for group in [rows[first : first + together] for first in range(0, len(rows), together)]:
-        s, t, k = (axis.ravel() for axis in np.meshgrid(group, *map(np.arange, shape[1:]), indexing="ij"))
-        there = k < points.found[s]
-        runs, ended = np.stack([s, t, k])[:, there], []
-        for first in range(0, runs.shape[1], size):
-            s, t, k = runs[:, first : first + size]
-            keys = question.keys(from_[s], to.words[t], number=FIRST + k)
-            starts = jax.tree.map(lambda leaf: leaf[s, k], points.params)  # noqa: B023
-            what = f"from function {s[0]:,} of {shape[0]:,}"
-            ends = question.descend(starts, keys, to.at(t), limits, clock, kept=remembered, what=what)
-            if ends is None:
-                return found, direct, Walks.joined(parts, question.answers), diverged, cut
-            ended.append(((s, t, k), ends))
-        for at, ends in ended:
-            found[at] = ends.step
-            came = (ends.step > 0) & (ends.arc > 0)
-            direct[at] = np.where(came, np.minimum(ends.chord / np.where(came, ends.arc, 1), 1), np.nan)
-            diverged += int((~ends.alive).sum())
-            if kept:
-                parts.append(walks_of(ends, np.ravel_multi_index(at, shape), question.answers))
-                cut += int((ends.stays > kept).sum())
-    return found, direct, Walks.joined(parts, question.answers), diverged, cut
+class _Runs:
+    """The runs of one call, filled in row by row; thrown away at its end.
+
+    Attributes:
+        steps: ``[S, T, n]``, as of :class:`Reach`.
+        directness: ``[S, T, n]``.
+        stays: On the way, of the rows that are done.
+        diverged: Runs that were not finite.
+        cut: Runs with more stays than are kept.
+    """
+
+    def __init__(
+        self,
+        question: Question,
+        sources: np.ndarray,
+        targets: np.ndarray,
+        members: int,
+        budget: int,
+        kept: int,
+        clock: Budget,
+    ):
+        self.question, self.kept, self.clock = question, kept, clock
+        self.sources, self.targets = question.targets(sources).words, question.targets(targets)
+        self.limits = Limits(jnp.int32(budget), jnp.float32(np.inf))
+        shape = len(sources), len(targets), members
+        self.steps, self.directness = np.full(shape, ABSENT, np.int32), np.full(shape, np.nan, np.float32)
+        self.stays, self.diverged, self.cut = list[Walks](), 0, 0
+
+    def fill(self, first: int, points: Starts) -> None:
+        """The rows of sources from number ``first`` on that have points, as many as the time allows."""
+        question, kept, shape = self.question, self.kept, self.steps.shape
+        size = question.block(max(kept, 1))
+        rows, together = np.flatnonzero(points.found), max(1, size // (shape[1] * shape[2]))
+        for group in [rows[at : at + together] for at in range(0, len(rows), together)]:
+            r, t, k = (axis.ravel() for axis in np.meshgrid(group, *map(np.arange, shape[1:]), indexing="ij"))
+            there = k < points.found[r]
+            runs, done = np.stack([r, t, k])[:, there], list[Any]()
+            for at in range(0, runs.shape[1], size):
+                r, t, k = runs[:, at : at + size]
+                s = first + r
+                keys = question.keys(self.sources[s], self.targets.words[t], number=FIRST + k)
+                starts = jax.tree.map(lambda leaf: leaf[r, k], points.params)  # noqa: B023
+                what = f"from function {s[0]:,} of {shape[0]:,}"
+                ends = question.descend(
+                    starts, keys, self.targets.at(t), self.limits, self.clock, kept=max(kept, 1), what=what
+                )
+                if ends is None:
+                    return
+                done.append(((s, t, k), ends))
+            for where, ends in done:
+                self.steps[where] = ends.step
+                came = (ends.step > 0) & (ends.arc > 0)
+                self.directness[where] = np.where(came, np.minimum(ends.chord / np.where(came, ends.arc, 1), 1), np.nan)
+                self.diverged += int((~ends.alive).sum())
+                if kept:
+                    self.stays.append(walks_of(ends, np.ravel_multi_index(where, shape), question.answers))
+                    self.cut += int((ends.stays > kept).sum())

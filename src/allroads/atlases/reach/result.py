@@ -167,20 +167,23 @@ class Reach(Result):
 
         return edges(self, names)
 
-    def atlas(self, names: Sequence[str] | None = None) -> Atlas:
+    def atlas(self, names: Sequence[str] | None = None, least: int = 5) -> Atlas:
         """The functions as an atlas: edges as :meth:`edges`, and with walks also ``changes`` and the walks themselves.
 
         Functions that are on the way alone are nodes too.
 
         Args:
             names: As of :meth:`edges`.
+            least: Fewest changes that must leave a node for its edges ``changes`` to be estimated. ``stats`` counts the
+                others. Reach itself has as many runs per pair as were asked for.
 
         Raises:
-            InputError: If there is not one name per function.
+            InputError: If there is not one name per function, or ``least`` is no count.
         """
         from allroads.atlases.reach.tables import as_atlas
 
-        return as_atlas(self, names)
+        check_count("least", least)
+        return as_atlas(self, names, least)
 
     def __str__(self) -> str:
         return self.describe()

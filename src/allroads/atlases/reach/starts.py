@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -34,6 +34,25 @@ class Starts:
     found: np.ndarray
     drawn: np.ndarray
     complete: bool = True
+
+    @staticmethod
+    def joined(parts: Sequence[Starts], count: int) -> Starts:
+        """Rows of several parts one after another, and void ones up to ``count``.
+
+        Example:
+            >>> one = Starts(np.ones((1, 2)), np.array([2]), np.array([3]))
+            >>> both = Starts.joined([one, one], 3)
+            >>> both.found.tolist(), both.params.tolist(), both.complete
+            ([2, 2, 0], [[1.0, 1.0], [1.0, 1.0], [0.0, 0.0]], False)
+        """
+        left = count - sum(len(part.found) for part in parts)
+
+        def rows(*leaves: np.ndarray) -> np.ndarray:
+            return np.concatenate([*leaves, np.zeros((left, *leaves[0].shape[1:]), leaves[0].dtype)])
+
+        params = jax.tree.map(rows, *(part.params for part in parts))
+        found, drawn = (rows(*(getattr(part, name) for part in parts)) for name in ("found", "drawn"))
+        return Starts(params, found, drawn, not left and all(part.complete for part in parts))
 
     @property
     def members(self) -> int:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from allroads.atlases.atlas import Atlas
+from allroads.atlases.changes import change_edges
 from allroads.atlases.tables import EDGES
-from allroads.distributions import clopper_pearson
 from allroads.errors import InputError
 from allroads.status import AtlasStatus
 
@@ -39,18 +39,19 @@ def edges(found: Reach, names: Sequence[str] | None = None) -> pl.DataFrame:
     return pl.concat(parts).with_columns(pl.col("value", "low", "high").fill_nan(None)).cast(pl.Schema(EDGES))
 
 
-def as_atlas(found: Reach, names: Sequence[str] | None = None) -> Atlas:
+def as_atlas(found: Reach, names: Sequence[str] | None, least: int) -> Atlas:
     """Functions as nodes; see :meth:`Reach.atlas`."""
     called = _names(found, names)
     nodes = {text: name for text, name in called.items()}
-    table, walks = edges(found, names), None
+    table, walks, counts = edges(found, names), None, dict[str, Any]()
     stays = np.zeros(0, dtype=object)
     if len(found.walks.run):
         texts = _texts(found.walks.functions())
         nodes |= {text: text for text in dict.fromkeys(texts) if text not in nodes}
         stays = np.array([nodes[text] for text in texts])
-        table = pl.concat([table, _changes(stays, found.walks.run)])
         first = np.flatnonzero(np.diff(found.walks.run, prepend=-1))
+        changes, counts = change_edges([walk.tolist() for walk in np.split(stays, first[1:])], least)
+        table, counts = pl.concat([table, changes]), {**counts, "least": least}
         place = np.arange(len(stays)) - np.repeat(first, np.diff(first, append=len(stays)))
         run = pl.Series(found.walks.run).cast(pl.String)
         walks = pl.DataFrame({"run": run, "place": place, "node": stays, "step": found.walks.step})
@@ -58,25 +59,7 @@ def as_atlas(found: Reach, names: Sequence[str] | None = None) -> Atlas:
     rows = [{"node": name, "label": name, "function": text, "visits": int(visits.get(name, 0))}
         for text, name in nodes.items()]  # fmt: skip
     said = {"explorer": found.stats["explorer"], "loss": found.stats["loss"], "steps": found.stats["steps"]}
-    return Atlas.from_tables(pl.DataFrame(rows), table, walks, stats=said | {"reach": found.status.value})
-
-
-def _changes(stays: np.ndarray, runs: np.ndarray) -> pl.DataFrame:
-    """Edges ``changes``, from the stays of all runs one after another."""
-    from_ = np.flatnonzero(runs[1:] == runs[:-1])
-    counted = pl.DataFrame({"source": stays[from_], "target": stays[from_ + 1]}).group_by("source", "target").len()
-    counted = counted.with_columns(pl.col("len").sum().over("source").alias("tried")).sort("source", "target")
-    ends = [clopper_pearson(count, tried) for count, tried in counted.select("len", "tried").iter_rows()]
-    return counted.select(
-        "source",
-        "target",
-        pl.lit("changes").alias("quantity"),
-        (pl.col("len") / pl.col("tried")).alias("value"),
-        pl.Series("low", [low for low, _ in ends], dtype=pl.Float64),
-        pl.Series("high", [high for _, high in ends], dtype=pl.Float64),
-        "tried",
-        pl.lit(AtlasStatus.OK.value).alias("status"),
-    ).cast(pl.Schema(EDGES))
+    return Atlas.from_tables(pl.DataFrame(rows), table, walks, stats=said | counts | {"reach": found.status.value})
 
 
 def _texts(functions: np.ndarray) -> list[str]:
