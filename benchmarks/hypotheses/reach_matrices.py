@@ -24,15 +24,13 @@ def world(name: str, seed: int = 0) -> dict:
         found[rows, columns] = values.cast(pl.Float64).fill_null(np.nan).to_numpy()
         return found
 
-    found = {
+    return {
         "cost": matrix(table["cost"]),
         "reach": matrix(table["reached"] / table["tried"]),
         "directness": matrix(table["directness"]),
+        "road cost": matrix(table["road_cost"]),
         "walks": walks(name, seed),
     }
-    if "road_cost" in table.columns:
-        found["road cost"] = matrix(table["road_cost"])
-    return found
 
 
 def walks(name: str, seed: int) -> list[list[int]]:

@@ -166,11 +166,14 @@ def of_reach(name: str, measured: tuple[str, ...], held: tuple[str, ...]) -> dic
     if np.nanmin(found["reach"]) < 1:
         gates = {"gates to add": distances.GATES_TO_ADD}
         rows += h1(found["reach"], "reach", "nearness", gates, function, nodes, {}, held)
-    road = filled(found["road cost"]) if "road cost" in found else None
-    effects = tuple(dict.fromkeys(what != "quantities" for what in held))
+    direct, road = filled(found["directness"]), found["road cost"]
+    followed = np.where(np.isfinite(road), found["cost"], np.nan)
+    second = h2(found["cost"], "log₂ steps", None, direct, function, nodes, {})
+    second += h2(followed, "log₂ steps, pairs with a road", filled(road), direct, function, nodes, {})
     return {
+        "roads": int(np.isfinite(road).sum()),
         "H1": rows,
-        "H2": h2(found["cost"], "log₂ steps", road, filled(found["directness"]), function, nodes, {}, effects),
+        "H2": second,
         "H3": h3(found["walks"], dict(enumerate(distances.SIZES.tolist())), dict(enumerate(distances.parts()))),
     }
 
