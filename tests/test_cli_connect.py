@@ -7,7 +7,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from allroads import InputError
-from allroads.cli.connect_request import ConnectRequest, open_ends
+from allroads.cli.connect_request import ConnectRequest
+from allroads.files.ends import open_ends
 from allroads.report.connection import connection_json
 from command_in_process import allroads
 

@@ -170,6 +170,7 @@ def of_reach(name: str, measured: tuple[str, ...], held: tuple[str, ...]) -> dic
     followed = np.where(np.isfinite(road), found["cost"], np.nan)
     second = h2(found["cost"], "log₂ steps", None, direct, function, nodes, {})
     second += h2(followed, "log₂ steps, pairs with a road", filled(road), direct, function, nodes, {})
+    second += h2(followed, "log₂ steps, log₂ road cost", filled(np.log2(road)), direct, function, nodes, {})
     return {
         "roads": int(np.isfinite(road).sum()),
         "H1": rows,

@@ -76,7 +76,7 @@ def main() -> None:
         leaves = {f"params{i}": leaf for i, leaf in enumerate(jax.tree.leaves(starts.params))}
         spent = {"seconds": time.perf_counter() - began, "processor": time.process_time() - processor}
         np.savez(WORK / f"{made.name}-starts.npz", found=starts.found, drawn=starts.drawn, **leaves, **spent)
-        for number in range(-(-len(made.sources) // made.block)):
+        for number in made.blocks:
             path = WORK / f"{made.name}-{number:03}.npz"
             if path.exists():
                 continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -52,6 +54,11 @@ class Map:
         return mlp((self.bits,), 1, widths=(self.width,), activation="tanh", init="lecun")
 
     @property
+    def blocks(self) -> range:
+        """Numbers of the blocks of sources."""
+        return range(-(-len(self.sources) // self.block))
+
+    @property
     def inputs(self) -> np.ndarray:
         """All rows of a table: bit i of row r is ``(r >> i) & 1``, and a bit b is the number (−1)^b."""
         rows = np.arange(2**self.bits)
@@ -91,3 +98,12 @@ MAPS = {
         Map("complete_four", 4, 16, 1000, 4, 64, 24, 6, classes=True),
     )
 }
+
+
+def each_block(documentation: str, block: Callable[[Map, int], object]) -> None:
+    """Every block of the maps of three bits that the command line names."""
+    parser = argparse.ArgumentParser(description=documentation, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("maps", nargs="+", choices=["wide", "narrow", "narrowest"])
+    for name in parser.parse_args().maps:
+        for number in MAPS[name].blocks:
+            block(MAPS[name], number)

@@ -9,7 +9,6 @@ Each block of sources is written once under `benchmarks/reach/work/`; the same c
 
 from __future__ import annotations
 
-import argparse
 import os
 import time
 from pathlib import Path
@@ -18,7 +17,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_
 
 import jax
 import numpy as np
-from maps import MAPS, MARGIN, WORK, Map
+from maps import MARGIN, WORK, Map, each_block
 
 from allroads import reach
 
@@ -59,14 +58,5 @@ def block(made: Map, number: int) -> Path:
     return path
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("maps", nargs="+", choices=["wide", "narrow", "narrowest"])
-    for name in parser.parse_args().maps:
-        made = MAPS[name]
-        for number in range(-(-len(made.sources) // made.block)):
-            block(made, number)
-
-
 if __name__ == "__main__":
-    main()
+    each_block(__doc__, block)

@@ -9,7 +9,6 @@ it stopped.
 
 from __future__ import annotations
 
-import argparse
 import os
 import time
 
@@ -17,7 +16,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_
 
 import jax
 import numpy as np
-from maps import HEIGHT, MAPS, WORK, Map
+from maps import HEIGHT, WORK, Map, each_block
 
 import allroads
 from allroads.atlases.reach.roads import road_costs
@@ -52,14 +51,5 @@ def block(made: Map, number: int) -> None:
         f"{seconds['seconds']:.0f} s, {seconds['processor']:.0f} of processor)", flush=True)  # fmt: skip
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("maps", nargs="+", choices=["wide", "narrow", "narrowest"])
-    for name in parser.parse_args().maps:
-        made = MAPS[name]
-        for number in range(-(-len(made.sources) // made.block)):
-            block(made, number)
-
-
 if __name__ == "__main__":
-    main()
+    each_block(__doc__, block)

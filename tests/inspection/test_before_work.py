@@ -6,9 +6,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from allroads import InputError, Network, Problem, road
-from allroads.cli.connect_request import ConnectRequest, open_ends
+from allroads.cli.connect_request import ConnectRequest
 from allroads.cli.point_request import Request
 from allroads.files.destination import check_destination
+from allroads.files.ends import open_ends
 
 NEVER = "no_such_module:make"
 """A factory that would be the fault if it were looked at."""

@@ -247,7 +247,7 @@ def compare(
 
     given = {"align": align, "method": method, "budget": budget, "programs": False if no_programs else None}
     options = {name: value for name, value in given.items() if value is not None}
-    asked = CompareRequest(factory, str(data), loss, str(a), str(b), target, tuple(set or ()), seed, options)
+    asked = CompareRequest(factory, str(data), loss, str(a), str(b), seed, options, target, tuple(set or ()))
     found = asked.run()
     if as_json:
         _print_json({**comparison_json(found, asked.origin), "python": asked.snippet})
