@@ -1,5 +1,7 @@
 """Steering: a unit whose end is decided by weights, by its start or by the explorer, and bad input."""
 
+import time
+
 import jax
 import numpy as np
 import pytest
@@ -45,11 +47,13 @@ def test_the_explorer_that_ends_there_is_chosen():
 class Stopped:
     """Pilot and counted runs of a search that are made up; some calls are interrupted."""
 
-    def __init__(self, *interrupts):
-        self.calls, self.interrupts = 0, interrupts
+    def __init__(self, *interrupts, first=0.0):
+        self.calls, self.interrupts, self.first = 0, interrupts, first
 
     def ends(self, asked, members, start=None):
         self.calls += 1
+        if self.calls == 1:
+            time.sleep(self.first)
         if self.calls in self.interrupts:
             raise KeyboardInterrupt
         heavy = self.calls > 1 and asked.problem.weights is not None
@@ -77,6 +81,9 @@ def test_a_budget_leaves_time_for_the_runs_after(monkeypatch):
     found = steer(PROBLEM, GD(), [0, 0, 1], PLACES, steps=5, runs=20, budget=1e-9, progress=False)
     assert found.status.value == "cut short" and found.stats["ended"] == "budget" and found.stats["pilot"] == 0
     assert (found.weights == 1).all() and found.after.stats["samples"] == 20
+    stopped = Stopped(first=0.2)  # as long as this are the runs after, so that nothing is left for the search
+    held = steer(PROBLEM, GD(), [0, 0, 1], PLACES, steps=5, runs=20, budget=0.35, progress=False)
+    assert held.stats["ended"] == "budget" and held.stats["pilot"] == 0 and held.after.stats["samples"] == 20
     stopped = Stopped()
     one = steer(PROBLEM, GD(), [0, 0, 1], PLACES, steps=5, by="explorer", explorers=["gd"], budget=1e-9, progress=False)
     assert one.explorer == GD() and one.stats["shares"] == [] and one.status.value == "cut short"
