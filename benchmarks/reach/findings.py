@@ -29,7 +29,12 @@ EVEN = (0.0, 0.5, 0.75)
 
 def bootstrapped(rows: pl.DataFrame, value: pl.Expr) -> list[float]:
     """A mean over pairs with its interval over sources: value, low, high."""
-    by = rows.select("source", value.alias("v")).drop_nulls().group_by("source").agg(pl.col("v").sum(), n=pl.len())
+    by = (
+        rows.select("source", value.alias("v"))
+        .drop_nulls()
+        .group_by("source", maintain_order=True)
+        .agg(pl.col("v").sum(), n=pl.len())
+    )
     total, count = by["v"].to_numpy().astype(float), by["n"].to_numpy()
     chosen = np.random.default_rng(0).integers(0, len(total), (DRAWS, len(total)))
     means = total[chosen].sum(1) / count[chosen].sum(1)
@@ -146,7 +151,9 @@ def passages(name: str) -> dict[str, Any]:
 
 
 def bootstrapped_ratio(rows: pl.DataFrame, above: str, below: str) -> list[float]:
-    by = rows.group_by("source").agg(pl.col(above).cast(pl.Int64).sum(), pl.col(below).cast(pl.Int64).sum())
+    by = rows.group_by("source", maintain_order=True).agg(
+        pl.col(above).cast(pl.Int64).sum(), pl.col(below).cast(pl.Int64).sum()
+    )
     top, bottom = by[above].to_numpy().astype(float), by[below].to_numpy().astype(float)
     chosen = np.random.default_rng(0).integers(0, len(top), (DRAWS, len(top)))
     ratios = top[chosen].sum(1) / bottom[chosen].sum(1)

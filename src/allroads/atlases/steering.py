@@ -314,7 +314,7 @@ class _Tries:
         if self.ended:
             return None
         self.clock.say(what)
-        right = None
+        right: np.ndarray | None = None
         with self.clock.interruptible():
             right = changed.ends(self.members) == self.wanted
             self.made += 1
