@@ -249,6 +249,7 @@ def test_what_a_budget_ends_is_left_out_whole():
         reach(UNIT, BITS2, [AND, OR], starts=2, steps=50, budget=1e-6, progress=False, throw=True)
 
 
+@pytest.mark.slow
 def test_an_interrupt_during_the_training_of_starts_keeps_the_rows_that_are_done(monkeypatch):
     """Sources are taken one at a time here, and the interrupt comes while starts of the second are trained."""
     module, groups = sys.modules[reach.__module__], []
