@@ -51,8 +51,8 @@ class AtlasStatus(Status):
     )
     CUT_SHORT = (
         "cut short",
-        "A budget or an interrupt ended the call early. What it says holds, from fewer paths, moves or samples than asked "
-        "for: bounds and intervals are wider than they need be.",
+        "A budget or an interrupt ended the call early. What it says holds, from fewer paths, moves or samples than "
+        "asked for: bounds and intervals are wider than they need be.",
         "Much that was asked for, or a small budget.",
         "Give a larger budget, or ask for less: fewer points, moves or samples; of passes curve=None.",
         True,
