@@ -38,7 +38,7 @@ def reach(
     loss: str | PerExampleLoss = "bce",
     explorer: Explorer | str = GD(learning_rate=0.3),  # noqa: B008 - frozen
     steps: int = 600,
-    starts: int | Params = 16,
+    starts: int | Params | Starts = 16,
     margin: float = 0.1,
     start_steps: int | None = None,
     draws: int | None = None,
@@ -64,7 +64,8 @@ def reach(
         loss: ``"bce"``, ``"cross_entropy"``, ``"mse"``, or ``(outputs, labels) -> per-example losses``.
         explorer: One whose members move each on its own, or its name; default full-batch gradient descent, η = 0.3.
         steps: The budget of a run; :meth:`Reach.within` gives smaller ones from the same runs.
-        starts: How many points per source are trained, or points that compute the sources, leaves ``[S, n, …]``.
+        starts: How many points per source are trained, or points that compute the sources, leaves ``[S, n, …]``, or
+            :class:`~allroads.atlases.reach.Starts` where their numbers differ.
             Trained points are descended to from ``network.init`` by the same explorer, until they compute p with a
             loss of ``margin`` or less.
         margin: That loss, in the unit of the loss.
