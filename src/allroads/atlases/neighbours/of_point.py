@@ -23,7 +23,14 @@ AT_ONCE = 256
 
 
 def functions_around(
-    network: Network, params: Params, inputs: Any, *, loss: str = "bce", move: float = 0.1, moves: int = 256, seed: int = 0
+    network: Network,
+    params: Params,
+    inputs: Any,
+    *,
+    loss: str = "bce",
+    move: float = 0.1,
+    moves: int = 256,
+    seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The functions after small moves of one point, each with the number of moves that lead to it.
 

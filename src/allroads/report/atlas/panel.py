@@ -39,6 +39,7 @@ QUANTITIES = {
     "changes": "share of changes",
     "reach": "reach",
     "reach_cost": "log₂ steps to reach",
+    "reach_asymmetry": "asymmetry of reach",
     "neighbour_share": "neighbour share",
     "boundary": "boundary",
     "pass_upper": "pass, at most",

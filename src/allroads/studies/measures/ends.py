@@ -80,7 +80,9 @@ def worlds(runs: Sequence[Run]) -> list[World]:
             groups.setdefault((run.loss, _digest(domain(run.target).inputs)), []).append((run, name))
     return [
         World(
-            tuple(run for run, _ in group), tuple(name for _, name in group), np.asarray(domain(group[0][0].target).inputs)
+            tuple(run for run, _ in group),
+            tuple(name for _, name in group),
+            np.asarray(domain(group[0][0].target).inputs),
         )
         for group in groups.values()
     ]
