@@ -8,7 +8,8 @@ import pytest
 
 from allroads.atlases.from_runs import from_runs
 from allroads.atlases.stored import stacked
-from allroads.studies.measures.hypotheses import MEASURE, adjacency_matrices, answer, findings
+from allroads.studies.measures.hypotheses import MEASURE, answer, findings
+from allroads.studies.measures.matrices import adjacency_matrices
 
 
 def planted(walks, nodes):

@@ -9,7 +9,7 @@ from scipy.stats import binom
 
 
 def median_interval(values: Any, level: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Median of independent numbers and an interval that holds that of their law with a probability of at least ``level``.
+    """Median of independent numbers, and an interval that holds that of their law with probability ``level`` or more.
 
     Its ends are order statistics. The number of those below the median is binomial, whatever the law [thompson1936].
 

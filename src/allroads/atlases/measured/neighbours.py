@@ -20,19 +20,16 @@ def neighbour_edges(table: pl.DataFrame, places: Places) -> tuple[pl.DataFrame, 
         places: Of the atlas.
 
     Returns:
-        Edges, and a table of nodes with ``robustness``, its 95 % interval ``robustness_low`` to ``robustness_high``, and
-        ``evolvability``.
+        Edges, and a table of nodes with ``robustness``, its 95 % interval from ``robustness_low`` to
+        ``robustness_high``, and ``evolvability``.
     """
-    sound = table.filter(pl.col("status") == "ok").join(places.ends, on="run", how="semi", maintain_order="left")
-    rows = places.placed(sound, "neighbour")
-    own = pl.col("neighbour") == pl.col("function")
-    rows = rows.with_columns(target=pl.when(own).then("source").otherwise("target"))
+    rows, own = placed_moves(table, places), pl.col("neighbour") == pl.col("function")
     starts = rows.group_by("source", maintain_order=True).agg(
         starts=pl.col("run").n_unique(), evolvability=pl.col("neighbour").filter(~own).n_unique().cast(pl.Int64)
     )
     if rows.is_empty():
         return pl.DataFrame(schema=dict(EDGES)), starts.rename({"source": "node"}).drop("starts")
-    moves, runs = int(rows["moves"].to_list()[0]), sound["run"].n_unique()
+    moves, runs = int(rows["moves"].to_list()[0]), rows["run"].n_unique()
     by_run = (
         rows.drop_nulls("target").group_by("source", "target", "run", maintain_order=True).agg(pl.col("count").sum())
     )
@@ -51,6 +48,29 @@ def neighbour_edges(table: pl.DataFrame, places: Places) -> tuple[pl.DataFrame, 
     kept = shares.filter(~other).select(node="source", robustness="value", robustness_low="low", robustness_high="high")
     nodes = starts.select(node="source", evolvability="evolvability").join(kept, on="node", how="left")
     return pl.concat(edges).select(list(EDGES)).cast(pl.Schema(EDGES)), nodes
+
+
+def move_counts(table: pl.DataFrame, places: Places) -> tuple[list[str], np.ndarray]:
+    """The programs at which runs end, and the moves from each to each ``[K, K]``, those that stay included.
+
+    Args:
+        table: As of :func:`neighbour_edges`.
+        places: Of the atlas.
+    """
+    rows = placed_moves(table, places)
+    names = rows["source"].unique(maintain_order=True).to_list()
+    place = {name: at for at, name in enumerate(names)}
+    counts = np.zeros((len(names), len(names)), np.int64)
+    for p, q, count in rows.filter(pl.col("target").is_in(names)).select("source", "target", "count").iter_rows():
+        counts[place[p], place[q]] += count
+    return names, counts
+
+
+def placed_moves(table: pl.DataFrame, places: Places) -> pl.DataFrame:
+    """Rows of moves with the nodes ``source`` and ``target``; what keeps the function stays at its node."""
+    rows = places.placed(table.filter(pl.col("status") == "ok"), "neighbour")
+    stays = pl.col("neighbour") == pl.col("function")
+    return rows.with_columns(target=pl.when(stays).then("source").otherwise("target"))
 
 
 def _shares(

@@ -141,7 +141,7 @@ class Measure:
     Args:
         name: Lower-case letters, digits and ``_``; names its options in TOML, its table and its charts.
         version: Changed by hand whenever the numbers change: results of another version are not read.
-        scope: ``run``, ``checkpoint``, ``pair``, ``target``, ``map``, ``grid`` or ``study``.
+        scope: One of :data:`Scope`: ``run``, …, ``study``.
         compute: ``compute(unit, options)`` gives an :class:`Outcome`, a row, rows or a table.
         schema: Columns of its rows, beside the keys of its scope. Rows of the scope ``run`` are columns of ``runs``;
             all others make a table of the measure's name. Rows of the scope ``map`` are one per target of the unit, in

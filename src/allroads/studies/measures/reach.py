@@ -46,8 +46,8 @@ QUANTITIES = (
         "Share of descents from ends of runs at p that come to compute q within the budget, under the loss of q on the "
         "whole domain.",
         symbol="R(p→q)",
-        conventions="The explorer, the loss and, by default, the steps are those of the grid. A descent ends when it first "
-        "computes q. Explorers and architectures of a grid are pooled. 95 % interval by Clopper and Pearson.",
+        conventions="The explorer, the loss and, by default, the steps are those of the grid. A descent ends when it "
+        "first computes q. Explorers and architectures of a grid are pooled. 95 % interval by Clopper and Pearson.",
         source="clopper1934",
     ),
     Quantity(
@@ -142,7 +142,8 @@ def _rows(found: Reach, starts: Mapping[str, Sequence[str]], chosen: Sequence[st
         }
     if not found.status.sound:
         left = int((found.steps == ABSENT).all((1, 2)).sum())
-        reason = f"the budget ended before {left} of {len(sources)} functions were started from; raise measures.reach.budget."
+        undone = f"the budget ended before {left} of {len(sources)} functions were started from"
+        reason = f"{undone}; raise measures.reach.budget."
         yield {"status": found.status.value, "reason": reason}
 
 

@@ -45,11 +45,11 @@ class RoadCostsOptions(Options):
 
 QUANTITY = Quantity(
     "road cost",
-    "Length in parameter space of the lifted straight road from the end of a run at p to the outputs of a run that ends "
-    "at q.",
+    "Length in parameter space of the lifted straight road from the end of a run at p to the outputs of a run that "
+    "ends at q.",
     symbol="∫√(ḟᵀK⁻¹ḟ)dt",
-    conventions="On the whole domain, in double precision. Roads whose image leaves the segment by more than 1 % of its "
-    "length are left out. The median over roads; 95 % interval by order statistics.",
+    conventions="On the whole domain, in double precision. Roads whose image leaves the segment by more than 1 % of "
+    "its length are left out. The median over roads; 95 % interval by order statistics.",
 )
 
 
@@ -96,7 +96,7 @@ def _roads(part: World, chosen: Sequence[str], options: RoadCostsOptions) -> lis
 
 
 def _pairs(ends: Mapping[str, Sequence[Run]]) -> Iterator[tuple[Run, Run, str]]:
-    """For each ordered pair of functions each start, and in turn the ends of the other function whose outputs to reach."""
+    """For each ordered pair of functions each start, and in turn the ends of the other whose outputs to reach."""
     for p, q in itertools.permutations(ends, 2):
         for at, run in enumerate(ends[p]):
             yield run, ends[q][at % len(ends[q])], q
