@@ -45,7 +45,8 @@ def adjacency_matrices(atlas: Atlas) -> tuple[np.ndarray, np.ndarray, np.ndarray
 def spelled_nodes(nodes: pl.DataFrame) -> pl.DataFrame | None:
     """The nodes whose function is known; ``None`` where one is not spelled as its truth table, or there are too few."""
     known = nodes.drop_nulls("function")
-    alike = known["function"].str.starts_with("0x").all() and known["function"].str.len_chars().n_unique() == 1
+    names = known["function"].to_list()
+    alike = len(set(map(len, names))) == 1 and all(name.startswith("0x") for name in names)
     return known if alike and known.height >= FEWEST else None
 
 
