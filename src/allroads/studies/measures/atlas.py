@@ -116,8 +116,7 @@ def _comes(edges: pl.DataFrame) -> str:
     reach = edges.filter(pl.col("quantity") == "reach")
     if reach.is_empty():
         return ""
-    often, seldom = ((reach[end] > 0.5).sum() for end in ("low", "high"))
-    seldom = reach.height - seldom
+    often, seldom = int((reach["low"] > 0.5).sum()), int((reach["high"] < 0.5).sum())
     open_ = reach.height - often - seldom
     text = (
         f"Descents from the ends at one program come to another more often than not in {often} of {reach.height} "
