@@ -143,6 +143,18 @@ def test_h2_says_what_is_missing():
     assert rows_by_test(between(count=4))["H2 road cost"]["status"] == "too few pairs"
 
 
+def test_programs_with_a_gap_are_left_out_of_h2():
+    tables = between(count=8)
+    names = tables["atlas"].filter(kind="node")["node"].to_list()
+    gap = (pl.col("quantity") == "road_cost") & (pl.col("source") == names[2]) & (pl.col("target").is_in(names[5:7]))
+    holed = tables["atlas"].with_columns(value=pl.when(gap.fill_null(False)).then(None).otherwise("value"))
+    row = rows_by_test(tables | {"atlas": holed})["H2 road cost"]
+    assert row["verdict"] == "supported" and row["events"] == 7 * 6 and row["reason"].endswith("no number: 1.")
+    far = pl.col("quantity").eq("directness") & pl.col("source").is_in(names[:4])
+    holed = tables["atlas"].with_columns(value=pl.when(far.fill_null(False)).then(None).otherwise("value"))
+    assert rows_by_test(tables | {"atlas": holed})["H2 directness"]["status"] == "too few pairs"
+
+
 def test_programs_that_remember_are_no_chain():
     nodes = letters(3)
     rng = np.random.default_rng(0)

@@ -104,9 +104,10 @@ def _moves(edges: pl.DataFrame, label: dict[str, str]) -> str:
         return ""
     most = shares.row(0, named=True)
     share = f"{100 * most['value']:.0f} % (95 % interval {100 * most['low']:.0f}–{100 * most['high']:.0f} %)"
-    second = 0.0 if shares.height == 1 else shares["value"].to_list()[1]
     way = f"from {label[most['source']]} to {label[most['target']]}: {share}"
-    if most["low"] > second:
+    if shares.height == 1:
+        return f"Small moves of the weights were seen to lead {way}, and between no other two programs."
+    if most["low"] > max(shares["high"].to_list()[1:]):
         return f"Small moves of the weights lead most often {way}."
     return f"Small moves of the weights were seen to lead most often {way}, not clearly more often than others."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ from allroads.studies.measures.sentences import signed
 if TYPE_CHECKING:
     from allroads.atlases.atlas import Atlas
 
+MOST = 999
+"""Permutations of the null of the chain, at most."""
+
 
 def chain_row(sequences: Sequence[Sequence[str]], options: dict[str, Any]) -> dict[str, Any]:
     """The test of the Markov property of changes: bits of the past, and the corrected p-value of both of its tests.
@@ -23,7 +27,9 @@ def chain_row(sequences: Sequence[Sequence[str]], options: dict[str, Any]) -> di
     """
     from allroads.atlases.chains.lumpability import lumpability
 
-    found = lumpability(sequences, level=options["level"], permutations=min(options["permutations"], 999))
+    level = options["level"]
+    permutations = max(min(options["permutations"], MOST), math.ceil(2 / level))  # with fewer, nothing could be refuted
+    found = lumpability(sequences, level=level, permutations=permutations)
     row: dict[str, Any] = {"test": "lumpability", "events": found.triples, "runs": len(sequences)}
     if found.status is AtlasStatus.TOO_FEW:
         return row | {"status": found.status.value, "reason": "no program is left in two ways after two others."}
@@ -54,7 +60,7 @@ def navigability_rows(atlas: Atlas, neighbours: pl.DataFrame | None) -> Iterator
         row: dict[str, Any] = {"test": test, "events": found.stats["pairs"], "status": found.status.value}
         if found.error is None or null.error is None:
             pairs, programs, needed = (found.stats[name] for name in ("pairs", "programs", "needed"))
-            seen = f"moves join {pairs} pairs of {programs} programs, and it takes {needed}"
+            seen = f"pairs of {programs} programs that moves join: {pairs}, below {needed}"
             yield row | {"reason": f"{seen}; raise measures.neighbours.move or moves."}
             continue
         low, high = found.value - found.error, found.value + found.error

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from allroads.status import AtlasStatus
-from allroads.studies.measures.matrices import function_distances, spelled_nodes
+from allroads.studies.measures.matrices import FEWEST, function_distances, spelled_nodes
 
 if TYPE_CHECKING:
     from allroads.atlases.atlas import Atlas
@@ -43,11 +43,41 @@ def direct_path_rows(atlas: Atlas, shared: Mapping[str, Any]) -> Iterator[dict[s
     cost, road, direct = (
         atlas.matrix(name)[np.ix_(place, place)] for name in ("reach_cost", "road_cost", "directness")
     )
-    h2 = direct_path_hypothesis(cost, road, direct, function_distances(nodes), node_effects=True, **shared)
+    kept = complete(np.isnan(road) | np.isnan(direct))
+    left = len(place) - len(kept)
+    reason = f"programs left out, to or from which some road or descent has no number: {left}." if left else None
+    if len(kept) < FEWEST:
+        for test in TESTS.values():
+            yield {"test": test, "status": AtlasStatus.TOO_FEW_PAIRS.value, "reason": reason}
+        return
+    cost, road, direct = (matrix[np.ix_(kept, kept)] for matrix in (cost, road, direct))
+    functions = function_distances(nodes[kept.tolist()])
+    h2 = direct_path_hypothesis(cost, road, direct, functions, node_effects=True, **shared)
     for name, test in TESTS.items():
         slope = h2.slopes[name]
         numbers = {key: getattr(slope, key) for key in NUMBERS} | {"null": 0.0, "events": slope.pairs}
-        yield {"test": test, **numbers, "verdict": h2.verdict[name], "status": slope.status.value}
+        told = {"verdict": h2.verdict[name], "status": slope.status.value, "reason": reason}
+        yield {"test": test, **numbers, **told}
+
+
+def complete(absent: np.ndarray) -> np.ndarray:
+    """Numbers of nodes between all of which nothing is absent: by turns the node goes that lacks most.
+
+    Relabellings take predictors of every pair, so a node with a gap cannot stay.
+
+    Args:
+        absent: Whether a pair lacks a number ``[N, N]``; the diagonal plays no part.
+
+    Example:
+        >>> complete(np.array([[1, 0, 0], [0, 1, 1], [0, 0, 1]], bool)).tolist()
+        [0, 2]
+    """
+    lacking = absent | absent.T
+    np.fill_diagonal(lacking, False)
+    kept = np.arange(len(lacking))
+    while (counts := lacking[np.ix_(kept, kept)].sum(1)).any():
+        kept = np.delete(kept, int(counts.argmax()))
+    return kept
 
 
 def _reached(atlas: Atlas) -> pl.DataFrame | None:

@@ -33,7 +33,7 @@ class HypothesesOptions(Options):
 
     enabled: bool = False
     permutations: Annotated[int, Field(ge=99)] = 9999
-    resamples: Annotated[int, Field(ge=99)] = 2000
+    resamples: Annotated[int, Field(ge=100)] = 2000
     level: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
 
 
