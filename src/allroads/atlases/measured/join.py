@@ -61,7 +61,8 @@ def _said(tables: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, str]]:
             f"Share of the moves from all points that go from p to q; f_p is the share of ends. {move}{ends}",
         )
     if not (rows := tables.get("reach", pl.DataFrame(schema={"budget": pl.Int64})).drop_nulls("budget")).is_empty():
-        runs = f"Starts are ends of runs, descents have {rows['budget'].max():,} steps of the explorers of the grid"
+        most = max(rows["budget"].to_list())
+        runs = f"Starts are ends of runs, descents have {most:,} steps of the explorers of the grid"
         yield "reach", f"{CONVENTIONS['reach']} {runs}."
         yield "reach_cost", f"{CONVENTIONS['reach_cost']} {runs}."
         yield (

@@ -109,8 +109,8 @@ def reach(
     check_count("walks", walks, 0)
     check_count("seed", seed, 0)
     check_number("margin", margin, 0, open_low=True)
-    trained = isinstance(starts, numbers.Integral)
-    if trained:
+    trained = int(starts) if isinstance(starts, numbers.Integral) else None
+    if trained is not None:
         check_count("starts", starts)
     explorer = as_explorer(explorer)
     question = question_of(network, inputs, sources, loss, explorer, answers, labels, seed)
@@ -118,10 +118,10 @@ def reach(
     targets = sources if targets is None else checked_functions("targets", targets, question.answers)
     began = time.perf_counter()
     with budgeted("reach", budget, progress) as clock:
-        if trained:
-            most = 16 * int(starts) if draws is None else draws
+        if trained is not None:
+            most = 16 * trained if draws is None else draws
             training = 10 * steps if start_steps is None else start_steps
-            points = train_starts(question, sources, int(starts), margin, training, most, clock, max(walks, 1))
+            points = train_starts(question, sources, trained, margin, training, most, clock, max(walks, 1))
         else:
             points = given_starts(question, sources, starts)
         steps_taken, directness, passed, diverged, cut = _run(question, sources, targets, points, steps, walks, clock)
@@ -138,7 +138,7 @@ def reach(
         "explorer": explorer.name,
         "loss": loss if isinstance(loss, str) else getattr(loss, "__name__", "a loss of its own"),
         "answers": question.answers.kind,
-        "margin": margin if trained else None,
+        "margin": None if trained is None else margin,
         "seed": seed,
         "diverged": diverged,
         "walks": walks,

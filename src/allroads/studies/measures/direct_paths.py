@@ -45,10 +45,10 @@ def direct_path_rows(atlas: Atlas, shared: Mapping[str, Any]) -> Iterator[dict[s
     )
     kept = complete(np.isnan(road) | np.isnan(direct))
     left = len(place) - len(kept)
-    reason = f"programs left out, to or from which some road or descent has no number: {left}." if left else None
+    gaps = f"programs left out, to or from which some road or descent has no number: {left}." if left else None
     if len(kept) < FEWEST:
         for test in TESTS.values():
-            yield {"test": test, "status": AtlasStatus.TOO_FEW_PAIRS.value, "reason": reason}
+            yield {"test": test, "status": AtlasStatus.TOO_FEW_PAIRS.value, "reason": gaps}
         return
     cost, road, direct = (matrix[np.ix_(kept, kept)] for matrix in (cost, road, direct))
     functions = function_distances(nodes[kept.tolist()])
@@ -56,7 +56,7 @@ def direct_path_rows(atlas: Atlas, shared: Mapping[str, Any]) -> Iterator[dict[s
     for name, test in TESTS.items():
         slope = h2.slopes[name]
         numbers = {key: getattr(slope, key) for key in NUMBERS} | {"null": 0.0, "events": slope.pairs}
-        told = {"verdict": h2.verdict[name], "status": slope.status.value, "reason": reason}
+        told = {"verdict": h2.verdict[name], "status": slope.status.value, "reason": gaps}
         yield {"test": test, **numbers, **told}
 
 

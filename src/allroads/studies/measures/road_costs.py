@@ -68,8 +68,8 @@ def measure_road_costs(unit: Unit, options: RoadCostsOptions) -> list[Row]:
 
 
 def _roads(part: World, chosen: Sequence[str], options: RoadCostsOptions) -> list[dict[str, Any]]:
-    from allroads import float64
     from allroads.atlases.reach.roads import road_costs
+    from allroads.pfmap.precision import float64
 
     ends = {name: runs for name in chosen if (runs := part.of(name, options.starts))}
     network, inputs = part.runs[0].network, part.inputs
