@@ -165,6 +165,14 @@ def test_reach_that_cannot_be_measured_says_why():
     assert "not measured: reach of table × gd" in str(lacking)
 
 
+def test_an_interrupt_stores_nothing(monkeypatch):
+    import allroads.atlases.reach as package
+
+    monkeypatch.setattr(package, "reach", lambda *given, **options: SimpleNamespace(stats={"ended": "interrupted"}))
+    with pytest.raises(KeyboardInterrupt):
+        rows_of(reach.MEASURE, ended(AND, "a"), ended(XOR, "b"))
+
+
 def test_only_functions_at_which_most_runs_end_are_tried():
     runs = [ended(table, f"r{i}") for i, table in enumerate([AND, XOR, MUX, MUX, XOR])]
     names = {row["to_function"] for row in rows_of(reach.MEASURE, *runs, programs=2)}

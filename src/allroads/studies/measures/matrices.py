@@ -33,7 +33,7 @@ def adjacency_matrices(atlas: Atlas) -> tuple[np.ndarray, np.ndarray, np.ndarray
         return None
     place = nodes["place"].to_numpy()
     shares = atlas.matrix("changes")
-    left = np.isfinite(shares).any(axis=1)
+    left: np.ndarray = np.isfinite(shares).any(axis=1)
     shares = np.where(left[:, None], np.nan_to_num(shares), np.nan)[np.ix_(place, place)]
     functions = function_distances(nodes)
     parts = [frozenset(names) for names in nodes["parts"]]
