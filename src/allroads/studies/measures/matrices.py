@@ -33,8 +33,8 @@ def adjacency_matrices(atlas: Atlas) -> tuple[np.ndarray, np.ndarray, np.ndarray
         return None
     place = nodes["place"].to_numpy()
     shares = atlas.matrix("changes")
-    left: np.ndarray = np.isfinite(shares).any(axis=1)
-    shares = np.where(left[:, None], np.nan_to_num(shares), np.nan)[np.ix_(place, place)]
+    left = np.isfinite(shares).any(axis=1, keepdims=True)
+    shares = np.where(left, np.nan_to_num(shares), np.nan)[np.ix_(place, place)]
     functions = function_distances(nodes)
     parts = [frozenset(names) for names in nodes["parts"]]
     programs = np.array([[1 - len(a & b) / max(len(a | b), 1) for b in parts] for a in parts])
