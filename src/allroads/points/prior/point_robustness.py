@@ -94,7 +94,7 @@ def relative_scale(params: Params, move: float) -> Params:
         InputError: If all floating-point parameters are zero.
 
     Example:
-        >>> float(relative_scale(jnp.array([3.0, 4.0]), 0.1).round(3))
+        >>> round(float(relative_scale(jnp.array([3.0, 4.0]), 0.1)), 3)
         0.354
     """
     scale = jax.tree.map(lambda leaf: move * np.sqrt(np.mean(np.square(np.asarray(leaf)))), params)
