@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from allroads.distributions import collision, effective_number, entropy
+from allroads.distributions import collision, effective_number, entropy, median_interval
 from allroads.distributions.collision import FEW
 
 
@@ -49,3 +49,24 @@ def test_all_alike_bounds_the_rest_by_the_exact_interval():
     few = collision(np.array([16]))
     assert few.stats["low"] == pytest.approx(math.exp(-math.log(40) / 8), abs=1e-9)
     assert effective_number(few).stats["high"] == pytest.approx(1 / few.stats["low"])
+
+
+@pytest.mark.parametrize("count", [1, 5, 6, 17, 40])
+def test_order_statistics_hold_the_median_as_often_as_they_say(count):
+    """Of n independent numbers a binomial number lies below the median, so the coverage of the interval is exact."""
+    from scipy.stats import binom
+
+    middle, low, high = median_interval(np.arange(1.0, count + 1)[::-1])
+    assert middle == (count + 1) / 2
+    if count < 6:
+        assert (low, high) == (-np.inf, np.inf)
+        return
+    below = int(low)  # the interval misses where fewer than `below` lie below the median, or as few above
+    missed = 2 * binom.cdf(below - 1, count, 0.5)
+    assert missed <= 0.05 < 2 * binom.cdf(below, count, 0.5) and high == count + 1 - low
+
+
+def test_medians_leave_out_what_is_absent_and_keep_what_is_beyond():
+    rows = [[np.nan, 2.0, 1.0, 3.0], [np.inf, 1.0, np.inf, np.nan], [np.nan] * 4]
+    middle, low, high = median_interval(rows)
+    assert middle[:2].tolist() == [2.0, np.inf] and np.isnan([middle[2], low[2], high[2]]).all()

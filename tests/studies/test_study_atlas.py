@@ -5,9 +5,13 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from allroads import InputError, UnknownNameError, atlas, run_study
+from allroads.atlases.atlas import Atlas
 from allroads.atlases.from_study import programs_atlas
+from allroads.atlases.stored import stacked
 from allroads.studies.measures.atlas import MEASURE, answer, findings
 
 RUNS = pl.DataFrame({"run": [f"r{i}" for i in range(12)], "grid": "g", "train_loss": [0.01 * i for i in range(12)]})
@@ -117,3 +121,98 @@ def test_studies_without_programs_or_with_several_grids(tmp_path):
     (tables / "programs.parquet").write_bytes(b"no table")
     with pytest.raises(InputError, match="cannot be read"):
         atlas(tmp_path)
+
+
+def edge(source, target, quantity, value, low, high):
+    names = {"source": source, "target": target, "quantity": quantity, "value": value, "low": low, "high": high}
+    return names | {"tried": 10, "status": "ok"}
+
+
+def told(edges):
+    """What is said of an atlas of three programs with these edges, beside that they do not change."""
+    found = atlas([["a"], ["b"], ["c"]])
+    whole = Atlas.from_tables(found.nodes, pl.DataFrame(edges), found.walks, stats=found.stats)
+    table = stacked(whole).select(pl.lit("g").alias("grid"), pl.all())
+    (said,) = findings({"atlas": table}, ["g"])
+    return said.text.partition("records. ")[2]
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.3)), min_size=1, max_size=6))
+@settings(max_examples=25, deadline=None)
+def test_what_is_said_of_moves_follows_from_their_intervals(numbers):
+    pairs = [(p, q) for p in "abc" for q in "abc" if p != q]
+    rows = [
+        edge(p, q, "neighbour_share", value, max(value - half, 0.0), min(value + half, 1.0))
+        for (p, q), (value, half) in zip(pairs, numbers, strict=False)
+    ]
+    text = told(rows)
+    most = max(rows, key=lambda row: row["value"])
+    others = [row["high"] for row in rows if row is not most]
+    clear = bool(others) and most["low"] > max(others)
+    assert text.startswith("Small moves of the weights lead most often" if clear else "Small moves of the weights were")
+    assert f"from {most['source']} to {most['target']}: {100 * most['value']:.0f} %" in text
+    assert ("not clearly more often" in text) is (bool(others) and not clear)
+    assert ("between no other two programs" in text) is not others
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=6, max_size=6))
+@settings(max_examples=25, deadline=None)
+def test_what_is_said_of_descents_counts_their_intervals(ends):
+    pairs = [(p, q) for p in "abc" for q in "abc" if p != q]
+    ends = dict(zip(pairs, map(sorted, ends), strict=True))
+    rows = [edge(*pair, "reach", (low + high) / 2, low, high) for pair, (low, high) in ends.items()]
+    text = told(rows)
+    often, seldom = sum(low > 0.5 for low, _ in ends.values()), sum(high < 0.5 for _, high in ends.values())
+    assert f"more often than not in {often} of 6 ordered pairs, less often in {seldom}, and" in text
+    assert f"and {6 - often - seldom} are not clear." in text and "direction" not in text
+    ways = [
+        edge(p, q, "reach_asymmetry", sign, sign * 1.5 - 0.5, 1.0)
+        for (p, q), sign in zip(pairs, [1, -1] * 3, strict=True)
+    ]
+    assert told(rows + ways).endswith("One direction is clearly easier in 3 of 3 pairs.")
+
+
+TEXTS = ("x0 & x1", "x0 ^ x1", "x0 | x2", "x2", "~x1")
+
+
+@pytest.mark.slow
+def test_a_study_measures_what_lies_between_its_ends(tmp_path):
+    """Edges of each kind stand in the stored atlas, the hypotheses read them, and the page shows them."""
+    target = {"kind": "boolean", "bits": 3, "train_fraction": 1.0}
+    study = {
+        "name": "edges",
+        "measures": {
+            "programs": {"checkpoints": 4}, "neighbours": {"moves": 64, "move": 0.5}, "reach": {"steps": 200},
+            "road_costs": {"steps": 96}, "atlas": {"least": 1}, "hypotheses": {"permutations": 99, "resamples": 100},
+            "pairs": False, "embedding": False,
+        },
+        "grid": [{
+            "name": "bits", "seeds": 2, "steps": 150, "records": 8,
+            "target": [{"label": text, "expression": text, **target} for text in TEXTS],
+            "architecture": [{"kind": "mlp", "widths": [8]}],
+            "explorer": [{"kind": "adam", "learning_rate": 0.03}],
+        }],
+    }  # fmt: skip
+    done = run_study(study, tmp_path / "out", "process")
+    found = atlas(done)
+    expected = {
+        "changes",
+        "neighbour_share",
+        "boundary",
+        "reach",
+        "reach_cost",
+        "directness",
+        "reach_asymmetry",
+        "road_cost",
+    }
+    assert set(found.quantities) == expected and "left_out" not in found.stats
+    assert found.edges.filter(quantity="reach")["value"].min() > 0.5  # adam on eight units comes nearly everywhere
+    ends = found.nodes.filter(pl.col("ends") > 0)
+    assert ends["robustness"].null_count() == 0 and ends["evolvability"].null_count() == 0
+    tests = {row["test"]: row for row in pl.read_parquet(tmp_path / "out/tables/hypotheses.parquet").to_dicts()}
+    assert tests["H2 road cost"]["events"] == 20 and tests["H2 road cost"]["reason"] is None
+    page = done.report.read_text()
+    assert all(f'"{title}"' in page for title in ("road cost", "neighbour share", "log₂ steps to reach"))
+    found.save(tmp_path / "saved")
+    assert Atlas.load(tmp_path / "saved").edges.equals(found.edges)
+    assert "road_cost" in (tmp_path / "saved/atlas.graphml").read_text()

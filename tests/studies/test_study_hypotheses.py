@@ -6,9 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from allroads.atlases.atlas import Atlas
 from allroads.atlases.from_runs import from_runs
 from allroads.atlases.stored import stacked
-from allroads.studies.measures.hypotheses import MEASURE, adjacency_matrices, answer, findings
+from allroads.studies.measures.hypotheses import MEASURE, answer, findings
+from allroads.studies.measures.matrices import adjacency_matrices
 
 
 def planted(walks, nodes):
@@ -94,3 +96,96 @@ def test_findings_have_the_verb_of_the_verdict():
         assert said in found.text and found.chart == "atlas" and found.question == "around"
     table = answers([list("ab")] * 3, nodes, permutations=999)
     assert set(table["status"]) >= {"too few changes"} and not findings({"hypotheses": table}, ["g"])
+
+
+def between(seed=0, count=9, sign=1.0, road=True):
+    """An atlas of functions whose log steps rise with the road cost and fall with the directness."""
+    rng = np.random.default_rng(seed)
+    names = [f"0x{code:04x}" for code in rng.choice(1 << 16, count, False)]
+    nodes = pl.DataFrame({"node": names, "function": names})
+    costs, direct = rng.normal(size=(2, count, count))
+    steps = 6 + sign * (costs - direct) + 0.2 * rng.normal(size=(count, count))
+    given = {"reach_cost": steps, "directness": direct, **({"road_cost": costs} if road else {})}
+    rows = [
+        {"source": p, "target": q, "quantity": name, "value": float(values[i, j])}
+        for name, values in given.items()
+        for i, p in enumerate(names)
+        for j, q in enumerate(names)
+        if i != j
+    ]
+    found = Atlas.from_tables(nodes, pl.DataFrame(rows))
+    rows = stacked(found).select(pl.lit("g").alias("grid"), pl.all())
+    return {"atlas": rows, "runs": pl.DataFrame({"run": ["r"], "target": ["t"], "grid": ["g"]})}
+
+
+def rows_by_test(tables, **options):
+    asked = pl.DataFrame({"options": [json.dumps(MEASURE.options(permutations=999, **options).identity)]})
+    return {row["test"]: row for row in answer(asked, tables).iter_rows(named=True)}
+
+
+@pytest.mark.parametrize(("sign", "verdict"), [(1.0, "supported"), (-1.0, "opposed")])
+def test_roads_and_directness_decide_h2(sign, verdict):
+    rows = rows_by_test(between(sign=sign))
+    for name, slope in (("H2 road cost", sign), ("H2 directness", -sign)):
+        row = rows[name]
+        assert row["verdict"] == verdict and row["low"] < slope < row["high"] and row["events"] == 72, name
+    (found,) = findings({"hypotheses": pl.DataFrame(list(rows.values()), schema=MEASURE.columns)}, ["g"])
+    how = "fewer" if sign > 0 else "more"
+    assert f"Descents take {how} steps where the straight road is short: log₂ steps have a slope" in found.text
+    assert f"Descents take {how} steps where they are direct" in found.text
+
+
+def test_h2_says_what_is_missing():
+    rows = rows_by_test(between(road=False))
+    assert rows["H2 road cost"]["status"] == rows["H2 directness"]["status"] == "not measured"
+    assert rows["H2 road cost"]["reason"] == "no edges of road_costs: switch road_costs on."
+    assert "reach and road_costs" in rows_by_test(planted([list("abc")] * 5, letters(3))[0])["H2 road cost"]["reason"]
+    assert rows_by_test(between(count=4))["H2 road cost"]["status"] == "too few pairs"
+
+
+def test_programs_with_a_gap_are_left_out_of_h2():
+    tables = between(count=8)
+    names = tables["atlas"].filter(kind="node")["node"].to_list()
+    gap = (pl.col("quantity") == "road_cost") & (pl.col("source") == names[2]) & (pl.col("target").is_in(names[5:7]))
+    holed = tables["atlas"].with_columns(value=pl.when(gap.fill_null(False)).then(None).otherwise("value"))
+    row = rows_by_test(tables | {"atlas": holed})["H2 road cost"]
+    assert row["verdict"] == "supported" and row["events"] == 7 * 6 and row["reason"].endswith("no number: 1.")
+    far = pl.col("quantity").eq("directness") & pl.col("source").is_in(names[:4])
+    holed = tables["atlas"].with_columns(value=pl.when(far.fill_null(False)).then(None).otherwise("value"))
+    assert rows_by_test(tables | {"atlas": holed})["H2 directness"]["status"] == "too few pairs"
+
+
+def test_programs_that_remember_are_no_chain():
+    nodes = letters(3)
+    rng = np.random.default_rng(0)
+    back = [list("bab") if rng.random() < 0.5 else list("cac") for _ in range(60)]
+    free = [[*rng.choice(["b", "c"], 1), "a", *rng.choice(["b", "c"], 1)] for _ in range(60)]
+    for walks, verdict, said in (
+        (back, "opposed", "so that programs are no Markov chain"),
+        (free, "undecided", "Whether the past adds to what a program says of the next is undecided"),
+    ):
+        table = answers(walks, nodes, permutations=999)
+        row = {row["test"]: row for row in table.iter_rows(named=True)}["lumpability"]
+        assert row["verdict"] == verdict and row["events"] == 60
+        assert said in findings({"hypotheses": table}, ["g"])[0].text
+    assert abs({row["test"]: row for row in answers(back, nodes).to_dicts()}["lumpability"]["value"] - 1) < 0.1
+    one = {row["test"]: row for row in answers([list("abc")] * 9, nodes).to_dicts()}["lumpability"]
+    assert one["status"] == "too few changes" and one["reason"]
+
+
+def test_navigability_takes_neighbours_of_ends():
+    """Six programs on a line, each of which moves join to the next; dealt anew, moves join every pair."""
+    names = [f"0x{code}" for code in "012345"]
+    walks = [[name] for name in names for _ in range(2)]
+    tables, _ = planted(walks, pl.DataFrame({"node": names, "function": names}))
+    moves = [
+        {"run": f"r{2 * i + k}", "function": names[i], "neighbour": names[j], "count": 10, "moves": 30, "status": "ok"}
+        for i in range(6) for k in range(2) for j in (i - 1, i, i + 1) if 0 <= j < 6
+    ]  # fmt: skip
+    assert rows_by_test(tables)["navigability, rewired"]["reason"] == "switch neighbours on."
+    rows = rows_by_test(tables | {"neighbours": pl.DataFrame(moves)})
+    one, other = rows["navigability, rewired"], rows["navigability, shuffled"]
+    assert one["value"] == other["value"] and one["low"] < one["value"] < one["high"] and one["events"] == 5
+    assert other["verdict"] == "opposed" and other["null"] == 1.0
+    few = rows_by_test(tables | {"neighbours": pl.DataFrame(moves[:4])})["navigability, shuffled"]
+    assert few["status"] == "too few changes" and "raise measures.neighbours.move" in few["reason"]

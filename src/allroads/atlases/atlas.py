@@ -211,15 +211,19 @@ class Atlas(Result):
             most = [f"{label[node]} ({count})" for node, count in ends.select("node", "ends").head(SHOWN).iter_rows()]
             lines.append(f"ends: {', '.join(most)}{_more(ends.height)}")
         for quantity in self.quantities:
-            rows = self._of(quantity).sort("value", descending=True, nulls_last=True, maintain_order=True)
+            far = quantity not in NEAR_FIRST
+            rows = self._of(quantity).sort("value", descending=far, nulls_last=True, maintain_order=True)
             most = [_edge(row, label) for row in rows.head(SHOWN).iter_rows(named=True)]
             lines.append(f"{quantity}: {', '.join(most)}{_more(rows.height)}")
         if len(languages := self.stats.get("languages", ())) > 1:
             lines.append(f"languages: {', '.join(languages)}, kept apart")
         lines += [f"{name.replace('_', ' ')}: {self.stats[name]}" for name in COUNTED if self.stats.get(name)]
+        lines += [f"not measured: {reason}" for reason in self.stats.get("left_out", ())]
         return "\n".join(lines)
 
 
+NEAR_FIRST = ("pass_lower", "pass_upper", "reach_cost", "road_cost")
+"""Quantities that grow as programs come apart: the smallest are printed, of all others the greatest."""
 COUNTED = ("changes", "edges_left_out", "changes_left_out", "flicker", "flicker_merged", "language_changes")
 """Counts that are printed where they are not 0."""
 

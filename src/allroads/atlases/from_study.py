@@ -11,6 +11,7 @@ import polars as pl
 from allroads.atlases.atlas import Atlas
 from allroads.atlases.from_runs import from_runs
 from allroads.atlases.labels import program_node
+from allroads.atlases.measured.join import TABLES, joined
 from allroads.atlases.stored import unstacked
 from allroads.checks import check_choice
 from allroads.errors import InputError, UnknownNameError
@@ -73,8 +74,7 @@ def programs_atlas(tables: Tables, grid: str, *, label: Label = "program", **opt
     A record without a program that was proved to give the network's answers is the node ``"none"``. A table counts as
     a program; its node says so by its ``status``. Nodes have the proof of
     their program, and medians of what else was measured at their records: ``llc``, ``log_volume``, ``robustness`` and
-    ``sharpness``. Where barriers between ends were measured, edges have ``pass_upper``: the least barrier between ends
-    at both nodes, plus the greater of their losses.
+    ``sharpness``. What was measured between ends of runs gives edges, see :mod:`allroads.atlases.measured`.
 
     Args:
         tables: Tables of a study by name.
@@ -105,14 +105,10 @@ def programs_atlas(tables: Tables, grid: str, *, label: Label = "program", **opt
     )
     if label == "program" and "clusters" in found.stats:
         return found
-    passes = _passes(tables, found)
-    if passes.is_empty():
-        return found
-    edges = pl.concat([found.edges, passes], how="diagonal")
-    return Atlas.from_tables(found.nodes, edges, found.walks, stats=_without(found.stats))
+    return joined({name: _of_grid(rows, grid) for name, rows in tables.items()}, found)
 
 
-READ = ("runs", "programs", "pairs", "atlas", *NUMBERS)
+READ = ("runs", "programs", "atlas", *TABLES, *NUMBERS)
 """Tables that are read."""
 
 
@@ -144,31 +140,8 @@ def _nodes(rows: list[dict[str, Any]], records: pl.DataFrame, tables: Tables) ->
     return nodes
 
 
-def _passes(tables: Tables, found: Atlas) -> pl.DataFrame:
-    """Upper bounds of the passes between the nodes at which runs end, from the barriers between these ends."""
-    schema = {"source": pl.String, "target": pl.String, "quantity": pl.String, "value": pl.Float64, "tried": pl.Int64}
-    if "pairs" not in tables or "barrier_train" not in tables["pairs"].columns:
-        return pl.DataFrame(schema=schema)
-    last = found.walks.group_by("run", maintain_order=True).last().select("run", "node")
-    ends = last.join(tables["runs"].select("run", "train_loss"), on="run")
-    pairs = tables["pairs"].select("run_a", "run_b", height=pl.min_horizontal("barrier_train", "aligned_train"))
-    for side in ("a", "b"):
-        names = {"run": f"run_{side}", "node": f"node_{side}", "train_loss": f"loss_{side}"}
-        pairs = pairs.join(ends.rename(names), on=f"run_{side}")
-    both = pairs.filter(pl.col("node_a") != pl.col("node_b")).drop_nulls()
-    value = pl.col("height").clip(0) + pl.max_horizontal("loss_a", "loss_b")
-    rows = [
-        both.select(source=f"node_{here}", target=f"node_{there}", value=value)
-        for here, there in (("a", "b"), ("b", "a"))
-    ]
-    least = pl.concat(rows).group_by("source", "target", maintain_order=True)
-    heights = least.agg(pl.col("value").min(), tried=pl.len().cast(pl.Int64))
-    return heights.with_columns(quantity=pl.lit("pass_upper"), status=pl.lit("ok"))
-
-
-def _without(stats: Mapping[str, Any]) -> dict[str, Any]:
-    """Statistics without those that an atlas counts anew."""
-    return {name: value for name, value in stats.items() if name not in ("components", "largest")}
+def _of_grid(rows: pl.DataFrame, grid: str) -> pl.DataFrame:
+    return rows.filter(pl.col("grid") == grid) if "grid" in rows.columns else rows
 
 
 def _read(path: Path) -> pl.DataFrame:

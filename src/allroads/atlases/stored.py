@@ -21,6 +21,9 @@ FURTHER = {
     "llc": pl.Float64,
     "log_volume": pl.Float64,
     "robustness": pl.Float64,
+    "robustness_low": pl.Float64,
+    "robustness_high": pl.Float64,
+    "evolvability": pl.Int64,
     "sharpness": pl.Float64,
 }
 """Columns that nodes of a study may have beside the usual ones."""

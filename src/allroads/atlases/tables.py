@@ -45,6 +45,7 @@ CONVENTIONS: Mapping[str, str] = {
     "pass_upper": "The lowest maximum of the loss on any path found between p and q, modulo symmetry.",
     "reach": "R(p→q): share of runs that start in p, descend the loss of q and compute q within the budget.",
     "reach_cost": "Median of log₂(1 + steps) until q is first computed, over the runs that start in p.",
+    "reach_asymmetry": "R(p→q) − R(q→p).",
     "road_cost": "Length in parameter space of the lifted straight road from p to the values of q.",
     "directness": "Chord over arc, in function space, of the way from p to q.",
     "changes": "Share of the changes of program that leave p which go to q, over the records of all runs; "

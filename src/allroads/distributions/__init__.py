@@ -5,6 +5,7 @@ from allroads.distributions.clustered import clustered_interval
 from allroads.distributions.collision import collision
 from allroads.distributions.effective_number import effective_number
 from allroads.distributions.entropy import entropy
+from allroads.distributions.median import median_interval
 from allroads.distributions.missing_mass import missing_mass
 from allroads.distributions.share import share
 
@@ -14,6 +15,7 @@ __all__ = [
     "collision",
     "effective_number",
     "entropy",
+    "median_interval",
     "missing_mass",
     "share",
 ]

@@ -149,6 +149,8 @@ function pairsOf(rows) {
   });
 }
 
+const SHARES = ["changes", "reach", "neighbour_share"];
+
 // Other programs by how often runs change between the two, then by what else is known of the pair.
 function nearestTo({ atlas, at }) {
   const rank = new Map();
@@ -159,8 +161,8 @@ function nearestTo({ atlas, at }) {
   }
   for (const { source, target, quantity, value } of atlas.edges) {
     if (source !== at || value === null) continue;
-    if (quantity.startsWith("pass")) raise(target, 1e-3 / (1 + Math.max(value, 0)));
-    else raise(target, 1e-6 * Math.min(Math.max(value, 0), 1));
+    if (quantity.startsWith("pass") || quantity.endsWith("cost")) raise(target, 1e-3 / (1 + Math.max(value, 0)));
+    else if (SHARES.includes(quantity)) raise(target, 1e-6 * Math.min(Math.max(value, 0), 1));
   }
   return [...rank.keys()].filter((other) => atlas.nodes[other].node !== "none").sort((a, b) => rank.get(b) - rank.get(a) || a - b).slice(0, 6);
 }
@@ -175,14 +177,14 @@ function nearRow({ atlas, at }, other) {
 
 function between(atlas, at, other) {
   const way = (source, target) => atlas.ways.find((row) => row.source === source && row.target === target)?.count ?? 0;
-  const edge = (source, target, name) => atlas.edges.find((row) => row.source === source && row.target === target && row.quantity === name);
+  const edge = (source, target, name) => atlas.edges.find((row) => row.source === source && row.target === target && row.quantity === name && row.value !== null);
   const [out, back] = [way(at, other), way(other, at)];
   const words = [];
   if (out || back) words.push([out && `${out} to it`, back && `${back} from it`].filter(Boolean).join(", ").replace(/^(\d+)/, (n) => `${n} change${n === "1" ? "" : "s"}`));
   for (const { key, title } of atlas.quantities) {
     const [there, here] = [edge(at, other, key), edge(other, at, key)];
     const told = (row) => {
-      const write = key === "changes" || key === "reach" ? percent : (value) => number(value);
+      const write = SHARES.includes(key) ? percent : (value) => number(value);
       return row.low === null || row.high === null ? write(row.value) : `${write(row.value)} [${write(row.low)} to ${write(row.high)}]`;
     };
     if (there && here && there.value === here.value) words.push(`${title} ${told(there)}`);

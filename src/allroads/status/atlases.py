@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from allroads.status.status import OK, Status
+from allroads.status.status import NOT_FINITE, OK, Status
 
 
 class AtlasStatus(Status):
@@ -120,4 +120,23 @@ class AtlasStatus(Status):
         "The budget or an interrupt ended the call. What is there is as it would be; the rest was not tried.",
         "A small budget for so many runs.",
         "Give a larger budget, fewer functions or fewer starts.",
+    )
+    DIVERGED = NOT_FINITE
+    NOT_APPLICABLE = (
+        "not applicable",
+        "This kind of edge cannot be measured between these programs; the reason stands beside it.",
+        "A domain of too many inputs, a loss whose outputs are no answers, or an explorer that mixes its members.",
+        "Read the reason. Raise the limit on inputs, or switch the measure off in this grid.",
+    )
+    NOT_MEASURED = (
+        "not measured",
+        "The study did not measure what this needs; the reason names it.",
+        "A measure that is off, or that had no two programs to hold against each other.",
+        "Switch on the measures that the reason names.",
+    )
+    NOT_FOLLOWED = (
+        "not followed",
+        "No road stayed near its straight segment, so the length is not that of the straight road.",
+        "Targets that the map can hardly reach from there, or a road that turns sharply.",
+        "Raise steps, or follow single roads with allroads.road.",
     )

@@ -340,7 +340,12 @@ def units_of(scope: Scope, plan: Plan, runs: Sequence[RunRef]) -> tuple[UnitRef,
         return tuple(UnitRef(run.labels, (run,)) for run in runs)
     if scope == "study":
         return (UnitRef({}, tuple(runs)),) if runs else ()
-    shared = {"pair": tuple(LABELS), "target": ("grid", "target"), "map": ("grid", "architecture", "explorer")}[scope]
+    shared = {
+        "pair": tuple(LABELS),
+        "target": ("grid", "target"),
+        "map": ("grid", "architecture", "explorer"),
+        "grid": ("grid",),
+    }[scope]
     groups: dict[Any, list[RunRef]] = {}
     for run in runs:
         key: tuple[Any, ...] = tuple(run.labels[name] for name in shared)

@@ -38,7 +38,7 @@ def reach(
     loss: str | PerExampleLoss = "bce",
     explorer: Explorer | str = GD(learning_rate=0.3),  # noqa: B008 - frozen
     steps: int = 600,
-    starts: int | Params = 16,
+    starts: int | Params | Starts = 16,
     margin: float = 0.1,
     start_steps: int | None = None,
     draws: int | None = None,
@@ -64,7 +64,8 @@ def reach(
         loss: ``"bce"``, ``"cross_entropy"``, ``"mse"``, or ``(outputs, labels) -> per-example losses``.
         explorer: One whose members move each on its own, or its name; default full-batch gradient descent, η = 0.3.
         steps: The budget of a run; :meth:`Reach.within` gives smaller ones from the same runs.
-        starts: How many points per source are trained, or points that compute the sources, leaves ``[S, n, …]``.
+        starts: How many points per source are trained, or points that compute the sources, leaves ``[S, n, …]``, or
+            :class:`~allroads.atlases.reach.Starts` where their numbers differ.
             Trained points are descended to from ``network.init`` by the same explorer, until they compute p with a
             loss of ``margin`` or less.
         margin: That loss, in the unit of the loss.
@@ -109,8 +110,8 @@ def reach(
     check_count("walks", walks, 0)
     check_count("seed", seed, 0)
     check_number("margin", margin, 0, open_low=True)
-    trained = isinstance(starts, numbers.Integral)
-    if trained:
+    trained = int(starts) if isinstance(starts, numbers.Integral) else None
+    if trained is not None:
         check_count("starts", starts)
     explorer = as_explorer(explorer)
     question = question_of(network, inputs, sources, loss, explorer, answers, labels, seed)
@@ -118,7 +119,7 @@ def reach(
     targets = sources if targets is None else checked_functions("targets", targets, question.answers)
     began = time.perf_counter()
     points = [] if trained else [given_starts(question, sources, starts)]
-    members = int(starts) if trained else points[0].members
+    members = trained or points[0].members
     with budgeted("reach", budget, progress) as clock:
         runs = _Runs(question, sources, targets, members, steps, walks, clock)
         if not trained:
@@ -145,7 +146,7 @@ def reach(
         "explorer": explorer.name,
         "loss": loss if isinstance(loss, str) else getattr(loss, "__name__", "a loss of its own"),
         "answers": question.answers.kind,
-        "margin": margin if trained else None,
+        "margin": None if trained is None else margin,
         "seed": seed,
         "diverged": runs.diverged,
         "walks": walks,

@@ -9,12 +9,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import binom
 
 from allroads.atlases.reach.starts import Starts
 from allroads.atlases.reach.walks import Walks
 from allroads.checks import check_count
-from allroads.distributions import clopper_pearson
+from allroads.distributions import clopper_pearson, median_interval
 from allroads.errors import InputError
 from allroads.results import Result
 from allroads.status import AtlasStatus
@@ -242,18 +241,8 @@ class Reach(Result):
     def _ordered(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Median of the cost and the order statistics around it."""
         cost = np.where(self.steps >= 0, np.log2(1.0 + np.maximum(self.steps, 0)), np.inf)
-        cost = np.sort(np.where(self.steps == ABSENT, np.nan, cost), axis=-1)  # NaN last
-        found = np.full((3, *self.tried.shape), np.nan)
-        for count in np.unique(self.tried):
-            at = self.tried == count
-            if not count:
-                continue
-            ranked = cost[at]
-            lower = int(binom.ppf(0.025, count, 0.5))  # P(fewer than `lower` lie below) ≤ 2.5 %
-            found[0, at] = (ranked[:, (count - 1) // 2] + ranked[:, count // 2]) / 2
-            found[1, at] = ranked[:, lower - 1] if lower else 0.0
-            found[2, at] = ranked[:, count - lower] if lower else np.inf
-        return found[0], found[1], found[2]
+        middle, low, high = median_interval(np.where(self.steps == ABSENT, np.nan, cost))
+        return middle, np.maximum(low, 0), high
 
     @cached_property
     def straightness(self) -> np.ndarray:

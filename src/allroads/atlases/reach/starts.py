@@ -120,13 +120,17 @@ def train_starts(
         drawn[lacking] += each
 
 
-def given_starts(question: Question, functions: np.ndarray, starts: Params) -> Starts:
+def given_starts(question: Question, functions: np.ndarray, starts: Params | Starts) -> Starts:
     """Points that were handed in, leaves ``[S, n, …]``, each of which must compute its function.
+
+    With :class:`Starts`, only the first ``found[s]`` points of row s are taken and checked.
 
     Raises:
         InputError: If they are no points of the network, not as many rows as functions, or one computes another
             function.
     """
+    counts = starts.found if isinstance(starts, Starts) else None
+    starts = starts.params if isinstance(starts, Starts) else starts
     leaves = [np.shape(leaf) for leaf in jax.tree.leaves(starts)]
     leading = {shape[:2] for shape in leaves}
     if not leaves or len(leading) != 1 or len(next(iter(leading))) < 2 or 0 in next(iter(leading)):
@@ -136,10 +140,14 @@ def given_starts(question: Question, functions: np.ndarray, starts: Params) -> S
     (rows, members) = next(iter(leading))
     if rows != len(functions):
         raise InputError(f"starts: got points of {rows} functions for {len(functions)} sources; give a row per source.")
+    found = np.full(rows, members) if counts is None else np.asarray(counts)
+    if found.shape != (rows,) or found.min() < 0 or found.max() > members:
+        raise InputError(f"starts: found holds {found.tolist()}; expected {rows} numbers from 0 to {members}.")
     flat = jax.tree.map(lambda leaf: jnp.asarray(leaf).reshape(-1, *np.shape(leaf)[2:]), starts)
     flat = question.problem.population(flat, "starts")
     words = np.asarray(_reader(question.network, question.answers)(flat, question.problem.data.inputs))
     right = (words.reshape(rows, members, -1) == question.targets(functions).words[:, None]).all(-1)
+    right |= np.arange(members) >= found[:, None]
     if not right.all():
         function, number = np.argwhere(~right)[0]
         raise InputError(
@@ -147,7 +155,7 @@ def given_starts(question: Question, functions: np.ndarray, starts: Params) -> S
             "leave such points out, or name the functions that they compute."
         )
     params = jax.tree.map(lambda leaf: np.asarray(leaf).reshape(rows, members, *leaf.shape[1:]), flat)
-    return Starts(params, np.full(rows, members), np.zeros(rows, int))
+    return Starts(params, found, np.zeros(rows, int))
 
 
 @lru_cache(maxsize=16)

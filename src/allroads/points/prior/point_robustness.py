@@ -75,12 +75,8 @@ def point_robustness(
     check_number("move", move, 0, open_low=True)
     check_count("moves", moves)
     check_count("seed", seed, 0)
-    scale = jax.tree.map(lambda leaf: move * np.sqrt(np.mean(np.square(np.asarray(leaf)))), params)
-    floating = [jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.floating) for leaf in jax.tree.leaves(params)]
-    if all(size == 0 for size, moving in zip(jax.tree.leaves(scale), floating, strict=True) if moving):
-        raise InputError("params: all are zero, so a move has no scale. Give a point that was drawn or trained.")
     params = jax.tree.map(jnp.asarray, params)
-    scale = jax.tree.map(lambda leaf, size: np.asarray(size, leaf.dtype), params, scale)
+    scale = relative_scale(params, move)
     own, finite = _answers(network.apply, loss)(params, inputs)
     if not bool(finite):
         return finish(Measurement(np.nan, None, PriorStatus.DIVERGED, {"kept": 0, "moves": moves}), throw)
@@ -89,6 +85,23 @@ def point_robustness(
     share = kept / moves
     stats = {"kept": kept, "moves": moves, "low": low, "high": high, "move": move}
     return finish(Measurement(share, max(share - low, high - share), PriorStatus.OK, stats), throw)
+
+
+def relative_scale(params: Params, move: float) -> Params:
+    """Standard deviations of moves of a point: ``move`` times the root mean square of each array.
+
+    Raises:
+        InputError: If all floating-point parameters are zero.
+
+    Example:
+        >>> round(float(relative_scale(jnp.array([3.0, 4.0]), 0.1)), 3)
+        0.354
+    """
+    scale = jax.tree.map(lambda leaf: move * np.sqrt(np.mean(np.square(np.asarray(leaf)))), params)
+    floating = [jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.floating) for leaf in jax.tree.leaves(params)]
+    if all(size == 0 for size, moving in zip(jax.tree.leaves(scale), floating, strict=True) if moving):
+        raise InputError("params: all are zero, so a move has no scale. Give a point that was drawn or trained.")
+    return jax.tree.map(lambda leaf, size: np.asarray(size, leaf.dtype), params, scale)
 
 
 def _said(outputs: Any, loss: str) -> Any:

@@ -88,7 +88,7 @@ def panel_data(stored: Stored, atlas: GridAtlas, marks: Mapping[str, Group]) -> 
         "grid": atlas.grid.slug,
         "name": atlas.grid.name,
         "nodes": nodes,
-        "edges": encode(_placed(atlas.edges.select(*KEPT), place)),
+        "edges": encode(_placed(atlas.edges.filter(~pl.col("quantity").is_in(HIDDEN)).select(*KEPT), place)),
         "ways": encode(_placed(ways, place)),
         "walks": walks,
         "quantities": _quantities(atlas),
@@ -96,6 +96,8 @@ def panel_data(stored: Stored, atlas: GridAtlas, marks: Mapping[str, Group]) -> 
     }
 
 
+HIDDEN = ("reach_asymmetry",)
+"""Quantities that the panel leaves out: those of both directions say the same."""
 KEPT = ("source", "target", "quantity", "value", "low", "high", "tried")
 
 
@@ -107,7 +109,7 @@ def _placed(edges: pl.DataFrame, place: Mapping[str, int]) -> pl.DataFrame:
 
 def _quantities(atlas: GridAtlas) -> list[dict[str, str]]:
     said: Mapping[str, str] = atlas.stats.get("conventions") or {}
-    held = atlas.edges["quantity"].unique(maintain_order=True).to_list()
+    held = [name for name in atlas.edges["quantity"].unique(maintain_order=True) if name not in HIDDEN]
     order = [name for name in QUANTITIES if name in held] + [name for name in held if name not in QUANTITIES]
     return [
         {"key": name, "title": QUANTITIES.get(name, name.replace("_", " ")), "convention": said.get(name, "")}

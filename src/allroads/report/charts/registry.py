@@ -48,7 +48,7 @@ CHARTS: dict[str, Section | None] = {
     "attribution": attribution.SECTION,
     "joined": joined.SECTION,
     "atlas": atlas.SECTION,
-    "hypotheses": None,
+    **dict.fromkeys(("neighbours", "reach", "road_costs", "hypotheses")),
     "chart": None,
     "values": None,
 }

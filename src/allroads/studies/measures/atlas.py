@@ -80,19 +80,52 @@ def findings(tables: Tables, grids: Sequence[str]) -> list[Finding]:
 
 def _around(rows: pl.DataFrame, stats: dict[str, Any]) -> str:
     nodes = rows.filter((pl.col("kind") == "node") & (pl.col("node") != "none"))
-    walks = rows.filter(pl.col("kind") == "walk")
+    walks, edges = (rows.filter(pl.col("kind") == kind) for kind in ("walk", "edge"))
     if nodes.is_empty():
         return "No record has a program that was proved."
+    label = dict(nodes.select("node", "label").iter_rows()) | {"none": "no program"}
+    between = [_moves(edges, label), _comes(edges)]
     programs = f"{nodes.height} program{'s' * (nodes.height > 1)}"
     if not stats["changes"]:
-        return f"The {stats['runs']} runs pass {programs}, and none changes its program between two records."
+        said = [f"The {stats['runs']} runs pass {programs}, and none changes its program between two records."]
+        return " ".join(filter(None, said + between))
     times = f"{stats['changes']} time{'s' * (stats['changes'] > 1)}"
     said = [f"The {stats['runs']} runs pass {programs} and change their program {times} between two records."]
-    label = dict(nodes.select("node", "label").iter_rows()) | {"none": "no program"}
-    edges = rows.filter((pl.col("kind") == "edge") & (pl.col("quantity") == "changes"))
-    said.append(_leads(edges, label) if not edges.is_empty() else "These are too few to say where changes lead.")
+    changes = edges.filter(pl.col("quantity") == "changes")
+    said.append(_leads(changes, label) if not changes.is_empty() else "These are too few to say where changes lead.")
     said.append(_lengthens(walks, dict(nodes.select("node", "bits").drop_nulls().iter_rows())))
-    return " ".join(filter(None, said))
+    return " ".join(filter(None, said + between))
+
+
+def _moves(edges: pl.DataFrame, label: dict[str, str]) -> str:
+    """Between which programs small moves lead most often, and whether that is clear of how runs differ."""
+    shares = edges.filter(pl.col("quantity") == "neighbour_share").sort("value", descending=True, maintain_order=True)
+    if shares.is_empty():
+        return ""
+    most = shares.row(0, named=True)
+    share = f"{100 * most['value']:.0f} % (95 % interval {100 * most['low']:.0f}–{100 * most['high']:.0f} %)"
+    way = f"from {label[most['source']]} to {label[most['target']]}: {share}"
+    if shares.height == 1:
+        return f"Small moves of the weights were seen to lead {way}, and between no other two programs."
+    if most["low"] > max(shares["high"].to_list()[1:]):
+        return f"Small moves of the weights lead most often {way}."
+    return f"Small moves of the weights were seen to lead most often {way}, not clearly more often than others."
+
+
+def _comes(edges: pl.DataFrame) -> str:
+    """For how many pairs descents come more often than not, and in how many one direction is easier."""
+    reach = edges.filter(pl.col("quantity") == "reach")
+    if reach.is_empty():
+        return ""
+    often, seldom = int((reach["low"] > 0.5).sum()), int((reach["high"] < 0.5).sum())
+    open_ = reach.height - often - seldom
+    text = (
+        f"Descents from the ends at one program come to another more often than not in {often} of {reach.height} "
+        f"ordered pairs, less often in {seldom}, and {open_} are not clear."
+    )
+    back = edges.filter((pl.col("quantity") == "reach_asymmetry") & (pl.col("low") > 0))
+    both = edges.filter(pl.col("quantity") == "reach_asymmetry").height // 2
+    return f"{text} One direction is clearly easier in {back.height} of {both} pairs." if both else text
 
 
 def _leads(edges: pl.DataFrame, label: dict[str, str]) -> str:
@@ -125,7 +158,7 @@ def _lengthens(walks: pl.DataFrame, bits: dict[str, float]) -> str:
 
 MEASURE = Measure(
     "atlas",
-    1,
+    2,
     "study",
     ask,
     {"grid": pl.String, **COLUMNS},

@@ -1,4 +1,4 @@
-"""The hypotheses on the atlas of each grid: H1 by its changes, H3 by its walks; the forecast of the next program."""
+"""The hypotheses on the atlas of each grid: H1 by changes, H2 by reach and roads, H3 by walks; forecast and chain."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import polars as pl
 from pydantic import Field
 
+from allroads.studies.measures.chain_rows import chain_row, navigability_rows, said_of_chain
+from allroads.studies.measures.direct_paths import direct_path_rows
+from allroads.studies.measures.matrices import adjacency_matrices
 from allroads.studies.measures.measure import Finding, Measure, Options, Quantity, Row, Tables
 from allroads.studies.measures.sentences import by_grid, signed
 
@@ -31,7 +33,7 @@ class HypothesesOptions(Options):
 
     enabled: bool = False
     permutations: Annotated[int, Field(ge=99)] = 9999
-    resamples: Annotated[int, Field(ge=99)] = 2000
+    resamples: Annotated[int, Field(ge=100)] = 2000
     level: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
 
 
@@ -46,6 +48,14 @@ QUANTITIES = (
         source="dekker2007",
     ),
     Quantity(
+        "slope on road cost",
+        "Change of log₂(1 + steps) of descents p → q per unit of road cost, given directness, function distance and "
+        "the level of each program; likewise the slope on directness.",
+        conventions="Pairs whose median descent does not come within the budget are left out. Boolean functions of up "
+        "to six bits alone. Test and interval by relabelling programs (double semi-partialling).",
+        source="dekker2007",
+    ),
+    Quantity(
         "share that lengthens",
         "Share of the changes of length along runs that lengthen the program.",
         conventions="Interval by run. The null shuffles the stays of each run, first and last kept.",
@@ -57,6 +67,21 @@ QUANTITIES = (
         "marginal frequencies.",
         conventions="Given the target of the run; 95 % interval by run.",
         source="goodman1968",
+    ),
+    Quantity(
+        "bits of the past",
+        "What the previous program says of the next one beyond the present one, in bits per change.",
+        conventions="Zero where programs along runs are a Markov chain. The null deals next programs anew among places "
+        "with the same present one.",
+        source="kemeny1960",
+    ),
+    Quantity(
+        "navigability of programs",
+        "Chance that a path of neighbours along which fitness never falls leads from one program to another.",
+        symbol="ψ",
+        conventions="Programs at which runs end, joined where a small move led from one to the other. Beside graphs "
+        "with as many pairs at random, and beside moves whose ends are dealt anew. Intervals over draws of fitness.",
+        source="greenbury2022",
     ),
 )
 
@@ -78,14 +103,14 @@ def answer(rows: pl.DataFrame, tables: Tables) -> pl.DataFrame:
     found = [
         {"grid": grid, "options": said, **row}
         for (grid,), part in tables["atlas"].group_by(["grid"], maintain_order=True)
-        for row in _tests(unstacked(part), targets, options)
+        for row in _tests(unstacked(part), targets, options, tables)
     ]
     numbers = {name: kind for name, kind in SCHEMA.items() if kind == pl.Float64}
     table = pl.DataFrame(found, schema_overrides=SCHEMA) if found else rows.clear()
     return table.with_columns(pl.col(name).fill_nan(None) for name in numbers if name in table.columns)
 
 
-def _tests(atlas: Atlas, targets: dict[str, str], options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _tests(atlas: Atlas, targets: dict[str, str], options: dict[str, Any], tables: Tables) -> Iterator[dict[str, Any]]:
     from allroads.atlases.forecast import forecast_programs
     from allroads.atlases.hypotheses import adjacency_hypothesis, stepping_stone_hypothesis
 
@@ -98,6 +123,7 @@ def _tests(atlas: Atlas, targets: dict[str, str], options: dict[str, Any]) -> It
         slope = h1.slopes["program distance"]
         numbers = {name: getattr(slope, name) for name in NUMBERS} | {"null": 0.0, "events": slope.pairs}
         yield {"test": "H1", **numbers, "verdict": h1.verdict["program distance"], "status": slope.status.value}
+    yield from direct_path_rows(atlas, shared)
     sequences = atlas.sequences()
     if sequences:
         lengths = dict(atlas.nodes.select("node", "bits").drop_nulls().iter_rows())
@@ -114,37 +140,8 @@ def _tests(atlas: Atlas, targets: dict[str, str], options: dict[str, Any]) -> It
         counts = {"events": gain.stats["changes"], "runs": gain.stats["runs"]}
         numbers = {"value": gain.value, "low": low, "high": high, "null": 0.0, **counts}
         yield {"test": "forecast", **numbers, "verdict": verdict, "status": gain.status.value}
-
-
-def adjacency_matrices(atlas: Atlas) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Shares of changes, program distances and function distances ``[N, N]`` of the programs of an atlas.
-
-    A share is 0 where no change was seen, and NaN in the row of a program that too few changes leave.
-
-    Args:
-        atlas: With edges ``changes``, and nodes that have ``parts`` and ``function``.
-
-    Returns:
-        ``None`` where fewer than five programs have parts, a function is not spelled as its truth table (see
-        :func:`~allroads.studies.measures.functions.function_name`), or no edge was estimated.
-    """
-    if "changes" not in atlas.quantities:
-        return None
-    nodes = atlas.nodes.with_row_index("place").drop_nulls(["parts", "function"])
-    spelled = nodes["function"].str.starts_with("0x").all() and nodes["function"].str.len_chars().n_unique() == 1
-    if nodes.height < 5 or not spelled:
-        return None
-    place = nodes["place"].to_numpy()
-    shares = atlas.matrix("changes")
-    left = np.isfinite(shares).any(axis=1)
-    shares = np.where(left[:, None], np.nan_to_num(shares), np.nan)[np.ix_(place, place)]
-    tables = [int(text, 16) for text in nodes["function"]]
-    rows = 4 * (len(nodes["function"][0]) - 2)
-    functions = np.array([[(a ^ b).bit_count() / rows for b in tables] for a in tables])
-    parts = [frozenset(names) for names in nodes["parts"]]
-    programs = np.array([[1 - len(a & b) / max(len(a | b), 1) for b in parts] for a in parts])
-    np.fill_diagonal(programs, 0.0)
-    return shares, programs, functions
+        yield chain_row(list(sequences.values()), options)
+    yield from navigability_rows(atlas, tables.get("neighbours"))
 
 
 def findings(tables: Tables, grids: Sequence[str]) -> list[Finding]:
@@ -153,18 +150,37 @@ def findings(tables: Tables, grids: Sequence[str]) -> list[Finding]:
 
 
 WORDS = {
-    "H1": ("lead to programs that share parts", "lead away from programs that share parts"),
+    "H1": ("changes", "lead to programs that share parts", "lead away from programs that share parts"),
+    "H2 road cost": (
+        "descents",
+        "take fewer steps where the straight road is short",
+        "take more steps where the straight road is short",
+    ),
+    "H2 directness": (
+        "descents",
+        "take fewer steps where they are direct",
+        "take more steps where they are direct",
+    ),
     "H3 lengthening": (
+        "changes",
         "lengthen programs more than shuffled orders do",
         "lengthen programs less than shuffled orders do",
     ),
-    "forecast": ("can be forecast", "are forecast worse than by marginal frequencies"),
+    "forecast": ("changes", "can be forecast", "are forecast worse than by marginal frequencies"),
+    "navigability, rewired": (
+        "programs",
+        "are more navigable than with as many neighbours at random",
+        "are less navigable than with as many neighbours at random",
+    ),
 }
-"""By test, what changes do where it is supported, and where it is opposed."""
+"""By test, what is spoken of, and what it does where the test is for and where it is against."""
 NUMBER = {
     "H1": "the share of changes has a slope on program distance of",
+    "H2 road cost": "log₂ steps have a slope on road cost of",
+    "H2 directness": "log₂ steps have a slope on directness of",
     "H3 lengthening": "the share that lengthens is",
     "forecast": "the gain in bits per change is",
+    "navigability, rewired": "ψ over draws of fitness is",
 }
 NUMBERS = ("value", "low", "high", "p", "detectable")
 
@@ -172,18 +188,21 @@ NUMBERS = ("value", "low", "high", "p", "detectable")
 def _verdicts(rows: pl.DataFrame) -> str:
     if rows["grid"].n_unique() != 1:
         return ""
-    said = []
-    for row in rows.filter(pl.col("test").is_in(list(WORDS))).iter_rows(named=True):
-        if row["value"] is None or row["low"] is None or math.isinf(row["high"]):
-            continue
-        agrees, opposes = WORDS[row["test"]]
-        ends = f"{signed(row['value'])} (95 % interval {signed(row['low'])} to {signed(row['high'])})"
-        numbers = f"{NUMBER[row['test']]} {ends}"
-        if row["verdict"] == "undecided":
-            said.append(f"Whether changes {agrees} is undecided: {numbers}.")
-        else:
-            said.append(f"Changes {agrees if row['verdict'] == 'supported' else opposes}: {numbers}.")
-    return " ".join(said)
+    return " ".join(filter(None, map(_verdict, rows.iter_rows(named=True))))
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    """What one test says; empty where it has no number, or no interval."""
+    if row["test"] == "lumpability":
+        return said_of_chain(row)
+    if row["test"] not in WORDS or row["value"] is None or row["low"] is None or math.isinf(row["high"]):
+        return ""
+    what, agrees, opposes = WORDS[row["test"]]
+    ends = f"{signed(row['value'])} (95 % interval {signed(row['low'])} to {signed(row['high'])})"
+    numbers = f"{NUMBER[row['test']]} {ends}"
+    if row["verdict"] == "undecided":
+        return f"Whether {what} {agrees} is undecided: {numbers}."
+    return f"{what.capitalize()} {agrees if row['verdict'] == 'supported' else opposes}: {numbers}."
 
 
 SCHEMA: dict[str, Any] = {
@@ -199,12 +218,13 @@ SCHEMA: dict[str, Any] = {
     "runs": pl.Int64,
     "verdict": pl.String,
     "status": pl.String,
+    "reason": pl.String,
     "options": pl.String,
 }
 
 MEASURE = Measure(
     "hypotheses",
-    1,
+    2,
     "study",
     ask,
     SCHEMA,

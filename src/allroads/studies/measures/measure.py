@@ -16,7 +16,7 @@ from allroads.errors import InputError
 if TYPE_CHECKING:
     from allroads.studies.units import Unit
 
-Scope: TypeAlias = Literal["run", "checkpoint", "pair", "target", "map", "study"]
+Scope: TypeAlias = Literal["run", "checkpoint", "pair", "target", "map", "grid", "study"]
 """What one unit of a measure holds; see :class:`Measure`."""
 
 DataType: TypeAlias = pl.DataType | type[pl.DataType]
@@ -33,6 +33,7 @@ KEYS: dict[Scope, dict[str, DataType]] = {
     "pair": {**LABELS, "run_a": pl.String, "run_b": pl.String},
     "target": {"grid": pl.String, "target": pl.String},
     "map": LABELS,
+    "grid": {"grid": pl.String},
     "study": {},
 }
 """Columns that every table of a scope begins with."""
@@ -134,13 +135,13 @@ class Measure:
     A *unit* is what one call of ``compute`` sees: for the scopes ``run`` and ``checkpoint`` one run, for ``pair`` the
     runs of one combination of target, architecture and explorer, for ``target`` all runs of one target of a grid, for
     ``map`` the targets that one network and explorer learn from the same inputs, before any of them is trained, for
-    ``study`` all runs. The key of a unit's result is the digest of name, version, options, cells and the keys of what
-    it needs.
+    ``grid`` all runs of a grid, for ``study`` all runs. The key of a unit's result is the digest of name, version,
+    options, cells and the keys of what it needs.
 
     Args:
         name: Lower-case letters, digits and ``_``; names its options in TOML, its table and its charts.
         version: Changed by hand whenever the numbers change: results of another version are not read.
-        scope: ``run``, ``checkpoint``, ``pair``, ``target``, ``map`` or ``study``.
+        scope: ``run``, ``checkpoint``, ``pair``, ``target``, ``map``, ``grid`` or ``study``.
         compute: ``compute(unit, options)`` gives an :class:`Outcome`, a row, rows or a table.
         schema: Columns of its rows, beside the keys of its scope. Rows of the scope ``run`` are columns of ``runs``;
             all others make a table of the measure's name. Rows of the scope ``map`` are one per target of the unit, in
