@@ -76,8 +76,8 @@ function reserve({ id, drawing, ratio }) {
   const axes = [encoding, ...(layer ?? []).map((part) => part.encoding)].map((channels) => channels?.x?.axis).filter(Boolean);
   const labels = axes.some((axis) => axis.labels !== false) ? 23 : 0;
   const title = axes.some((axis) => axis.title) ? 17 : 0;
-  const most = ratio ? ratio * element.clientWidth : height;
-  if (typeof most === "number" && most) element.style.minHeight = `${Math.round(most + 10 + labels + title)}px`;
+  const most = ratio ? ratio * element.clientWidth : height + 10 + labels + title;
+  if (most) element.style.minHeight = `${Math.round(most)}px`;
 }
 
 // A line is one mark: its tooltip is that of its point nearest to the pointer.
