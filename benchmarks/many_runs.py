@@ -79,7 +79,9 @@ AT = np.unique(np.concatenate([[0], np.geomspace(1, STEPS, RECORDS - 1).round()]
 
 def study_text(seeds: int) -> str:
     """The study's file."""
-    target = '[[grid.target]]\nkind = "boolean"\nbits = 5\nrule = "random"\nfunction_seed = {0}\nlabel = "function {0}"\n'
+    target = (
+        '[[grid.target]]\nkind = "boolean"\nbits = 5\nrule = "random"\nfunction_seed = {0}\nlabel = "function {0}"\n'
+    )
     targets = "\n".join(target.format(at) for at in range(TARGETS))
     widths = "\n".join(f'[[grid.architecture]]\nkind = "mlp"\nwidths = [{4 + 4 * at}]\n' for at in range(WIDTHS))
     return STUDY.format(seeds=seeds, steps=STEPS, records=RECORDS, read=READ, targets=targets, architectures=widths)
@@ -185,7 +187,9 @@ def write_all(plan: Plan, graph: Graph, store: Store) -> None:
                 store.write(KIND, name, header, chunk_files([(pl.DataFrame(row), pl.DataFrame(), {})]))
                 continue
             runs = [node.units[index].runs[0] for index in chunk]
-            alike = tuple((*divmod(run.index // len(plan.combinations[0].cells), WIDTHS), run.member % DISTINCT) for run in runs)
+            alike = tuple(
+                (*divmod(run.index // len(plan.combinations[0].cells), WIDTHS), run.member % DISTINCT) for run in runs
+            )
             if alike not in known:
                 known[alike] = made_up(node, [said(*one) for one in alike])
             store.write(KIND, name, header, known[alike])
@@ -217,7 +221,9 @@ def measured(steps: dict[str, Callable[[], dict[str, float]]]) -> dict[str, dict
     for name, step in steps.items():
         found[name] = step()
         limit = f"  (limit {LIMITS[name]:.0f} s)" if name in LIMITS else ""
-        told = "{seconds:7.1f} s of the clock, {processor:7.1f} of processors, {gigabytes:5.2f} GB".format(**found[name])
+        told = "{seconds:7.1f} s of the clock, {processor:7.1f} of processors, {gigabytes:5.2f} GB".format(
+            **found[name]
+        )
         print(f"{name:<8}{told}{limit}", flush=True)
     return found
 

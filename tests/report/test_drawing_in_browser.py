@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from browser_page import DESKTOP, PHONE
 
 DRAWN = "[...allroads.charts].filter(([, chart]) => chart).map(([id]) => id)"
@@ -42,7 +41,8 @@ def test_what_is_scrolled_to_is_drawn_with_the_choice(open_page, study):
 def test_an_address_draws_where_it_leads(open_page, study):
     opened = open_page(study / "report.html", fragment="#directness", every=False)
     places = opened.page.eval_on_selector_all(
-        "#directness .chart", "all => all.filter((c) => c.checkVisibility()).map((c) => [c.id, c.getBoundingClientRect().top])"
+        "#directness .chart",
+        "all => all.filter((c) => c.checkVisibility()).map((c) => [c.id, c.getBoundingClientRect().top])",
     )
     drawn = opened.page.evaluate(DRAWN)
     assert places and all(0 <= top <= DESKTOP["height"] for _, top in places[:1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
-import pytest
 from browser_page import DESKTOP, PHONE
 
 from allroads.studies.measures.measure import QUESTIONS
@@ -53,7 +52,8 @@ def test_the_median_tells_its_numbers_where_the_pointer_is(quickstart, chart):
           return [0.4, 0.7].map((share) => {
             const point = points[Math.floor(share * points.length)];
             const at = new DOMPoint(point.x, point.y).matrixTransform(line.getScreenCTM());
-            return { x: at.x, y: at.y, step: point.datum.step, mid: point.datum.train_accuracy_mid, runs: point.datum.train_accuracy_runs };
+            const { step, train_accuracy_mid: mid, train_accuracy_runs: runs } = point.datum;
+            return { x: at.x, y: at.y, step, mid, runs };
           });
         }""",
         chart.learning,

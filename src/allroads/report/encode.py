@@ -67,8 +67,7 @@ def script_json(value: Any) -> str:
 
 
 def thin(rows: pl.DataFrame, stride: int) -> pl.DataFrame:
-    """Keep every ``stride``-th step of each run, its last one, every step at which something happened, and what is of
-    no run.
+    """Keep every ``stride``-th step of each run, its last one, those at which something happened, and what is no run's.
 
     Args:
         rows: Rows in the order of the steps within a run; a table without steps is left as it is.

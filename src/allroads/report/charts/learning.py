@@ -133,8 +133,8 @@ def bands(rows: pl.DataFrame) -> pl.DataFrame:
         rows: With ``run``, ``step``, ``baseline`` and the columns of the curves.
 
     Returns:
-        Rows without a run: ``step``, ``baseline``, an empty ``mark``, and for each curve c its ``c_low``, ``c_mid``, ``c_high`` and
-        ``c_runs``, null where fewer runs than half of the most were recorded.
+        Rows without a run: ``step``, ``baseline``, an empty ``mark``, and for each curve c its ``c_low``, ``c_mid``,
+        ``c_high`` and ``c_runs``, null where fewer runs than half of the most were recorded.
     """
     curves = [name for s in SETS for q in ("accuracy", "loss") if (name := f"{s}_{q}") in rows.columns]
     summed = rows.group_by("step").agg(
