@@ -94,7 +94,7 @@ function fillProgram() {
   const near = nearestTo(here);
   find(".program-near", panel).replaceChildren(...near.map((other) => nearRow(here, other)));
   find(".program-near-none", panel).hidden = near.length > 0;
-  const { ending, passing } = node;
+  const { ends: ending, passes: passing } = node;
   const ends = atlas.ends[at];
   find(".program-runs-title", panel).textContent =
     ending ? `${count(ending, "run")} end${ending === 1 ? "s" : ""} here` : `No run ends here; ${count(passing, "run")} pass${passing === 1 ? "es" : ""} it`;
@@ -119,7 +119,7 @@ function saidOf({ atlas, at }) {
   const node = atlas.nodes[at];
   if (node.node === "none") return "Records at which no program was shown to give the network’s answers.";
   const what = node.target ? `The program of the target ${node.target}.` : "It computes another function than the target of any run that ends here.";
-  return node.target || node.ending ? what : "No run ends at this program.";
+  return node.target || node.ends ? what : "No run ends at this program.";
 }
 
 function factsOf({ atlas, at }) {
@@ -128,12 +128,13 @@ function factsOf({ atlas, at }) {
   const inputs = proof?.checked ? `${proof.checked.toLocaleString("en")} inputs` : "inputs";
   const scope = { "all lengths": "at all lengths", exhaustive: `on all ${inputs}` }[proof?.scope] ?? `${proof?.scope ?? "compared"}, ${inputs}`;
   const rows = [
+    ["node", node.node === node.label || node.node === "none" ? null : node.node],
     ["language", node.language],
     ["length", node.bits === null ? null : `${number(node.bits)} bits`],
     ["proof", proof && `${proof.equal ? "equal" : "not equal"} ${scope}`],
     ["status", node.status],
     ["interchange", proof?.interchange === undefined ? null : number(proof.interchange)],
-    ["runs that end here", `${number(node.ending)} of ${number(atlas.runs)}`],
+    ["runs that end here", `${number(node.ends)} of ${number(atlas.runs)}`],
     ["records here", number(node.visits)],
     ...node.facts,
   ];

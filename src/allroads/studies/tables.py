@@ -48,7 +48,8 @@ def make_tables(graph: Graph, store: Store) -> dict[str, pl.DataFrame]:
         if store.has("cells", cell)
     }
     finished = [run for run in graph.runs if run.cell in cells]
-    first = {run.cell: run for run in reversed(finished)}
+    alike = {run.cell: run for run in reversed(finished)}
+    first = {cell: alike[cell] for cell in cells}
     columns = schemas(graph.known.values())
     rows = pl.DataFrame(
         [{PLACE: run.index, **cell_row(run, cells[run.cell])} for run in finished],

@@ -73,8 +73,8 @@ def panel_data(stored: Stored, atlas: GridAtlas, marks: Mapping[str, Group]) -> 
         nodes.append(
             {
                 **{name: row[name] for name in ("node", "label", "language", "source", "bits", "visits")},
-                "ending": ending.get(node, 0),
-                "passing": passing.get(node, 0) - ending.get(node, 0),
+                "ends": ending.get(node, 0),
+                "passes": passing.get(node, 0) - ending.get(node, 0),
                 "target": group.target if group else None,
                 "colour": group.colour if group else None,
                 "shape": group.shape if group else None,
