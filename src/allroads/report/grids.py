@@ -172,7 +172,7 @@ def _named(runs: pl.DataFrame, groups: tuple[Group, ...]) -> pl.DataFrame:
         )
         for group in groups
     ]
-    empty = {"run": pl.String, "group": pl.String, "name": pl.String, **runs.drop("run").schema}
+    empty: dict[str, Any] = {"run": pl.String, "group": pl.String, "name": pl.String, **runs.drop("run").schema}
     return pl.concat(named) if named else pl.DataFrame(schema=empty)
 
 

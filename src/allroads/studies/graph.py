@@ -164,9 +164,12 @@ def ask(study: Study, source: Source) -> tuple[dict[str, Measure], list[Asked]]:
 
 def plan_runs(plan: Plan) -> tuple[RunRef, ...]:
     """The runs of a plan, in its order."""
-    labelled = [(one, one.labels) for one in plan.combinations]
-    every = [(one, said, *each) for one, said in labelled for each in zip(one.members, one.cells, strict=True)]
-    return tuple(RunRef(index, said, one.recipe, *each) for index, (one, said, *each) in enumerate(every))
+    every = [
+        (said, one.recipe, member, cell)
+        for one, said in ((one, one.labels) for one in plan.combinations)
+        for member, cell in zip(one.members, one.cells, strict=True)
+    ]
+    return tuple(RunRef(index, *each) for index, each in enumerate(every))
 
 
 def _asked(study: Study, source: Source) -> tuple[dict[str, Measure], dict[str, Part], dict[str, Options]]:
