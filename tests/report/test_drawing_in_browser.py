@@ -12,7 +12,7 @@ FAR = """[...document.querySelectorAll(".chart")].filter((chart) => chart.checkV
 HEIGHT = "document.documentElement.scrollHeight"
 
 
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("viewport", [DESKTOP, pytest.param(PHONE, marks=pytest.mark.slow)], ids=["desktop", "phone"])
 def test_what_is_far_waits_and_moves_nothing_when_it_is_drawn(open_page, study, viewport):
     opened = open_page(study / "report.html", viewport, every=False)
     drawn, far = set(opened.page.evaluate(DRAWN)), opened.page.evaluate(FAR)
