@@ -142,7 +142,8 @@ def make_graph(plan: Plan, known: Mapping[str, Measure], asked: Sequence[Asked])
         asked: Those that the study takes, each after all that it needs.
     """
     runs = plan_runs(plan)
-    units = {scope: units_of(scope, plan, runs) for scope in {item.measure.scope for item in asked}}
+    scopes: list[Scope] = [item.measure.scope for item in asked]
+    units = {scope: units_of(scope, plan, runs) for scope in dict.fromkeys(scopes)}
     nodes: dict[str, Node] = {}
     for item in asked:
         nodes[item.measure.name] = _node(item, units[item.measure.scope], nodes)
