@@ -14,7 +14,7 @@ OPACITIES = """([id, kind]) => [...document.querySelectorAll(`#${id} .${kind} pa
 class Page:
     """An open page with what it asked for and what it said."""
 
-    def __init__(self, browser, path: Path, viewport: dict, fragment: str = ""):
+    def __init__(self, browser, path: Path, viewport: dict, fragment: str = "", every: bool = True):
         self.requests: list[str] = []
         self.complaints: list[str] = []
         self.page = browser.new_page(viewport=viewport)
@@ -23,11 +23,13 @@ class Page:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.folded: list[str] = []
         self.page.goto(path.as_uri() + fragment)
-        self.drawn()
+        self.drawn(every)
 
-    def drawn(self) -> None:
-        """Wait until every chart in sight is drawn."""
+    def drawn(self, every: bool = True) -> None:
+        """Draw every chart that is not folded away, or wait for those alone that are near to what is seen."""
         self.page.wait_for_function("document.documentElement.dataset.drawn === 'yes'", timeout=60_000)
+        if every:
+            self.page.evaluate("allroads.drawAll().then(() => null)")
 
     @property
     def chosen(self) -> str:

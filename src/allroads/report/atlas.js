@@ -94,11 +94,11 @@ function fillProgram() {
   const near = nearestTo(here);
   find(".program-near", panel).replaceChildren(...near.map((other) => nearRow(here, other)));
   find(".program-near-none", panel).hidden = near.length > 0;
-  const ends = atlas.ends[at], passing = atlas.passes[at];
-  const listed = ends.length ? ends : passing;
+  const { ends: ending, passes: passing } = node;
+  const ends = atlas.ends[at];
   find(".program-runs-title", panel).textContent =
-    ends.length ? `${count(ends.length, "run")} end${ends.length === 1 ? "s" : ""} here` : `No run ends here; ${count(passing.length, "run")} pass${passing.length === 1 ? "es" : ""} it`;
-  find(".program-runs", panel).replaceChildren(...runButtons(listed));
+    ending ? `${count(ending, "run")} end${ending === 1 ? "s" : ""} here` : `No run ends here; ${count(passing, "run")} pass${passing === 1 ? "es" : ""} it`;
+  find(".program-runs", panel).replaceChildren(...(ending ? runButtons(ends, ending) : runButtons(atlas.passes[at], passing)));
   const loaded = ends.includes(chosen) ? chosen : ends[0];
   find(".program-load", panel).hidden = !loaded;
   if (loaded) {
@@ -119,7 +119,7 @@ function saidOf({ atlas, at }) {
   const node = atlas.nodes[at];
   if (node.node === "none") return "Records at which no program was shown to give the network’s answers.";
   const what = node.target ? `The program of the target ${node.target}.` : "It computes another function than the target of any run that ends here.";
-  return node.target || atlas.ends[at].length ? what : "No run ends at this program.";
+  return node.target || node.ends ? what : "No run ends at this program.";
 }
 
 function factsOf({ atlas, at }) {
@@ -128,12 +128,13 @@ function factsOf({ atlas, at }) {
   const inputs = proof?.checked ? `${proof.checked.toLocaleString("en")} inputs` : "inputs";
   const scope = { "all lengths": "at all lengths", exhaustive: `on all ${inputs}` }[proof?.scope] ?? `${proof?.scope ?? "compared"}, ${inputs}`;
   const rows = [
+    ["node", node.node === node.label || node.node === "none" ? null : node.node],
     ["language", node.language],
     ["length", node.bits === null ? null : `${number(node.bits)} bits`],
     ["proof", proof && `${proof.equal ? "equal" : "not equal"} ${scope}`],
     ["status", node.status],
     ["interchange", proof?.interchange === undefined ? null : number(proof.interchange)],
-    ["runs that end here", `${atlas.ends[at].length} of ${atlas.walks.size}`],
+    ["runs that end here", `${number(node.ends)} of ${number(atlas.runs)}`],
     ["records here", number(node.visits)],
     ...node.facts,
   ];
@@ -194,14 +195,15 @@ function between(atlas, at, other) {
 }
 
 const MOST_RUNS = 8;
-function runButtons(ids) {
+function runButtons(ids, many) {
   const buttons = ids.slice(0, MOST_RUNS).map((run) => {
     const button = made("button", runs.get(run).name, { type: "button", className: "to" });
     button.dataset.choose = run;
     if (run === chosen) button.setAttribute("aria-pressed", "true");
     return button;
   });
-  return ids.length > MOST_RUNS ? [...buttons, made("span", `and ${ids.length - MOST_RUNS} more: filter the table of runs`, { className: "small" })] : buttons;
+  const more = many - buttons.length;
+  return more ? [...buttons, made("span", `and ${number(more)} more`, { className: "small" })] : buttons;
 }
 
 function fillChoice() {

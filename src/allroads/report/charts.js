@@ -66,8 +66,18 @@ async function draw(element, drawing, rows, ratio) {
     await fit();
   }
   await view.runAsync();
-  element.style.minHeight = "";
   return view;
+}
+
+// The room of a chart that is yet to be drawn, so that nothing below it moves when it is.
+function reserve({ id, drawing, ratio }) {
+  const element = document.getElementById(id);
+  const { height, layer, encoding } = payload.drawings[drawing];
+  const axes = [encoding, ...(layer ?? []).map((part) => part.encoding)].map((channels) => channels?.x?.axis).filter(Boolean);
+  const labels = axes.some((axis) => axis.labels !== false) ? 23 : 0;
+  const title = axes.some((axis) => axis.title) ? 17 : 0;
+  const most = ratio ? ratio * element.clientWidth : height + 10 + labels + title;
+  if (most) element.style.minHeight = `${Math.round(most)}px`;
 }
 
 // A line is one mark: its tooltip is that of its point nearest to the pointer.
@@ -107,7 +117,7 @@ async function enlarge(id) {
   const { view } = await vegaEmbed(place, whole(drawing, rows), { actions: false, renderer: "svg", hover: false });
   tellNearest(view);
   large = { view, name: id };
-  for (const [name, value] of Object.entries(signalsOf(charts.get(id)))) view.signal(name, value);
+  for (const [name, value] of Object.entries(signalsOf(shownIn(panel)))) view.signal(name, value);
   await view.runAsync();
   dialog.dataset.drawn = "yes";
 }

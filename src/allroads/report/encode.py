@@ -67,7 +67,7 @@ def script_json(value: Any) -> str:
 
 
 def thin(rows: pl.DataFrame, stride: int) -> pl.DataFrame:
-    """Keep every ``stride``-th step of each run, its last one, and every step at which something happened.
+    """Keep every ``stride``-th step of each run, its last one, those at which something happened, and what is no run's.
 
     Args:
         rows: Rows in the order of the steps within a run; a table without steps is left as it is.
@@ -79,6 +79,8 @@ def thin(rows: pl.DataFrame, stride: int) -> pl.DataFrame:
     keep = (place % stride == 0) | (place == pl.len().over("run") - 1)
     if "mark" in rows.columns:
         keep |= pl.col("mark") != ""
+    if "run" in rows.columns:
+        keep |= pl.col("run").is_null()
     if "point" in rows.columns:
         keep |= pl.col("point") != "run"
     return rows.filter(keep)

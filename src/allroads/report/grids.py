@@ -6,13 +6,17 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from allroads.report.palette import group_mark
 from allroads.report.stored import Stored
+
+MOST_RUNS = 2000
+"""Runs of a study that the page draws and lists one by one; of more, a sample."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Grid:
         groups: Its groups, targets in the study's order.
         runs: All its runs, with the columns ``group`` (label) and ``name`` (label and seed) added.
         missing: Targets of the study of which no run is finished.
+        shown: Names of the runs that are drawn and listed one by one: of each group as many as its share of
+            ``MOST_RUNS``, spread evenly over its seeds; ``None`` where all are.
     """
 
     name: str
@@ -61,11 +67,32 @@ class Grid:
     groups: tuple[Group, ...]
     runs: pl.DataFrame
     missing: tuple[str, ...]
+    shown: frozenset[str] | None = None
+
+    def singles(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows of the runs that are drawn one by one, and those of no run.
+
+        Args:
+            rows: With the column ``run``.
+        """
+        if self.shown is None:
+            return rows
+        return rows.filter(pl.col("run").is_null() | pl.col("run").is_in(list(self.shown)))
 
     @property
     def last_step(self) -> int:
         """The largest number of steps that a run of this grid was given."""
         return max(self.runs["steps"].to_list(), default=1) or 1
+
+
+def by_target(grid: Grid) -> Grid:
+    """The same grid with one group per target, whatever the architecture and the explorer of its runs."""
+    targets = {group.target: group.index for group in reversed(grid.groups)}
+    groups = [
+        Group(index, target, target, grid.runs.filter(pl.col("target") == target))
+        for target, index in reversed(targets.items())
+    ]
+    return replace(grid, groups=tuple(groups))
 
 
 def full_labels(grids: Iterable[Grid]) -> dict[int, str]:
@@ -114,30 +141,47 @@ def read_grids(stored: Stored) -> tuple[Grid, ...]:
         entries.setdefault(name, {"name": name})
     anchors = slugs(entries)
     grids, count = [], 0
+    share = MOST_RUNS / max(stored.runs.height, 1)
     for name, entry in entries.items():
         runs = stored.runs.filter(pl.col("grid") == name)
         targets = [target["name"] for target in entry.get("targets", [])]
         groups = _groups(runs, targets, count)
         count += len(groups)
-        labels = pl.DataFrame(
-            [
-                {"run": row["run"], "group": group.label, "name": f"{group.label} · seed {row['seed']}"}
-                for group in groups
-                for row in group.runs.select("run", "seed").to_dicts()
-            ],
-            schema={"run": pl.String, "group": pl.String, "name": pl.String},
-        )
         grids.append(
             Grid(
                 name=name,
                 slug=anchors[name],
                 question=entry.get("question") or "",
                 groups=groups,
-                runs=labels.join(runs, on="run", maintain_order="left"),
+                runs=_named(runs, groups),
                 missing=tuple(target for target in targets if target not in set(runs["target"])),
+                shown=None if share >= 1 else frozenset(run for group in groups for run in _sample(group, share)),
             )
         )
     return tuple(grids)
+
+
+def _named(runs: pl.DataFrame, groups: tuple[Group, ...]) -> pl.DataFrame:
+    """The runs of a grid, group by group, with the group's label and the run's name."""
+    named = [
+        group.runs.select(
+            "run",
+            pl.lit(group.label).alias("group"),
+            pl.format("{} · seed {}", pl.lit(group.label), "seed").alias("name"),
+            pl.all().exclude("run"),
+        )
+        for group in groups
+    ]
+    empty: dict[str, Any] = {"run": pl.String, "group": pl.String, "name": pl.String, **runs.drop("run").schema}
+    return pl.concat(named) if named else pl.DataFrame(schema=empty)
+
+
+def _sample(group: Group, share: float) -> list[str]:
+    """Runs of a group, spread evenly over its seeds: this share of them, and one at least."""
+    many = max(int(share * group.runs.height), 1)
+    places = np.linspace(0, group.runs.height - 1, many).round().astype(int)
+    sample: list[str] = group.runs["run"].gather(places).to_list()
+    return sample
 
 
 def _groups(runs: pl.DataFrame, targets: list[str], start: int) -> tuple[Group, ...]:

@@ -6,18 +6,24 @@ async function drawPanel(panel) {
   const element = document.getElementById(panel.id);
   if (charts.has(panel.id) || !element.checkVisibility()) return; // drawn already, or hidden until it is unfolded
   charts.set(panel.id, null);
-  const rows = rowsOf(panel.data);
-  const view = await draw(element, payload.drawings[panel.drawing], rows, panel.ratio);
-  const atlas = atlasOf(panel.data);
-  const chart = { view, atlas, runs: atlas ? new Set(atlas.walks.keys()) : new Set(rows.map((row) => row.run)) };
+  nearing.unobserve(element);
+  const view = await draw(element, payload.drawings[panel.drawing], rowsOf(panel.data), panel.ratio);
+  const chart = { view, ...shownIn(panel) };
   charts.set(panel.id, chart);
   mark(chart);
   view.addEventListener("click", (_, item) => {
+    const { atlas } = chart;
     const node = atlas && item?.datum?.node;
     if (node) return chooseProgram({ atlas, at: atlas.nodes.findIndex((one) => one.node === node) });
     const run = item?.datum?.run;
     if (run && runs.has(run)) choose(run === chosen && item.datum.other ? item.datum.other : run);
   });
+}
+
+// What a panel shows, drawn or not: its atlas, if it has one, and its runs.
+function shownIn(panel) {
+  const atlas = atlasOf(panel.data);
+  return { atlas, runs: new Set(atlas ? atlas.walks.keys() : rowsOf(panel.data).map((row) => row.run)) };
 }
 
 // A chart that holds neither the chosen run nor one of the chosen program stays as it is.
@@ -40,33 +46,37 @@ function markAll() {
   for (const row of all("tbody tr[data-run]")) row.classList.toggle("among", those.has(row.dataset.run));
 }
 
-// Of several panels the first one in sight, else the nearest, with its distance in pixels; hidden ones come last.
-function nearest(panels) {
-  let found = [null, Infinity];
-  for (const panel of panels) {
-    const { top, bottom, height } = document.getElementById(panel.id).getBoundingClientRect();
-    const away = height ? Math.max(top - innerHeight, -bottom, 0) : 1e9;
-    if (!found[0] || away < found[1]) found = [panel, away];
-    if (away === 0) break;
-  }
-  return found;
+// Pixels from what is seen to a panel: 0 for one in sight, and none for one that is hidden.
+function away({ id }) {
+  const element = document.getElementById(id);
+  const { top, bottom } = element.getBoundingClientRect();
+  return element.checkVisibility() ? Math.max(top - innerHeight, -bottom, 0) : Infinity;
 }
 
+// A chart is drawn when it comes near to what is seen, the nearest one first.
+const NEAR = 700; // pixels
+const nearing = new IntersectionObserver(drawNear, { rootMargin: `${NEAR}px 0px` });
 let drawing = Promise.resolve(); // one pass after another
-function drawAll() {
+function drawNear() {
   delete document.documentElement.dataset.drawn;
   const pass = async () => {
-    const waiting = new Set(payload.panels.filter(({ id }) => !charts.has(id)));
-    while (waiting.size) {
-      const [next, away] = nearest(waiting);
-      if (away > 0) document.documentElement.dataset.opened = "yes"; // all that is in sight is drawn
-      waiting.delete(next);
-      await drawPanel(next);
+    for (;;) {
+      const waiting = payload.panels.filter(({ id }) => !charts.has(id)).map((panel) => ({ panel, far: away(panel) }));
+      const next = waiting.reduce((best, one) => (one.far < best.far ? one : best), { far: Infinity });
+      if (next.far > 0) document.documentElement.dataset.opened = "yes"; // all that is in sight is drawn
+      if (next.far > NEAR) return;
+      await drawPanel(next.panel);
       await new Promise((resolve) => setTimeout(resolve)); // lets the reader scroll in between
     }
   };
   const mine = (drawing = drawing.then(pass));
   return mine.then(() => { if (mine === drawing) document.documentElement.dataset.drawn = "yes"; });
+}
+
+// Every chart that is not folded away. Nothing here waits for a timer: a browser that prints waits for promises alone.
+async function drawAll() {
+  for (const panel of payload.panels) await drawPanel(panel);
+  return drawing; // of a chart that was begun before
 }
 
 // ---------------------------------------------------------------- choosing
@@ -258,7 +268,7 @@ document.addEventListener("click", (event) => {
   const pressed = event.target.closest(".switch button");
   if (pressed) {
     show(pressed);
-    return drawAll();
+    return drawNear();
   }
   const toggle = event.target.closest(".toggle");
   if (!toggle) return;
@@ -340,14 +350,23 @@ async function copyCode() {
 
 find("#filter")?.addEventListener("input", (event) => filter(event.target.value));
 find("#runs .scroll")?.addEventListener("scroll", cue);
+find("#runs .scroll")?.addEventListener("contentvisibilityautostatechange", cue); // laid out when it comes near
 addEventListener("resize", cue);
-addEventListener("beforeprint", () => { for (const fold of all(".shortfalls")) fold.open = true; });
+addEventListener("beforeprint", () => {
+  for (const fold of all(".shortfalls")) fold.open = true;
+  drawAll();
+});
 addEventListener("hashchange", () => { fromAddress(); unfoldTarget(); });
-document.addEventListener("toggle", (event) => { if (event.target.matches("details") && event.target.open) drawAll(); }, true);
+document.addEventListener("toggle", (event) => { if (event.target.matches("details") && event.target.open) drawNear(); }, true);
 for (const first of all('.switch button[aria-pressed="true"]')) show(first);
-window.allroads = { charts, choose, chosen: () => chosen, program: () => program && asked && nodeOf(program).node };
+window.allroads = { charts, drawAll, choose, chosen: () => chosen, program: () => program && asked && nodeOf(program).node };
 fillChoice();
 if (atlases.length) fillProgram();
 cue();
 fromAddress();
-drawAll();
+for (const panel of payload.panels) {
+  reserve(panel);
+  nearing.observe(document.getElementById(panel.id));
+}
+unfoldTarget();
+drawNear();

@@ -59,7 +59,7 @@ def render(stored: Stored) -> str:
     runs = _runs(grids)
     payload = {
         "runs": runs,
-        "statuses": words.status_meanings({run["status"] for run in runs}, runs=True),
+        "statuses": words.status_meanings(set(stored.runs["status"]), runs=True),
         "runCharts": [embedded(c["draw"], 110) | {"title": c["title"]} for c in learning.run_charts(stored)],
         **{s.name: own for s in sections if (own := s.payload(stored, grids))},
         "facts": [{"key": column.key, "title": column.title} for column in _plain_columns(stored)],
@@ -80,6 +80,8 @@ def render(stored: Stored) -> str:
         blocks=blocks,
         grids=grids,
         runs=runs,
+        listed={run["run"] for run in runs},
+        whole=stored.runs.height,
         columns=_columns(stored.runs, sections),
         quantities=summary.get("quantities", []),
         status_counts=summary.get("status_counts") or dict(stored.runs["status"].value_counts().iter_rows()),
@@ -176,11 +178,11 @@ def _plain_columns(stored: Stored) -> list[Column]:
 
 
 def _runs(grids: tuple[Grid, ...]) -> list[dict[str, Any]]:
-    """Every run with its name, mark and the data set of its curve."""
+    """Every run that is listed, with its name, mark and the data set of its curve."""
     found = []
     for grid in grids:
         group_of = {group.label: group for group in grid.groups}
-        for run in records(grid.runs):
+        for run in records(grid.singles(grid.runs)):
             group = group_of[run["group"]]
             found.append(run | {"colour": group.colour, "shape": group.shape, "curves": f"curves-{group.index}"})
     return found

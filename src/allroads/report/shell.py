@@ -20,6 +20,7 @@ from allroads.report.charts.figure import PARAMS, Drawing, Figure, Panel, Size
 from allroads.report.encode import encode, script_json, thin
 
 MOST_ROWS = 40_000  # points of curves and roads on the page; longer ones are thinned
+MOST_PANELS = 36  # of one figure that are shown at once; further ones are folded away
 
 
 def render_page(
@@ -122,5 +123,6 @@ def _template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.globals["panel_id"] = panel_id
+    environment.globals["most_panels"] = MOST_PANELS
     environment.filters["themed"] = palette.themed
     return environment.get_template(name)

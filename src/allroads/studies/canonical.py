@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+_SPELL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def plain(value: Any) -> Any:
@@ -19,13 +21,15 @@ def plain(value: Any) -> Any:
         >>> plain({"widths": (64, 64), "loss": float("nan")})
         {'widths': [64, 64], 'loss': None}
     """
-    if value is None or isinstance(value, bool | str):
-        return str(value) if isinstance(value, str) else value
+    if value is None or type(value) in (str, bool, int):
+        return value
+    if isinstance(value, str):
+        return str(value)
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):
         return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [plain(part) for part in value]
@@ -41,7 +45,7 @@ def canonical(value: Any) -> str:
         >>> canonical({"b": (1, 2), "a": "é"})
         '{"a":"é","b":[1,2]}'
     """
-    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _SPELL(plain(value))
 
 
 def digest(value: Any) -> str:
@@ -52,3 +56,27 @@ def digest(value: Any) -> str:
         True
     """
     return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def digester(shared: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], str]:
+    """The digests of many mappings that share most of their entries, which are spelled once.
+
+    Args:
+        shared: The entries that all of them have, with names as keys.
+
+    Returns:
+        A function that takes the other entries of one mapping, of JSON's own types, and gives the :func:`digest` of
+        the whole.
+
+    Example:
+        >>> digester({"steps": 10, "loss": "mse"})({"member": 3}) == digest({"steps": 10, "loss": "mse", "member": 3})
+        True
+    """
+    known = {name: f"{_SPELL(name)}:{canonical(value)}" for name, value in shared.items()}
+
+    def whole(own: Mapping[str, Any]) -> str:
+        spelled = known | {name: f"{_SPELL(name)}:{_SPELL(value)}" for name, value in own.items()}
+        text = ",".join(spelled[name] for name in sorted(spelled))
+        return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()
+
+    return whole

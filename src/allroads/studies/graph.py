@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from allroads.errors import ConfigError, InputError, nearest_name
-from allroads.studies.canonical import digest
+from allroads.studies.canonical import digest, digester, plain
 from allroads.studies.measures.measure import LABELS, Measure, Options, Scope
 from allroads.studies.measures.registry import by_name, known_measures
 from allroads.studies.parts import Part, make_part
@@ -142,9 +142,11 @@ def make_graph(plan: Plan, known: Mapping[str, Measure], asked: Sequence[Asked])
         asked: Those that the study takes, each after all that it needs.
     """
     runs = plan_runs(plan)
+    scopes: list[Scope] = [item.measure.scope for item in asked]
+    units = {scope: units_of(scope, plan, runs) for scope in dict.fromkeys(scopes)}
     nodes: dict[str, Node] = {}
     for item in asked:
-        nodes[item.measure.name] = _node(item, plan, runs, nodes)
+        nodes[item.measure.name] = _node(item, units[item.measure.scope], nodes)
     return Graph(nodes, known, runs)
 
 
@@ -163,8 +165,12 @@ def ask(study: Study, source: Source) -> tuple[dict[str, Measure], list[Asked]]:
 
 def plan_runs(plan: Plan) -> tuple[RunRef, ...]:
     """The runs of a plan, in its order."""
-    every = [(one, *each) for one in plan.combinations for each in zip(one.members, one.cells, strict=True)]
-    return tuple(RunRef(index, one.labels, one.recipe, member, cell) for index, (one, member, cell) in enumerate(every))
+    every = [
+        (said, one.recipe, member, cell)
+        for one, said in ((one, one.labels) for one in plan.combinations)
+        for member, cell in zip(one.members, one.cells, strict=True)
+    ]
+    return tuple(RunRef(index, *each) for index, each in enumerate(every))
 
 
 def _asked(study: Study, source: Source) -> tuple[dict[str, Measure], dict[str, Part], dict[str, Options]]:
@@ -316,16 +322,14 @@ def _circle(known: Mapping[str, Measure], stuck: Sequence[str]) -> list[str]:
     return walked[walked.index(walked[-1]) :]
 
 
-def _node(asked: Asked, plan: Plan, runs: Sequence[RunRef], nodes: Mapping[str, Node]) -> Node:
+def _node(asked: Asked, units: tuple[UnitRef, ...], nodes: Mapping[str, Node]) -> Node:
     measure = asked.measure
-    needed = [nodes[need].place_of for need in measure.needs]
-    units = tuple(
-        unit
-        for unit in units_of(measure.scope, plan, runs)
-        if all(run.index in homes for homes in needed for run in unit.runs)
-    )
-    keys = tuple(_key(asked, unit, {need: nodes[need] for need in measure.needs}) for unit in units)
-    return Node(asked, units, keys, _chunks(measure, units))
+    homes = [nodes[need].place_of for need in measure.needs]
+    alone = {run.index for unit in units for run in unit.runs if any(run.index not in home for home in homes)}
+    if alone:  # what it needs is not there for them
+        units = tuple(unit for unit in units if alone.isdisjoint(run.index for run in unit.runs))
+    keys = _keys(asked, units, {need: nodes[need] for need in measure.needs})
+    return Node(asked, units, tuple(keys), _chunks(measure, units))
 
 
 def units_of(scope: Scope, plan: Plan, runs: Sequence[RunRef]) -> tuple[UnitRef, ...]:
@@ -360,24 +364,25 @@ def _seen_by_map(plan: Plan, run: RunRef) -> tuple[Any, ...]:
     return run.recipe.loss, target.interface, target.train.labels.shape[1:], plan.inputs(run.labels)
 
 
-def _key(asked: Asked, unit: UnitRef, needs: Mapping[str, Node]) -> str:
-    if asked.measure.scope == "map":
-        decided: Any = [{name: run.recipe.identity[name] for name in MAP} for run in unit.firsts]
-    else:
-        decided = [run.cell for run in unit.runs]
-    needed = {
-        name: list(dict.fromkeys(node.place_of[run.index].key for run in unit.runs)) for name, node in needs.items()
-    }
-    return digest(
-        {
-            "measure": asked.measure.name,
-            "version": asked.measure.version,
-            "options": asked.options_for(unit).identity,
-            "of": decided,
-            "needs": needed,
-            "schema_version": SCHEMA_VERSION,
+def _keys(asked: Asked, units: Iterable[UnitRef], needs: Mapping[str, Node]) -> Iterator[str]:
+    """The key of each unit's result: a digest of all that decides it."""
+
+    def digest_with(options: Options) -> Callable[[Mapping[str, Any]], str]:
+        measure = asked.measure
+        shared = {"measure": measure.name, "version": measure.version, "options": options.identity}
+        return digester({**shared, "schema_version": SCHEMA_VERSION})
+
+    usual = digest_with(asked.options)
+    of_grid = {grid: digest_with(options) for grid, options in asked.own.items()}
+    for unit in units:
+        if asked.measure.scope == "map":
+            decided: Any = plain([{name: run.recipe.identity[name] for name in MAP} for run in unit.firsts])
+        else:
+            decided = [run.cell for run in unit.runs]
+        needed = {
+            name: list(dict.fromkeys(node.place_of[run.index].key for run in unit.runs)) for name, node in needs.items()
         }
-    )
+        yield of_grid.get(unit.labels.get("grid", ""), usual)({"of": decided, "needs": needed})
 
 
 def _chunks(measure: Measure, units: Sequence[UnitRef]) -> tuple[tuple[int, ...], ...]:

@@ -102,7 +102,7 @@ def make_plan(study: Study, source: Source) -> Plan:
                 for explorer, rule in zip(labels["explorer"], parts["explorer"], strict=True):
                     recipe = _recipe(study, grid, part, made, network, rule)
                     members = tuple(range(grid.seeds))
-                    cells = tuple(recipe.cell(member) for member in members)
+                    cells = recipe.cells(members)
                     labelled = (grid.name, target, architecture, explorer)
                     combinations.append(Combination(*labelled, recipe, members, cells))
     for index, runs in enumerate(study.runs):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from allroads.studies.canonical import digest
+from allroads.studies.canonical import digester
 from allroads.studies.parts import Part
 from allroads.studies.store import SCHEMA_VERSION
 
@@ -54,7 +54,12 @@ class Recipe:
 
     def cell(self, member: int) -> str:
         """The hash of the cell of that member."""
-        return digest({**self.identity, "member": member})
+        return self.cells([member])[0]
+
+    def cells(self, members: Iterable[int]) -> tuple[str, ...]:
+        """The hashes of the cells of these members."""
+        digest = digester(self.identity)
+        return tuple(digest({"member": member}) for member in members)
 
     def recorded_identity(self, member: int, checkpoints: str) -> dict[str, Any]:
         """What the hash of a cell of the user's own runs is taken of; how they are said to be trained is no part.

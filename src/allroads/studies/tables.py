@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from allroads.studies.measures.measure import LABELS, DataType, Measure, Schema
-from allroads.studies.store import Store
+from allroads.studies.store import Entry, Store
 from allroads.studies.trajectories import COLUMNS, cell_row
-from allroads.studies.units import KIND, StoredChunk, UnitRef
+from allroads.studies.units import KIND, StoredChunk
 
 if TYPE_CHECKING:
     from allroads.studies.graph import Graph, Node
@@ -42,80 +43,105 @@ def make_tables(graph: Graph, store: Store) -> dict[str, pl.DataFrame]:
         StoreError: If an entry is damaged.
     """
     cells = {
-        cell: store.read("cells", cell)
+        cell: _head(store.read("cells", cell))
         for cell in dict.fromkeys(run.cell for run in graph.runs)
         if store.has("cells", cell)
     }
     finished = [run for run in graph.runs if run.cell in cells]
+    alike = {run.cell: run for run in reversed(finished)}
+    first = {cell: alike[cell] for cell in cells}
     columns = schemas(graph.known.values())
-    results = {node.measure.name: list(_results(node, store)) for node in graph.shown}
-    by_run = {
-        name: {unit.runs[0].index: chunk for unit, chunk in found}
-        for name, found in results.items()
-        if graph.known[name].scope == "run"
-    }
-
-    rows = [
-        cell_row(run, cells[run.cell])
-        | {column: value for found in by_run.values() if run.index in found for column, value in _row(found[run.index])}
-        for run in finished
+    rows = pl.DataFrame(
+        [{PLACE: run.index, **cell_row(run, cells[run.cell])} for run in finished],
+        schema={PLACE: pl.Int64, **COLUMNS},
+    )
+    steps = [
+        (first[cell].index, first[cell].name, step) for cell, head in cells.items() for step in head.header["steps"]
     ]
-    tables = {"runs": pl.DataFrame(rows, schema=columns["runs"])}
-    first = {run.cell: run for run in reversed(finished)}
-    curves = [
-        _along(first[cell].name, entry.header["steps"], [found.get(first[cell].index) for found in by_run.values()])
-        for cell, entry in cells.items()
-    ]
-    tables["curves"] = _fitted(curves, columns["curves"])
+    curves = _numbered(pl.DataFrame(steps, schema={PLACE: pl.Int64, **CURVE_KEYS}, orient="row"))
+    own: dict[str, pl.DataFrame] = {}
     for node in graph.shown:
-        measure = node.measure
-        if measure.table is not None:
-            parts = [_labelled(measure, unit, chunk) for unit, chunk in results[measure.name]]
-            table = _in_plan_order(_fitted(parts, measure.columns), graph)
-            if measure.tabulate is not None:
-                table = _fitted([measure.tabulate(table, tables)], measure.columns)
-            tables[measure.name] = table
+        found = _results(node, store)
+        if node.measure.scope == "run":
+            rows = (
+                rows.join(found["rows"], on=PLACE, how="left", maintain_order="left") if found["rows"].width else rows
+            )
+            if found["along"].width:
+                along = _numbered(found["along"])
+                curves = curves.join(along, on=[PLACE, NUMBER], how="left", maintain_order="left")
+        elif node.measure.table is not None:
+            own[node.measure.name] = _labelled(node, found["rows"])
+    tables = {"runs": _fitted([rows], columns["runs"]), "curves": _fitted([curves], columns["curves"])}
+    for name, part in own.items():
+        measure = graph.known[name]
+        table = _in_plan_order(_fitted([part], measure.columns), graph)
+        if measure.tabulate is not None:
+            table = _fitted([measure.tabulate(table, tables)], measure.columns)
+        tables[name] = table
     return tables
 
 
-Found = tuple[StoredChunk, str]
+PLACE, NUMBER, ENTRY = ".place", ".number", ".entry"
+"""Columns beside those of measures: the place of a unit among those of its node, that of a row in its unit, and that of
+an entry among those that are read."""
+
+BATCH = 1000
+"""Tables of entries that are put under one another at once: small ones take far more memory than their rows."""
 
 
-def _results(node: Node, store: Store) -> Iterator[tuple[UnitRef, Found]]:
-    """Each unit that has a result, with the entry that holds it and its key there."""
-    opened: dict[str, StoredChunk] = {}
-    for unit, place in zip(node.units, node.places, strict=True):
+def _head(entry: Entry) -> Entry:
+    """An entry of a cell with what tables need of its header."""
+    return replace(entry, header={name: entry.header[name] for name in ("scalars", "steps")})
+
+
+def _numbered(table: pl.DataFrame) -> pl.DataFrame:
+    return table.with_columns(pl.int_range(pl.len()).over(PLACE).alias(NUMBER))
+
+
+def _results(node: Node, store: Store) -> dict[str, pl.DataFrame]:
+    """Rows, and columns along the steps, of every unit of a node that has a result, in the order of the units."""
+    held: dict[str, list[tuple[str, int]]] = {}
+    for at, place in enumerate(node.places):
         name = place.find(store)
         if name is not None:
-            if name not in opened:
-                opened[name] = StoredChunk(store.read(KIND, name))
-            yield unit, (opened[name], place.key)
+            held.setdefault(name, []).append((place.key, at))
+    wanted: list[tuple[int, int, int]] = []
+    parts: dict[str, list[pl.DataFrame]] = {"rows": [], "along": []}
+    for number, (name, units) in enumerate(held.items()):
+        chunk = StoredChunk(store.read(KIND, name))
+        wanted += [(at, number, chunk.position(key)) for key, at in units]
+        for kind, tables in parts.items():
+            table = chunk.tables[kind]
+            if table is not None:
+                tables.append(table.select(pl.lit(number, pl.Int64).alias(ENTRY), pl.all()))
+            if len(tables) > BATCH:
+                tables[:] = [pl.concat(tables, how="diagonal").rechunk()]
+    order = pl.DataFrame(sorted(wanted), schema=dict.fromkeys((PLACE, ENTRY, "unit"), pl.Int64), orient="row")
+    joined = {}
+    for kind, tables in parts.items():
+        table = pl.concat(tables, how="diagonal") if tables else pl.DataFrame()
+        on = [ENTRY, "unit"]
+        joined[kind] = order.join(table, on=on, maintain_order="left_right").drop(on) if table.width else table
+    return joined
 
 
-def _row(found: Found) -> Iterable[tuple[str, object]]:
-    rows = found[0].frame("rows", found[1])
-    return () if rows is None else rows.row(0, named=True).items()
-
-
-def _along(run: str, steps: list[int], found: Iterable[Found | None]) -> pl.DataFrame:
-    """What is known of a run along its recorded steps."""
-    frames = (chunk.frame("along", key) for chunk, key in filter(None, found))
-    keys = pl.DataFrame({"run": [run] * len(steps), "step": pl.Series(steps, dtype=pl.Int64)})
-    return pl.concat([keys, *(frame for frame in frames if frame is not None)], how="horizontal")
-
-
-def _labelled(measure: Measure, unit: UnitRef, found: Found) -> pl.DataFrame:
-    """The rows of a unit with those keys that follow from it."""
-    rows = found[0].frame("rows", found[1])
-    if rows is None:
-        return pl.DataFrame()
-    if measure.scope == "map":
-        named = [pl.Series(name, [run.labels[name] for run in unit.firsts]) for name in LABELS]
-    elif measure.scope == "checkpoint":
-        named = [pl.Series("run", [unit.runs[0].name] * rows.height, dtype=pl.String)]
+def _labelled(node: Node, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows of a measure with those keys that follow from their units."""
+    if not rows.width:
+        return rows
+    if node.measure.scope == "map":
+        said = [
+            {PLACE: at, NUMBER: number, **{name: run.labels[name] for name in LABELS}}
+            for at, unit in enumerate(node.units)
+            for number, run in enumerate(unit.firsts)
+        ]
+        keys = pl.DataFrame(said, schema={PLACE: pl.Int64, NUMBER: pl.Int64, **LABELS})
+        return _numbered(rows).join(keys, on=[PLACE, NUMBER], how="left", maintain_order="left")
+    if node.measure.scope == "checkpoint":
+        keys = pl.DataFrame({PLACE: range(len(node.units)), "run": [unit.runs[0].name for unit in node.units]})
     else:
-        named = [pl.Series(name, [label] * rows.height, dtype=pl.String) for name, label in unit.labels.items()]
-    return rows.with_columns(named)
+        keys = pl.DataFrame([{PLACE: at, **unit.labels} for at, unit in enumerate(node.units)])
+    return rows.join(keys, on=PLACE, how="left", maintain_order="left")
 
 
 def _fitted(parts: Iterable[pl.DataFrame], schema: Schema) -> pl.DataFrame:

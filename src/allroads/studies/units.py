@@ -287,16 +287,31 @@ class StoredChunk:
     """
 
     def __init__(self, entry: Entry):
+        self._entry = entry
         self._positions = {key: position for position, key in enumerate(entry.header["units"])}
-        files = entry.header["files"]
-        self._tables = {
-            name: entry.table(f"{name}.parquet") if f"{name}.parquet" in files else None for name in ("rows", "along")
+
+    @cached_property
+    def tables(self) -> dict[str, pl.DataFrame | None]:
+        """Rows, and columns along the steps, of all its units; ``unit`` is the place of a unit in the entry."""
+        names = ("rows", "along")
+        return {
+            name: self._entry.table(f"{name}.parquet") if self._holds(f"{name}.parquet") else None for name in names
         }
-        self._arrays = entry.arrays("arrays.safetensors") if "arrays.safetensors" in files else {}
+
+    @cached_property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return self._entry.arrays("arrays.safetensors") if self._holds("arrays.safetensors") else {}
+
+    def _holds(self, file: str) -> bool:
+        return file in self._entry.header["files"]
+
+    def position(self, key: str) -> int:
+        """The place of a unit in the entry."""
+        return self._positions[key]
 
     def frame(self, name: str, key: str) -> pl.DataFrame | None:
         """Rows or columns along the steps for one unit."""
-        table = self._tables[name]
+        table = self.tables[name]
         return None if table is None else table.filter(pl.col("unit") == self._positions[key]).drop("unit")
 
     def unit(self, key: str) -> Result:

@@ -58,18 +58,23 @@ def panel_data(stored: Stored, atlas: GridAtlas, marks: Mapping[str, Group]) -> 
         marks: The programs that are their target's, each with a group of runs.
 
     Returns:
-        A dict with ``nodes``, ``edges`` (by columns; ends are places of nodes), ``walks`` (for each run the places of
-        nodes and the steps, by turns), ``quantities`` (their names and conventions) and ``statuses``.
+        A dict with ``nodes``, ``edges`` (by columns; ends are places of nodes), ``runs`` (how many there are),
+        ``walks`` (for each run that is shown the places of nodes and the steps, by turns), ``quantities`` (their names
+        and conventions) and ``statuses``.
     """
     place = {node: at for at, node in enumerate(atlas.nodes["node"].to_list())}
     ends = atlas.walks.group_by("run", maintain_order=True).last().select("run", "node")
     proofs, measured = _proofs(stored, ends), _measured(stored, ends)
+    ending = dict(ends.group_by("node").len().iter_rows())
+    passing = dict(atlas.walks.group_by("node").agg(pl.col("run").n_unique()).iter_rows())
     nodes = []
     for row in records(atlas.nodes):
         node, group = row["node"], marks.get(row["node"])
         nodes.append(
             {
-                **{name: row[name] for name in ("node", "label", "language", "source", "bits", "ends", "visits")},
+                **{name: row[name] for name in ("node", "label", "language", "source", "bits", "visits")},
+                "ends": ending.get(node, 0),
+                "passes": passing.get(node, 0) - ending.get(node, 0),
                 "target": group.target if group else None,
                 "colour": group.colour if group else None,
                 "shape": group.shape if group else None,
@@ -80,7 +85,7 @@ def panel_data(stored: Stored, atlas: GridAtlas, marks: Mapping[str, Group]) -> 
         )
     walks = {
         str(run): [value for node, step in part.select("node", "step").iter_rows() for value in (place[node], step)]
-        for (run,), part in atlas.walks.group_by("run", maintain_order=True)
+        for (run,), part in atlas.grid.singles(atlas.walks).group_by("run", maintain_order=True)
     }
     ways = atlas.ways.select("source", "target", "count")
     statuses = {node["status"] for node in nodes if node["status"]} | set(atlas.edges["status"].drop_nulls())
@@ -90,6 +95,7 @@ def panel_data(stored: Stored, atlas: GridAtlas, marks: Mapping[str, Group]) -> 
         "nodes": nodes,
         "edges": encode(_placed(atlas.edges.filter(~pl.col("quantity").is_in(HIDDEN)).select(*KEPT), place)),
         "ways": encode(_placed(ways, place)),
+        "runs": ends.height,
         "walks": walks,
         "quantities": _quantities(atlas),
         "statuses": words.status_meanings(statuses),

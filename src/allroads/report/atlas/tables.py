@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,22 +84,29 @@ def read_atlas(stored: Stored, grid: Grid) -> GridAtlas | None:
     told = kinds["atlas"]["stats"].drop_nulls().to_list()
     order = ["ends", "visits", "node"]
     nodes = kinds["node"].drop("kind", "grid", "stats").sort(order, descending=[True, True, False], nulls_last=True)
-    alone, walks, joined = _in_groups(nodes, walks)
+    alone, walks, joined = _in_groups(named(nodes), walks)
     kept = alone["node"].implode()
     edges = edges.filter(pl.col("source").is_in(kept), pl.col("target").is_in(kept))
     return GridAtlas(grid, alone, edges, _ways(walks), walks, json.loads(told[0]) if told else {}, joined)
 
 
-def map_label(row: Mapping[str, Any]) -> str:
-    """What a node is called on a picture: a program without a short text by its language and length.
+def named(nodes: pl.DataFrame) -> pl.DataFrame:
+    """The same nodes, those programs without a short text called p1, p2, … in their order, with language and length.
+
+    Args:
+        nodes: Those first at which most runs end.
 
     Example:
-        >>> map_label({"node": "boolean 4a2aad80", "label": "boolean 4a2aad80", "language": "boolean", "bits": 33.6})
-        'boolean, 34 bits'
+        >>> row = {"node": "boolean 4a2aad80", "label": "boolean 4a2aad80", "language": "boolean", "bits": 33.6}
+        >>> named(pl.DataFrame([row | {"label": "x0"}, row]))["label"].to_list()
+        ['x0', 'p2: boolean, 34 bits']
     """
-    if row["label"] and row["label"] != row["node"]:
-        return str(row["label"])
-    return str(row["node"]) if row["bits"] is None else f"{row['language']}, {row['bits']:.0f} bits"
+    place = (pl.col("node") != NONE).cum_sum()
+    language, bits = pl.col("language"), pl.col("bits").round(0).cast(pl.Int64)
+    spoken = pl.coalesce(pl.format("p{}: {}, {} bits", place, language, bits), pl.format("p{}: {}", place, language))
+    digest = (pl.col("label") == pl.col("node")) & pl.col("node").str.contains(r" [0-9a-f]{8}$")
+    program = (pl.col("label").is_null() | digest) & language.is_not_null() & (pl.col("node") != NONE)
+    return nodes.with_columns(label=pl.when(program).then(spoken).otherwise(pl.coalesce("label", "node")))
 
 
 def _ways(walks: pl.DataFrame) -> pl.DataFrame:

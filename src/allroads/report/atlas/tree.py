@@ -11,7 +11,7 @@ import polars as pl
 
 from allroads.atlases.passes.merge_tree import merge_tree
 from allroads.plots.atlas_map import shortened
-from allroads.report.atlas.tables import NONE, GridAtlas, map_label
+from allroads.report.atlas.tables import NONE, GridAtlas
 from allroads.report.charts.figure import Drawing, Size
 from allroads.report.grids import Group
 from allroads.report.palette import INK, MUTED, PAPER
@@ -57,7 +57,7 @@ def tree_rows(atlas: GridAtlas, marks: Mapping[str, Group]) -> pl.DataFrame | No
     energies = np.minimum(np.nan_to_num(energies.astype(float)), np.where(np.isfinite(lowest), lowest, 0.0))
     branches = merge_tree(heights, energies, names).branches
     top = float(branches["low"].to_numpy().max())
-    labels = {row["node"]: map_label(row) for row in nodes.iter_rows(named=True)}
+    labels = dict(nodes.select("node", "label").iter_rows())
     rows: list[dict[str, Any]] = []
     for branch in branches.iter_rows(named=True):
         rows.append(_row(branch, top, labels, marks))

@@ -12,7 +12,7 @@ import polars as pl
 from allroads.plots.atlas_layers import map_layers
 from allroads.plots.atlas_map import HIGH, AtlasMap, atlas_map
 from allroads.report.atlas.panel import panel_data
-from allroads.report.atlas.tables import GROUP, NONE, GridAtlas, map_label, read_atlas, read_atlases
+from allroads.report.atlas.tables import GROUP, NONE, GridAtlas, read_atlas, read_atlases
 from allroads.report.atlas.tree import ROW, draw_tree, leaf_labels, tree_rows
 from allroads.report.charts.figure import Drawing, Figure, Panel, Size, number
 from allroads.report.grids import Grid, Group
@@ -81,11 +81,10 @@ def _marked(atlas: GridAtlas, marks: dict[str, Group]) -> pl.DataFrame:
                 "fill": group.colour if group else None,
                 "shape": group.shape if group else "square" if row["language"] == GROUP else "circle",
                 "told": _counts(row, group),
-                "label": map_label(row),
             }
         )
     looks = pl.DataFrame(rows, schema=dict.fromkeys(rows[0], pl.String))
-    return pl.concat([atlas.nodes.drop("label"), looks], how="horizontal")
+    return pl.concat([atlas.nodes, looks], how="horizontal")
 
 
 def _counts(row: dict[str, Any], group: Group | None) -> str:

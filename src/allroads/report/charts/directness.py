@@ -54,7 +54,7 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
         note = f"median {median(present[quantity]):.3g}{', chart ' + charts if charts else ''}"
         marks = grid.groups if len(grid.groups) == 1 else ()
         title = grid.groups[0].label if marks else f"{quantity.capitalize()} of {len(grid.groups)} groups"
-        drawn[quantity] = Panel(title, note, marks, f"straight-{grid.slug}", rows, draw, height=165)
+        drawn[quantity] = Panel(title, note, marks, f"straight-{grid.slug}", grid.singles(rows), draw, height=165)
     if not drawn:
         absent = "No run of this grid has a directness: every one stopped before its road had a length."
         return (Figure("directness", (), "", absent=absent),)

@@ -38,7 +38,9 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
         note = f"median {median(sound[name]):.3g}" + (f"; {absent} of {rows.height} runs have none" if absent else "")
         draw = partial(draw_dots, column=name, groups=grid.groups, domain=ends_of(sound[name]))
         height = 60 + 22 * len(grid.groups)
-        panel = Panel(name[0].upper() + name[1:], note, (), f"ends-{table}-{grid.slug}", sound, draw, height)
+        panel = Panel(
+            name[0].upper() + name[1:], note, (), f"ends-{table}-{grid.slug}", grid.singles(sound), draw, height
+        )
         found.append(Figure(f"ends-{table}", (panel,), CAPTION))
     nothing = "No run of this grid has such a number that may be read."
     return tuple(found) or (Figure("ends", (), "", absent=nothing),)

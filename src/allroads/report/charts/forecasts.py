@@ -46,7 +46,7 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
         groups = tuple(group for group in drawn if group.label in set(part["group"]))
         draw = partial(draw_forecasts, groups=groups, first=first, end=end, budget=grid.last_step)
         key = f"forecasts-{grid.slug}-{place}"
-        data = part.drop("target", "architecture", "explorer", "within")
+        data = grid.singles(part.drop("target", "architecture", "explorer", "within"))
         panels.append(Panel(" · ".join(names), _note(part), (), key, data, draw, height=320, ratio=1.0))
     caption = (
         "Dots on the dashed diagonal took as many steps as was predicted before they began; below it they took longer, "

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import altair as alt
+import numpy as np
 import polars as pl
 
 from allroads.report.charts.figure import (
@@ -82,29 +84,47 @@ def _rows(table: pl.DataFrame, grid: Grid) -> pl.DataFrame:
     return table
 
 
-def _panel(grid: Grid, measure: Mapping[str, Any], column: str, rows: pl.DataFrame, draw: Any, height: int) -> Panel:
+def _panel(
+    grid: Grid, measure: Mapping[str, Any], column: str, rows: pl.DataFrame, draw: Any, height: int, shown: pl.DataFrame
+) -> Panel:
     key = f"{measure['name']}-{grid.slug}-{column}"
     middle = median(rows[column])
     return Panel(
-        column.replace("_", " "), "" if middle is None else f"median {middle:.3g}", (), key, rows, draw, height
+        column.replace("_", " "), "" if middle is None else f"median {middle:.3g}", (), key, shown, draw, height
     )
 
 
 def _dots(grid: Grid, measure: Mapping[str, Any], column: str) -> Panel:
     rows = grid.runs.select("run", "name", "group", column).drop_nulls()
     draw = partial(draw_dots, column=column, groups=grid.groups, domain=ends_of(rows[column]))
-    return _panel(grid, measure, column, rows, draw, 60 + 22 * len(grid.groups))
+    return _panel(grid, measure, column, rows, draw, 60 + 22 * len(grid.groups), grid.singles(rows))
 
 
 def _lines(grid: Grid, measure: Mapping[str, Any], column: str, curves: pl.DataFrame) -> Panel:
     rows = curves.select("run", "name", "group", "step", column).drop_nulls()
     draw = partial(draw_lines, column=column, groups=grid.groups, last=grid.last_step)
-    return _panel(grid, measure, column, rows, draw, 240)
+    return _panel(grid, measure, column, rows, draw, 240, grid.singles(rows))
 
 
 def _histogram(grid: Grid, measure: Mapping[str, Any], column: str, rows: pl.DataFrame) -> Panel:
-    shown = rows.select(column).drop_nulls()
-    return _panel(grid, measure, column, shown, partial(draw_histogram, column=column), 220)
+    values = rows[column].drop_nulls().cast(pl.Float64)
+    return _panel(grid, measure, column, rows, partial(draw_histogram, column=column), 220, bins(values))
+
+
+def bins(values: pl.Series) -> pl.DataFrame:
+    """How many of some numbers lie in each bin, ``low`` to ``high``, of a round width; at most ``MOST_BINS`` bins.
+
+    Example:
+        >>> bins(pl.Series([0.0, 1.0, 1.5, 9.0])).filter(pl.col("count") > 0).rows()
+        [(0.0, 0.5, 1), (1.0, 1.5, 1), (1.5, 2.0, 1), (9.0, 9.5, 1)]
+    """
+    low, high = number(values.min()), number(values.max())
+    power = 10.0 ** math.floor(math.log10(max(high - low, abs(high), 1e-300) / MOST_BINS))
+    width = next(width for fold in (1, 2, 5, 10, 20) if (high - low) / (width := fold * power) <= MOST_BINS - 2)
+    first = math.floor(low / width)
+    edges = width * np.arange(first, max(math.floor(high / width), first) + 2)
+    counts, _ = np.histogram(values.to_numpy(), edges)
+    return pl.DataFrame({"low": edges[:-1], "high": edges[1:], "count": counts})
 
 
 def ends_of(values: pl.Series) -> list[float]:
@@ -175,7 +195,7 @@ def draw_histogram(data: alt.Data, size: Size, *, column: str) -> Drawing:
     """Draw how often each value occurs.
 
     Args:
-        data: Rows with the number.
+        data: Rows of :func:`bins`.
         size: How large.
         column: The number.
     """
@@ -183,8 +203,10 @@ def draw_histogram(data: alt.Data, size: Size, *, column: str) -> Drawing:
         alt.Chart(data)
         .mark_bar(color=TRAIN)
         .encode(
-            x=alt.X(f"{column}:Q", bin=alt.Bin(maxbins=MOST_BINS), title=column.replace("_", " ")),
-            y=alt.Y("count():Q", title="rows"),
+            x=alt.X("low:Q", bin="binned", title=column.replace("_", " ")),
+            x2="high:Q",
+            y=alt.Y("count:Q", title="rows"),
+            tooltip=["low:Q", "high:Q", alt.Tooltip("count:Q", title="rows")],
         )
     )
     return alt.layer(bars).properties(width=size.width, height=size.height)

@@ -32,6 +32,8 @@ from allroads.report.stored import Stored
 
 SETS = {"train": ("training", TRAIN), "held_out": ("held-out", HELD_OUT)}
 BOUND = 10.0
+SIDES = (("low", 0.25), ("mid", 0.5), ("high", 0.75))
+"""Ends and middle of a band, and the shares of runs below them."""
 FEW = 3  # runs of a group below which each is drawn and no median
 ALONE = 0.5  # share of steps that runs must have in common for a median of them
 FLOOR = 1e-8  # losses below are drawn here: a logarithmic axis has no zero
@@ -43,17 +45,25 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
     tables = [(group, rows) for group, rows in tables if not rows.is_empty()]
     if not tables:
         return (Figure("learning", (), "", absent="No learning curve was stored for this grid."),)
+    banded = all(_banded(rows) for _, rows in tables)
     everything = pl.concat([rows for _, rows in tables])
+    tables = [(group, _drawn(grid, rows, banded)) for group, rows in tables]
     quantities = [
         quantity
         for quantity in ("accuracy", "loss")
         if everything[f"train_{quantity}"].is_not_null().any() or everything[f"held_out_{quantity}"].is_not_null().any()
     ]
-    return tuple(_figure(quantity, grid, tables, everything, _in_nats(stored, grid)) for quantity in quantities)
+    in_nats = _in_nats(stored, grid)
+    return tuple(_figure(quantity, grid, tables, everything, in_nats, banded) for quantity in quantities)
 
 
 def _figure(
-    quantity: str, grid: Grid, tables: list[tuple[Group, pl.DataFrame]], everything: pl.DataFrame, in_nats: bool
+    quantity: str,
+    grid: Grid,
+    tables: list[tuple[Group, pl.DataFrame]],
+    everything: pl.DataFrame,
+    in_nats: bool,
+    banded: bool,
 ) -> Figure:
     present = [s for s in SETS if everything[f"{s}_{quantity}"].is_not_null().any()]
     if quantity == "loss":
@@ -63,7 +73,6 @@ def _figure(
         columns = [*(f"{s}_accuracy" for s in present), "baseline"]
         lowest = min(number(low) for c in columns if (low := everything[c].min()) is not None)
         domain = [math.floor(10 * lowest) / 10, 1.0]
-    banded = all(_banded(rows) for _, rows in tables)
     drawn = ", median run and middle half" if banded else ""
     legend = [{"kind": "line", "colour": SETS[s][1], "label": f"{SETS[s][0]} {quantity}{drawn}"} for s in present]
     marks = [
@@ -109,6 +118,35 @@ def _banded(rows: pl.DataFrame) -> bool:
     runs = rows["run"].n_unique()
     shared = rows.group_by("step").len()["len"] > runs / 2
     return runs >= FEW and number(shared.mean()) >= ALONE
+
+
+def _drawn(grid: Grid, rows: pl.DataFrame, banded: bool) -> pl.DataFrame:
+    """The curves of the runs that are drawn one by one, and before them the bands of all runs, where there are any."""
+    shown = grid.singles(rows)
+    return pl.concat([bands(rows), shown], how="diagonal") if banded else shown
+
+
+def bands(rows: pl.DataFrame) -> pl.DataFrame:
+    """The median over runs and the middle half of them, at the steps at which most runs were recorded.
+
+    Args:
+        rows: With ``run``, ``step``, ``baseline`` and the columns of the curves.
+
+    Returns:
+        Rows without a run: ``step``, ``baseline``, an empty ``mark``, and for each curve c its ``c_low``, ``c_mid``,
+        ``c_high`` and ``c_runs``, null where fewer runs than half of the most were recorded.
+    """
+    curves = [name for s in SETS for q in ("accuracy", "loss") if (name := f"{s}_{q}") in rows.columns]
+    summed = rows.group_by("step").agg(
+        pl.col("baseline").max(),
+        pl.lit("").alias("mark"),
+        *(pl.col(name).quantile(share, "linear").name.suffix(f"_{side}") for name in curves for side, share in SIDES),
+        *(pl.col(name).count().name.suffix("_runs") for name in curves),
+    )
+    return summed.sort("step").with_columns(
+        pl.when(2 * pl.col(f"{name}_runs") > pl.col(f"{name}_runs").max()).then(pl.col(f"^{name}_(low|mid|high)$"))
+        for name in curves
+    )
 
 
 def loss_domain(losses: pl.Series) -> list[float]:
@@ -236,7 +274,7 @@ def draw_curves(
 
     Args:
         data: Rows with ``run``, ``name``, ``step``, ``mark``, ``baseline`` (accuracy of the commonest answer, drawn as
-            a rule) and the columns of the quantity.
+            a rule) and the columns of the quantity; where runs are banded, those of :func:`bands`.
         size: How large.
         quantity: ``"accuracy"`` or ``"loss"``.
         sets: Which of ``"train"`` and ``"held_out"`` are drawn.
@@ -260,7 +298,7 @@ def draw_curves(
         layers.append(
             rule.mark_rule(color=RULE, strokeDash=[4, 3]).encode(y=alt.Y("baseline:Q", scale=scale, axis=axis))
         )
-    shown = f"singles || {CHOSEN} || ({AMONG})" if banded else "true"
+    shown = f"datum.run && (singles || {CHOSEN} || ({AMONG}))" if banded else "true"
     singles: list[alt.Chart] = []
     for s in sets:
         word, colour = SETS[s]
@@ -293,26 +331,20 @@ def _band(
     base: alt.Chart, column: str, word: str, colour: str, x: alt.X, scale: alt.Scale, axis: alt.Axis, form: str
 ) -> list[alt.Chart]:
     """The median over runs and the middle half of them, at the steps at which most runs were recorded."""
-    over = (
-        base.transform_filter(f"isValid(datum.{column})")
-        .transform_aggregate(
-            mid=f"median({column})", low=f"q1({column})", high=f"q3({column})", runs="count()", groupby=["step"]
-        )
-        .transform_joinaggregate(most="max(runs)")
-        .transform_filter("2 * datum.runs > datum.most")
-        .encode(x=x, color=alt.ColorValue(colour))
-    )
+    over = base.transform_filter(f"isValid(datum.{column}_mid)").encode(x=x, color=alt.ColorValue(colour))
     told = [
         alt.Tooltip("step:Q", format=",d"),
-        alt.Tooltip("mid:Q", format=form, title=f"{word}, median"),
-        alt.Tooltip("low:Q", format=form, title="middle half, from"),
-        alt.Tooltip("high:Q", format=form, title="to"),
-        alt.Tooltip("runs:Q", title="runs"),
+        alt.Tooltip(f"{column}_mid:Q", format=form, title=f"{word}, median"),
+        alt.Tooltip(f"{column}_low:Q", format=form, title="middle half, from"),
+        alt.Tooltip(f"{column}_high:Q", format=form, title="to"),
+        alt.Tooltip(f"{column}_runs:Q", title="runs", format=","),
     ]
-    y = alt.Y("mid:Q", scale=scale, axis=axis)
+    y = alt.Y(f"{column}_mid:Q", scale=scale, axis=axis)
     clear = alt.when(NONE).then(alt.value(1)).otherwise(alt.value(0.35))
     return [
-        over.mark_area(opacity=0.2).encode(y=alt.Y("low:Q", scale=scale, axis=axis), y2=alt.Y2("high:Q")),
+        over.mark_area(opacity=0.2).encode(
+            y=alt.Y(f"{column}_low:Q", scale=scale, axis=axis), y2=alt.Y2(f"{column}_high:Q")
+        ),
         over.mark_line(strokeWidth=2).encode(y=y, opacity=clear),
         over.mark_line(strokeWidth=9, opacity=0).encode(y=y, tooltip=told),
     ]

@@ -34,7 +34,7 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
             _note(rows),
             (group,),
             f"llc-{group.index}",
-            rows,
+            grid.singles(rows),
             partial(draw_coefficients, group=group, domain=domain, last=grid.last_step),
             height,
         )

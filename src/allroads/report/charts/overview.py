@@ -10,10 +10,13 @@ import altair as alt
 import polars as pl
 
 from allroads.report.charts.figure import Drawing, Figure, Panel, Size, labelled_rows
-from allroads.report.grids import Grid, full_labels
+from allroads.report.grids import Grid, by_target, full_labels
 from allroads.report.palette import INK
 from allroads.report.section import Glance, Section
 from allroads.report.stored import Stored
+
+MOST = 60
+"""Groups that have a row each; of more, those of one target share one."""
 
 ROW = 22
 """Pixels of a group."""
@@ -34,13 +37,16 @@ def overview_section(sections: Sequence[Section]) -> Section:
         nav="Overview",
         title="All groups at a glance",
         link="overview",
-        lead="A group is the runs that differ in their seed alone; each number is its median, or its share of runs.",
+        lead="A group is the runs that differ in their seed alone, or the runs of one target where those are too many; "
+        "each number is its median, or its share of runs.",
         whole=partial(draw_overview, glances=glances),
     )
 
 
 def draw_overview(stored: Stored, grids: Sequence[Grid], *, glances: Sequence[Glance]) -> tuple[Figure, ...]:
     """The heat map, without the columns that no group has."""
+    if sum(len(grid.groups) for grid in grids) > MOST:
+        grids = [by_target(grid) for grid in grids]
     labels = full_labels(grids)
     groups = [group for grid in grids for group in grid.groups]
     order = [labels[group.index] for group in groups]

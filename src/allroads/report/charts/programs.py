@@ -40,7 +40,7 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
         proved = int(own.filter(pl.col("step") == pl.col("step").max().over("run"))["correct"].sum())
         draw = partial(draw_lengths, group=group, last=grid.last_step, longest=longest)
         note = f"{proved} of {own['run'].n_unique()} end at their target's program"
-        panels.append(Panel(group.label, note, (group,), f"programs-{group.index}", own, draw, 150))
+        panels.append(Panel(group.label, note, (group,), f"programs-{group.index}", grid.singles(own), draw, 150))
     caption = "Length of the program in bits; filled where it is the target's, hollow where it is another function's."
     absent = "" if panels else "No program was read in this grid."
     lengths = Figure("programs", tuple(panels), caption if panels else "", absent=absent)

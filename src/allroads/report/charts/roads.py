@@ -32,7 +32,8 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
             continue
         stress = explained_stress(table.filter(pl.col("target") == target))
         draw = partial(draw_roads, groups=groups, box=_box(rows), stress=stress, last=grid.last_step)
-        panels.append(Panel(target, _note(groups, stress), groups, f"roads-{groups[0].index}", rows, draw, height=120))
+        key, shown = f"roads-{groups[0].index}", grid.singles(rows)
+        panels.append(Panel(target, _note(groups, stress), groups, key, shown, draw, height=120))
     if len(panels) == 1:
         panels = [replace(panels[0], height=260)]
     if not panels:
