@@ -179,10 +179,14 @@ def test_a_whole_study_in_a_page_can_be_run(configuration):
 def test_a_part_of_a_study_in_a_page_is_one(configuration, tmp_path, monkeypatch):
     import numpy as np
 
+    from allroads.studies.config import Engine
+
     write_modules(tmp_path)
     np.savez(tmp_path / "mine.npz", inputs=np.eye(10), labels=np.arange(10) % 2)
     monkeypatch.chdir(tmp_path)
-    grid = configuration["grid"]
+    assert set(configuration) <= {"grid", "engine"}
+    Engine.model_validate(configuration.get("engine", {}))
+    grid = configuration.get("grid", {})
     assert set(grid) <= set(ROLES)
     for role, choices in grid.items():
         for choice in choices:

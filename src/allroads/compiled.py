@@ -69,7 +69,7 @@ def _prepared() -> Path | None:
         parent = cache_folder()
         if parent is None:
             return None
-        folder = parent / "jax" / _processor()
+        folder = parent / "jax" / processor()
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
@@ -102,7 +102,7 @@ def shrink(folder: Path, largest: int) -> None:
             return
 
 
-def _processor() -> str:
+def processor() -> str:
     """A name for what code compiled here may use: machine, and instruction set where the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines()

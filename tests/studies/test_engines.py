@@ -11,7 +11,7 @@ import pytest
 
 from allroads.errors import InputError
 from allroads.studies.config import Engine
-from allroads.studies.engines import InProcess, Pool, make_engine, read_engine
+from allroads.studies.engines import InProcess, Pool, make_engine, read_engine, window
 from allroads.studies.threads import one_thread
 
 
@@ -132,21 +132,40 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
         ("process", Engine(kind="process")),
         ("pool", Engine(kind="pool")),
         ("pool:3", Engine(kind="pool", workers=3)),
+        ("ray", Engine(kind="ray")),
+        ("ray:auto", Engine(kind="ray", address="auto")),
+        ("ray:[::1]:6379", Engine(kind="ray", address="[::1]:6379")),
+        ("slurm", Engine(kind="slurm")),
+        ("slurm:64", Engine(kind="slurm", workers=64)),
     ],
 )
 def test_engines_by_text(text, engine):
     assert read_engine(text) == engine
 
 
-@pytest.mark.parametrize("text", ["pol", "pool:0", "pool:-1", "pool:x", "process:2", "", "auto:3"])
+@pytest.mark.parametrize("text", ["pool:0", "pool:-1", "pool:x", "process:2", "", "auto:3", "ray:", "slurm:0", "dask"])
 def test_other_texts_are_refused(text):
-    with pytest.raises(InputError, match="expected auto, process, pool or pool:N"):
+    with pytest.raises(InputError, match="expected auto, process, pool, pool:N, ray, ray:ADDRESS, slurm or slurm:N"):
         read_engine(text)
 
 
-def test_no_more_workers_than_jobs():
-    with make_engine(Engine(kind="pool", workers=5), jobs=2) as pool:
-        assert pool.workers == 2
-    assert isinstance(make_engine(Engine(), jobs=1), InProcess)
-    assert isinstance(make_engine(Engine(kind="process"), jobs=9), InProcess)
-    assert isinstance(make_engine(Engine(kind="pool"), jobs=0), InProcess)
+@pytest.mark.parametrize(("text", "near"), [("pol", "pool"), ("rai", "ray"), ("slrum:3", "slurm")])
+def test_the_nearest_engine_is_named(text, near):
+    with pytest.raises(InputError, match=f"did you mean '{near}'"):
+        read_engine(text)
+
+
+def test_what_the_text_leaves_open_is_the_studys():
+    given = Engine.model_validate({"workers": 5, "slurm": {"partition": "short"}, "address": "a:1"})
+    assert read_engine("slurm", given).slurm.partition == "short"
+    assert (read_engine("pool", given).workers, read_engine("slurm:8", given).workers) == (5, 8)
+    assert (read_engine("ray", given).address, read_engine("ray:b:2", given).address) == ("a:1", "b:2")
+
+
+def test_no_more_workers_than_jobs(tmp_path):
+    with make_engine(Engine(kind="pool", workers=5), 2, tmp_path) as pool:
+        assert (pool.workers, window(pool)) == (2, 6)
+    assert isinstance(make_engine(Engine(), 1, tmp_path), InProcess)
+    assert isinstance(make_engine(Engine(kind="process"), 9, tmp_path), InProcess)
+    for kind in ("pool", "ray", "slurm"):
+        assert isinstance(make_engine(Engine(kind=kind), 0, tmp_path), InProcess)

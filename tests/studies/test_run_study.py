@@ -324,7 +324,7 @@ def test_a_full_disk_in_a_worker_stops_the_run(study, tmp_path, monkeypatch):
 
 
 def test_a_pack_that_another_process_holds_is_waited_for(shared_study, finished, copy_of):
-    """The lock is freed after a while, with the work undone: then it is ours."""
+    """The claim is given back after a while, with the work undone: then it is ours."""
     store, seen = Store(copy_of), []
     graph = plan_study(*load_study(shared_study))[1]
     (job,) = jobs.measure_jobs("small", graph, graph.nodes["embedding"])
@@ -337,10 +337,10 @@ def test_a_pack_that_another_process_holds_is_waited_for(shared_study, finished,
             waiting.set()
 
     def hold(ready):
-        with store.lock(job.hash) as held:
-            assert held
-            ready.set()
-            assert waiting.wait(30)
+        assert store.claims.take(job.hash)
+        ready.set()
+        assert waiting.wait(30)
+        store.claims.give(job.hash)
 
     ready = threading.Event()
     holder = threading.Thread(target=hold, args=(ready,))

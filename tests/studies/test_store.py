@@ -1,11 +1,11 @@
 import errno
-import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from safetensors.numpy import load
 
 from allroads.errors import StoreError
 from allroads.studies.canonical import canonical, digest
-from allroads.studies.store import SCHEMA_VERSION, Store, arrays_bytes, table_bytes
+from allroads.studies.store import ABANDONED, SCHEMA_VERSION, Store, arrays_bytes, table_bytes
 from allroads.studies.weights import named_arrays, restore
 
 HASH = "ab" * 32
@@ -66,7 +66,7 @@ def test_the_first_writer_wins(store):
 
 def test_the_same_arrays_give_the_same_bytes_in_every_process():
     script = (
-        "import sys, numpy as np; from allroads.studies.store import arrays_bytes; "
+        "import sys, numpy as np; from allroads.studies.store import ABANDONED, arrays_bytes; "
         "sys.stdout.buffer.write(arrays_bytes({'b': np.ones(3), 'a': np.zeros((2, 2))}, {c: c for c in 'abcdefgh'}))"
     )
     written = {subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout for _ in range(2)}
@@ -198,48 +198,6 @@ def test_permission_is_said(store, monkeypatch):
         store.write("cells", "cd" * 32, {}, files())
 
 
-def test_a_lock_is_held_by_one_and_leaves_no_file(store):
-    with store.lock("pack") as first, Store(store.directory).lock("pack") as second:
-        assert (first, second) == (True, False)
-        with store.lock("other") as other:
-            assert other
-    with store.lock("pack") as again:
-        assert again
-    assert not any((store.directory / ".locks").iterdir())
-
-
-def test_a_lock_that_was_removed_by_its_holder_is_not_taken_for_held(store, monkeypatch):
-    """The file is replaced between opening and locking it: the old one's lock is worth nothing."""
-    path = store.directory / ".locks" / "pack"
-    flock, swapped = fcntl.flock, []
-
-    def swap_then_lock(descriptor, how):
-        if not swapped:
-            swapped.append(True)
-            path.unlink()
-            path.touch()
-        flock(descriptor, how)
-
-    monkeypatch.setattr(fcntl, "flock", swap_then_lock)
-    with store.lock("pack") as held, store.lock("pack") as second:
-        assert (held, second) == (True, False)
-
-
-@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
-def test_a_file_system_without_locks_is_named(store, monkeypatch, code):
-    def refused(descriptor, how):
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr(fcntl, "flock", refused)
-    for write in (lambda: store.put("study.json", b"{}"), lambda: store.write("cells", "cd" * 32, {}, files())):
-        with pytest.raises(StoreError, match=r"on a file system without locks .*Choose an --out on another") as error:
-            write()
-        assert str(store.directory) in str(error.value)
-    monkeypatch.undo()
-    assert store.list("cells") == [HASH]
-    assert not any((store.directory / ".locks").iterdir())
-
-
 def test_what_is_no_entry_is_passed_over(store):
     before = store.stamp()
     shard = store.path("cells", HASH).parent
@@ -258,7 +216,7 @@ def test_only_what_dead_processes_left_is_cleaned(store):
     """A process that is killed while it writes leaves a folder, a living one keeps its own."""
     script = textwrap.dedent("""
         import sys, time
-        from allroads.studies.store import Store
+        from allroads.studies.store import ABANDONED, Store
         store = Store(sys.argv[1])
         with store._staged() as staged:
             staged.mkdir()
@@ -276,12 +234,22 @@ def test_only_what_dead_processes_left_is_cleaned(store):
         assert {path.name for path in temporary.iterdir()} == {dead_name, alive_name}
         store.clean()
         assert {path.name for path in temporary.iterdir()} == {alive_name}
-        assert not (store.directory / ".locks" / dead_name).exists()
         alive.kill()
         alive.wait()
     store.clean()
     assert not any(temporary.iterdir())
-    assert not any((store.directory / ".locks").iterdir())
+
+
+def test_what_another_machine_was_writing_is_kept_for_an_hour(store):
+    temporary = store.directory / ".tmp"
+    temporary.mkdir(exist_ok=True)
+    young, old = (temporary / f"{place * 12}-17-4-abc" for place in "ab")
+    for path in (young, old):
+        path.mkdir()
+    hour_ago = time.time() - ABANDONED - 60
+    os.utime(old, (hour_ago, hour_ago))
+    store.clean()
+    assert [path.name for path in temporary.iterdir()] == [young.name]
 
 
 def test_the_stamp_notices_every_touch(store):

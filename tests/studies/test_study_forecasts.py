@@ -50,7 +50,7 @@ def run(study, out, *overrides):
 def content(directory):
     paths = (path for path in directory.rglob("*") if path.is_file())
     derived = {"index.json", "summary.json", "study.json", "report.html"}  # these hold times, or what was asked for
-    kept = (path for path in paths if path.name not in derived and path.parent.name not in ("provenance", ".locks"))
+    kept = (path for path in paths if path.name not in derived and path.parent.name not in ("provenance", ".claims"))
     return {str(path.relative_to(directory)): path.read_bytes() for path in kept}
 
 

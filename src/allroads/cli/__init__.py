@@ -24,7 +24,10 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Keys = Annotated[list[str] | None, typer.Option(help="Change a key of the study, for example grid.0.seeds=4.")]
-Engine = Annotated[str | None, typer.Option(help="Where to compute: auto, process (this one), pool or pool:N.")]
+Engine = Annotated[
+    str | None,
+    typer.Option(help="Where to compute: auto, process (this one), pool, pool:N, ray, ray:ADDRESS, slurm or slurm:N."),
+]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Do not write the report.")]
 Factory = Annotated[
     str, typer.Argument(help="MODULE:FUNCTION that gives a PyTorch or Equinox module, a Network or its functions.")

@@ -100,11 +100,42 @@ class Runs(_Frozen):
     measures: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
-class Engine(_Frozen):
-    """Where packs run: ``process`` (this one), ``pool`` (``workers`` processes) or ``auto``."""
+class Slurm(_Frozen):
+    """What is asked of Slurm for each of its jobs.
 
-    kind: Literal["auto", "process", "pool"] = "auto"
+    Args:
+        cluster: ``slurm``, or ``local``: processes on this machine instead, to try a study out.
+        partition: The partition; default: Slurm's own.
+        minutes: Time limit of a job.
+        cpus: Processors of a job, each of which runs packs of its own.
+        memory_gb: Memory of a job; default: Slurm's own.
+        packs: Packs, or other pieces of work, per job; default: so many that each worker gets two jobs per phase.
+        more: Further options of ``sbatch``, such as ``{ account = "mine" }``.
+    """
+
+    cluster: Literal["slurm", "local"] = "slurm"
+    partition: Text | None = None
+    minutes: Count = 60
+    cpus: Count = 1
+    memory_gb: Annotated[float, Field(gt=0)] | None = None
+    packs: Count | None = None
+    more: dict[str, str | int | float | bool] = Field(default_factory=dict)
+
+
+class Engine(_Frozen):
+    """Where packs run; no part of any identity.
+
+    Args:
+        kind: ``process`` (this one), ``pool`` (processes on this machine), ``ray``, ``slurm``, or ``auto``.
+        workers: Processes of a pool or of a Ray that is started here, or jobs of Slurm at one time.
+        address: Of the Ray cluster, ``host:port`` or ``auto``; default: a Ray of its own on this machine.
+        slurm: What is asked of Slurm.
+    """
+
+    kind: Literal["auto", "process", "pool", "ray", "slurm"] = "auto"
     workers: Count | None = None
+    address: Text | None = None
+    slurm: Slurm = Slurm()
 
 
 class Measures(_Frozen):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from allroads.studies.run import Progress
+from allroads.studies.phase import Progress
 
 if TYPE_CHECKING:
     from rich.progress import TaskID

@@ -1,11 +1,11 @@
-"""Jobs: what a worker does. Each is plain data, and holds its own lock while it works.
+"""Jobs: what a worker does. Each is plain data, and stores what comes of it.
 
-Two processes on one directory thus share the work and never do it twice.
+Whoever hands them out has claimed them; processes on one directory thus share the work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,8 +26,12 @@ class Job(Protocol):
     """A piece of work that can be sent to another process."""
 
     @property
+    def study(self) -> str:
+        """The study's name, for messages."""
+
+    @property
     def hash(self) -> str:
-        """The name of its lock."""
+        """The name of its claim."""
 
     @property
     def weight(self) -> float:
@@ -51,29 +55,17 @@ class Job(Protocol):
         """Do it and store what comes of it; what went wrong for one unit of many is given back."""
 
 
-@dataclass(frozen=True)
-class Performed:
-    """What came of a job.
+def perform(jobs: Sequence[Job], directory: str) -> tuple[tuple[Failure, ...], ...]:
+    """Do those jobs that are not done; the function that engines run.
 
-    Attributes:
-        held: False where another process is at it.
-        failures: What went wrong.
-    """
-
-    held: bool
-    failures: tuple[Failure, ...] = ()
-
-
-def perform(job: Job, directory: str) -> Performed:
-    """Do a job, unless it is done; the function that engines run.
+    Returns:
+        What went wrong with each.
 
     Raises:
         StoreError: If the directory cannot be read or written.
     """
     store = Store(directory)
-    with store.lock(job.hash) as held:
-        failures = job.run(store) if held and job.todo(store) else []
-    return Performed(held, tuple(failures))
+    return tuple(tuple(job.run(store)) if job.todo(store) else () for job in jobs)
 
 
 @dataclass(frozen=True)
@@ -104,7 +96,7 @@ class MeasureJob:
 
     @property
     def hash(self) -> str:
-        """The name of its entry and of its lock."""
+        """The name of its entry and of its claim."""
         return self.places[0].chunk
 
     @property

@@ -39,7 +39,7 @@ class RecordedJob:
 
     @property
     def hash(self) -> str:
-        """The name of its lock."""
+        """The name of its claim."""
         return digest([self.cell])
 
     @property

@@ -9,43 +9,28 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from concurrent.futures import Executor
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from allroads.errors import StoreError, WorkerError
 from allroads.studies.canonical import canonical, digest
 from allroads.studies.config import Engine, Study
-from allroads.studies.engines import HEARING, Pool, make_engine, read_engine
+from allroads.studies.engines import make_engine, read_engine
+from allroads.studies.engines.cluster import Cluster
 from allroads.studies.finished import read_finished, request, write_tables
+from allroads.studies.phase import Progress, Show, do_phase
 from allroads.studies.store import SCHEMA_VERSION, Store, check_schema
 from allroads.studies.toml import Source, load_study
 
 if TYPE_CHECKING:
     from allroads.studies.failures import Failure
-    from allroads.studies.jobs import Job, Performed
+    from allroads.studies.graph import Graph
+    from allroads.studies.jobs import Job
+    from allroads.studies.parts import Part
     from allroads.studies.plan import Plan
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is.
-
-    Attributes:
-        phase: ``trajectories``, or the name of a measure.
-        jobs: Jobs of the phase that are done.
-        of: Jobs of the phase that were to be done.
-        share: Share of the phase's work that is done, 0 to 1.
-        text: What was done last, or what is waited for; empty at the start of a phase.
-    """
-
-    phase: str
-    jobs: int
-    of: int
-    share: float
-    text: str
 
 
 @dataclass(frozen=True)
@@ -72,7 +57,7 @@ def run_study(
     *,
     overrides: Sequence[str] = (),
     report: bool = True,
-    progress: Callable[[Progress], None] = lambda progress: None,
+    progress: Show = lambda progress: None,
 ) -> StudyRun:
     """Run a study, or finish one that was interrupted.
 
@@ -82,8 +67,8 @@ def run_study(
     Args:
         config: A TOML file, the name of a built-in study, or the configuration as nested dicts and lists.
         out: The run directory; default ``runs/<name of the study>``.
-        engine: ``"auto"``, ``"process"``, ``"pool"``, ``"pool:N"``, or any ``concurrent.futures.Executor``,
-            which is left open; default: what the study says.
+        engine: ``"auto"``, ``"process"``, ``"pool"``, ``"pool:N"``, ``"ray"``, ``"ray:ADDRESS"``, ``"slurm"``,
+            ``"slurm:N"``, or any ``concurrent.futures.Executor``, which is left open; default: what the study says.
         overrides: ``key=value`` strings such as ``grid.0.seeds=4``.
         report: Whether to write the page.
         progress: Called whenever a job is done.
@@ -93,11 +78,12 @@ def run_study(
 
     Raises:
         ConfigError: If the study cannot be used; nothing has run then.
+        InputError: If the engine is not to be had, or a machine lacks what the study needs; nothing has run there then.
         StoreError: If the run directory cannot be read or written, or something in it is damaged.
         WorkerError: If a job failed, once all others are done; what finished is kept.
     """
     study, source = load_study(config, overrides)
-    chosen = read_engine(engine) if isinstance(engine, str) else engine or study.engine
+    chosen = read_engine(engine, study.engine) if isinstance(engine, str) else engine or study.engine
     store = Store(out or Path("runs") / study.slug)
     if not out:
         store.check_study(study.name)
@@ -115,11 +101,10 @@ def _run(
     asked: str,
     chosen: Engine | Executor,
     report: bool,
-    progress: Callable[[Progress], None],
+    progress: Show,
 ) -> StudyRun:
     from allroads.studies.graph import plan_study
     from allroads.studies.jobs import measure_jobs
-    from allroads.studies.provenance import describe_device
     from allroads.studies.recorded_jobs import recorded_jobs
     from allroads.studies.summary import make_summary
     from allroads.studies.tables import make_tables
@@ -128,23 +113,24 @@ def _run(
     plan, graph = plan_study(study, source)
     phases: dict[str, Sequence[Job]] = {"trajectories": [*trajectory_jobs(plan), *recorded_jobs(plan)]}
     phases |= {name: measure_jobs(study.name, graph, node) for name, node in graph.nodes.items()}
-    _open(store, plan)
-    _verify(store, phases)
-    store.clean()
 
     # Jobs that wait for others are not counted: this is the least that there is to do.
     todo = sum(job.todo(store) for jobs in phases.values() for job in jobs if not job.quick)
     failures: list[Failure] = []
     computed: dict[str, int] = {}
-    with _opened(chosen, todo) as executor, _recorded(store, str(executor)) as provenance:
-        device = executor.submit(describe_device)
-        for phase, jobs in phases.items():
-            computed[phase] = _do(executor, phase, jobs, store, failures, progress)
-        provenance["device"] = device.result()
-        with store.lock("tables", wait=True):
-            tables = make_tables(graph, store)
-            summary = make_summary(plan, graph, tables, failures, provenance, _seconds(store, provenance))
-            write_tables(store, asked if not failures else "", tables, summary)
+    with closing(store.claims), _opened(chosen, todo, store) as executor:
+        _open(store, plan)
+        _verify(store, phases)
+        store.clean()
+        with _recorded(store, str(executor)) as (record, provenance):
+            described = _started(executor, store, record, _parts(plan, graph), progress)
+            for phase, jobs in phases.items():
+                computed[phase] = do_phase(executor, phase, jobs, store, failures, progress)
+            provenance |= described()
+            with store.claims.alone("tables"):
+                tables = make_tables(graph, store)
+                summary = make_summary(plan, graph, tables, failures, provenance, _seconds(store, provenance))
+                write_tables(store, asked if not failures else "", tables, summary)
     page = _report(store, again=True) if report and len(tables["runs"]) else None
     done = StudyRun(store.directory, summary, computed, page)
     if failures:
@@ -154,78 +140,50 @@ def _run(
     return done
 
 
-def _do(
-    executor: Executor,
-    phase: str,
-    jobs: Sequence[Job],
-    store: Store,
-    failures: list[Failure],
-    progress: Callable[[Progress], None],
-) -> int:
-    """Do those jobs of a phase that are not done and can be; the long ones first."""
-    from allroads.studies.jobs import perform
+def _started(
+    executor: Executor, store: Store, record: str, parts: Sequence[Part], progress: Show
+) -> Callable[[], dict[str, Any]]:
+    """Get an executor ready; what comes back tells at the end where it computed."""
+    from allroads.studies.engines.node import study_needs
+    from allroads.studies.provenance import describe_device
 
-    queue = sorted((job for job in jobs if job.todo(store)), key=lambda job: -job.weight)
-    of, total, done, jobs_done, shown = len(queue), sum(job.weight for job in queue), 0.0, 0, ""
-    if queue:
-        progress(Progress(phase, 0, of, 0.0, ""))
-    running: dict[Future[Performed], Job] = {}
-    busy: list[Job] = []
-    while queue or running or busy:
-        if queue:
-            job = queue.pop(0)
-            running[_submit(executor, perform, job, str(store.directory))] = job
-        elif not running:
-            progress(Progress(phase, jobs_done, of, done / total, f"waiting for another process: {busy[0].describe}"))
-            time.sleep(0.5)
-            queue, busy = busy, []
-            continue
-        # While there is more to hand out, only what is done already is looked at.
-        finished, _ = wait(running, timeout=0 if queue else HEARING, return_when=FIRST_COMPLETED)
-        for future in finished:
-            job = running.pop(future)
-            shown = job.describe
-            try:
-                performed = future.result()
-            except BrokenExecutor:
-                raise _dead_worker(store, job.describe) from None
-            if not performed.held:
-                busy.append(job)
-                continue
-            failures += performed.failures
-            done, jobs_done = done + job.weight, jobs_done + 1
-            progress(Progress(phase, jobs_done, of, done / total, shown))
-    return of
+    if not isinstance(executor, Cluster):
+        device = executor.submit(describe_device)
+        return lambda: {"device": device.result()}
+    progress(Progress("engine", 0, 1, 0.0, f"starting {executor}"))
+    executor.start(study_needs(store.directory, record, parts))
+    progress(Progress("engine", 1, 1, 1.0, str(executor)))
+    return lambda: {
+        "device": "; ".join(sorted({node.device for node in executor.nodes})),
+        "nodes": [asdict(node) for node in executor.nodes],
+    }
 
 
-def _submit(executor: Executor, *call: Any) -> Future[Any]:
-    try:
-        return executor.submit(*call)
-    except BrokenExecutor as error:
-        future: Future[Any] = Future()
-        future.set_exception(error)
-        return future
+def _parts(plan: Plan, graph: Graph) -> list[Part]:
+    """All parts of a study, of which some may be the user's own code."""
+    recipes = [one.recipe for one in plan.combinations]
+    parts = [part for recipe in recipes for part in (recipe.target, recipe.architecture, recipe.explorer)]
+    return [part for part in (*parts, *(node.asked.origin for node in graph.nodes.values())) if part is not None]
 
 
 @contextmanager
-def _opened(chosen: Engine | Executor, jobs: int) -> Iterator[Executor]:
+def _opened(chosen: Engine | Executor, jobs: int, store: Store) -> Iterator[Executor]:
     """The executor; ours is closed at the end, and stopped at once where something goes wrong."""
     if isinstance(chosen, Executor):
         yield chosen
         return
-    executor = make_engine(chosen, jobs)
+    executor = make_engine(chosen, jobs, store.directory)
     try:
         yield executor
     except BaseException:
-        if isinstance(executor, Pool):
-            executor.stop()
+        executor.stop()
         raise
     executor.shutdown()
 
 
 @contextmanager
-def _recorded(store: Store, engine: str) -> Iterator[dict[str, Any]]:
-    """The provenance of this invocation: written at its start, and again at its end."""
+def _recorded(store: Store, engine: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The provenance of this invocation with the name of its file: written at its start, and again at its end."""
     from allroads.studies.provenance import gather, now
 
     began = time.monotonic()
@@ -233,7 +191,7 @@ def _recorded(store: Store, engine: str) -> Iterator[dict[str, Any]]:
     stamp = found["started"].replace(":", "").replace("-", "").partition("+")[0]
     name = f"provenance/{stamp}Z-{uuid.uuid4().hex[:8]}.json"
     store.put(name, json.dumps(found, indent=1).encode())
-    yield found
+    yield name, found
     found |= {"finished": now(), "seconds": round(time.monotonic() - began, 3)}
     store.put(name, json.dumps(found, indent=1).encode())
 
@@ -298,17 +256,9 @@ def _report(store: Store, again: bool) -> Path:
     if again or not path.exists():
         from allroads.report import write_report
 
-        with store.lock("report", wait=True):
+        with closing(store.claims), store.claims.alone("report"):
             path = write_report(store.directory)
     return path
-
-
-def _dead_worker(store: Store, what: str) -> WorkerError:
-    return WorkerError(
-        f"a worker process died while it was at {what}: it was killed, or memory ran out. "
-        f"Finished cells are kept in {store.directory}: run the same command again, with fewer workers "
-        "(--engine pool:N) where memory is short."
-    )
 
 
 def _several(failures: Sequence[Failure], store: Store, kept: bool) -> str:

@@ -3,15 +3,15 @@
 An *entry* is a folder ``<kind>/<first two hex>/<hash>/`` with a header, ``<kind's singular>.json``, and the
 files that the header lists with size and SHA-256. Its name is the hash of what it holds the result of, so a
 name given by a user never becomes a path. Entries are written to a folder beside them, synchronised to disk
-and renamed into place; a process that dies leaves finished entries and nothing else. Files are JSON,
-parquet and safetensors: nothing that is read is ever executed.
+and renamed into place; a process that dies leaves finished entries and nothing else. Processes on several machines
+may share a directory (:mod:`allroads.studies.claims`). Files are JSON, parquet and safetensors: nothing that is read
+is ever executed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import io
 import json
@@ -21,11 +21,15 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from allroads.errors import StoreError
 from allroads.studies.canonical import canonical, digest
+from allroads.studies.claims import Claims, seconds_since_change
+from allroads.studies.processes import Process
+from allroads.studies.refusals import explained
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,24 +42,13 @@ KINDS = {"cells": "cell.json", "measures": "measure.json"}
 """The kinds of entries and the names of their headers."""
 
 
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
-"""What the operating system answers where files cannot be locked."""
+ABANDONED = 3600.0
+"""Seconds after which what another machine was writing is taken for half-written; an entry is written in seconds."""
+
+VISIBLE = 60.0
+"""Seconds after which what another machine has stored is seen here: as long as network file systems remember."""
+
 _SHARD, _HASH = re.compile(r"[0-9a-f]{2}"), re.compile(r"[0-9a-f]{64}")
-
-
-@contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn what the operating system refuses into a StoreError that names the path and the remedy."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            message = f"the disk is full: {path} could not be written. Free some space"
-        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            message = f"no permission: {path} could not be read or written. Change its rights, or use another --out"
-        else:
-            message = f"{path} could not be read or written ({error.strerror or error}). Repair that"
-        raise StoreError(f"{message}, then run the same command again: finished cells are kept.") from error
 
 
 def check_schema(version: Any, path: Path) -> None:
@@ -177,13 +170,6 @@ class Entry:
             self.file(name)
 
 
-def _is_file(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
-
-
 class Store:
     """The entries of one run directory.
 
@@ -201,6 +187,11 @@ class Store:
 
     def __init__(self, directory: str | Path):
         self.directory = Path(directory)
+
+    @cached_property
+    def claims(self) -> Claims:
+        """What this process is at in this directory."""
+        return Claims(self.directory)
 
     def path(self, kind: str, hash: str) -> Path:
         """Where the entry of that hash lies."""
@@ -330,71 +321,34 @@ class Store:
 
     @contextlib.contextmanager
     def _staged(self) -> Iterator[Path]:
-        """A name on the store's file system for what is being written, locked while its writer lives."""
-        path = self.directory / ".tmp" / uuid.uuid4().hex
+        """A name on the store's file system for what is being written; it says who writes."""
+        path = self.directory / ".tmp" / f"{Process.here()}-{uuid.uuid4().hex}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with self.lock(path.name):
-            try:
-                yield path
-            finally:
-                _remove(path)
+        try:
+            yield path
+        finally:
+            _remove(path)
 
     def clean(self) -> None:
-        """Remove what killed processes left half-written; what a living one is writing stays."""
-        names = {path.name for folder in (".tmp", ".locks") for path in (self.directory / folder).glob("*")}
-        for name in names:
-            with self.lock(name) as held:
-                if held:
-                    _remove(self.directory / ".tmp" / name)
+        """Remove what dead processes left half-written, and their claims; what a living one is writing stays."""
+        with explained(self.directory):
+            for path in (self.directory / ".tmp").glob("*"):
+                process = Process.read(path.name)
+                local = process is not None and process.is_local
+                if not process.is_alive if process and local else seconds_since_change(path) > ABANDONED:
+                    _remove(path)
+        self.claims.clean()
 
-    @contextlib.contextmanager
-    def lock(self, name: str, wait: bool = False) -> Iterator[bool]:
-        """Hold the lock of that name, which dies with its process.
-
-        Args:
-            name: A hash or a fixed word, never a user's text.
-            wait: Whether to wait for a process that holds it.
-
-        Yields:
-            Whether it is held; False where another process holds it.
+    def try_writing(self) -> None:
+        """Write an empty file and remove it.
 
         Raises:
-            StoreError: If the file system has no locks, or refuses to make the file.
+            StoreError: If the operating system refuses.
         """
-        path = self.directory / ".locks" / name
-        with explained(path):
-            descriptor = self._acquire(path, wait)
-        if descriptor is None:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            # Removed while it is held: whoever waits on the removed file notices and opens the new one.
-            path.unlink(missing_ok=True)
-            os.close(descriptor)
+        with explained(self.directory), self._staged() as staged:
+            _write_synced(staged, b"")
 
-    @staticmethod
-    def _acquire(path: Path, wait: bool) -> int | None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-                # Whoever held it has removed the file: what we hold is a lock that nobody else sees.
-                if _is_file(descriptor, path):
-                    return descriptor
-            except BlockingIOError:
-                os.close(descriptor)
-                return None
-            except BaseException as error:
-                os.close(descriptor)
-                if isinstance(error, OSError) and error.errno in _NO_LOCKS:
-                    path.unlink(missing_ok=True)
-                    raise StoreError(
-                        f"{path.parent.parent} lies on a file system without locks ({error.strerror}), as some network "
-                        "file systems are. Two processes could not share a run directory there. Choose an --out on "
-                        "another file system."
-                    ) from error
-                raise
-            os.close(descriptor)
+    def refresh(self, kind: str, hash: str) -> None:
+        """Ask a network file system anew whether an entry is there: it remembers for a while what was missing."""
+        with contextlib.suppress(OSError):
+            os.listdir(self.path(kind, hash).parent)

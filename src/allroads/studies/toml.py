@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from allroads.errors import ConfigError, InputError, nearest_name
-from allroads.studies.config import Choice, Engine, Grid, Measures, Runs, Study
+from allroads.studies.config import Choice, Engine, Grid, Measures, Runs, Slurm, Study
 from allroads.studies.parts import ROLES, fits, make_part, option_type, part_problems
 
 
@@ -121,7 +121,7 @@ def _override(source: Source, data: Any, override: str) -> str | None:
     place = data
     for depth, name in enumerate(steps):
         last = depth == len(steps) - 1
-        opened = name == "measures" or (depth == 0 and name == "engine") or "measures" in steps[:depth]
+        opened = name == "measures" or steps[0] == "engine" or "measures" in steps[:depth]
         if opened and not last and isinstance(place, dict):
             place.setdefault(name, {})
         if problem := _wrong_step(place, name, ".".join(steps[:depth]), new=last):
@@ -176,6 +176,8 @@ def _key_type(data: Any, steps: Sequence[str], folder: Path) -> Any:
             fields = Runs.model_fields
         case ["engine", name]:
             fields = Engine.model_fields
+        case ["engine", "slurm", name]:
+            fields = Slurm.model_fields
         case ["measures", name]:
             fields = Measures.model_fields
         case [name]:
@@ -236,6 +238,7 @@ def _model(parents: Sequence[Any]) -> type[BaseModel]:
         ("grid",): Grid,
         ("runs",): Runs,
         ("engine",): Engine,
+        ("engine", "slurm"): Slurm,
         ("measures",): Measures,
     }
     return models[tuple(names)]

@@ -137,7 +137,7 @@ class TrajectoryJob:
 
     @property
     def hash(self) -> str:
-        """The name of its lock."""
+        """The name of its claim."""
         return digest(self.cells)
 
     @property
