@@ -13,7 +13,9 @@ Its steps are the simulated ones, which no fit to other architectures can reorde
 The score is the rank correlation of predicted with actual steps (mean of the logarithms over the two starts, cut off at
 the budget), pooled over all; asked is .95. Beside it stand: the correlation within one data, architecture and explorer;
 one seed by another, the ceiling; and as a null the pooled correlation of a predictor that knows nothing of the target
-but the true mean of its data, architecture and explorer. Prints tables and writes
+but the true mean of its data, architecture and explorer. Added after the first results: the same once one target and
+once two targets of each of these groups have been learned first, as ``learnability(…, learn=2)`` does; those are not
+scored. Prints tables and writes
 ``benchmarks/results/learnability_architectures.json``.
 """
 
@@ -49,6 +51,8 @@ from learnability.train import run_pack
 from allroads import LearnabilityOptions, Network, learnability
 from allroads.explorers.explore import pack_width
 from allroads.networks.build import build
+from allroads.paths.learnability.law.calibration import default_calibration
+from allroads.paths.learnability.law.pilot_runs import condition_on_runs, evenly_spaced
 from allroads.paths.learnability.learnability import draw_starts
 
 WORK = Path(__file__).parent / "learnability" / "work" / "architectures"
@@ -175,6 +179,22 @@ def table(finished: list[tuple[str, str, str]]) -> dict[str, np.ndarray]:
     }
 
 
+def after_pilots(rows: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+    """The rows with predictions by the law conditioned on ``count`` targets of each group, which are left out."""
+    law = default_calibration()
+    first, second = law.log_steps([[0.0], [1.0]])[0]
+    x = (np.log(rows["predicted"]) - first) / (second - first)  # the law is linear
+    predicted, kept = rows["predicted"].copy(), np.ones(len(x), bool)
+    for group in np.unique(rows["group"]):
+        own = np.flatnonzero(rows["group"] == group)
+        budget = int(rows["budget"][own[0]])
+        pilots = {k: rows["steps"][own[k]] for k in evenly_spaced(rows["predicted"][own], count)}
+        known = condition_on_runs(law, x[own, None], pilots, budget)
+        predicted[own] = np.exp(known.log_steps(x[own, None])[0])
+        kept[own[list(pilots)]] = False
+    return {key: column[kept] for key, column in (rows | {"predicted": predicted}).items()}
+
+
 def figures(rows: dict[str, np.ndarray], chosen: np.ndarray) -> dict[str, Any]:
     """Rank correlations, factors and intervals of some rows."""
     steps, budget, groups = rows["steps"][chosen], rows["budget"][chosen], rows["group"][chosen]
@@ -226,12 +246,22 @@ def main() -> None:
     everyone = np.ones(len(rows["group"]), bool)
     result: dict[str, Any] = {"command": command_line(), "cells": len(finished), "of": len(list(cells()))}
     result["all"] = figures(rows, everyone)
+    for count in (1, 2):
+        known = after_pilots(rows, count)
+        own = figures(known, np.ones(len(known["group"]), bool))
+        del own["coverage of 90 % intervals"]  # intervals are those of the start
+        result[f"after {count} of each group"] = own
     for key in ("architecture", "data", "explorer"):
         result[key] = {str(one): figures(rows, rows[key] == one) for one in np.unique(rows[key])}
     spent = [json.loads(stored(cell).read_text())["seconds"] for cell in finished]
     result["seconds"] = {key: sum(one[key] for one in spent) for key in ("predicting", "training")}
     arguments.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    for name, value in {"all": result["all"], **result["architecture"], **result["data"], **result["explorer"]}.items():
+    for name, value in {
+        **{k: v for k, v in result.items() if k == "all" or k.startswith("after")},
+        **result["architecture"],
+        **result["data"],
+        **result["explorer"],
+    }.items():
         print(f"\n{name}")
         for key, figure in value.items():
             print(f"  {key:<42} {figure if figure is None else format(figure, '.3g')}")
