@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from allroads.explorers.build import build_explorer
 from allroads.explorers.explorer import Explorer
 from allroads.pfmap.losses import resolve_loss
+from allroads.pfmap.network import Network
 
 from .domain import load_domain
 from .maps import MAPS, initial, load_map
@@ -28,16 +29,22 @@ CURVATURES = Path(__file__).parent / "data" / "curvatures.json"
 SEEDS = (0, 1)
 
 
-def curvature(name: str, domain: str, iterations: int = 60) -> float:
-    """Largest eigenvalue of the Gauss–Newton matrix of the training loss at the start, mean over the seeds.
+def curvature(name: str, domain: str) -> float:
+    """Curvature of a map of the table on a domain, mean over the seeds."""
+    data = load_domain(domain)
+    labels = data.labels(next(iter(data.tasks)), data.train)
+    starts = [initial(name, domain, seed) for seed in SEEDS]
+    return mean_curvature(load_map(name, domain), data.inputs[data.train], labels, data.loss, starts)
+
+
+def mean_curvature(network: Network, inputs: Any, labels: Any, loss: str, starts: list[Any], steps: int = 60) -> float:
+    """Largest eigenvalue of the Gauss–Newton matrix of the training loss, mean over the starts.
 
     It does not depend on the labels: the loss's second derivative is constant for ``mse`` and that of the outputs
     alone for ``cross_entropy``.
     """
-    network, data = load_map(name, domain), load_domain(domain)
-    inputs = jnp.asarray(data.inputs[data.train])
-    labels = jnp.asarray(data.labels(next(iter(data.tasks)), data.train))
-    per_example = resolve_loss(data.loss)
+    inputs, labels = jnp.asarray(inputs), jnp.asarray(labels)
+    per_example = resolve_loss(loss)
 
     @jax.jit
     def largest(params: Any) -> Any:
@@ -54,9 +61,9 @@ def curvature(name: str, domain: str, iterations: int = 60) -> float:
         first = jax.tree.map(jnp.ones_like, params)
         size = jnp.sqrt(float(sum(leaf.size for leaf in jax.tree.leaves(params))))
         start = jax.tree.map(lambda leaf: leaf / size, first)
-        return jax.lax.scan(multiply, (start, jnp.zeros(())), None, length=iterations)[0][1]
+        return jax.lax.scan(multiply, (start, jnp.zeros(())), None, length=steps)[0][1]
 
-    return sum(float(largest(initial(name, domain, seed))) for seed in SEEDS) / len(SEEDS)
+    return sum(float(largest(start)) for start in starts) / len(starts)
 
 
 @cache
@@ -74,8 +81,12 @@ def learning_rate(explorer: str, name: str, domain: str) -> float:
     flow, fixed = SPEEDS.get(domain, (1.0, 1.0))
     if explorer in FIXED_RATES:
         return FIXED_RATES[explorer] * fixed
-    slope = flow / _curvatures()[domain][name]
-    return float(f"{slope / 2 if explorer == 'gd' else (1 - MOMENTUM) * slope:.2g}")
+    return flow_rate(explorer, _curvatures()[domain][name] / flow)
+
+
+def flow_rate(explorer: str, curvature: float) -> float:
+    """Learning rate of gd or sgd where the largest curvature is so much."""
+    return float(f"{(0.5 if explorer == 'gd' else 1 - MOMENTUM) / curvature:.2g}")
 
 
 def budget(explorer: str, name: str) -> int:
