@@ -21,6 +21,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from allroads.errors import InputError, UnsupportedOperatorError
 from allroads.networks.torch.arrays import first_names
+from allroads.networks.torch.call import OneOutput
 from allroads.networks.torch.interpret import Interpreter
 from allroads.networks.torch.lines import source_of_error, whole_stacks
 from allroads.networks.torch.rules.refusals import PACKED
@@ -29,29 +30,6 @@ from allroads.networks.torch.storage import find_aliases, root
 Shapes = tuple[tuple[int, ...], ...]
 
 _LOCK = threading.Lock()  # one export at a time: PyTorch's tracer is not made for several
-
-
-class OneOutput(torch.nn.Module):
-    """A module reduced to its first output, or to the one named ``logits``."""
-
-    def __init__(self, module: torch.nn.Module):
-        super().__init__()
-        self.module = module
-
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """The output."""
-        outputs = self.module(*inputs)
-        while not isinstance(outputs, torch.Tensor):
-            if isinstance(outputs, Mapping) and outputs:
-                outputs = outputs["logits"] if "logits" in outputs else next(iter(outputs.values()))
-            elif isinstance(outputs, Sequence) and not isinstance(outputs, str) and outputs:
-                outputs = outputs[0]
-            else:
-                raise InputError(
-                    f"from_torch: the module gives {type(outputs).__name__}, expected a tensor, or a tuple or a "
-                    "mapping of tensors; wrap it in a module that gives the tensor you want."
-                )
-        return outputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,14 +104,15 @@ class Programs:
     """The exports of one module, made as shapes ask for them.
 
     Args:
-        module: A copy of the user's module that nobody else changes.
+        module: What is exported: a module of tensors that gives one tensor.
+        kept: The copy of the user's module in it, that nobody else changes.
         examples: One batch that it takes.
         own: Its floating precision.
     """
 
-    def __init__(self, module: torch.nn.Module, examples: tuple[torch.Tensor, ...], own: torch.dtype):
-        self.module, self.examples, self.own = OneOutput(module), examples, own
-        self.names = {f"module.{name}": first for name, first in first_names(module).items()}
+    def __init__(self, module: OneOutput, kept: torch.nn.Module, examples: tuple[torch.Tensor, ...], own: torch.dtype):
+        self.module, self.examples, self.own = module, examples, own
+        self.names = {f"module.{name}": first for name, first in first_names(kept).items()}
         self.made: list[Program] = []
 
     def find(self, shapes: Shapes) -> Program:

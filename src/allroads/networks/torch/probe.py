@@ -42,7 +42,7 @@ def probe(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.Te
             raise InputError(
                 f"from_torch: the module does not take the example inputs ({given}): {type(error).__name__} at "
                 f"{source_of_error(error)}: {str(error).strip()[:400]}. Give one batch as the module takes it, "
-                "leading with the example axis; several inputs as a tuple."
+                "leading with the example axis; several inputs as a tuple, or as a mapping of their names."
             ) from error
     changed = [name for name, buffer in module.named_buffers() if not torch.equal(buffer, before[name])]
     shared = [name for name, m in module.named_modules() if isinstance(m, _BATCH_NORMS) and _of_batch(m)]
