@@ -1,7 +1,7 @@
 """Architectures as people have them, ``TABLE`` by name, for the tests of ``from_torch``.
 
-Models of ``transformers`` at tiny size; blocks of vision networks, state-space layers, recurrences with linear state and
-layers on graphs in plain PyTorch.
+Models of ``transformers`` at tiny size; blocks of vision networks, state-space layers, recurrences with linear
+state and layers on graphs, in plain PyTorch.
 """
 
 from __future__ import annotations
@@ -488,7 +488,8 @@ class RotaryAttention(nn.Module):
         self.gate, self.up, self.down = nn.Linear(width, 12), nn.Linear(width, 12), nn.Linear(12, width)
 
     def turned(self, x):
-        angle = torch.arange(x.shape[2])[:, None] * 10000.0 ** (-torch.arange(2) / 2)
+        places, rates = (torch.arange(n, dtype=x.dtype) for n in (x.shape[2], 2))
+        angle = places[:, None] * 10000.0 ** (-rates / 2)
         sin, cos = (f(torch.cat([angle, angle], -1)).to(x.dtype) for f in (torch.sin, torch.cos))
         return x * cos + torch.cat([-x[..., 2:], x[..., :2]], -1) * sin
 

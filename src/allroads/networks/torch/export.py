@@ -23,11 +23,14 @@ from allroads.errors import InputError, UnsupportedOperatorError
 from allroads.networks.torch.arrays import first_names
 from allroads.networks.torch.call import OneOutput
 from allroads.networks.torch.interpret import Interpreter
-from allroads.networks.torch.lines import source_of_error, whole_stacks
+from allroads.networks.torch.lines import source_of, source_of_error, whole_stacks
 from allroads.networks.torch.rules.refusals import PACKED
 from allroads.networks.torch.storage import find_aliases, root
 
 Shapes = tuple[tuple[int, ...], ...]
+
+_TRANSFORMS = ("torch._functorch", "torch._C._functorch")
+"""Modules of the functions that ``torch.vmap`` and its like leave in a graph."""
 
 _LOCK = threading.Lock()  # one export at a time: PyTorch's tracer is not made for several
 
@@ -136,6 +139,8 @@ class Programs:
         # a graph that rests on more than "at least two examples" is not used for other batch sizes
         if exported is None or getattr(exported, "_guards_code", ["unknown"]):
             exported = self._exported_as_is(inputs)
+        if any(map(_is_transform, exported.graph_module.graph.nodes)):
+            exported = _transformed(exported)
         aliases = find_aliases(exported.graph_module, _placeholder_values(exported, inputs))
         return Program(exported, self.own, self.names, aliases)
 
@@ -159,6 +164,31 @@ class Programs:
                 f"from_torch: torch.export cannot take this module apart for inputs of shape {shapes}, at "
                 f"{source_of_error(error)}: {type(error).__name__}: {first}"
             ) from error
+
+
+def _is_transform(node: Node) -> bool:
+    """Whether a node begins or ends a transform of ``torch.func``, such as ``torch.vmap``."""
+    return node.op == "call_function" and getattr(node.target, "__module__", "").startswith(_TRANSFORMS)
+
+
+def _transformed(exported: ExportedProgram) -> ExportedProgram:
+    """The export with transforms of ``torch.func`` carried out: operators on whole batches, or an error."""
+    named = sorted({getattr(n.target, "__name__", "?") for n in exported.graph_module.graph.nodes if _is_transform(n)})
+    line = next(source_of(n) for n in exported.graph_module.graph.nodes if _is_transform(n))
+    try:
+        with _quiet():
+            found = exported.run_decompositions({})
+    except Exception as error:
+        raise UnsupportedOperatorError(
+            f"{line}: a transform of torch.func in forward ({', '.join(named)}) cannot be taken apart "
+            f"({type(error).__name__}). Write it for whole batches, with einsum or bmm for example."
+        ) from error
+    if any(map(_is_transform, found.graph_module.graph.nodes)):
+        raise UnsupportedOperatorError(
+            f"{line}: a transform of torch.func in forward ({', '.join(named)}) stays in the graph. Write it for whole "
+            "batches, with einsum or bmm for example."
+        )
+    return found
 
 
 def _holds_packed_sequence(error: BaseException) -> bool:
