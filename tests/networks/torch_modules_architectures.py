@@ -58,18 +58,13 @@ def decoder(family, options, head="ForCausalLM", **more):
 
 IDS = tokens(POSITIONS, 11)
 T5 = {"vocab_size": 11, "d_model": 8, "d_kv": 4, "d_ff": 16, "num_layers": 1, "num_decoder_layers": 1, "num_heads": 2}
-BART = {"vocab_size": 11, "d_model": 8, "encoder_layers": 1, "decoder_layers": 1, "max_position_embeddings": 8}
-BART |= {f"{part}_{what}": 2 * 4**k for part in ("encoder", "decoder") for k, what in enumerate(("attention_heads",))}
-BART |= {"encoder_ffn_dim": 16, "decoder_ffn_dim": 16, "pad_token_id": 2, "bos_token_id": 0, "eos_token_id": 1}
 
 TRANSFORMERS = {
     "GPT-NeoX": (decoder("GPTNeoX", DECODER), IDS),
     "LLaMA": (decoder("Llama", GROUPED), IDS),
-    "LLaMA, padded": (decoder("Llama", GROUPED), padded()),
     "Mistral, sliding window": (decoder("Mistral", GROUPED, sliding_window=3), IDS),
     "Qwen2": (decoder("Qwen2", GROUPED), IDS),
     "Qwen3": (decoder("Qwen3", GROUPED, head_dim=4), IDS),
-    "Gemma": (decoder("Gemma", GROUPED, head_dim=4), IDS),
     "Gemma 2": (decoder("Gemma2", GROUPED, head_dim=4), IDS),
     "Phi": (decoder("Phi", DECODER), IDS),
     "OPT": (
@@ -90,23 +85,13 @@ TRANSFORMERS = {
         padded(),
     ),
     "BERT, padded": (decoder("Bert", ENCODER, "Model"), padded(token_type_ids=tokens(POSITIONS, 2)), "pooler_output"),
-    "BERT, masked language": (decoder("Bert", ENCODER, "ForMaskedLM"), IDS),
     "RoBERTa, classifier": (
         decoder("Roberta", ENCODER | {"max_position_embeddings": 12}, "ForSequenceClassification", pad_token_id=2,
                 num_labels=3),
         padded(),
     ),
-    "DistilBERT": (
-        lambda: model("DistilBert", "Model", vocab_size=11, dim=8, hidden_dim=16, n_layers=1, n_heads=2,
-                      max_position_embeddings=8),
-        padded(),
-    ),
     "T5, encoder and decoder": (
         lambda: model("T5", "ForConditionalGeneration", **T5, decoder_start_token_id=0),
-        padded(decoder_input_ids=tokens(4, 11)),
-    ),
-    "BART, encoder and decoder": (
-        lambda: model("Bart", "ForConditionalGeneration", **BART, decoder_start_token_id=0),
         padded(decoder_input_ids=tokens(4, 11)),
     ),
     "Mamba": (
@@ -803,5 +788,13 @@ OTHERS = {
         real(4, 8),
     ),
 }  # fmt: skip
+
+FAMILIES = {
+    "models of `transformers`": TRANSFORMERS,
+    "vision": VISION,
+    "sequences": SEQUENCES,
+    "graphs and sets": GRAPHS,
+    "other modules": OTHERS,
+}
 
 TABLE = TRANSFORMERS | VISION | SEQUENCES | GRAPHS | OTHERS
