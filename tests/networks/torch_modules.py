@@ -127,5 +127,8 @@ TOLERANCES = {"double": 1e-10, "gradient": 1e-8, "single": 1e-5}
 
 def listing():
     """The modules by family, as the table of docs/pytorch.md."""
-    rows = [f"| {family} | {len(table)} | {' · '.join(sorted(table))} |" for family, table in FAMILIES.items()]
+    rows = [
+        f"| {family} | {len(table)} | {' '.join(f'`{name}`' for name in sorted(table))} |"
+        for family, table in FAMILIES.items()
+    ]
     return "\n".join(["| family | modules | names |", "|---|---|---|", *rows])

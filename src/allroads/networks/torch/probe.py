@@ -31,8 +31,7 @@ def probe(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.Te
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         try:
-            first: torch.Tensor = module(*inputs)
-            second: torch.Tensor = module(*inputs)
+            first, second = (module(*(t.clone() for t in inputs)) for _ in range(2))  # forward may write to its inputs
         except InputError:
             raise
         except Exception as error:
@@ -52,7 +51,8 @@ def probe(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.Te
         raise _refusal("lets the answer for one example depend on the others in its batch", _unsteady(module))
     if changed:
         raise _refusal(f"changes its buffers ({_listed(changed)}) when it is asked", _unsteady(module))
-    return first
+    answer: torch.Tensor = first
+    return answer
 
 
 def _of_batch(module: torch.nn.Module) -> bool:
