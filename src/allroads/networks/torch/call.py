@@ -86,12 +86,14 @@ class Call:
             InputError: If they have another form than the example inputs, or an array has other axes or is real where
                 whole numbers are expected.
         """
-        given, alone = _plain(inputs), jax.tree.structure(0)
-        if self.structure == jax.tree.structure((0,)) and jax.tree.structure(given) == alone:
-            given = (given,)
+        alone: Any = jax.tree.structure(0)
+        given = _plain(inputs)
+        structure: Any = jax.tree.structure(given)
+        if self.structure == jax.tree.structure((0,)) and structure == alone:
+            given, structure = (given,), self.structure
         elif self.structure == alone and isinstance(given, tuple) and len(given) == 1:
-            given = given[0]
-        if jax.tree.structure(given) != self.structure:
+            given, structure = given[0], alone
+        if structure != self.structure:
             raise InputError(f"Network.apply: expected {self._described()}, as in example_inputs; got {_form(given)}.")
         arrays = [as_jax_array(leaf) for leaf in jax.tree.leaves(given)]
         for name, array, example in zip(self.names, arrays, self.examples, strict=True):
@@ -256,8 +258,8 @@ def _parts(given: Any) -> dict[Any, Any]:
     """What a module gives, by name or place; empty where it is of another kind."""
     if isinstance(given, Mapping):
         return dict(given)
-    if isinstance(given, tuple) and hasattr(given, "_fields"):
-        return given._asdict()
+    if isinstance(given, tuple) and (fields := getattr(given, "_fields", None)):
+        return dict(zip(fields, given, strict=True))
     if isinstance(given, Sequence) and not isinstance(given, str):
         return dict(enumerate(given))
     if dataclasses.is_dataclass(given) and not isinstance(given, type):

@@ -177,7 +177,7 @@ def _transformed(exported: ExportedProgram) -> ExportedProgram:
     line = next(source_of(n) for n in exported.graph_module.graph.nodes if _is_transform(n))
     try:
         with _quiet():
-            found = exported.run_decompositions({})
+            found: ExportedProgram = exported.run_decompositions({})
     except Exception as error:
         raise UnsupportedOperatorError(
             f"{line}: a transform of torch.func in forward ({', '.join(named)}) cannot be taken apart "
