@@ -13,8 +13,8 @@ from torch_modules_architectures import TABLE  # noqa: E402
 
 torch.set_num_threads(1)
 
-QUICK = {"retention (RetNet)", "message passing", "deep set with a mask"}
-"""A complex buffer or none, edges as an input, and inputs by name stand for all in `make test`."""
+QUICK = {"message passing", "deep set with a mask"}
+"""Edges as an input, and inputs by name, stand for all in `make test`."""
 
 
 @pytest.mark.filterwarnings("ignore:.*causal_conv1d.*", "ignore:.*selective_scan.*")
