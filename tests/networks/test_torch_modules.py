@@ -101,8 +101,8 @@ def test_a_population_in_single_precision_and_its_weights_given_back(name):
     other = {key: p * (1 + 0.2 * jnp.cos(jnp.arange(p.size)).reshape(p.shape)) for key, p in params.items()}
     members = jax.tree.map(lambda *leaves: jnp.stack(leaves), params, other)
     outputs = jax.vmap(network.apply, (0, None))(members, as_numpy(x, np.float32))
-    for output, member in zip(outputs, (params, other), strict=True):
+    for values, member in zip(outputs, (params, other), strict=True):
         module.load_state_dict(allroads.to_torch_state(member, module), strict=True)
         answer = ask(module.double(), x, output)  # the exact answer of single-precision weights
-        assert distance(output, answer) <= 1e-5
+        assert distance(values, answer) <= 1e-5
         module.float()
