@@ -156,7 +156,7 @@ def test_one_export_serves_every_batch_size_but_one(monkeypatch):
 
 def test_sequence_first_layers_take_other_batch_sizes_and_lengths():
     module = nn.LSTM(3, 4)
-    network, params = allroads.from_torch(module, torch.zeros(5, 2, 3))
+    network, params = allroads.from_torch(module, torch.zeros(5, 2, 3), output=0)
     for shape in ((5, 2, 3), (5, 1, 3), (7, 4, 3)):
         x = torch.randn(shape)
         np.testing.assert_allclose(network.apply(params, x.numpy()), module(x)[0].detach(), rtol=1e-5, atol=1e-6)
@@ -270,7 +270,7 @@ def test_control_flow_on_values_is_refused_with_its_line(capfd):
     [
         (torch.zeros(3, 5), r"does not take the example inputs \(\(3, 5\) float32\).*one batch"),
         ((torch.zeros(3, 4), torch.zeros(3, 4)), "does not take the example inputs"),
-        ("text", r"example_inputs\[0\] is str"),
+        ("text", "example_inputs is str"),
         ((), "example_inputs is empty"),
         (torch.zeros(0, 4), r"is empty \(shape \(0, 4\)\)"),
     ],
@@ -296,7 +296,7 @@ def test_wrong_calls():
         network.apply(params, np.zeros((3, 2)))
     with pytest.raises(InputError, match="expected 2 axes"):
         network.apply(params, np.zeros(3, int))
-    with pytest.raises(InputError, match="expected 1 inputs"):
+    with pytest.raises(InputError, match="expected one array, as in example_inputs; got 2 inputs"):
         network.apply(params, (np.zeros((3, 2), int),) * 2)
     with pytest.raises(InputError, match=r"Missing: 1\.bias"):
         network.apply({k: v for k, v in params.items() if k != "1.bias"}, np.zeros((3, 2), int))

@@ -338,7 +338,7 @@ TABLE = {
     "lstm, two layers, batch first": (lambda: recurrent(nn.LSTM, "all", num_layers=2, batch_first=True), real(6, 3)),
     "lstm, both ways": (lambda: recurrent(nn.LSTM, "all", bidirectional=True, batch_first=True), real(5, 3)),
     "lstm with projection": (lambda: recurrent(nn.LSTM, proj_size=2, batch_first=True), real(5, 3)),
-    "lstm alone": (lambda: nn.LSTM(3, 4, batch_first=True), real(5, 3)),
+    "lstm alone": (lambda: nn.LSTM(3, 4, batch_first=True), real(5, 3), 0),
     "gru cell": (lambda: Apply(lambda s, x: s.cell(x[:, 1], s.cell(x[:, 0])), cell=nn.GRUCell(3, 4)), real(2, 3)),
     "lstm cell": (
         lambda: Apply(lambda s, x: s.cell(x[:, 1], s.cell(x[:, 0]))[0], cell=nn.LSTMCell(3, 4)),
@@ -372,8 +372,8 @@ TABLE = {
 
 
 def make(name, table=TABLE):
-    """The module in double precision, and a batch of a size."""
-    build, batch = table[name]
+    """The module in double precision, a batch of a size, and which output is taken."""
+    build, batch, *output = table[name]
     torch.manual_seed(zlib.crc32(name.encode()))
     module = build().double()
     makers = batch if isinstance(batch, tuple) else (batch,)
@@ -383,4 +383,4 @@ def make(name, table=TABLE):
         made = tuple(maker(n, g) for maker in makers)
         return made if isinstance(batch, tuple) else made[0]
 
-    return module, inputs
+    return module, inputs, output[0] if output else None

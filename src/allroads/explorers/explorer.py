@@ -17,6 +17,7 @@ import jax.numpy as jnp
 
 from allroads.checks import check_count, check_number
 from allroads.errors import InputError
+from allroads.pfmap.inputs import number_of_examples
 from allroads.pfmap.network import Params
 from allroads.pfmap.objective import Examples
 
@@ -164,4 +165,4 @@ def check_point(explorer: Explorer, point: Params) -> None:
 
 def example_count(problem: ProblemLike) -> int:
     """Number of training examples."""
-    return int(jax.tree.leaves(problem.data.inputs)[0].shape[0])
+    return number_of_examples(problem.data.inputs)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from allroads.errors import InputError
+from allroads.pfmap.inputs import read_inputs
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.objective import Examples, Objective
-from allroads.pfmap.problem import Problem, checked_examples
+from allroads.pfmap.problem import Problem
 
 
 class Observed(NamedTuple):
@@ -91,9 +93,7 @@ def as_probes(network: Network, probes: Any) -> Any:
     """
     if probes is None:
         return None
-    parts = probes if isinstance(probes, tuple) else (probes,)
-    arrays = tuple(checked_examples(part, "probes") for part in parts)
+    arrays = read_inputs(probes, "probes")
     if network.check is not None:
-        network.check(arrays if isinstance(probes, tuple) else arrays[0])
-    moved = tuple(jnp.asarray(a, float if jnp.issubdtype(a.dtype, jnp.floating) else None) for a in arrays)
-    return moved if isinstance(probes, tuple) else moved[0]
+        network.check(arrays)
+    return jax.tree.map(lambda a: jnp.asarray(a, float if jnp.issubdtype(a.dtype, jnp.floating) else None), arrays)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
+from allroads.pfmap.inputs import as_batch, choose, number_of_examples
 from allroads.pfmap.network import Network, Params
 
 _BLOCK = 64
@@ -34,14 +35,15 @@ def jacobian_function(network: Network) -> Any:
         flat, unravel = ravel_pytree(params)
 
         def outputs(vector: Any, example: Any) -> Any:
-            return network.apply(unravel(vector), example[None]).ravel()
+            return network.apply(unravel(vector), as_batch(example)).ravel()
 
         def block(first: Any) -> Any:
-            chosen = jnp.minimum(first + jnp.arange(size), len(inputs) - 1)  # past the end the last is repeated
-            return jax.vmap(jax.jacrev(outputs), in_axes=(None, 0))(flat, jnp.take(inputs, chosen, axis=0))
+            chosen = jnp.minimum(first + jnp.arange(size), count - 1)  # past the end the last is repeated
+            return jax.vmap(jax.jacrev(outputs), in_axes=(None, 0))(flat, choose(inputs, chosen))
 
-        size = min(_BLOCK, len(inputs))
-        rows = jax.lax.map(block, jnp.arange(0, len(inputs), size))
-        return rows.reshape(-1, len(flat))[: rows.shape[2] * len(inputs)]
+        count = number_of_examples(inputs)
+        size = min(_BLOCK, count)
+        rows = jax.lax.map(block, jnp.arange(0, count, size))
+        return rows.reshape(-1, len(flat))[: rows.shape[2] * count]
 
     return jax.jit(jacobian)

@@ -24,6 +24,7 @@ from jax.core import Tracer
 
 from allroads.errors import MemoryBudgetError
 from allroads.pfmap.factored import Use, dense_uses, factored_row
+from allroads.pfmap.inputs import as_batch, choose
 from allroads.pfmap.jaxpr import intermediate_bytes
 from allroads.pfmap.network import Network, Params
 
@@ -83,7 +84,7 @@ def plan_kernel(
     values = jax.eval_shape(network.apply, params, inputs)
     rows, examples = math.prod(values.shape), values.shape[0]
     itemsize = jnp.result_type(values.dtype, *jax.tree.leaves(params)).itemsize
-    own = inputs[:1] if apart else inputs
+    own = choose(inputs, slice(1)) if apart else inputs
     uses = dense_uses(network, params, own) if apart and factored else ()
     row = jax.make_jaxpr(lambda p: _row(network, p, own, 0, uses))(params)
     held = sum(v.aval.size * v.aval.dtype.itemsize for v in row.jaxpr.outvars)
@@ -149,8 +150,8 @@ def _kernel(network: Network, plan: KernelPlan, params: Params, inputs: Any) -> 
             made: list[Any] = jax.lax.map(lambda row: _row(network, params, inputs, row, ()), rows)
             return made
         examples, outputs = jnp.divmod(rows, plan.per_example)
-        own = jnp.take(inputs, examples, axis=0)
-        return jax.vmap(lambda x, output: _row(network, params, x[None], output, plan.uses))(own, outputs)
+        own = choose(inputs, examples)
+        return jax.vmap(lambda x, output: _row(network, params, as_batch(x), output, plan.uses))(own, outputs)
 
     def contract(held: list[Any], rows: list[Any]) -> Any:
         pairs = zip(held, rows, strict=True)
@@ -201,7 +202,7 @@ def examples_apart(network: Network, params: Params, inputs: Any) -> bool:
     Any difference beyond rounding (relative 200 ε) counts as coupled, as does a network that cannot take a
     single example: that way is always right and only slower.
     """
-    if isinstance(inputs, Tracer):
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(inputs)):
         return False
     rng = np.random.default_rng(0)
     drawn = jax.tree.map(
@@ -229,7 +230,7 @@ def _gap(network: Network, params: Params, inputs: Any, cotangent: Any) -> Any:
         return jax.tree.leaves(pull(cotangent.astype(values.dtype)))
 
     whole = pulled(lambda p: network.apply(p, inputs))
-    single = pulled(lambda p: jax.vmap(lambda x: network.apply(p, x[None])[0])(inputs))
+    single = pulled(lambda p: jax.vmap(lambda x: network.apply(p, as_batch(x))[0])(inputs))
     length = sum(jnp.sum(jnp.abs(a) ** 2) for a in whole)
     apart = sum(jnp.sum(jnp.abs(a - b) ** 2) for a, b in zip(whole, single, strict=True))
     gap = jnp.sqrt(apart) / jnp.sqrt(length)

@@ -8,12 +8,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Float, Num
 
 from allroads.compiled import keep_compiled
 from allroads.errors import InputError
 from allroads.pfmap.arrays import as_array, is_tensor
+from allroads.pfmap.inputs import number_of_examples, read_inputs
 from allroads.pfmap.kernel import examples_apart, kernel_function, plan_kernel
 from allroads.pfmap.network import Network, Params
 
@@ -28,7 +28,8 @@ class ParameterFunctionMap:
 
     Args:
         network: The two pure functions.
-        inputs: Probe inputs ``[N, ...]``, NumPy or JAX: real numbers or integer tokens.
+        inputs: Probe inputs ``[N, ...]``, real numbers or integer tokens; a tuple or mapping of such arrays for a
+            network that takes several.
         memory: Bytes that ``kernel`` may take beside its arguments, its result included. Default 2³¹ (2 GiB).
 
     Raises:
@@ -52,23 +53,7 @@ class ParameterFunctionMap:
 
     def __post_init__(self) -> None:
         keep_compiled()
-        inputs = self.inputs if isinstance(self.inputs, jax.Array) else np.asarray(self.inputs)
-        if inputs.ndim == 0 or inputs.size == 0:
-            raise InputError(
-                f"inputs have shape {inputs.shape}; expected [N, ...] with at least one example. Pass probe inputs."
-            )
-        if not (jnp.issubdtype(inputs.dtype, jnp.number) or inputs.dtype == bool):
-            raise InputError(
-                f"inputs have dtype {inputs.dtype}; expected real numbers or integer tokens. Encode them as numbers."
-            )
-        if not isinstance(inputs, Tracer):
-            bad = np.flatnonzero(~np.isfinite(np.asarray(inputs)).reshape(inputs.shape[0], -1).all(axis=1))
-            if bad.size:
-                raise InputError(
-                    f"inputs are NaN or infinite in {bad.size} of {inputs.shape[0]} examples, the first at "
-                    f"index {bad[0]}; expected finite numbers. Drop or repair those examples."
-                )
-        object.__setattr__(self, "inputs", inputs)
+        object.__setattr__(self, "inputs", read_inputs(self.inputs))
 
     def values(self, params: Params) -> Num[jax.Array, " examples *outputs"]:
         """F(θ): the outputs on the probes, in the units of the network's outputs.
@@ -142,7 +127,7 @@ class ParameterFunctionMap:
 
         References: [jacot2018]
         """
-        params, inputs = _floating(params), jnp.asarray(self.inputs)
+        params, inputs = _floating(params), jax.tree.map(jnp.asarray, self.inputs)
         jax.eval_shape(self._function, params)
         plan = plan_kernel(self.network, params, inputs, examples_apart(self.network, params, inputs), self.memory)
         kernel: jax.Array = kernel_function(self.network, plan)(params, inputs)
@@ -165,11 +150,12 @@ class ParameterFunctionMap:
         return self.jvp(params, self.vjp(params, v)).reshape(jnp.shape(v))
 
     def _function(self, params: Params) -> Num[jax.Array, " examples *outputs"]:
-        values: jax.Array = jax.jit(self.network.apply)(params, jnp.asarray(self.inputs))
-        if jnp.ndim(values) == 0 or values.shape[0] != self.inputs.shape[0]:
+        values: jax.Array = jax.jit(self.network.apply)(params, jax.tree.map(jnp.asarray, self.inputs))
+        count = number_of_examples(self.inputs)
+        if jnp.ndim(values) == 0 or values.shape[0] != count:
             raise InputError(
                 f"network {self.network.name!r} gives outputs of shape {jnp.shape(values)} for "
-                f"{self.inputs.shape[0]} examples; expected [N, C] or [N, T, C]. Give apply(params, inputs) "
+                f"{count} examples; expected [N, C] or [N, T, C]. Give apply(params, inputs) "
                 "outputs that lead with the examples."
             )
         return values

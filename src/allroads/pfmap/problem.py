@@ -15,7 +15,8 @@ import numpy as np
 from allroads.checks import check_number
 from allroads.compiled import keep_compiled
 from allroads.errors import InputError
-from allroads.pfmap.arrays import as_array, as_point
+from allroads.pfmap.arrays import as_point
+from allroads.pfmap.inputs import checked_examples, number_of_examples, read_inputs
 from allroads.pfmap.labels import check_labels, check_weights
 from allroads.pfmap.losses import PerExampleLoss, loss_name, resolve_loss
 from allroads.pfmap.network import Network, Params
@@ -32,7 +33,8 @@ class Problem:
         network: The network.
         loss: ``"mse"``, ``"cross_entropy"``, ``"bce"``, PyTorch's module or function of that kind, or
             ``(outputs, labels) -> per-example losses``.
-        inputs: ``[N, …]``, NumPy, JAX or PyTorch; a tuple of such arrays for a network that takes several.
+        inputs: ``[N, …]``, NumPy, JAX or PyTorch; a tuple or mapping of such arrays for a network that
+            takes several.
         labels: What the loss takes. ``cross_entropy``: integer classes ``[N]`` or ``[N, T]``, or one-hot; ``bce``:
             numbers in ``[0, 1]``; ``mse``: numbers shaped like the outputs (``[N]`` where there is one).
         weights: One per example, ``[N]``, or for a loss of ours one per label; the loss is then the weighted mean.
@@ -83,15 +85,11 @@ class Problem:
         check_number("weight_decay", self.weight_decay, 0)
         if self.regulariser is not None and self.weight_decay:
             raise InputError("weight_decay and regulariser: give one of them; a regulariser may add the decay itself.")
-        inputs = self.inputs if isinstance(self.inputs, tuple) else (self.inputs,)
-        arrays = tuple(checked_examples(given, "inputs") for given in inputs)
-        set_(self, "inputs", arrays if isinstance(self.inputs, tuple) else arrays[0])
+        set_(self, "inputs", read_inputs(self.inputs))
         labels = checked_examples(self.labels, "labels", self.ignore)
-        sizes = {len(array) for array in (*arrays, labels)}
-        if len(sizes) > 1:
+        if (count := number_of_examples(self.inputs)) != len(labels):
             raise InputError(
-                f"inputs and labels: got {len(arrays[0])} inputs and {len(labels)} labels; expected one label per "
-                "input."
+                f"inputs and labels: got {count} inputs and {len(labels)} labels; expected one label per input."
             )
         if self.network.check is not None:
             self.network.check(self.inputs)
@@ -202,6 +200,8 @@ class Problem:
     def fingerprint(self) -> str:
         """SHA-256 of the data, in hex."""
         found = hashlib.sha256()
+        if isinstance(self.inputs, dict):
+            found.update(str(jax.tree.structure(self.inputs)).encode())
         for array in jax.tree.leaves((self.inputs, self.labels, self.weights)):
             found.update(f"{array.dtype}{array.shape}".encode())
             found.update(np.ascontiguousarray(array).tobytes())
@@ -236,10 +236,11 @@ class Problem:
                 f"network {self.network.name!r} cannot be applied to {what} and the inputs "
                 f"({type(error).__name__}: {error}). Give a point of this network and inputs as it expects them."
             ) from error
-        if not hasattr(found, "shape") or found.shape[:1] != (len(jax.tree.leaves(inputs)[0]),):
+        count = number_of_examples(inputs)
+        if not hasattr(found, "shape") or found.shape[:1] != (count,):
             raise InputError(
                 f"network {self.network.name!r} gives outputs of shape {getattr(found, 'shape', found)} for "
-                f"{len(jax.tree.leaves(inputs)[0])} examples; expected [N, C] or [N, T, C]. Give apply(params, inputs) "
+                f"{count} examples; expected [N, C] or [N, T, C]. Give apply(params, inputs) "
                 "outputs that lead with the examples."
             )
         return found
@@ -276,26 +277,6 @@ class Problem:
     @property
     def _leaves(self) -> Examples:
         return Examples(self.inputs, self.labels, self.weights)
-
-
-def checked_examples(given: Any, what: str, ignore: int | None = None) -> np.ndarray:
-    """Data as a NumPy array that leads with at least one example; refuses what is not finite numbers."""
-    try:
-        array = as_array(given)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{what}: expected an array of numbers that leads with the examples ({error}).") from error
-    if array.ndim == 0 or array.size == 0:
-        raise InputError(f"{what} have shape {array.shape}; expected [N, …] with at least one example.")
-    if not (np.issubdtype(array.dtype, np.number) or array.dtype == bool or jnp.issubdtype(array.dtype, jnp.floating)):
-        raise InputError(f"{what} have dtype {array.dtype}; expected numbers. Encode them as numbers.")
-    if not np.issubdtype(array.dtype, np.integer) and array.dtype != bool:
-        bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
-        if bad.size:
-            raise InputError(
-                f"{what}: NaN or infinite in {bad.size} of {len(array)} examples, the first at index {bad[0]}; drop or "
-                "fix them."
-            )
-    return array
 
 
 def _shapes(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 
 from allroads.errors import InputError
 from allroads.pfmap.arrays import as_point
+from allroads.pfmap.inputs import choose, number_of_examples
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.precision import float64
 from allroads.pfmap.symmetries import symmetries
@@ -52,7 +53,7 @@ def check_network(network: Network, inputs: Any, *, parameters: int | None = Non
     """
     part = f"network {network.name!r}"
     inputs = jax.tree.map(np.asarray, inputs)
-    count = len(jax.tree.leaves(inputs)[0])
+    count = number_of_examples(inputs)
     if count < 2:
         raise InputError(f"inputs: expected two or more examples; got {count}.")
     try:
@@ -103,7 +104,7 @@ def _drawn(part: str, network: Network, parameters: int | None) -> tuple[Params,
 def _check_function(part: str, network: Network, point: Params, inputs: Any) -> np.ndarray:
     given = jax.tree.map(np.copy, inputs)
     outputs = jax.jit(lambda point, inputs: network.apply(point, inputs))(point, inputs)
-    count = len(jax.tree.leaves(inputs)[0])
+    count = number_of_examples(inputs)
     name, remedy = "outputs lead with the examples", "Return outputs of shape [N, C] or [N, T, C]."
     shape = np.shape(outputs)
     promise(len(shape) in (2, 3) and shape[0] == count, part, name, f"[{count}, …, C]", str(list(shape)), remedy)
@@ -132,8 +133,8 @@ def _check_function(part: str, network: Network, point: Params, inputs: Any) -> 
 
 def _check_examples(part: str, apply: Callable[..., Any], point: Params, inputs: Any, outputs: np.ndarray) -> None:
     order = np.roll(np.arange(len(outputs)), 1)
-    moved = apply(point, jax.tree.map(lambda array: array[order], inputs))
-    alone = apply(point, jax.tree.map(lambda array: array[:1], inputs))
+    moved = apply(point, choose(inputs, order))
+    alone = apply(point, choose(inputs, slice(1)))
     for words, found, expected in (("in another order", moved, outputs[order]), ("alone", alone, outputs[:1])):
         told = difference(np.asarray(found), expected)
         promise(

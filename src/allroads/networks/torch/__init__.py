@@ -22,6 +22,7 @@ def from_torch(
     module: torch.nn.Module,
     example_inputs: Any,
     *,
+    output: int | str | Callable[[Any], Any] | None = None,
     init: Callable[[Any], Any] | str | None = None,
     running_statistics: str = "constants",
 ) -> tuple[Network, dict[str, Any]]:
@@ -34,8 +35,8 @@ def from_torch(
     ``DataParallel`` the names are those of the inner one.
 
     ``network.apply`` computes in the precision of the ``params`` that it is given. It takes any batch size (the module
-    is exported again, once a shape, where one export does not cover it), and a tuple where ``example_inputs`` is one.
-    Of a module with several outputs it gives the first, or the one named ``logits``. A point may also be the module's
+    is exported again, once a shape, where one export does not cover it), and a tuple or mapping where
+    ``example_inputs`` is one. A point may also be the module's
     own ``state_dict()``; its buffers must then be the network's. Tokens outside an embedding, and other places outside
     a table, are refused wherever the inputs have values, which also ``network.check(inputs)`` does alone.
 
@@ -44,8 +45,12 @@ def from_torch(
 
     Args:
         module: In evaluation mode where it has dropout or batch norm.
-        example_inputs: One batch as the module takes it: a tensor or array, or a tuple of them. Real arrays are
-            cast to the precision of the module, integer ones (tokens) stay integers.
+        example_inputs: One batch as the module takes it: a tensor or array, a tuple of them for several arguments, or
+            a mapping for arguments by name. A tuple that ends in a mapping holds both. A mapping is one argument where
+            ``forward`` takes no such names. Real arrays are cast to the precision of the module, integer ones (tokens)
+            stay integers.
+        output: Which of several outputs the network gives: its place in a tuple or its name in a mapping, or a
+            function of all that the module gives. By default the one named ``logits``, else there must be but one.
         init: ``init(key) -> params`` in place of the module's own; or ``"match_moments"``: parameters that no
             ``reset_parameters`` reaches are drawn from the normal distribution with the mean and standard deviation
             that their entries have in ``module``, which says little of a trained one; equal entries stay. Without
@@ -59,7 +64,8 @@ def from_torch(
         The network, and the module's present weights.
 
     Raises:
-        InputError: If torch is not installed, or the example inputs do not fit the module. If the module is in double
+        InputError: If torch is not installed, or the example inputs do not fit the module. If it gives several outputs
+            and ``output`` names none. If the module is in double
             precision outside :func:`allroads.float64`, in half precision, or scripted. If it packs sequences, or its
             control flow depends on values.
         UnknownNameError: If ``running_statistics`` or ``init`` is a name that does not exist.
@@ -81,7 +87,7 @@ def from_torch(
     keep_compiled()
     from allroads.networks.torch.bridge import bridge
 
-    return bridge(module, example_inputs, init, running_statistics)
+    return bridge(module, example_inputs, output, init, running_statistics)
 
 
 def to_torch_state(params: Mapping[str, Any], module: torch.nn.Module | None = None) -> dict[str, torch.Tensor]:

@@ -21,37 +21,18 @@ from torch.nn.utils.rnn import PackedSequence
 
 from allroads.errors import InputError, UnsupportedOperatorError
 from allroads.networks.torch.arrays import first_names
+from allroads.networks.torch.call import OneOutput
 from allroads.networks.torch.interpret import Interpreter
-from allroads.networks.torch.lines import source_of_error, whole_stacks
+from allroads.networks.torch.lines import source_of, source_of_error, whole_stacks
 from allroads.networks.torch.rules.refusals import PACKED
 from allroads.networks.torch.storage import find_aliases, root
 
 Shapes = tuple[tuple[int, ...], ...]
 
+_TRANSFORMS = ("torch._functorch", "torch._C._functorch")
+"""Modules of the functions that ``torch.vmap`` and its like leave in a graph."""
+
 _LOCK = threading.Lock()  # one export at a time: PyTorch's tracer is not made for several
-
-
-class OneOutput(torch.nn.Module):
-    """A module reduced to its first output, or to the one named ``logits``."""
-
-    def __init__(self, module: torch.nn.Module):
-        super().__init__()
-        self.module = module
-
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """The output."""
-        outputs = self.module(*inputs)
-        while not isinstance(outputs, torch.Tensor):
-            if isinstance(outputs, Mapping) and outputs:
-                outputs = outputs["logits"] if "logits" in outputs else next(iter(outputs.values()))
-            elif isinstance(outputs, Sequence) and not isinstance(outputs, str) and outputs:
-                outputs = outputs[0]
-            else:
-                raise InputError(
-                    f"from_torch: the module gives {type(outputs).__name__}, expected a tensor, or a tuple or a "
-                    "mapping of tensors; wrap it in a module that gives the tensor you want."
-                )
-        return outputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,14 +107,15 @@ class Programs:
     """The exports of one module, made as shapes ask for them.
 
     Args:
-        module: A copy of the user's module that nobody else changes.
+        module: What is exported: a module of tensors that gives one tensor.
+        kept: The copy of the user's module in it, that nobody else changes.
         examples: One batch that it takes.
         own: Its floating precision.
     """
 
-    def __init__(self, module: torch.nn.Module, examples: tuple[torch.Tensor, ...], own: torch.dtype):
-        self.module, self.examples, self.own = OneOutput(module), examples, own
-        self.names = {f"module.{name}": first for name, first in first_names(module).items()}
+    def __init__(self, module: OneOutput, kept: torch.nn.Module, examples: tuple[torch.Tensor, ...], own: torch.dtype):
+        self.module, self.examples, self.own = module, examples, own
+        self.names = {f"module.{name}": first for name, first in first_names(kept).items()}
         self.made: list[Program] = []
 
     def find(self, shapes: Shapes) -> Program:
@@ -157,6 +139,8 @@ class Programs:
         # a graph that rests on more than "at least two examples" is not used for other batch sizes
         if exported is None or getattr(exported, "_guards_code", ["unknown"]):
             exported = self._exported_as_is(inputs)
+        if any(map(_is_transform, exported.graph_module.graph.nodes)):
+            exported = _transformed(exported)
         aliases = find_aliases(exported.graph_module, _placeholder_values(exported, inputs))
         return Program(exported, self.own, self.names, aliases)
 
@@ -180,6 +164,31 @@ class Programs:
                 f"from_torch: torch.export cannot take this module apart for inputs of shape {shapes}, at "
                 f"{source_of_error(error)}: {type(error).__name__}: {first}"
             ) from error
+
+
+def _is_transform(node: Node) -> bool:
+    """Whether a node begins or ends a transform of ``torch.func``, such as ``torch.vmap``."""
+    return node.op == "call_function" and getattr(node.target, "__module__", "").startswith(_TRANSFORMS)
+
+
+def _transformed(exported: ExportedProgram) -> ExportedProgram:
+    """The export with transforms of ``torch.func`` carried out: operators on whole batches, or an error."""
+    named = sorted({getattr(n.target, "__name__", "?") for n in exported.graph_module.graph.nodes if _is_transform(n)})
+    line = next(source_of(n) for n in exported.graph_module.graph.nodes if _is_transform(n))
+    try:
+        with _quiet():
+            found: ExportedProgram = exported.run_decompositions({})
+    except Exception as error:
+        raise UnsupportedOperatorError(
+            f"{line}: a transform of torch.func in forward ({', '.join(named)}) cannot be taken apart "
+            f"({type(error).__name__}). Write it for whole batches, with einsum or bmm for example."
+        ) from error
+    if any(map(_is_transform, found.graph_module.graph.nodes)):
+        raise UnsupportedOperatorError(
+            f"{line}: a transform of torch.func in forward ({', '.join(named)}) stays in the graph. Write it for whole "
+            "batches, with einsum or bmm for example."
+        )
+    return found
 
 
 def _holds_packed_sequence(error: BaseException) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from torch.nn import functional as F
+from torch.nn.parameter import is_lazy
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
@@ -74,8 +75,10 @@ def floating_precision(module: torch.nn.Module) -> torch.dtype:
     """The module's floating precision; the default one where it has no real tensors.
 
     Raises:
-        InputError: If parameters are complex, or a tensor has half precision, or double precision that is switched off.
+        InputError: If a tensor has no values yet, is sparse or quantised. If parameters are complex, or a tensor has
+            half precision, or double precision that is switched off.
     """
+    _refuse_without_values(module)
     for name, parameter in module.named_parameters():
         if parameter.is_complex():
             raise InputError(
@@ -95,6 +98,27 @@ def floating_precision(module: torch.nn.Module) -> torch.dtype:
                 "and whatever uses its network, inside `with allroads.float64():`, or give module.float()."
             )
     return real[0][1] if real else torch.get_default_dtype()
+
+
+def _refuse_without_values(module: torch.nn.Module) -> None:
+    for name, part in module.named_modules():
+        if ".quantized" in type(part).__module__:
+            raise InputError(
+                f"from_torch: {name or 'the module'} ({type(part).__name__}) is quantised, so it has no gradient. Give "
+                "the module that it was made from."
+            )
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if is_lazy(tensor):
+            raise InputError(
+                f"from_torch: {name} is lazy and has no shape yet. Call the module once on a batch, which draws it."
+            )
+        if tensor.is_meta:
+            raise InputError(
+                f"from_torch: {name} is on the meta device and has no values. Give it some: "
+                "module.to_empty(device='cpu'), then load_state_dict or reset_parameters."
+            )
+        if tensor.layout is not torch.strided:
+            raise InputError(f"from_torch: {name} is sparse. Keep it dense: {name}.to_dense().")
 
 
 def _refuse_scripts(module: torch.nn.Module) -> None:

@@ -31,8 +31,7 @@ def probe(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.Te
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         try:
-            first: torch.Tensor = module(*inputs)
-            second: torch.Tensor = module(*inputs)
+            first, second = (module(*(t.clone() for t in inputs)) for _ in range(2))  # forward may write to its inputs
         except InputError:
             raise
         except Exception as error:
@@ -42,7 +41,7 @@ def probe(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.Te
             raise InputError(
                 f"from_torch: the module does not take the example inputs ({given}): {type(error).__name__} at "
                 f"{source_of_error(error)}: {str(error).strip()[:400]}. Give one batch as the module takes it, "
-                "leading with the example axis; several inputs as a tuple."
+                "leading with the example axis; several inputs as a tuple, or as a mapping of their names."
             ) from error
     changed = [name for name, buffer in module.named_buffers() if not torch.equal(buffer, before[name])]
     shared = [name for name, m in module.named_modules() if isinstance(m, _BATCH_NORMS) and _of_batch(m)]
@@ -52,7 +51,8 @@ def probe(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.Te
         raise _refusal("lets the answer for one example depend on the others in its batch", _unsteady(module))
     if changed:
         raise _refusal(f"changes its buffers ({_listed(changed)}) when it is asked", _unsteady(module))
-    return first
+    answer: torch.Tensor = first
+    return answer
 
 
 def _of_batch(module: torch.nn.Module) -> bool:

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from allroads.paths.align.terms import Term
+from allroads.pfmap.inputs import number_of_examples
 from allroads.pfmap.jaxpr import evaluate
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.symmetries import Block, Symmetries
@@ -48,8 +49,8 @@ def _capturing(network: Network, paths: tuple[str, ...]) -> Callable[[Params, An
 
 def _in_batches(captured: Callable[[Params, Any], dict[str, Any]], point: Params, inputs: Any) -> dict[str, np.ndarray]:
     """The captured arrays, on batches of the size that the network was traced with."""
-    size = min(EXAMPLES, len(jax.tree.leaves(inputs)[0]))
-    count = min(LARGEST, len(jax.tree.leaves(inputs)[0])) // size
+    size = min(EXAMPLES, number_of_examples(inputs))
+    count = min(LARGEST, number_of_examples(inputs)) // size
     parts = [
         captured(point, jax.tree.map(lambda x, i=i: np.asarray(x)[i * size : (i + 1) * size], inputs))
         for i in range(count)

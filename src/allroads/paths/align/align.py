@@ -18,12 +18,13 @@ from allroads.paths.align.matching import greedy_start, match, random_start, ref
 from allroads.paths.align.search import optimise_scales, segment_objective, straight_through_search
 from allroads.paths.align.terms import Term, inner_product, weight_terms
 from allroads.pfmap.arrays import as_point
+from allroads.pfmap.inputs import read_inputs
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.symmetries import Element, Symmetries, symmetries
 from allroads.pfmap.symmetries.group import named_leaves
 from allroads.pfmap.symmetries.scales import balanced_scales
-from allroads.pfmap.symmetries.symmetries import EXAMPLES, examples
+from allroads.pfmap.symmetries.symmetries import EXAMPLES
 from allroads.results import Result, finish
 from allroads.status import PathStatus, Status
 
@@ -150,7 +151,7 @@ def align(
             raise UnknownNameError("alignment method", method, METHODS)
         check_count("restarts", restarts, 0)
         check_count("seed", seed, 0)
-        a, b, inputs = as_point(a, "a", network), as_point(b, "b", network), examples(inputs)
+        a, b, inputs = as_point(a, "a", network), as_point(b, "b", network), read_inputs(inputs)
         clock.say("symmetries")
         found = cached_symmetries(_SymmetriesKey(network, a, inputs, seed))
         goal, start = found.flatten(a), found.flatten(b)

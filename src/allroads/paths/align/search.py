@@ -14,6 +14,7 @@ from allroads.budget import Budget
 from allroads.errors import InputError
 from allroads.paths.align.matching import match_units, sweep_order
 from allroads.paths.align.terms import weight_terms
+from allroads.pfmap.inputs import number_of_examples
 from allroads.pfmap.losses import PerExampleLoss, resolve_loss
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.symmetries import Element, Symmetries
@@ -102,7 +103,7 @@ def segment_objective(
 
         return height
 
-    numbers = np.arange(len(jax.tree.leaves(inputs)[0]))
+    numbers = np.arange(number_of_examples(inputs))
     validation = numbers % HELD_OUT == 0 if held_out and len(numbers) >= 4 * HELD_OUT else numbers >= 0
     training = ~validation if not validation.all() else validation
     value_at, slope_at = jax.jit(on(numbers[validation])), jax.jit(jax.grad(on(numbers[training])))

@@ -24,10 +24,10 @@ from allroads.paths.convergence.points import PointPairs, point_pairs
 from allroads.paths.convergence.reached import Reached, reached
 from allroads.paths.convergence.resemblance import compare_all, worst
 from allroads.paths.convergence.tables import PairTable, Trial, pair_table
+from allroads.pfmap.inputs import choose, number_of_examples, read_inputs
 from allroads.pfmap.losses import PerExampleLoss, loss_name, resolve_loss
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.problem import Problem
-from allroads.pfmap.symmetries.symmetries import examples
 from allroads.results import Result, finish
 from allroads.status import ConvergenceStatus, Status
 
@@ -213,8 +213,8 @@ def convergence(
         ([2], 1.0)
     """
     with budgeted("convergence", budget, progress) as clock:
-        inputs = examples(inputs)
-        n = len(jax.tree.leaves(inputs)[0])
+        inputs = read_inputs(inputs)
+        n = number_of_examples(inputs)
         comparisons = _checked(n, measures, k, permutations, level, seed, align)
         if other is None and (other_network is not None or other_layers is not None):
             raise InputError("other_network and other_layers: they go with a second population; give other as well.")
@@ -316,7 +316,7 @@ def _layers(
     other_layers: Sequence[str] | str | None,
 ) -> list[tuple[tuple[str, str], tuple[str, str]]]:
     """The layers that are compared with each other, each with its place; within a population with themselves."""
-    one = jax.tree.map(lambda x: x[:1], inputs)
+    one = choose(inputs, slice(1))
     chosen = list(chosen_layers(network, member(mine, 0), one, layers).items())
     if theirs is None:
         return [(layer, layer) for layer in chosen]

@@ -14,10 +14,10 @@ from jax.extend import core
 
 from allroads.errors import InputError, UnknownNameError
 from allroads.pfmap.arrays import as_point
+from allroads.pfmap.inputs import read_inputs
 from allroads.pfmap.jaxpr import evaluate, interpret, trace, traceable
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.symmetries.group import named_leaves
-from allroads.pfmap.symmetries.symmetries import examples
 
 LAYERS = ("dot_general", "conv_general_dilated")
 """Primitives that are a layer where they join data and weights."""
@@ -74,7 +74,7 @@ def hidden_layers(network: Network, params: Params, inputs: Any) -> dict[str, st
         >>> list(hidden_layers(network, network.init(jax.random.key(0)), np.ones((1, 3))))
         ['layers/1/weight', 'layers/2/weight']
     """
-    params, inputs = as_point(params, network=network), examples(inputs)
+    params, inputs = as_point(params, network=network), read_inputs(inputs)
     names = [name for name, _ in named_leaves(params)]
     found: dict[str, str] = {}
 

@@ -50,6 +50,11 @@ def read_problem(
     names, given, own = _named(targets)
     if inputs is None:
         inputs = _shared(names, own)
+    if isinstance(inputs, tuple | Mapping):
+        raise InputError(
+            f"learnability: expected inputs [N, …] as one array; got a {type(inputs).__name__}. Give a network that "
+            "takes one array and parts it."
+        )
     inputs = np.asarray(inputs)
     if inputs.ndim == 0 or len(inputs) == 0:
         raise InputError(f"learnability: expected inputs [N, …] with at least one example; got shape {inputs.shape}.")

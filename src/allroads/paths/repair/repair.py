@@ -14,9 +14,9 @@ from allroads.errors import InputError, UnknownNameError
 from allroads.paths.repair.statistics import batch_norms, reset_statistics
 from allroads.paths.repair.units import corrected_network, corrections, unit_statistics, with_layers
 from allroads.pfmap.arrays import as_point
+from allroads.pfmap.inputs import read_inputs
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.symmetries.group import named_leaves
-from allroads.pfmap.symmetries.symmetries import examples
 from allroads.status import PathStatus, Status
 
 METHODS = ("units", "statistics")
@@ -114,7 +114,7 @@ def repair(network: Network, a: Params, b: Params, inputs: Any, t: float = 0.5, 
     if jax.tree.map(np.shape, a) != jax.tree.map(np.shape, b):
         raise InputError("repair: the two points are not of one architecture. Give ends of the same network.")
     a, b = as_point(a, "a", network), as_point(b, "b", network)
-    inputs = jax.tree.map(jnp.asarray, examples(inputs))
+    inputs = jax.tree.map(jnp.asarray, read_inputs(inputs))
     found = repair_method(network, a, inputs, method)
 
     @jax.jit

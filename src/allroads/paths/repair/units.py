@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax.extend import core
 
 from allroads.networks.correlation import channels_as_units
+from allroads.pfmap.inputs import number_of_examples
 from allroads.pfmap.jaxpr import evaluate_annotated, shaped
 from allroads.pfmap.network import Network, Params
 
@@ -29,7 +29,7 @@ def with_layers(network: Network, params: Params, inputs: Any, at_layer: AtLayer
     A layer is a contraction or a convolution of what depends on the inputs with what does not. Its units are the axes
     that come from the weights; adding a bias afterwards shifts their mean alone.
     """
-    examples = jax.tree.leaves(inputs)[0].shape[0]
+    examples = number_of_examples(inputs)
     count = 0
     loops: list[str] = []
 

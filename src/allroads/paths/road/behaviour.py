@@ -16,7 +16,7 @@ from allroads.pfmap.problem import Problem
 
 def path_values(network: Network, points: list[Params], inputs: Any) -> np.ndarray:
     """Outputs at every point of a path, ``[R, N, …, C]``."""
-    inputs = jnp.asarray(inputs)
+    inputs = jax.tree.map(jnp.asarray, inputs)
     return np.stack([np.asarray(_compiled_values(network)(point, inputs)) for point in points])
 
 

@@ -56,7 +56,7 @@ class Lifter:
 
     Args:
         network: Its outputs are coordinates in the chart.
-        inputs: ``[N, …]``.
+        inputs: ``[N, …]``, or a pytree of such arrays.
         form: J or ``J Jᵀ`` at a point, compiled; ``None`` where neither is formed.
         held: Whether it is J.
         method: ``dense`` where K is factored, ``normal equations`` where JᵀJ is, else ``matrix-free``.
@@ -146,7 +146,7 @@ def make_lifter(
         InputError: If the regularisation is not in (0, 1), ``dense`` is negative, or the derivative is not finite.
         MemoryBudgetError: If the kernel is to be formed and does not fit.
     """
-    network, inputs = in_chart(network, chart), jnp.asarray(inputs)
+    network, inputs = in_chart(network, chart), jax.tree.map(jnp.asarray, inputs)
     precision = jnp.result_type(*jax.tree.leaves(params)).name
     share = REGULARISATION.get(precision, 1e-6) if regularisation is None else regularisation
     if not 0 < share < 1:

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from allroads.pfmap.inputs import choose, read_inputs
 from allroads.pfmap.jaxpr import traceable
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.precision import float64
-from allroads.pfmap.problem import checked_examples
 from allroads.pfmap.symmetries.derive import derive
 from allroads.pfmap.symmetries.group import Element, Symmetries
 
@@ -63,21 +63,11 @@ def symmetries(network: Network, params: Params, inputs: Any, seed: int = 0) -> 
         >>> print(found.describe())
         layers/0/bias:0: 8 units; 1 sign
     """
-    few = jax.tree.map(lambda x: x[:EXAMPLES], examples(inputs))
+    few = choose(read_inputs(inputs), slice(EXAMPLES))
     with traceable(network, "these inputs"):
         found = derive(network, params, few)
     found.flatten(params)
     return _checked(network, found, params, few, seed)
-
-
-def examples(inputs: Any) -> Any:
-    """Inputs as an array, or as a tuple of arrays where the network takes several.
-
-    Raises:
-        InputError: If there is no example, or a number is not finite.
-    """
-    several = isinstance(inputs, tuple)
-    return tuple(checked_examples(one, "inputs") for one in inputs) if several else checked_examples(inputs, "inputs")
 
 
 def _checked(network: Network, found: Symmetries, params: Params, inputs: Any, seed: int) -> Symmetries:

@@ -18,6 +18,7 @@ from allroads.explorers.build import as_explorer
 from allroads.explorers.explore import explore
 from allroads.explorers.explorer import Explorer
 from allroads.explorers.recording import Recording
+from allroads.pfmap.inputs import choose
 from allroads.pfmap.problem import Problem
 from allroads.results import Measurement, finish
 from allroads.status import DescriptionStatus
@@ -125,7 +126,7 @@ def prequential_length(
                 steps=steps,
                 seed=seed,
                 held_out=_part(bare, chosen[end:following]),
-                probes=jax.tree.map(lambda array: array[:1], problem.inputs),
+                probes=choose(problem.inputs, slice(1)),
                 record=recording,
             )
             size = (following - end) * per_example
@@ -193,7 +194,7 @@ def _block(losses: Float[np.ndarray, "members steps"], uniform: float, code: str
 
 def _part(problem: Problem, chosen: np.ndarray) -> Problem:
     """The problem over some of its examples."""
-    return problem.on(jax.tree.map(lambda array: array[chosen], problem.inputs), problem.labels[chosen])
+    return problem.on(choose(problem.inputs, chosen), problem.labels[chosen])
 
 
 def _alphabet(problem: Problem) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from allroads.errors import InputError
-from allroads.pfmap.problem import checked_examples
+from allroads.pfmap.inputs import checked_examples
 from allroads.points.prior.answers import Answers
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from allroads.checks import check_count, check_options
 from allroads.pfmap.arrays import as_point
+from allroads.pfmap.inputs import choose, number_of_examples
 from allroads.pfmap.map import ParameterFunctionMap
 from allroads.pfmap.network import Network, Params
 from allroads.points.spectrum.eigenpairs import Eigenpairs, dense_eigenpairs, extreme_eigenpairs
@@ -44,7 +45,7 @@ def kernel_spectrum(
     Args:
         network: The network.
         params: The point.
-        inputs: Probe inputs ``[N, …]``.
+        inputs: Probe inputs ``[N, …]``; a tuple or mapping of arrays for a network that takes several.
         top: Number of eigenpairs; default 10, or all where there are fewer.
         options: Method, probes, steps, tolerance and memory.
         seed: Decides start vectors and probes.
@@ -113,11 +114,11 @@ def _kernel_matrix(
     steps: int,
     memory: int,
 ) -> Matrix:
-    inputs = jnp.asarray(function.inputs)
+    inputs = jax.tree.map(jnp.asarray, function.inputs)
 
     def chunked(at_a_time: int) -> tuple[Any, Any]:
-        index, counts = example_index(len(inputs), at_a_time)
-        return inputs[index], jnp.asarray(counts)
+        index, counts = example_index(number_of_examples(inputs), at_a_time)
+        return choose(inputs, index), jnp.asarray(counts)
 
     held = matrix_free_bytes(values.size, dtype.itemsize, top, steps)
     return fit_examples(_applied(network), chunked, network, params, inputs, size=values.size, held=held, memory=memory)
@@ -128,10 +129,10 @@ def _applied(network: Network) -> Apply:
     """``apply(v, params, inputs, counts)``: ``J (Jᵀ v)``, one chunk of examples after another, twice."""
 
     def apply(v: Any, params: Params, inputs: Any, counts: Any) -> Any:
-        shape = jax.eval_shape(network.apply, params, inputs[0]).shape
+        shape = jax.eval_shape(network.apply, params, choose(inputs, 0)).shape
         outputs = math.prod(shape[1:])
         filling = counts.size - v.size // outputs
-        parts = jnp.pad(v.reshape(-1, outputs), ((0, filling), (0, 0))).reshape(len(inputs), *shape)
+        parts = jnp.pad(v.reshape(-1, outputs), ((0, filling), (0, 0))).reshape(number_of_examples(inputs), *shape)
 
         def pull(total: Params, chunk: tuple[Any, Any]) -> tuple[Params, None]:
             x, cotangent = chunk

@@ -16,6 +16,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int
 
 from allroads.errors import MemoryBudgetError
+from allroads.pfmap.inputs import choose, number_of_examples
 from allroads.pfmap.kernel import examples_apart
 from allroads.pfmap.network import Network, Params
 
@@ -123,7 +124,7 @@ def fit_examples(
             cannot be parted; says how much it needs.
     """
     dtype = jnp.result_type(*jax.tree.leaves(params))
-    at_a_time = len(jax.tree.leaves(inputs)[0])
+    at_a_time = number_of_examples(inputs)
     while True:
         data = (params, *chunked(at_a_time))
         leaves, structure = jax.tree.flatten((jax.ShapeDtypeStruct((size,), dtype), *data))
@@ -141,8 +142,8 @@ def fit_examples(
 
 
 def _apart(network: Network, params: Params, inputs: Any, at_a_time: int) -> bool:
-    """Whether the outputs of the examples do not depend on one another; a tuple of inputs is taken whole."""
-    return not isinstance(inputs, tuple) and examples_apart(network, params, inputs[: max(2, at_a_time // 2)])
+    """Whether the outputs of the examples do not depend on one another."""
+    return examples_apart(network, params, choose(inputs, slice(max(2, at_a_time // 2))))
 
 
 @lru_cache(maxsize=64)

@@ -9,10 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from allroads.pfmap.inputs import checked_examples, read_inputs
 from allroads.pfmap.jaxpr import evaluate, intermediates
 from allroads.pfmap.network import Network
-from allroads.pfmap.problem import checked_examples
-from allroads.pfmap.symmetries.symmetries import examples
 from allroads.results import Measurement
 from allroads.status import ForecastStatus
 
@@ -54,7 +53,7 @@ def inal(network: Network, inputs: Any, targets: Any, *, draws: int = DRAWS, see
         >>> abs(found - 1) < 4 * found.error
         True
     """
-    inputs, targets = examples(inputs), checked_examples(targets, "targets").astype(np.float64)
+    inputs, targets = read_inputs(inputs), checked_examples(targets, "targets").astype(np.float64)
     columns = targets.reshape(*targets.shape[:2], -1)
     sums = _compiled(network)(
         jax.random.split(jax.random.key(seed), draws), jax.tree.map(jnp.asarray, inputs), jnp.asarray(columns)
