@@ -7,9 +7,11 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from allroads.compiled import cache_folder, shrink
+from allroads import compiled
+from allroads.compiled import cache_folder, quickly_compiled, shrink
 
 PROGRAM = """
 import sys
@@ -92,3 +94,24 @@ def test_the_oldest_files_go_first_and_only_where_there_is_too_much(tmp_path):
     assert len(list(tmp_path.rglob("?"))) == 6
     shrink(tmp_path, 599)
     assert sorted(path.name for path in tmp_path.rglob("?")) == ["0", "1"]
+
+
+def test_programs_compiled_quickly_give_the_same_numbers():
+    import jax
+    import jax.numpy as jnp
+
+    x = jnp.linspace(-2, 2, 24).reshape(4, 6)
+    expected = np.tanh(np.asarray(x, np.float64)) @ np.asarray(x, np.float64).T
+    for brief in (False, True):
+        found = jax.jit(lambda x: jnp.tanh(x) @ x.T, compiler_options=quickly_compiled(brief))(x)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_choice_that_xla_does_not_have_is_left_out(monkeypatch):
+    monkeypatch.setattr(compiled, "OLDER_EMITTERS", {"xla_cpu_no_such_choice": False})
+    quickly_compiled.cache_clear()
+    try:
+        assert quickly_compiled() == {}
+        assert quickly_compiled(brief=True) == compiled.UNOPTIMISED
+    finally:
+        quickly_compiled.cache_clear()

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from allroads.checks import check_count
+from allroads.compiled import quickly_compiled
 from allroads.paths.align import align as moved_near
 from allroads.paths.repair import repair_method
 from allroads.pfmap.losses import bce, cross_entropy, resolve_loss
@@ -170,7 +171,7 @@ def compiled_profile(objective: Objective) -> Any:
     def profile(a: Params, b: Params, ts: Any, data: Examples) -> Any:
         return jax.lax.map(lambda t: read(between(a, b, t), data), ts)
 
-    return jax.jit(profile)
+    return jax.jit(profile, compiler_options=quickly_compiled())
 
 
 @lru_cache(maxsize=64)

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from allroads.compiled import quickly_compiled
 from allroads.errors import MemoryBudgetError
 from allroads.pfmap.factored import Use, dense_uses, factored_row
 from allroads.pfmap.inputs import as_batch, choose
@@ -214,14 +215,21 @@ def examples_apart(network: Network, params: Params, inputs: Any) -> bool:
     cotangent = rng.standard_normal(shape)
     with jax.ensure_compile_time_eval():
         try:
-            gaps = [float(_gap(network, point, inputs, cotangent)) for point in ([drawn, params] if known else [drawn])]
+            gaps = [
+                float(_compiled_gap()(network, point, inputs, cotangent))
+                for point in ([drawn, params] if known else [drawn])
+            ]
         except (TypeError, ValueError):
             return False
     return bool(max(gaps) < 200 * jnp.finfo(jnp.result_type(*jax.tree.leaves(params))).eps)
 
 
-# It runs twice, so what the compiler would do to make it fast takes longer than it saves.
-@functools.partial(jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
+@functools.cache
+def _compiled_gap() -> Any:
+    """It runs twice, so what the compiler would do to make it fast takes longer than it saves."""
+    return jax.jit(_gap, static_argnums=0, compiler_options=quickly_compiled(brief=True))
+
+
 def _gap(network: Network, params: Params, inputs: Any, cotangent: Any) -> Any:
     """Relative distance of vᵀJ by the whole batch from vᵀJ by each example; inf where not finite."""
 

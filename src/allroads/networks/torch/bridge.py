@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 
+from allroads.compiled import quickly_compiled
 from allroads.errors import InputError, UnknownNameError, UnsupportedOperatorError
 from allroads.networks.torch.arrays import differences, read_state, running_statistics, to_jax, to_numpy, to_torch
 from allroads.networks.torch.call import Call, OneOutput, Output, checked_output
@@ -21,6 +22,8 @@ from allroads.networks.torch.reinitialise import initialiser
 from allroads.pfmap.arrays import is_tensor
 from allroads.pfmap.network import Network
 
+BRIEF = 1_000_000
+"""Parameters up to which a network's first answer is compiled whole, without optimisation."""
 STATISTICS = ("constants", "params")
 """What the running statistics of batch norms can be."""
 
@@ -97,7 +100,12 @@ def _check_params(params: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...
 def _check_answer(network: Network, params: Any, call: Call, answer: torch.Tensor) -> None:
     """Hold the network's answer to the example inputs against PyTorch's, so that no wrong rule goes unseen."""
     inputs = call.inputs([to_jax(example) for example in call.examples])
-    ours, theirs = np.asarray(network.apply(params, inputs), np.float64), to_numpy(answer).astype(np.float64)
+    if network.check is not None:  # what follows may look at no values
+        network.check(inputs)
+    apply = network.apply
+    if sum(leaf.size for leaf in params.values()) <= BRIEF:
+        apply = jax.jit(apply, compiler_options=quickly_compiled(brief=True))
+    ours, theirs = np.asarray(apply(params, inputs), np.float64), to_numpy(answer).astype(np.float64)
     tolerance = 1e-6 if answer.dtype == torch.float64 else 1e-2
     finite = np.abs(theirs[np.isfinite(theirs)])
     scale = finite.max() if finite.size else 1.0

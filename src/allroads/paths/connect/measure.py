@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from allroads.compiled import quickly_compiled
 from allroads.paths.barrier import Barrier, read_barrier, reader
 from allroads.paths.connect.curves import weights
 from allroads.paths.connect.layout import Layout
@@ -78,4 +79,4 @@ def _compiled(objective: Objective, layout: Layout) -> Any:
     def all_of(points: Any, data: Examples) -> Any:
         return jax.lax.map(lambda point: read(layout.unflatten(point), data), points)
 
-    return jax.jit(all_of)
+    return jax.jit(all_of, compiler_options=quickly_compiled())

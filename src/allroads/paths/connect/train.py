@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from allroads.compiled import quickly_compiled
 from allroads.paths.connect.method import CurveObjective, Fixed, Method
 from allroads.pfmap.objective import Examples
 
@@ -59,13 +60,13 @@ def compiled_training(
     direction = jax.vmap(method.direction, (0, 0, None, None))
     constrain = jax.vmap(method.constrain)
 
-    @jax.jit
+    @partial(jax.jit, compiler_options=quickly_compiled())
     def start(free: Any, ends: Any, knots: Any, data: Examples) -> tuple[State, Fixed]:
         knots = jnp.broadcast_to(knots, (len(free), *knots.shape))
         context = jax.vmap(method.context, (0, None))(Fixed(ends, knots, ()), data)
         return State(free, rule.init(free), jnp.zeros(len(free), bool)), Fixed(ends, knots, context)
 
-    @jax.jit
+    @partial(jax.jit, compiler_options=quickly_compiled())
     def advance(state: State, fixed: Fixed, numbers: Any, total: Any, rates: Any, data: Examples, seed: Any) -> State:
         examples = data.labels.shape[0]
 

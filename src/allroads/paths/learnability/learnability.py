@@ -14,6 +14,7 @@ from scipy.special import ndtr, ndtri
 
 from allroads.budget import Budget, budgeted
 from allroads.checks import check_count, check_options
+from allroads.compiled import quickly_compiled
 from allroads.explorers.build import as_explorer
 from allroads.explorers.explorer import Explorer
 from allroads.paths.learnability.baselines.kernel_norms import kernel_norms
@@ -292,7 +293,7 @@ def _compiled_init(network: Network) -> Callable[[Any, Any], Params]:
     def init(key: Any, member: Any) -> Params:
         return network.init(jax.random.fold_in(jax.random.fold_in(key, member), 0))
 
-    return jax.jit(jax.vmap(init, (None, 0)))
+    return jax.jit(jax.vmap(init, (None, 0)), compiler_options=quickly_compiled(brief=True))
 
 
 def _forecast(

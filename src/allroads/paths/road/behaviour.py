@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from allroads.compiled import quickly_compiled
 from allroads.pfmap.network import Network, Params
 from allroads.pfmap.objective import Examples, Objective
 from allroads.pfmap.problem import Problem
@@ -32,7 +33,7 @@ def path_losses(problem: Problem, points: list[Params], held_out: Problem | None
 
 @lru_cache(maxsize=64)
 def _compiled_values(network: Network) -> Any:
-    return jax.jit(network.apply)
+    return jax.jit(network.apply, compiler_options=quickly_compiled())
 
 
 @lru_cache(maxsize=64)
@@ -42,4 +43,4 @@ def _compiled_losses(objective: Objective) -> Any:
         loss = objective.from_outputs(outputs, data).mean() + objective.penalty(params)
         return loss, objective.correct(outputs, data).mean()
 
-    return jax.jit(at)
+    return jax.jit(at, compiler_options=quickly_compiled())

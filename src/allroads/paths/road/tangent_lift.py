@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.sparse.linalg import cg
 
+from allroads.compiled import quickly_compiled
 from allroads.errors import InputError
 from allroads.paths.road.factors import DenseKernel, FactoredJacobian, Solution, extreme_eigenvalue, smaller_gram
 from allroads.pfmap.charts import to_chart
@@ -169,6 +170,7 @@ def make_lifter(
     if form is None:
         largest = float(_compiled(network).largest(params, inputs))
     else:  # no further program to compile
+        form = _compiled_form(form)
         square = np.asarray(form(params, inputs), np.float64)
         square = smaller_gram(square) if held else square
         largest = float(np.maximum(extreme_eigenvalue(square, len(square) - 1), 0.0))  # NaN stays
@@ -178,6 +180,13 @@ def make_lifter(
             "point where it is."
         )
     return Lifter(network, inputs, form, held, method, share, largest)
+
+
+@lru_cache(maxsize=64)
+def _compiled_form(form: Callable[[Params, Any], Any]) -> Callable[[Params, Any], Any]:
+    """J or ``J Jᵀ``, compiled quickly; ``form`` itself is for use inside other programs too."""
+    compiled: Callable[[Params, Any], Any] = jax.jit(form, compiler_options=quickly_compiled())
+    return compiled
 
 
 def _shaped(vector: np.ndarray, params: Params) -> Params:
@@ -242,7 +251,8 @@ def _compiled(network: Network) -> _Compiled:
         v = jax.lax.fori_loop(0, _POWER_STEPS, step, first)
         return jnp.linalg.norm(push(back(v)))
 
-    return _Compiled(*(jax.jit(function) for function in (network.apply, forward, pull, solve, largest)))
+    functions, options = (network.apply, forward, pull, solve, largest), quickly_compiled()
+    return _Compiled(*(jax.jit(function, compiler_options=options) for function in functions))
 
 
 @jax.jit

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from allroads.compiled import quickly_compiled
 from allroads.explorers.samplers import Posterior, Sampler
 from allroads.pfmap.network import Params
 from allroads.pfmap.objective import Examples, Objective
@@ -140,4 +141,7 @@ def compiled_chains(
 
     start_chains = jax.vmap(jax.vmap(start, in_axes=(0, None, None, 0, 0)), in_axes=(0, 0, None, 0, 0))
     # The start takes one gradient: what the compiler would do to make it fast takes longer than it saves.
-    return jax.jit(start_chains, compiler_options={"xla_backend_optimization_level": 0}), jax.jit(run_points)
+    return (
+        jax.jit(start_chains, compiler_options=quickly_compiled(brief=True)),
+        jax.jit(run_points, compiler_options=quickly_compiled()),
+    )

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from allroads.compiled import quickly_compiled
 from allroads.pfmap.inputs import checked_examples, read_inputs
 from allroads.pfmap.jaxpr import evaluate, intermediates
 from allroads.pfmap.network import Network
@@ -86,7 +87,10 @@ def _compiled(network: Network) -> Any:
         values = jax.vmap(units)(inputs)
         return jnp.einsum("tnc,nu->tcu", columns.astype(values.dtype), values)
 
-    return jax.jit(lambda keys, inputs, columns: jax.lax.map(lambda key: one(key, inputs, columns), keys))
+    def all_draws(keys: Any, inputs: Any, columns: Any) -> Any:
+        return jax.lax.map(lambda key: one(key, inputs, columns), keys)
+
+    return jax.jit(all_draws, compiler_options=quickly_compiled())
 
 
 def neurons(network: Network, params: Any, example: Any) -> list[str]:

@@ -10,15 +10,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from allroads.compiled import quickly_compiled
 from allroads.explorers.explorer import Explorer, State, TracedProblem
 from allroads.explorers.per_member import member_rule
 from allroads.pfmap.network import Params
 from allroads.pfmap.objective import Examples
 
-FEW = 20_000
+FEW = 200_000
 """Numbers up to which a program of the explorer alone is not optimised: that takes longer than it saves."""
-UNOPTIMISED = {"xla_backend_optimization_level": 0}
-"""Options of such a program; it takes two thirds of the time to compile, and three to ten times as long to run."""
 HELD_STEPS = 64
 """Steps on a constant gradient: longer than the memory of usual momenta, 1/(1 − 0.95) = 20 steps."""
 
@@ -145,7 +144,7 @@ def compiled_learning_rates(explorer: Explorer, few: bool) -> Any:
     run = jax.vmap(
         lambda params, gradient, key: effective_learning_rates(explorer, params, gradient, key), in_axes=(0, 0, None)
     )
-    return jax.jit(run, compiler_options=UNOPTIMISED if few else None)
+    return jax.jit(run, compiler_options=quickly_compiled(few))
 
 
 def rate_of(descent: Any, gradient_squares: Any) -> Any:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from allroads.compiled import quickly_compiled
 from allroads.explorers.explorer import Explorer
 from allroads.paths.learnability.simulate.gradient_memory import decay_bound, gradient_memory
 from allroads.paths.learnability.simulate.learning_rates import few_numbers
@@ -249,7 +250,7 @@ def compiled_segment(network: Network, loss: str | PerExampleLoss, krylov: int, 
         measured = *spectrum, value, flow_time, time, speed, end_loss, decay_bound(memory, elapsed + time / 2)
         return moved, gradient, measured
 
-    return jax.jit(jax.vmap(one, in_axes=(0, None, 0, 0, 0, 0, None)))
+    return jax.jit(jax.vmap(one, in_axes=(0, None, 0, 0, 0, 0, None)), compiler_options=quickly_compiled())
 
 
 def _residual(per_example: PerExampleLoss, labels: Any) -> Callable[[Any], Any]:

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from allroads.compiled import quickly_compiled
 from allroads.explorers.explorer import Explorer
 from allroads.paths.learnability.simulate.gradient_memory import gradient_memory, momentum_at
 from allroads.paths.learnability.simulate.learning_rates import (
-    UNOPTIMISED,
     constant_like,
     initial_state,
     mean_learning_rate,
@@ -110,4 +110,4 @@ def compiled_optimizer_steps(explorer: Explorer, structure: Any, shapes: tuple[t
         within = taken - 1 + (duration - before) / jnp.maximum(covered - before, 1e-30)
         return jnp.where(covered >= duration, within, taken * duration / jnp.maximum(covered, 1e-30))
 
-    return jax.jit(jax.vmap(one), compiler_options=UNOPTIMISED)
+    return jax.jit(jax.vmap(one), compiler_options=quickly_compiled(brief=True))

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from allroads.paths.learnability.simulate.learning_rates import UNOPTIMISED
+from allroads.compiled import quickly_compiled
 from allroads.pfmap.lanczos import LanczosDecomposition, breakdown_index, gauss_rule, lanczos
 from allroads.pfmap.network import Network, Params
 
@@ -108,7 +108,7 @@ def compiled_kernel_lanczos(network: Network, steps: int, brief: bool) -> Any:
         rows = points, residuals, rates
         return jax.lax.map(lambda own: one(own[0], inputs, own[1], own[2], taken), rows, batch_size=TARGET_BATCH)
 
-    return jax.jit(all_targets, compiler_options=UNOPTIMISED if brief else None)
+    return jax.jit(all_targets, compiler_options=quickly_compiled(brief))
 
 
 def gauss_spectrum(diagonal: NDArray[Any], off_diagonal: NDArray[Any], squared_norm: float) -> ResidualSpectrum:

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from allroads.compiled import quickly_compiled
 from allroads.explorers.explorer import Explorer
-from allroads.paths.learnability.simulate.learning_rates import UNOPTIMISED, compiled_learning_rates, few_numbers
+from allroads.paths.learnability.simulate.learning_rates import compiled_learning_rates, few_numbers
 from allroads.paths.learnability.simulate.linearised_path import (
     MAX_SEGMENTS,
     SEGMENT_KRYLOV_STEPS,
@@ -243,4 +244,4 @@ def compiled_residuals(network: Network, loss: str | PerExampleLoss, brief: bool
         rows = points, labels, goals
         return jax.lax.map(lambda own: one(own[0], inputs, own[1], own[2]), rows, batch_size=TARGET_BATCH)
 
-    return jax.jit(all_targets, compiler_options=UNOPTIMISED if brief else None)
+    return jax.jit(all_targets, compiler_options=quickly_compiled(brief))
