@@ -53,7 +53,11 @@ class Matrix:
 
     def product(self, v: Float[np.ndarray, " size"]) -> Float[np.ndarray, " size"]:
         """A v in double precision, whatever the precision it was computed in."""
-        return np.asarray(self.compiled(jnp.asarray(v, self.dtype), *self.data), np.float64)
+        return np.asarray(self.own_product(v), np.float64)
+
+    def own_product(self, v: Float[np.ndarray, " size"]) -> Float[np.ndarray, " size"]:
+        """A v in the precision that it is computed in."""
+        return np.asarray(self.compiled(jnp.asarray(v, self.dtype), *self.data))
 
     def single(self) -> Matrix | None:
         """The same matrix in single precision; ``None`` where the network computes in double precision all the same."""
