@@ -26,6 +26,7 @@ from allroads.errors import MemoryBudgetError
 from allroads.pfmap.factored import Use, dense_uses, factored_row
 from allroads.pfmap.jaxpr import intermediate_bytes
 from allroads.pfmap.network import Network, Params
+from allroads.pfmap.precision import exact_products
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 _BLOCK = 32
@@ -211,7 +212,7 @@ def examples_apart(network: Network, params: Params, inputs: Any) -> bool:
     known = not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(params))
     shape = jax.eval_shape(network.apply, params, inputs).shape
     cotangent = rng.standard_normal(shape)
-    with jax.ensure_compile_time_eval():
+    with jax.ensure_compile_time_eval(), exact_products():
         try:
             gaps = [float(_gap(network, point, inputs, cotangent)) for point in ([drawn, params] if known else [drawn])]
         except (TypeError, ValueError):

@@ -16,6 +16,7 @@ from allroads.errors import InputError
 from allroads.pfmap.arrays import as_array, is_tensor
 from allroads.pfmap.kernel import examples_apart, kernel_function, plan_kernel
 from allroads.pfmap.network import Network, Params
+from allroads.pfmap.precision import exact_products
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,8 +145,9 @@ class ParameterFunctionMap:
         """
         params, inputs = _floating(params), jnp.asarray(self.inputs)
         jax.eval_shape(self._function, params)
-        plan = plan_kernel(self.network, params, inputs, examples_apart(self.network, params, inputs), self.memory)
-        kernel: jax.Array = kernel_function(self.network, plan)(params, inputs)
+        with exact_products():
+            plan = plan_kernel(self.network, params, inputs, examples_apart(self.network, params, inputs), self.memory)
+            kernel: jax.Array = kernel_function(self.network, plan)(params, inputs)
         return kernel
 
     def kernel_product(self, params: Params, v: Any) -> Float[jax.Array, "*shape"]:
@@ -162,7 +164,8 @@ class ParameterFunctionMap:
             InputError: As ``vjp``.
         """
         params = _floating(params)
-        return self.jvp(params, self.vjp(params, v)).reshape(jnp.shape(v))
+        with exact_products():
+            return self.jvp(params, self.vjp(params, v)).reshape(jnp.shape(v))
 
     def _function(self, params: Params) -> Num[jax.Array, " examples *outputs"]:
         values: jax.Array = jax.jit(self.network.apply)(params, jnp.asarray(self.inputs))

@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from allroads.errors import MemoryBudgetError
 from allroads.pfmap.kernel import examples_apart
 from allroads.pfmap.network import Network, Params
+from allroads.pfmap.precision import exact_products
 
 _TOGETHER = 16
 """Products computed side by side at most: a small transformer's 16 together take a fifth of the time of 16 in turn."""
@@ -151,7 +152,8 @@ def _apart(network: Network, params: Params, inputs: Any, at_a_time: int) -> boo
 
 @lru_cache(maxsize=64)
 def _compiled(apply: Apply, structure: Any, shapes: tuple[Any, ...]) -> Any:
-    return jax.jit(apply).lower(*structure.unflatten(shapes)).compile()
+    with exact_products():
+        return jax.jit(apply).lower(*structure.unflatten(shapes)).compile()
 
 
 def _too_large(size: int, held: int, product: int, memory: int, coupled: bool) -> MemoryBudgetError:

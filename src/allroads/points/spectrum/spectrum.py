@@ -16,6 +16,7 @@ from allroads.budget import Budget, budgeted
 from allroads.checks import check_count, check_number, check_options
 from allroads.memory import memory_left, stated
 from allroads.pfmap.network import Params
+from allroads.pfmap.precision import exact_products
 from allroads.pfmap.problem import Problem
 from allroads.points.masks import Mask, free_index
 from allroads.points.spectrum.eigenpairs import Eigenpairs, dense_eigenpairs, extreme_eigenpairs
@@ -111,7 +112,7 @@ def spectrum(
         >>> found.eigenvalues.round(6), found.trace, found.effective_dimension
         (array([4., 1.]), 5, 0.65)
     """
-    with budgeted("spectrum", budget, progress) as until:
+    with budgeted("spectrum", budget, progress) as until, exact_products():
         found = spectrum_until(
             until, problem, params, matrix=matrix, top=top, bottom=bottom, shift=shift, mask=mask, options=options,
             seed=seed,

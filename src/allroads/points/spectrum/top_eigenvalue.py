@@ -78,8 +78,9 @@ def top_eigenvalue(
         check_left(what, held + product, left, "Restrict the parameters with mask.")
     memory = memory or MEMORY
     operator = loss_matrix(problem, params, matrix, mask, held=held, memory=memory)
-    start = operator.own_product(np.random.default_rng(seed).standard_normal(operator.size))
-    if not (np.isfinite(mean_loss(problem, operator)) and np.isfinite(start).all()):
+    drawn = np.random.default_rng(seed).standard_normal(operator.size, operator.dtype.type if lean else np.float64)
+    start = operator.own_product(drawn)
+    if not (np.isfinite(mean_loss(problem, operator)) and np.isfinite(start.sum())):
         return finish(Measurement(np.nan, status=SpectrumStatus.DIVERGED), throw)
     if lean:
         ends = ends_by_recurrence(operator, tolerance=tolerance, seed=seed)
