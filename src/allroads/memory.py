@@ -10,9 +10,6 @@ import jax
 
 from allroads.errors import MemoryBudgetError
 
-USABLE = 0.75
-"""Share of the memory that is left which one call may plan with: others allocate too, and estimates are rough."""
-
 
 def memory_left(device: Any = None) -> int | None:
     """Bytes that this process may still take; ``None`` where the system does not say.
@@ -33,28 +30,6 @@ def memory_left(device: Any = None) -> int | None:
         return int(stats["bytes_limit"] - stats.get("bytes_in_use", 0))
     found = [left for left in (_available(Path("/proc/meminfo")), *_groups(Path("/"))) if left is not None]
     return min(found, default=None)
-
-
-def within(given: int | None, usual: int, needed: int, left: int | None) -> int:
-    """The budget of a call in bytes: the one given; else the usual one, or what is there where that is too small.
-
-    Args:
-        given: What the user asked for, or ``None``.
-        usual: The usual budget.
-        needed: What the call is known to need before anything is computed.
-        left: :func:`memory_left`.
-
-    Example:
-        Up to half of the usual budget is needed, then more than half of it, on a machine with 8 GB left:
-
-        >>> within(None, 2 * 10**9, 10**9, 8 * 10**9), within(None, 2 * 10**9, 3 * 10**9, 8 * 10**9)
-        (2000000000, 6000000000)
-    """
-    if given is not None:
-        return given
-    if 2 * needed <= usual or left is None:
-        return usual
-    return max(usual, int(USABLE * left))
 
 
 def stated(needed: float, left: int | None) -> str:
