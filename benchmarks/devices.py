@@ -2,7 +2,7 @@
 
     python benchmarks/devices.py    # writes benchmarks/results/devices.json; four processor minutes
 
-64 MLPs 7-40-40-1 in packs of eight, 400 steps of Adam, in turn, seven times, after a run that compiles: `explore` on
+64 MLPs 7-40-40-1 in packs of eight, 300 steps of Adam, in turn, seven times, after a run that compiles: `explore` on
 one device and on all eight, and as one program for all eight by `jax.shard_map`. Simulated devices share the machine's
 cores, so processor seconds are compared, not those of a clock: throughput per core is members per processor second, and
 the ratio is that of medians.
@@ -31,7 +31,7 @@ from allroads.explorers.recording import Recording
 from allroads.networks.mlp import mlp
 
 RESULT = Path(__file__).with_name("results") / "devices.json"
-ROUNDS, MEMBERS, STEPS = 7, 64, 400
+ROUNDS, MEMBERS, STEPS = 7, 64, 300
 RECORD = Recording(records=8, checkpoints=8, pack=8)
 
 

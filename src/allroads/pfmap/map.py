@@ -13,6 +13,7 @@ from jaxtyping import Float, Num
 
 from allroads.compiled import keep_compiled
 from allroads.errors import InputError
+from allroads.memory import check_left, memory_left
 from allroads.pfmap.arrays import as_array, is_tensor
 from allroads.pfmap.kernel import examples_apart, kernel_function, plan_kernel
 from allroads.pfmap.network import Network, Params
@@ -139,7 +140,8 @@ class ParameterFunctionMap:
 
         Raises:
             InputError: As ``values``.
-            MemoryBudgetError: If the result and one row of J do not fit ``memory``; says how much it needs.
+            MemoryBudgetError: If the result and one row of J do not fit ``memory``, or the plan does not fit the machine;
+                says how much it needs.
 
         References: [jacot2018]
         """
@@ -147,6 +149,8 @@ class ParameterFunctionMap:
         jax.eval_shape(self._function, params)
         with exact_products():
             plan = plan_kernel(self.network, params, inputs, examples_apart(self.network, params, inputs), self.memory)
+            remedy = "Use fewer inputs, a smaller memory=, or kernel_product."
+            check_left("the kernel", plan.bytes, memory_left(jax.devices()[0]), remedy)
             kernel: jax.Array = kernel_function(self.network, plan)(params, inputs)
         return kernel
 

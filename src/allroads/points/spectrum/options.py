@@ -126,13 +126,14 @@ def vectors_for(size: int, itemsize: int, pairs: int, options: SpectrumOptions, 
     """
     product, usual = PRODUCT_VECTORS * itemsize * size, usual_krylov(max(1, pairs), size)
     held, memory = matrix_free_bytes(size, itemsize, pairs, options.steps, True), options.budget
-    if held + product <= memory:
+    room = memory if left is None else min(memory, left)
+    if held + product <= room:
         return Vectors(False, usual, held, memory)
     krylov = usual
     for krylov in (usual, 2 * pairs + 6, pairs + 3):
         searched = vectors_held(pairs, size, True, min(krylov, usual)) + 2 * pairs if pairs else 0
         held = itemsize * size * (VECTORS + searched)
-        if held + product <= memory:
+        if held + product <= room:
             break
     memory = options.memory or max(memory, held + product + MEMORY)
     what = f"the spectrum of {size:,} parameters with {pairs} eigenpairs"
