@@ -140,7 +140,7 @@ class ParameterFunctionMap:
 
         Raises:
             InputError: As ``values``.
-            MemoryBudgetError: If the result and one row of J do not fit ``memory``, or the plan does not fit the machine;
+            MemoryBudgetError: If the result and one row of J do not fit ``memory``, or the machine lacks the memory;
                 says how much it needs.
 
         References: [jacot2018]
