@@ -25,7 +25,7 @@ RESULT = Path(__file__).with_name("results") / "large_points.json"
 
 GPT2 = {  # layers, width, vocabulary, sequences, tokens, Adam steps, measures
     "gpt2 10^5": (2, 64, 500, 8, 16, 0, ("top", "spectrum", "llc", "kernel")),
-    "gpt2 10^6": (2, 192, 1000, 8, 16, 0, ("top", "spectrum", "llc")),
+    "gpt2 10^6": (2, 192, 1000, 8, 16, 0, ("top", "llc")),
     "gpt2 10^6, trained": (2, 192, 1000, 8, 16, 40, ("top",)),
     "gpt2 10^7": (2, 640, 1000, 4, 16, 0, ("top",)),
     "gpt2 2 of 12 layers, whole vocabulary": (2, 768, 50257, 2, 16, 0, ("top",)),
