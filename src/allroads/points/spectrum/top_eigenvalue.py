@@ -80,7 +80,7 @@ def top_eigenvalue(
     operator = loss_matrix(problem, params, matrix, mask, held=held, memory=memory)
     drawn = np.random.default_rng(seed).standard_normal(operator.size, operator.dtype.type if lean else np.float64)
     start = operator.own_product(drawn)
-    if not (np.isfinite(mean_loss(problem, operator)) and np.isfinite(start.sum())):
+    if not (np.isfinite(mean_loss(problem, operator)) and np.isfinite(start).all()):
         return finish(Measurement(np.nan, status=SpectrumStatus.DIVERGED), throw)
     if lean:
         ends = ends_by_recurrence(operator, tolerance=tolerance, seed=seed)
