@@ -36,8 +36,8 @@ import torch.nn.functional as F
 
 from allroads import Network, Problem, explore
 from allroads.explorers.adam import Adam
-from allroads.explorers.explore import pack_width
 from allroads.explorers.recording import Recording
+from allroads.explorers.width import pack_width
 from allroads.networks.build import build
 from allroads.pfmap.losses import resolve_loss
 from allroads.targets.build import build_target

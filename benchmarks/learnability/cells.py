@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from allroads.explorers.explore import pack_width
+from allroads.explorers.width import pack_width
 from allroads.studies.canonical import digest
 
 from .domain import DOMAINS, load_domain

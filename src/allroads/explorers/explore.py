@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import numbers
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,18 +16,17 @@ import numpy as np
 from allroads.checks import MOST_STEPS, check_count, check_options
 from allroads.errors import InputError
 from allroads.explorers.build import as_explorer
+from allroads.explorers.devices import over_devices, own_devices
 from allroads.explorers.explorer import Explorer, check_point
 from allroads.explorers.observe import Observed, as_probes, held_out_problem
 from allroads.explorers.pack import Record, Schedule, compiled_pack
 from allroads.explorers.recording import Recording
 from allroads.explorers.trajectory import Cost, Trajectory
-from allroads.pfmap.jaxpr import intermediate_bytes
-from allroads.pfmap.network import Network, Params
+from allroads.explorers.width import narrower, pack_width
+from allroads.memory import tree_bytes
+from allroads.pfmap.network import Params
 from allroads.pfmap.problem import Problem
 from allroads.status import RunStatus
-
-CACHE_BYTES = 2**21
-"""Working set that one pack aims at: the second-level cache of one core is 1 to 2 MiB on present machines."""
 
 
 def explore(
@@ -44,6 +43,9 @@ def explore(
     progress: Callable[[int], None] | None = None,
 ) -> Trajectory:
     """Move a population through parameter space and record it.
+
+    Members run side by side in packs. Where this process has several devices, each takes packs of its own. Where a
+    device has no memory left for a pack, packs become half as large, a warning says so, and what was computed is kept.
 
     What a member does depends on ``seed`` and its own index alone, unless the explorer mixes members: its key is
     ``fold_in(key(seed), index)``, its start is ``network.init(fold_in(key, 0))``, its explorer's key
@@ -68,7 +70,8 @@ def explore(
 
     Raises:
         InputError: On options out of range, starts or probes that do not fit, or a batch larger than the data.
-        MemoryBudgetError: If even two checkpoints do not fit; says how much is needed.
+        MemoryBudgetError: If even two checkpoints do not fit, or a device has no memory for a single member; says how
+            much is needed, or what to change.
 
     Example:
         Gradient descent with η = 0.1 on the square of a line contracts by 1 − 2η per step:
@@ -108,16 +111,23 @@ def explore(
     batch = jax.tree.map(
         lambda array: jax.ShapeDtypeStruct((explorer.batch_size or count, *array.shape[1:]), array.dtype), train.inputs
     )
-    width = len(indices) if explorer.mixes else pack_width(problem.network, point, batch, record.pack)
+    recorded_bytes = len(kept) * tree_bytes(point) + len(recorded) * tree_bytes(values)
+    width = len(indices)
+    if not explorer.mixes:
+        width = pack_width(problem.network, point, batch, record.pack, members=width, recorded=recorded_bytes)
     objectives = problem.objective, None if aside is None else aside.objective
     ways = [partial(compiled_pack, *objectives, explorer, len(kept), guarded) for guarded in (False, True)]
     keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.asarray(indices))
+    runs = _Runs(explorer, ways[: 1 if explorer.mixes else 2], keys, start, data, schedule)
+    wholes = [np.arange(len(indices))[first : first + width] for first in range(0, len(indices), width)]
+    devices = own_devices()[: len(wholes)]
     packs: list[Record] = []
-    for first in range(0, len(indices), width):
-        chosen = np.arange(first, min(first + width, len(indices)))
-        packs.append(_run_pack(ways[: 1 if explorer.mixes else 2], chosen, width, keys, start, data, schedule))
+    done = 0
+    for chosen, records in zip(wholes, over_devices(partial(runs.of, width=width), wholes, devices), strict=True):
+        packs += records
+        done += len(chosen)
         if progress is not None:
-            progress(int(chosen[-1]) + 1)
+            progress(done)
     found: Record = jax.tree.map(lambda *leaves: np.concatenate(leaves), *packs)
 
     return Trajectory(
@@ -134,55 +144,54 @@ def explore(
     )
 
 
-def _run_pack(
-    ways: Sequence[Callable[[], Callable[..., Record]]],
-    chosen: np.ndarray,
-    width: int,
-    keys: Any,
-    start: Params,
-    data: Observed,
-    schedule: Schedule,
-) -> Record:
-    """Run the members at these positions, filled up with copies of the last: every pack has one compiled shape.
+@dataclass(frozen=True)
+class _Runs:
+    """What all packs of a call share.
 
-    Where one of them diverges the pack is run a second time with a guard, which is dearer and seldom needed.
+    Attributes:
+        explorer: The explorer.
+        ways: Compiled runs, to be tried in turn: where a member diverges the pack is run again with a guard, which is
+            dearer and seldom needed.
+        keys: The members' keys.
+        start: Their starts, or ``None``.
+        data: What they are trained and observed on.
+        schedule: When they are recorded.
     """
-    positions = np.pad(chosen, (0, width - len(chosen)), mode="edge")
-    starts = None if start is None else jax.tree.map(lambda leaf: leaf[positions], start)
-    for way in ways:
-        record = way()(starts, keys[positions], data, schedule)
-        if np.asarray(record.alive).all():
-            break
-    found: Record = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chosen)], record)
-    return found
 
+    explorer: Explorer
+    ways: Sequence[Callable[[], Callable[..., Record]]]
+    keys: Any
+    start: Params
+    data: Observed
+    schedule: Schedule
 
-def pack_width(network: Network, params: Params, examples: Any, most: int = 64) -> int:
-    """How many members run side by side: on a CPU as many as fit the cache (a power of two), from 1 to ``most``.
+    def of(self, chosen: np.ndarray, device: Any, width: int) -> list[Record]:
+        """The records of the members at these positions, in packs that get smaller where the device has no memory."""
+        records: list[Record] = []
+        while len(chosen):
+            try:
+                records.append(self.pack(chosen[:width], device, width))
+                chosen = chosen[width:]
+            except jax.errors.JaxRuntimeError as error:
+                width = narrower(error, self.explorer, width)
+        return records
 
-    It does not depend on how many members there are, and a pack that is not full is filled up, so a member goes
-    through the same compiled arithmetic however many run beside it. The working set of one member is estimated as its
-    parameters four times (point, gradient, two moments) and every array that its forward pass makes.
+    def pack(self, chosen: np.ndarray, device: Any, width: int) -> Record:
+        """One pack, filled up with copies of the last member: all packs have one compiled shape.
 
-    Args:
-        network: The network.
-        params: One point, or its shapes.
-        examples: The inputs that one step looks at, or their shapes.
-        most: Members at most; on an accelerator, which wants many, this is the answer.
-
-    Example:
-        Eight 7-40-40-1 networks on 128 inputs; of 2 to 32, eight were measured to be the fastest:
-
-        >>> from allroads.networks.mlp import mlp
-        >>> network = mlp((7,), 1, widths=(40, 40))
-        >>> pack_width(network, network.init(jax.random.key(0)), jax.ShapeDtypeStruct((128, 7), "float32"))
-        8
-    """
-    if jax.default_backend() != "cpu":
-        return most
-    weights = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(params))
-    member = 4 * weights + intermediate_bytes(jax.make_jaxpr(network.apply)(params, examples).jaxpr)
-    return min(most, 1 << int(max(0.0, math.log2(CACHE_BYTES / member))))
+        ``device`` is ``None`` where there is no choice.
+        """
+        positions = np.pad(chosen, (0, width - len(chosen)), mode="edge")
+        starts = None if self.start is None else jax.tree.map(lambda leaf: leaf[positions], self.start)
+        given = starts, self.keys[positions], self.data, self.schedule
+        if device is not None:
+            given = jax.device_put(given, device)
+        for way in self.ways:
+            record = way()(*given)
+            if np.asarray(record.alive).all():
+                break
+        found: Record = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chosen)], record)
+        return found
 
 
 def _indices(members: int | Sequence[int]) -> np.ndarray:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 
 from allroads.checks import check_count
 from allroads.errors import MemoryBudgetError
 from allroads.explorers.schedule import log_spaced
+from allroads.memory import tree_bytes
 from allroads.pfmap.network import Params
 
 
@@ -23,7 +22,8 @@ class Recording:
         records: Recorded steps, at most; spaced evenly in log(1 + step), the first and the last among them.
         checkpoints: Records of which the parameters are kept, at most.
         memory: Bytes that values and parameters may take. Checkpoints are thinned to fit, never below the two ends.
-        pack: Members that run side by side, at most; fewer where their working set would not fit the cache.
+        pack: Members that run side by side on one device, at most; fewer where their working set would not fit the
+            cache, or the memory of an accelerator. Default 64, on an accelerator up to 4,096.
 
     Raises:
         InputError: If an option is no whole number, or too small.
@@ -36,11 +36,12 @@ class Recording:
     records: int = 64
     checkpoints: int = 16
     memory: int = 2**30
-    pack: int = 64
+    pack: int | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("records", 1), ("checkpoints", 1), ("memory", 0), ("pack", 1)):
+        for name, least in (("records", 1), ("checkpoints", 1), ("memory", 0)):
             check_count(name, getattr(self, name), least)
+        check_count("pack", self.pack, absent=True)
 
     def steps(self, steps: int) -> np.ndarray:
         """The recorded steps of a run of so many, ``[T]``."""
@@ -58,8 +59,8 @@ class Recording:
         Raises:
             MemoryBudgetError: If even the two ends do not fit; says how much is needed.
         """
-        outputs = members * records * math.prod(values.shape) * values.dtype.itemsize
-        point = members * sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(params))
+        outputs = members * records * tree_bytes(values)
+        point = members * tree_bytes(params)
         least = min(2, records)
         wanted = max(least, min(self.checkpoints, records))
         affordable = (self.memory - outputs) // max(1, point)

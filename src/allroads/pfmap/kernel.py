@@ -28,6 +28,7 @@ from allroads.pfmap.factored import Use, dense_uses, factored_row
 from allroads.pfmap.inputs import as_batch, choose
 from allroads.pfmap.jaxpr import intermediate_bytes
 from allroads.pfmap.network import Network, Params
+from allroads.pfmap.precision import exact_products
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 _BLOCK = 32
@@ -213,7 +214,7 @@ def examples_apart(network: Network, params: Params, inputs: Any) -> bool:
     known = not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(params))
     shape = jax.eval_shape(network.apply, params, inputs).shape
     cotangent = rng.standard_normal(shape)
-    with jax.ensure_compile_time_eval():
+    with jax.ensure_compile_time_eval(), exact_products():
         try:
             gaps = [
                 float(_compiled_gap()(network, point, inputs, cotangent))

@@ -12,10 +12,12 @@ from jaxtyping import Float, Num
 
 from allroads.compiled import keep_compiled
 from allroads.errors import InputError
+from allroads.memory import check_left, memory_left
 from allroads.pfmap.arrays import as_array, is_tensor
 from allroads.pfmap.inputs import number_of_examples, read_inputs
 from allroads.pfmap.kernel import examples_apart, kernel_function, plan_kernel
 from allroads.pfmap.network import Network, Params
+from allroads.pfmap.precision import exact_products
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,14 +125,18 @@ class ParameterFunctionMap:
 
         Raises:
             InputError: As ``values``.
-            MemoryBudgetError: If the result and one row of J do not fit ``memory``; says how much it needs.
+            MemoryBudgetError: If the result and one row of J do not fit ``memory``, or the machine lacks the memory;
+                says how much it needs.
 
         References: [jacot2018]
         """
         params, inputs = _floating(params), jax.tree.map(jnp.asarray, self.inputs)
         jax.eval_shape(self._function, params)
-        plan = plan_kernel(self.network, params, inputs, examples_apart(self.network, params, inputs), self.memory)
-        kernel: jax.Array = kernel_function(self.network, plan)(params, inputs)
+        with exact_products():
+            plan = plan_kernel(self.network, params, inputs, examples_apart(self.network, params, inputs), self.memory)
+            remedy = "Use fewer inputs, a smaller memory=, or kernel_product."
+            check_left("the kernel", plan.bytes, memory_left(jax.devices()[0]), remedy)
+            kernel: jax.Array = kernel_function(self.network, plan)(params, inputs)
         return kernel
 
     def kernel_product(self, params: Params, v: Any) -> Float[jax.Array, "*shape"]:
@@ -147,7 +153,8 @@ class ParameterFunctionMap:
             InputError: As ``vjp``.
         """
         params = _floating(params)
-        return self.jvp(params, self.vjp(params, v)).reshape(jnp.shape(v))
+        with exact_products():
+            return self.jvp(params, self.vjp(params, v)).reshape(jnp.shape(v))
 
     def _function(self, params: Params) -> Num[jax.Array, " examples *outputs"]:
         values: jax.Array = jax.jit(self.network.apply)(params, jax.tree.map(jnp.asarray, self.inputs))

@@ -59,6 +59,21 @@ class Objective:
         """``w_i ℓ_i + R``, ``[N]``: the penalty stands in every example, so that means over batches estimate L."""
         return self._penalised(self.from_outputs(self.network.apply(params, data.inputs), data), params)
 
+    def in_parts(self, at_a_time: int) -> Objective:
+        """The same objective, which goes through more examples than these in parts of so many.
+
+        What a part passes through is computed again for a derivative and not kept, so that memory is that of one part.
+        The network must treat its examples one by one.
+
+        Example:
+            >>> import jax.numpy as jnp
+            >>> line = Network(lambda key: jnp.zeros(1), lambda w, x: x * w)
+            >>> data = Examples(jnp.arange(5.0)[:, None], jnp.zeros((5, 1)))
+            >>> Objective(line, "mse").in_parts(2).losses(jnp.array([2.0]), data).tolist()
+            [0.0, 4.0, 16.0, 36.0, 64.0]
+        """
+        return _InParts(self.network, self.loss, self.regulariser, at_a_time)
+
     def mean(self, params: Params, data: Examples) -> jax.Array:
         """L(θ) over these examples."""
         return self.losses(params, data).mean()
@@ -102,3 +117,25 @@ class Objective:
         counted = jnp.broadcast_to(counted.reshape(counted.shape + (1,) * (right.ndim - counted.ndim)), right.shape)
         share = mean_per_example(right * counted / counted.mean())
         return share
+
+
+@dataclass(frozen=True)
+class _InParts(Objective):
+    """See :meth:`Objective.in_parts`."""
+
+    at_a_time: int = 1
+
+    def losses(self, params: Params, data: Examples) -> jax.Array:
+        """``w_i ℓ_i + R``, ``[N]``, in parts; the last is filled up with the last example."""
+        count = data.labels.shape[0]
+        if count <= self.at_a_time:
+            return super().losses(params, data)
+        parts = -(-count // self.at_a_time)
+        rows = jnp.minimum(jnp.arange(parts * self.at_a_time), count - 1).reshape(parts, self.at_a_time)
+
+        @jax.checkpoint
+        def of_part(params: Params, rows: Any) -> jax.Array:
+            return Objective.losses(self, params, data.batch(rows))
+
+        found: jax.Array = jax.lax.map(lambda rows: of_part(params, rows), rows).reshape(-1)[:count]
+        return found

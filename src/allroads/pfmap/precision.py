@@ -45,6 +45,26 @@ def float32() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def exact_products() -> Iterator[None]:
+    """Products of single precision as exact as it is, inside the ``with`` block, on accelerators too.
+
+    These round the factors to ten bits or fewer by default, which is enough to train and too little for a kernel, for
+    curvature or for differences of losses. Where the user chose a precision of products, it stays; on a CPU there is
+    nothing to do.
+
+    Example:
+        >>> with jax.default_matmul_precision("high"), exact_products():
+        ...     jax.config.jax_default_matmul_precision
+        'high'
+    """
+    if jax.default_backend() == "cpu" or jax.config.values["jax_default_matmul_precision"] is not None:
+        yield
+        return
+    with jax.default_matmul_precision("highest"):
+        yield
+
+
 def kept_per_precision(make: Callable[..., Made]) -> Callable[..., Made]:
     """Keep what ``make`` gives for the same arguments, in double and in single precision apart.
 

@@ -19,7 +19,8 @@ from allroads.points.change_points import SHAPES, change_points
 from allroads.points.llc.assessment import worst_status
 from allroads.points.llc.estimate import LearningCoefficient, estimate, outputs_of
 from allroads.points.sampling.free_parameters import Mask, free_parameters
-from allroads.points.sampling.plan import Chains, SamplingOptions, check_memory, make_plan, resolve_chains
+from allroads.points.sampling.memory import check_memory
+from allroads.points.sampling.plan import Chains, SamplingOptions, make_plan, resolve_chains
 from allroads.results import Result, finish
 from allroads.status import LLCStatus
 
@@ -173,7 +174,7 @@ def _curve(
         steps = _steps(steps, count)
         free = free_parameters(points, mask, stacked=True)
         plan = make_plan(free.dimension, len(problem), sampler, chains, precision, outputs_of(problem))
-        check_memory(free, plan.chains * count, chains.memory)
+        check_memory(free, plan.chains * count, chains)
         found = estimate(problem, free, points, nbeta, localisation, plan, seed, time, common=True)
     value = np.array([m.value for m in found])
     return LLCCurve(

@@ -14,9 +14,9 @@ from allroads.atlases.reach.descents import Ends, Jobs, Limits, compiled_descent
 from allroads.budget import Budget
 from allroads.errors import InputError
 from allroads.explorers.build import as_explorer
-from allroads.explorers.explore import pack_width
 from allroads.explorers.explorer import Explorer
 from allroads.explorers.per_member import member_rule
+from allroads.explorers.width import pack_width
 from allroads.pfmap.arrays import as_array
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params

@@ -15,6 +15,7 @@ from allroads.budget import budgeted
 from allroads.checks import check_count, check_positive
 from allroads.errors import InputError
 from allroads.explorers.samplers import Sampler
+from allroads.memory import memory_left, stated
 from allroads.pfmap.network import Params
 from allroads.pfmap.objective import Examples, Objective
 from allroads.pfmap.problem import Problem
@@ -24,7 +25,8 @@ from allroads.points.sampling.draw import draw_chains
 from allroads.points.sampling.equilibrium import R_HAT
 from allroads.points.sampling.free_parameters import Mask, free_parameters
 from allroads.points.sampling.geometry import default_nbeta
-from allroads.points.sampling.plan import Chains, check_memory, make_plan, resolve_chains, within_memory
+from allroads.points.sampling.memory import check_memory, within_memory
+from allroads.points.sampling.plan import Chains, make_plan, resolve_chains
 from allroads.points.sampling.samples import observed_width, r_hat_of
 from allroads.status import LLCStatus
 
@@ -92,7 +94,7 @@ def observe_losses(
         point = problem.point(params)
         free = free_parameters(point, mask)
         plan = make_plan(free.dimension, len(problem), sampler, chains, precision)
-        check_memory(free, plan.chains, chains.memory)
+        time.say(f"chains take {stated(check_memory(free, plan.chains, chains), memory_left(jax.devices()[0]))}")
         data = {name: of.data if isinstance(of, Problem) else problem.data.batch(of) for name, of in watched.items()}
         observe = losses_observer(problem.objective, observable)
         size = observed_width(observe, point, {}) if scalar and observable is not None else 1

@@ -11,6 +11,7 @@ import numpy as np
 from allroads.budget import Budget, budgeted
 from allroads.checks import check_count, check_positive
 from allroads.explorers.samplers import Sampler
+from allroads.memory import memory_left, stated
 from allroads.pfmap.network import Params
 from allroads.pfmap.problem import Problem
 from allroads.points.llc.assessment import Evidence, assess
@@ -21,7 +22,8 @@ from allroads.points.sampling.draw import LocalChains, draw_chains
 from allroads.points.sampling.equilibrium import NORMAL
 from allroads.points.sampling.free_parameters import FreeParameters, Mask, free_parameters
 from allroads.points.sampling.geometry import newton_decrease, rounding_error
-from allroads.points.sampling.plan import Chains, Plan, check_memory, make_plan, resolve_chains
+from allroads.points.sampling.memory import check_memory
+from allroads.points.sampling.plan import Chains, Plan, make_plan, resolve_chains
 from allroads.results import Measurement, finish
 from allroads.status import LLCStatus
 
@@ -143,7 +145,7 @@ def llc(
         point = problem.point(params)
         free = free_parameters(point, mask)
         plan = make_plan(free.dimension, len(problem), sampler, chains, precision, outputs_of(problem))
-        check_memory(free, plan.chains, chains.memory)
+        time.say(f"chains take {stated(check_memory(free, plan.chains, chains), memory_left(jax.devices()[0]))}")
         stacked = jax.tree.map(lambda leaf: leaf[None], point)
         found = estimate(problem, free, stacked, nbeta, localisation, plan, seed, time)[0]
     return finish(found, throw)

@@ -11,6 +11,8 @@ import jax
 import numpy as np
 
 from allroads.budget import Budget
+from allroads.pfmap.jaxpr import intermediate_bytes
+from allroads.pfmap.kernel import examples_apart
 from allroads.pfmap.network import Params
 from allroads.pfmap.objective import Examples, Objective
 from allroads.pfmap.precision import float32
@@ -33,6 +35,8 @@ from allroads.points.sampling.subset import choose_subset
 
 ROUNDING = 0.001
 """Change of an energy by rounding, as a share of it or of 1, up to which chains run in single precision by default."""
+PART_BYTES = 2**28
+"""Bytes that all examples pass through, from which on they are taken in parts of no more."""
 PRODUCTS = 300
 """Gradients that looking at a point costs, about: products of the Hessian with vectors."""
 
@@ -121,8 +125,9 @@ def draw_chains(
     Raises:
         InputError: If the loss is not finite at a point.
     """
-    objective, data, budget, leaves = problem.objective, problem.data, budget or Budget(), jax.tree.leaves(points)
+    data, budget, leaves = problem.data, budget or Budget(), jax.tree.leaves(points)
     count, quick = len(leaves[0]), False
+    objective = _in_parts(problem, jax.tree.map(lambda leaf: leaf[0], points), plan.batch)
     budget.say("curvature at the point")
     if budget.limited:
         cost = _seconds_per_gradient(objective, free, leaves, data)
@@ -159,3 +164,19 @@ def _seconds_per_gradient(objective: Objective, free: FreeParameters, leaves: li
     began = time.perf_counter()
     size = jax.block_until_ready(losses(leaves, data)).size
     return float(3 * (time.perf_counter() - began) / size)
+
+
+def _in_parts(problem: Problem, point: Params, batch: int | None) -> Objective:
+    """The objective; where all examples together pass through many bytes, in parts, if they can be parted.
+
+    A sampler on batches takes it that they can, and its parts are its batches.
+    """
+    data, network = problem.data, problem.network
+    passed = intermediate_bytes(jax.make_jaxpr(network.apply)(point, data.inputs).jaxpr)
+    if passed <= PART_BYTES:
+        return problem.objective
+    if batch is None:
+        batch = max(1, len(problem) * PART_BYTES // passed)
+        if not examples_apart(network, point, data.batch(slice(0, 2)).inputs):
+            return problem.objective
+    return problem.objective.in_parts(batch)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 from allroads.checks import check_choice, check_count, check_number, check_options, check_positive
-from allroads.errors import InputError, MemoryBudgetError
+from allroads.errors import InputError
 from allroads.explorers.samplers import (
     HMC,
     MCLMC,
@@ -20,17 +20,10 @@ from allroads.explorers.samplers import (
     build_sampler,
     resolve_sampler,
 )
-from allroads.pfmap.precision import float64
-from allroads.points.sampling.free_parameters import FreeParameters, Mask
-from allroads.points.sampling.metric import LARGEST
+from allroads.pfmap.precision import exact_products, float64
+from allroads.points.sampling.free_parameters import Mask
 from allroads.points.sampling.subset import subset_size
 
-COPIES = 12
-"""Arrays of the size of the parameters that a chain holds at once."""
-OBSERVED_COPIES = 3
-"""How often what was observed is held at once."""
-OBSERVED_ROUNDS = 8
-"""Fewest rounds that a budget of memory must allow."""
 CHEAP, BATCH = 5e8, 512
 """Examples × parameters up to which every gradient takes all examples by default, and the examples of a batch
 otherwise; where all are at most two batches, a gradient of all is worth its cost, as only it can be tested."""
@@ -110,9 +103,11 @@ class Chains:
                 "ladder=False."
             )
 
-    def precision(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def precision(self) -> Iterator[None]:
         """The context of a measure over chains of this dtype; in double precision where none was asked for."""
-        return PRECISIONS[self.dtype or "float64"]()
+        with exact_products(), PRECISIONS[self.dtype or "float64"]():
+            yield
 
 
 def resolve_chains(chains: Chains | None) -> Chains:
@@ -344,37 +339,3 @@ def within_budget(plan: Plan, seconds: float, gradient: float, points: int, exam
     chains = plan.chains if fits >= plan.chains * LEAST_DRAWS else LEAST_CHAINS
     draws = int(min(max(fits / chains, 2), plan.draws))
     return replace(plan, chains=chains, draws=draws, rounds=math.ceil(plan.rounds * plan.draws / draws))
-
-
-def check_memory(free: FreeParameters, chains: int, memory: int) -> None:
-    """Refuse chains that do not fit.
-
-    Raises:
-        MemoryBudgetError: With the bytes that they need.
-    """
-    sides = sum(side**2 for b in free.blocks for side in (b.rows, b.columns) if side <= LARGEST)
-    needed = 8 * (COPIES * chains * free.dimension + 4 * sides)
-    if needed > memory:
-        raise MemoryBudgetError(
-            f"{chains} chains of {free.dimension:,} parameters in double precision need about "
-            f"{needed / 2**30:.1f} GiB; the budget is {memory / 2**30:.1f} GiB. Raise memory, take fewer chains, or "
-            "restrict the parameters with mask."
-        )
-
-
-def within_memory(plan: Plan, width: int, memory: int) -> Plan:
-    """The plan with no more rounds than fit, where each draw observes ``width`` numbers.
-
-    Raises:
-        MemoryBudgetError: If the rounds asked for do not fit, or fewer than eight do.
-    """
-    a_round = 8 * OBSERVED_COPIES * plan.chains * plan.draws * width
-    allowed = memory // a_round
-    needed = plan.rounds if plan.exactly else min(plan.rounds, OBSERVED_ROUNDS)
-    if allowed < needed:
-        raise MemoryBudgetError(
-            f"{width} numbers seen at each of {plan.chains} × {needed * plan.draws} draws need about "
-            f"{needed * a_round / 2**30:.1f} GiB; the budget is {memory / 2**30:.1f} GiB. Raise memory, name fewer "
-            "examples, or ask for fewer draws."
-        )
-    return replace(plan, rounds=min(plan.rounds, allowed))

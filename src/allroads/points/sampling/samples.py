@@ -13,6 +13,7 @@ import numpy as np
 from allroads.budget import budgeted
 from allroads.checks import check_count, check_positive
 from allroads.explorers.samplers import Sampler
+from allroads.memory import memory_left, stated
 from allroads.pfmap.network import Params
 from allroads.pfmap.problem import Problem
 from allroads.points.sampling.chains import Observe
@@ -21,7 +22,8 @@ from allroads.points.sampling.draw import LocalChains, draw_chains
 from allroads.points.sampling.equilibrium import NORMAL, R_HAT, in_equilibrium
 from allroads.points.sampling.free_parameters import Mask, free_parameters
 from allroads.points.sampling.geometry import default_nbeta
-from allroads.points.sampling.plan import Chains, check_memory, make_plan, resolve_chains, within_memory
+from allroads.points.sampling.memory import check_memory, within_memory
+from allroads.points.sampling.plan import Chains, make_plan, resolve_chains
 from allroads.results import Result, finish
 from allroads.status import LLCStatus
 
@@ -134,7 +136,7 @@ def sample(
         point = problem.point(params)
         free = free_parameters(point, mask)
         plan = make_plan(free.dimension, len(problem), sampler, chains)
-        check_memory(free, plan.chains, chains.memory)
+        time.say(f"chains take {stated(check_memory(free, plan.chains, chains), memory_left(jax.devices()[0]))}")
         width = observed_width(observer, point)
         plan = within_memory(plan, width, chains.memory)
         nbeta = default_nbeta(len(problem)) if nbeta is None else nbeta

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,8 @@ def extreme_eigenpairs(
     seed: int = 0,
     check: bool = True,
     budget: Budget | None = None,
+    krylov: int | None = None,
+    dtype: np.dtype | None = None,
 ) -> Eigenpairs:
     """The ``count`` largest (``end="top"``) or smallest (``"bottom"``) eigenvalues with sign, and their vectors.
 
@@ -85,6 +87,8 @@ def extreme_eigenpairs(
         check: Whether to search for what was missed; not needed for one value alone.
         budget: Where it ends, so does the search: the pairs are those of the products made so far, with their
             residuals, and ``complete`` is false.
+        krylov: Vectors that ARPACK holds; default 40, or one more than twice the count. With fewer it takes longer.
+        dtype: Precision of the vectors; default double. The product then gives it.
 
     Example:
         >>> diagonal = np.repeat([3.0, 2.0, 1.0], 100)
@@ -96,11 +100,12 @@ def extreme_eigenpairs(
         columns = np.stack([product(unit) for unit in np.eye(size)])
         return _one_end(dense_eigenpairs((columns + columns.T) / 2), count, end)
     rng = np.random.default_rng(seed)
-    norm = _norm(product, size, rng, budget)
+    space = Space(size, krylov or usual_krylov(count, size), np.dtype(dtype or np.float64))
+    norm = _norm(product, replace(space, krylov=min(space.krylov, usual_krylov(1, size))), rng, budget)
     if norm == 0.0:
         return Eigenpairs(np.zeros(count), np.eye(count, size), np.zeros(count), 0.0, True)
     sign, shift = (1.0 if end == "top" else -1.0), 1.5 * norm
-    found = np.zeros((size, 0))
+    found = np.zeros((size, 0), space.dtype)
     levels = np.zeros(0)
     complete = True
     for turn in range(count + 1):
@@ -111,7 +116,7 @@ def extreme_eigenpairs(
             image = sign * product(v) + shift * v
             return image - found @ (found.T @ image)
 
-        values, vectors, converged = _arpack(rest, size, 1 if turn else count, tolerance, rng, budget)
+        values, vectors, converged = _arpack(rest, space, 1 if turn else count, tolerance, rng, budget)
         complete = complete and converged
         beyond = turn and (not values.size or values[-1] <= np.sort(levels)[-count] + tolerance * shift)
         found = np.linalg.qr(np.concatenate([found, vectors], axis=1))[0]
@@ -121,12 +126,31 @@ def extreme_eigenpairs(
     return _one_end(_ritz(product, found, norm, complete), count, end)
 
 
-def _norm(product: Product, size: int, rng: np.random.Generator, budget: Budget | None) -> float:
+@dataclass(frozen=True)
+class Space:
+    """What a search works in.
+
+    Attributes:
+        size: d.
+        krylov: Vectors that ARPACK holds at most.
+        dtype: Their precision.
+    """
+
+    size: int
+    krylov: int
+    dtype: np.dtype
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """A random vector."""
+        return rng.standard_normal(self.size, self.dtype.type)
+
+
+def _norm(product: Product, space: Space, rng: np.random.Generator, budget: Budget | None) -> float:
     """The largest ``|λ|`` to a few per cent; exactly 0 for the zero matrix."""
-    if not product(rng.standard_normal(size)).any():
+    if not product(space.draw(rng)).any():
         return 0.0
-    values, _, _ = _arpack(product, size, 1, 1e-2, rng, budget, which="LM")
-    return float(np.abs(values).max()) if values.size else float(np.linalg.norm(product(rng.standard_normal(size))))
+    values, _, _ = _arpack(product, space, 1, 1e-2, rng, budget, which="LM")
+    return float(np.abs(values).max()) if values.size else float(np.linalg.norm(product(space.draw(rng))))
 
 
 class _Ended(Exception):
@@ -135,7 +159,7 @@ class _Ended(Exception):
 
 def _arpack(
     product: Product,
-    size: int,
+    space: Space,
     count: int,
     tolerance: float,
     rng: np.random.Generator,
@@ -144,8 +168,8 @@ def _arpack(
 ) -> tuple[np.ndarray, np.ndarray, bool]:
     """Values, vectors ``[d, k]``, and whether all converged; else those that did, at a looser tolerance if need be."""
     if budget is None:
-        return _search(product, size, count, tolerance, rng, which)
-    seen: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=_krylov(count, size))
+        return _search(product, space, count, tolerance, rng, which)
+    seen: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=_vectors(space, count))
 
     def watched(v: np.ndarray) -> np.ndarray:
         if budget.ended and len(seen) >= 2 * count:
@@ -156,7 +180,7 @@ def _arpack(
 
     with budget.interruptible():
         try:
-            return _search(watched, size, count, tolerance, rng, which)
+            return _search(watched, space, count, tolerance, rng, which)
         except _Ended:
             pass
     return seen_pairs(seen, count, which)
@@ -181,12 +205,13 @@ def seen_pairs(
 
 
 def _search(
-    product: Product, size: int, count: int, tolerance: float, rng: np.random.Generator, which: str
+    product: Product, space: Space, count: int, tolerance: float, rng: np.random.Generator, which: str
 ) -> tuple[np.ndarray, np.ndarray, bool]:
     """ARPACK's pairs, and whether all converged."""
-    operator = LinearOperator((size, size), matvec=product, dtype=np.float64)  # pyright: ignore[reportCallIssue]
-    start = product(rng.standard_normal(size))
-    options: dict[str, Any] = dict(v0=start, which=which, maxiter=_RESTARTS, ncv=_krylov(count, size))
+    size = space.size
+    operator = LinearOperator((size, size), matvec=product, dtype=space.dtype)  # pyright: ignore[reportCallIssue]
+    start = product(space.draw(rng))
+    options: dict[str, Any] = dict(v0=start, which=which, maxiter=_RESTARTS, ncv=_vectors(space, count))
     converged = True
     while True:
         try:
@@ -199,21 +224,27 @@ def _search(
                 return stopped.eigenvalues, stopped.eigenvectors.reshape(size, -1), False
 
 
-def _krylov(count: int, size: int) -> int:
-    """Vectors that ARPACK holds."""
+def usual_krylov(count: int, size: int) -> int:
+    """Vectors that ARPACK holds where memory is no matter."""
     return min(size, max(2 * count + 1, 40))
 
 
-def vectors_held(count: int, size: int, watched: bool = False) -> int:
-    """Vectors of the matrix's size that finding ``count`` pairs holds at its peak, in double precision.
+def _vectors(space: Space, count: int) -> int:
+    """Vectors that ARPACK holds in a search for so many pairs: it needs two more than there are."""
+    return min(space.size, max(min(space.krylov, usual_krylov(count, space.size)), count + 2))
+
+
+def vectors_held(count: int, size: int, watched: bool = False, krylov: int | None = None) -> int:
+    """Vectors of the matrix's size that finding ``count`` pairs holds at its peak.
 
     Args:
         count: Number of pairs.
         size: d.
         watched: Whether a budget is given, for which products are kept.
+        krylov: Vectors that ARPACK holds, where they are not the usual ones.
     """
-    krylov = (4 if watched else 2) * _krylov(count, size)
-    return size if size <= _SMALL or 3 * count > size else krylov + 4 * (count + 1)
+    held = (4 if watched else 2) * (krylov or usual_krylov(count, size))
+    return size if size <= _SMALL or 3 * count > size else held + 4 * (count + 1)
 
 
 def _ritz(product: Product, basis: np.ndarray, norm: float, complete: bool) -> Eigenpairs:

@@ -68,7 +68,7 @@ def kernel_spectrum(
     """
     check_count("seed", seed, 0)
     check_options("options", options, SpectrumOptions)
-    params, memory = as_point(params, network=network), options.memory
+    params, memory = as_point(params, network=network), options.budget
     function = ParameterFunctionMap(network, inputs, memory)
     values = jax.eval_shape(function.values, params)
     dtype = jnp.result_type(*jax.tree.leaves(params))

@@ -19,6 +19,7 @@ from allroads.errors import MemoryBudgetError
 from allroads.pfmap.inputs import choose, number_of_examples
 from allroads.pfmap.kernel import examples_apart
 from allroads.pfmap.network import Network, Params
+from allroads.pfmap.precision import exact_products
 
 _TOGETHER = 16
 """Products computed side by side at most: a small transformer's 16 together take a fifth of the time of 16 in turn."""
@@ -54,7 +55,11 @@ class Matrix:
 
     def product(self, v: Float[np.ndarray, " size"]) -> Float[np.ndarray, " size"]:
         """A v in double precision, whatever the precision it was computed in."""
-        return np.asarray(self.compiled(jnp.asarray(v, self.dtype), *self.data), np.float64)
+        return np.asarray(self.own_product(v), np.float64)
+
+    def own_product(self, v: Float[np.ndarray, " size"]) -> Float[np.ndarray, " size"]:
+        """A v in the precision that it is computed in."""
+        return np.asarray(self.compiled(jnp.asarray(v, self.dtype), *self.data))
 
     def single(self) -> Matrix | None:
         """The same matrix in single precision; ``None`` where the network computes in double precision all the same."""
@@ -148,7 +153,8 @@ def _apart(network: Network, params: Params, inputs: Any, at_a_time: int) -> boo
 
 @lru_cache(maxsize=64)
 def _compiled(apply: Apply, structure: Any, shapes: tuple[Any, ...]) -> Any:
-    return jax.jit(apply).lower(*structure.unflatten(shapes)).compile()
+    with exact_products():
+        return jax.jit(apply).lower(*structure.unflatten(shapes)).compile()
 
 
 def _too_large(size: int, held: int, product: int, memory: int, coupled: bool) -> MemoryBudgetError:

@@ -9,13 +9,19 @@ import numpy as np
 
 from allroads.checks import check_choice, check_count, check_number
 from allroads.errors import InputError
-from allroads.points.spectrum.eigenpairs import vectors_held
+from allroads.memory import check_left
+from allroads.points.spectrum.eigenpairs import usual_krylov, vectors_held
 from allroads.points.spectrum.quadrature import lanczos_bytes
+from allroads.points.spectrum.recurrence import VECTORS
 
 METHODS = ("dense", "matrix_free")
 DENSE = 1500
 """Matrices up to this size are made whole: their eigenvalues then take about a second."""
 TOP = 10
+MEMORY = 2**31
+"""The usual budget, 2 GiB."""
+PRODUCT_VECTORS = 6
+"""Vectors of the matrix's size that a product takes at least: the point, the direction, gradients, the result."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,9 @@ class SpectrumOptions:
         steps: Lanczos steps from each; default 80.
         tolerance: Largest residual over the largest ``|λ|`` of a converged eigenpair; default 1e-8, in single
             precision 1e-5.
-        memory: Bytes to use beside the arguments; default 2³¹ (2 GiB). Examples are taken in parts to fit.
+        memory: Bytes to use beside the arguments; default 2³¹ (2 GiB), or 2 GiB more than the vectors take where these
+            are longer. Examples are taken in parts to fit. Where the usual vectors do not fit, fewer are held, in the
+            precision of the point, and the random vectors keep no Krylov basis.
 
     Raises:
         UnknownNameError: If there is no such method.
@@ -40,7 +48,7 @@ class SpectrumOptions:
     probes: int = 16
     steps: int = 80
     tolerance: float | None = None
-    memory: int = 2**31
+    memory: int | None = None
 
     def __post_init__(self) -> None:
         if self.method is not None:
@@ -48,11 +56,16 @@ class SpectrumOptions:
         check_count("probes", self.probes, 2)
         check_count("steps", self.steps, 2)
         check_number("tolerance", self.tolerance, 0, open_low=True, absent=True)
-        check_count("memory", self.memory)
+        check_count("memory", self.memory, absent=True)
+
+    @property
+    def budget(self) -> int:
+        """The memory asked for, or the usual."""
+        return self.memory or MEMORY
 
     def method_for(self, size: int) -> str:
         """The method asked for; by default the exact one where the matrix is small and fits."""
-        small = size <= DENSE and dense_bytes(size) <= self.memory // 2
+        small = size <= DENSE and dense_bytes(size) <= self.budget // 2
         return self.method or ("dense" if small else "matrix_free")
 
     def tolerance_for(self, itemsize: int) -> float:
@@ -72,6 +85,60 @@ def matrix_free_bytes(size: int, itemsize: int, pairs: int, steps: int, watched:
         lanczos_bytes(size, itemsize, steps) + itemsize * size * pairs,
     )
     return max(parts) + 2 * 8 * size * pairs
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Which vectors a matrix-free spectrum holds.
+
+    Attributes:
+        lean: Whether the random vectors keep no basis, and eigenpairs are in the precision of the point.
+        krylov: Vectors that ARPACK holds.
+        held: Bytes of all of them at their peak.
+        memory: The budget, for them and for the products.
+    """
+
+    lean: bool
+    krylov: int
+    held: int
+    memory: int
+
+
+def vectors_for(size: int, itemsize: int, pairs: int, options: SpectrumOptions, left: int | None) -> Vectors:
+    """The vectors that fit the memory; where the usual ones do not, fewer.
+
+    Args:
+        size: d.
+        itemsize: Bytes of one number of the point.
+        pairs: Eigenpairs asked for.
+        options: The options.
+        left: Bytes that are there, where that is known.
+
+    Raises:
+        MemoryBudgetError: If the fewest, and one product, need more than is there.
+
+    Example:
+        A million parameters, and a hundred million:
+
+        >>> small, large = (vectors_for(size, 4, 1, SpectrumOptions(), None) for size in (10**6, 10**8))
+        >>> small.lean, large.lean, large.krylov
+        (False, True, 4)
+    """
+    product, usual = PRODUCT_VECTORS * itemsize * size, usual_krylov(max(1, pairs), size)
+    held, memory = matrix_free_bytes(size, itemsize, pairs, options.steps, True), options.budget
+    room = memory if left is None else min(memory, left)
+    if held + product <= room:
+        return Vectors(False, usual, held, memory)
+    krylov = usual
+    for krylov in (usual, 2 * pairs + 6, pairs + 3):
+        searched = vectors_held(pairs, size, True, min(krylov, usual)) + 2 * pairs if pairs else 0
+        held = itemsize * size * (VECTORS + searched)
+        if held + product <= room:
+            break
+    memory = options.memory or max(memory, held + product + MEMORY)
+    what = f"the spectrum of {size:,} parameters with {pairs} eigenpairs"
+    check_left(what, held + product, left, "Ask for fewer eigenpairs (top=, bottom=), or restrict it with mask.")
+    return Vectors(True, min(krylov, usual), held, memory)
 
 
 def number_of_pairs(name: str, asked: int | None, size: int, of_what: str) -> int:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from allroads.budget import Budget, budgeted
 from allroads.checks import check_count, check_number, check_options
+from allroads.memory import memory_left, stated
 from allroads.pfmap.network import Params
+from allroads.pfmap.precision import exact_products
 from allroads.pfmap.problem import Problem
 from allroads.points.masks import Mask, free_index
 from allroads.points.spectrum.eigenpairs import Eigenpairs, dense_eigenpairs, extreme_eigenpairs
@@ -22,11 +26,12 @@ from allroads.points.spectrum.matrix import Matrix, unflatten
 from allroads.points.spectrum.options import (
     SpectrumOptions,
     dense_bytes,
-    matrix_free_bytes,
     number_of_pairs,
     usual_shift,
+    vectors_for,
 )
 from allroads.points.spectrum.quadrature import Quadrature, lanczos_quadrature
+from allroads.points.spectrum.recurrence import extreme_nodes, recurrence_quadrature
 from allroads.points.spectrum.results import Density, Spectrum
 from allroads.results import Measurement, finish
 from allroads.status import SpectrumStatus
@@ -107,7 +112,7 @@ def spectrum(
         >>> found.eigenvalues.round(6), found.trace, found.effective_dimension
         (array([4., 1.]), 5, 0.65)
     """
-    with budgeted("spectrum", budget, progress) as until:
+    with budgeted("spectrum", budget, progress) as until, exact_products():
         found = spectrum_until(
             until, problem, params, matrix=matrix, top=top, bottom=bottom, shift=shift, mask=mask, options=options,
             seed=seed,
@@ -139,20 +144,23 @@ def spectrum_until(
     shift = usual_shift(len(problem)) if shift is None else float(shift)
     itemsize = np.dtype(jnp.zeros(0).dtype).itemsize
     tolerance, probes, steps = options.tolerance_for(itemsize), options.probes, options.steps
-    method = options.method_for(size)
-    held = dense_bytes(size) if method == "dense" else matrix_free_bytes(size, itemsize, top + bottom, steps, True)
-    budget.say("compilation")
+    method, left = options.method_for(size), memory_left(jax.devices()[0])
+    held, memory, lean, krylov = dense_bytes(size), options.budget, False, None
+    if method != "dense":
+        vectors = vectors_for(size, itemsize, top + bottom, options, left)
+        held, memory, lean, krylov = vectors.held, vectors.memory, vectors.lean, vectors.krylov
+    budget.say(f"compilation; vectors take {stated(held, left)}")
     began = time.monotonic()
-    operator = loss_matrix(problem, params, matrix, mask, held=held, memory=options.memory)
+    operator = loss_matrix(problem, params, matrix, mask, held=held, memory=memory)
     compilation = time.monotonic() - began
 
     value = mean_loss(problem, operator)
-    direction = np.random.default_rng(seed).standard_normal(size)
-    finite = np.isfinite(operator.product(direction)).all()
+    direction = np.random.default_rng(seed).standard_normal(size, operator.dtype.type if lean else np.float64)
+    finite = np.isfinite(operator.own_product(direction)).all()
     if not (np.isfinite(value) and finite):
         return _diverged(params, {"loss": value, "shift": shift, "matrix": matrix, "method": method})
     began = time.monotonic()
-    operator.product(direction)
+    operator.own_product(direction)
     cost = time.monotonic() - began  # seconds of one product
     if options.method is None and size * cost > budget.left:
         method = "matrix_free"
@@ -161,6 +169,25 @@ def spectrum_until(
         every = dense_eigenpairs(operator.dense())
         pairs, ends, asked = _parted(every, top), _reversed(every, bottom), steps
         estimates = _estimates(Quadrature(every.values, 0, [], []), pairs.norm, 0.0, 0.0, shift, operator.dtype)
+    elif lean:
+        budget.say("largest eigenvalues")
+        search = Budget(budget.left / 2 if budget.limited else None, budget.say)
+        find = partial(
+            extreme_eigenpairs, operator.own_product, size, seed=seed, budget=search, krylov=krylov,
+            dtype=operator.dtype, tolerance=tolerance,
+        )  # fmt: skip
+        none = Eigenpairs(np.zeros(0), np.zeros((0, size), operator.dtype), np.zeros(0), 0.0, True)
+        pairs, ends = find(top) if top else none, find(bottom, end="bottom") if bottom else none
+        if search.interrupted:
+            budget.interrupt()
+        asked = steps
+        quadrature = recurrence_quadrature(operator, probes=probes, steps=steps, seed=seed, budget=budget)
+        steps = min(map(len, quadrature.diagonals)) if budget.ended else steps
+        seen = extreme_nodes(quadrature)
+        pairs = replace(pairs, norm=max(pairs.norm, ends.norm, abs(seen.top), abs(seen.bottom)))
+        never = pairs.norm == 0.0 or never_negative(matrix, problem)
+        lowest, slack = (None, 0.0) if never else (seen.bottom, seen.bottom_residual)
+        estimates = _estimates(quadrature, pairs.norm, lowest, slack, shift, operator.dtype)
     else:
         budget.say("largest eigenvalues")
         free_time = max(budget.left - compilation, budget.left / 4)  # the random vectors are compiled on their own

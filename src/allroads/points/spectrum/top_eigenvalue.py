@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from allroads.checks import check_count, check_number
+from allroads.memory import check_left, memory_left
 from allroads.pfmap.network import Params
 from allroads.pfmap.problem import Problem
 from allroads.points.masks import Mask
 from allroads.points.spectrum.eigenpairs import extreme_eigenpairs, vectors_held
 from allroads.points.spectrum.loss_matrix import loss_matrix, mean_loss, parameter_count
+from allroads.points.spectrum.options import MEMORY, PRODUCT_VECTORS
+from allroads.points.spectrum.recurrence import VECTORS, ends_by_recurrence
 from allroads.results import Measurement, finish
 from allroads.status import SpectrumStatus
 
@@ -22,7 +27,7 @@ def top_eigenvalue(
     mask: Mask = None,
     tolerance: float = 1e-3,
     seed: int = 0,
-    memory: int = 2**31,
+    memory: int | None = None,
     throw: bool = False,
 ) -> Measurement:
     """The largest eigenvalue h_max, with sign, of the Hessian of the mean loss: what bounds a stable step size.
@@ -34,7 +39,8 @@ def top_eigenvalue(
         mask: The free parameters, as for :func:`~allroads.spectrum`.
         tolerance: Largest residual over the largest ``|λ|``; default 1e-3, about a hundred products.
         seed: Decides the start vector.
-        memory: Bytes it may take; default 2³¹ (2 GiB). Examples are taken in parts to fit.
+        memory: Bytes it may take; default 2³¹ (2 GiB), or more where the parameters alone ask for it. Examples are
+            taken in parts to fit. Where no Krylov space fits, a recurrence of three vectors is followed.
         throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
     Returns:
@@ -58,16 +64,30 @@ def top_eigenvalue(
     """
     params = problem.point(params)
     check_number("tolerance", tolerance, 0, open_low=True)
-    check_count("memory", memory)
+    check_count("memory", memory, absent=True)
     check_count("seed", seed, 0)
     size = parameter_count(params)
-    held = 8 * size * vectors_held(1, size)
+    itemsize = np.dtype(jnp.zeros(0).dtype).itemsize
+    held, least = 8 * size * vectors_held(1, size), itemsize * size * VECTORS
+    product = PRODUCT_VECTORS * itemsize * size
+    lean = held + product > (memory or MEMORY)
+    if lean:
+        held = least
+        memory = memory or max(MEMORY, least + product + MEMORY)
+        left, what = memory_left(jax.devices()[0]), f"the largest eigenvalue of {size:,} parameters"
+        check_left(what, held + product, left, "Restrict the parameters with mask.")
+    memory = memory or MEMORY
     operator = loss_matrix(problem, params, matrix, mask, held=held, memory=memory)
-    start = operator.product(np.random.default_rng(seed).standard_normal(operator.size))
+    drawn = np.random.default_rng(seed).standard_normal(operator.size, operator.dtype.type if lean else np.float64)
+    start = operator.own_product(drawn)
     if not (np.isfinite(mean_loss(problem, operator)) and np.isfinite(start).all()):
         return finish(Measurement(np.nan, status=SpectrumStatus.DIVERGED), throw)
-    pairs = extreme_eigenpairs(operator.product, operator.size, 1, tolerance=tolerance, seed=seed, check=False)
-    value, residual = float(pairs.values[0]), float(pairs.residuals[0])
-    status = SpectrumStatus.OK if residual <= 2 * tolerance * pairs.norm else SpectrumStatus.NOT_CONVERGED
-    status = SpectrumStatus.FLAT if pairs.norm == 0.0 else status
+    if lean:
+        ends = ends_by_recurrence(operator, tolerance=tolerance, seed=seed)
+        value, residual, norm = ends.top, ends.top_residual, max(abs(ends.top), abs(ends.bottom))
+    else:
+        pairs = extreme_eigenpairs(operator.product, operator.size, 1, tolerance=tolerance, seed=seed, check=False)
+        value, residual, norm = float(pairs.values[0]), float(pairs.residuals[0]), pairs.norm
+    status = SpectrumStatus.OK if residual <= 2 * tolerance * norm else SpectrumStatus.NOT_CONVERGED
+    status = SpectrumStatus.FLAT if norm == 0.0 else status
     return finish(Measurement(value, residual, status, {"matrix": matrix}), throw)

@@ -15,9 +15,9 @@ from allroads.budget import Budget, budgeted
 from allroads.checks import MOST_STEPS, check_count, check_number, check_options
 from allroads.errors import InputError
 from allroads.explorers.build import as_explorer
-from allroads.explorers.explore import pack_width
 from allroads.explorers.explorer import Explorer, State, check_point
 from allroads.explorers.trajectory import Cost
+from allroads.explorers.width import pack_width
 from allroads.pfmap.problem import Problem
 from allroads.points.prior.draws import Source, source_of
 from allroads.points.prior.functions import rows_of_cube
