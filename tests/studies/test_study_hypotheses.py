@@ -78,6 +78,28 @@ def test_climbs_support_h3_and_falls_oppose_it():
     assert rows["H3 lengthening"]["events"] == 200 and rows["H3 lengthening"]["runs"] == 40
 
 
+def test_numbers_are_said_with_their_level_and_null():
+    row = {"grid": "g", "value": 0.5, "low": 0.4, "high": 0.6, "null": 0.45, "verdict": "undecided"}
+    row["options"] = json.dumps({"level": 0.1})
+
+    def said(test):
+        return findings({"hypotheses": pl.DataFrame([{**row, "test": test}])}, ["g"])[0].text
+
+    assert "50 % of the changes of length lengthen (90 % interval 40–60 %), in shuffled orders 45 %" in said(
+        "H3 lengthening"
+    )
+    assert "slope on program distance of +0.50 (90 % interval +0.40 to +0.60)" in said("H1")
+    assert "(95 % interval +0.40 to +0.60)" in said("forecast")
+    assert "ψ is 0.50 (interval over draws of fitness 0.40 to 0.60), at random 0.45" in said("navigability, rewired")
+
+
+@pytest.mark.parametrize("walk", ["a", "ab"])
+def test_a_test_without_a_number_says_why(walk):
+    rows = answers([list(walk)] * 6, letters(4), permutations=99)
+    without = rows.filter(pl.col("value").is_null())
+    assert without["test"].n_unique() >= 7 and without["reason"].null_count() == 0
+
+
 def test_matrices_hold_zeros_where_no_change_was_seen():
     _, found = planted([list("abcdef")] * 5, letters(6))
     shares, programs, functions = adjacency_matrices(found)
