@@ -146,6 +146,7 @@ def test_a_budget_and_an_interrupt_keep_the_halvings_that_are_done(monkeypatch):
     runs = walks(CYCLE, 30, 6, np.random.default_rng(3))
     short = forecast_programs(runs, resamples=200, budget=1e-6)
     assert short.status is AtlasStatus.CUT_SHORT and short.stats["splits"] == 1 and short.stats["ended"] == "budget"
+    assert str(short).endswith("\ncut short: 1 halving done")
     assert short.value == forecast_programs(runs, resamples=200, splits=1).value
     calls = []
 

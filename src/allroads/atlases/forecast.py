@@ -65,6 +65,8 @@ class ProgramForecast(Result):
         if len(self.groups) > 1:
             clear = sum(row["low"] > ROUNDING for row in self.groups.values())
             lines.append(f"clearly above 0 in {clear} of {len(self.groups)} groups of runs")
+        if self.status is AtlasStatus.CUT_SHORT:
+            lines.append(f"cut short: {stats['splits']} halving{'s' * (stats['splits'] > 1)} done")
         return "\n".join(lines)
 
 
