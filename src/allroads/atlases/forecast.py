@@ -142,7 +142,8 @@ def forecast_programs(
     changing = sum(len(np.unique(part.run)) for part in parts)
     stats: dict[str, Any] = {"changes": changes, "runs": len(walks), "nodes": sum(part.nodes for part in parts)}
     if changes < 20 or changing < 8:
-        status = AtlasStatus.TOO_FEW if changes else AtlasStatus.ONE_PROGRAM
+        alone = len({label for walk in walks.values() for label in walk}) < 2
+        status = AtlasStatus.ONE_PROGRAM if alone else AtlasStatus.TOO_FEW
         return ProgramForecast(np.nan, None, status, {}, stats | {"low": None, "high": None})
     rng = np.random.default_rng(seed)
     scores: list[list[Scores]] = []
