@@ -162,6 +162,9 @@ def test_h2_says_what_is_missing():
     assert rows["H2 road cost"]["status"] == rows["H2 directness"]["status"] == "not measured"
     assert rows["H2 road cost"]["reason"] == "no edges of road_costs: switch road_costs on."
     assert "reach and road_costs" in rows_by_test(planted([list("abc")] * 5, letters(3))[0])["H2 road cost"]["reason"]
+    tried = between(road=False) | {"reach": pl.DataFrame(), "road_costs": pl.DataFrame()}
+    row = rows_by_test(tried)["H2 road cost"]
+    assert (row["status"], row["reason"]) == ("too few pairs", "no pair of programs has a number of road_costs.")
     assert rows_by_test(between(count=4))["H2 road cost"]["status"] == "too few pairs"
 
 
@@ -209,5 +212,7 @@ def test_navigability_takes_neighbours_of_ends():
     one, other = rows["navigability, rewired"], rows["navigability, shuffled"]
     assert one["value"] == other["value"] and one["low"] < one["value"] < one["high"] and one["events"] == 5
     assert other["verdict"] == "opposed" and other["null"] == 1.0
-    few = rows_by_test(tables | {"neighbours": pl.DataFrame(moves[:4])})["navigability, shuffled"]
-    assert few["status"] == "too few changes" and "raise measures.neighbours.move" in few["reason"]
+    stay = [row for row in moves if row["function"] == row["neighbour"]]
+    for kept, advice in ((moves[:4], "add runs that end at other"), (stay, "raise measures.neighbours.move or moves")):
+        few = rows_by_test(tables | {"neighbours": pl.DataFrame(kept)})["navigability, shuffled"]
+        assert few["status"] == "too few changes" and advice in few["reason"]

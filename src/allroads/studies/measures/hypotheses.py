@@ -124,7 +124,7 @@ def _tests(atlas: Atlas, targets: dict[str, str], options: dict[str, Any], table
         slope = h1.slopes["program distance"]
         numbers = {name: getattr(slope, name) for name in NUMBERS} | {"null": 0.0, "events": slope.pairs}
         yield {"test": "H1", **numbers, "verdict": h1.verdict["program distance"], **_told(slope.status)}
-    yield from direct_path_rows(atlas, shared)
+    yield from direct_path_rows(atlas, shared, tables.keys())
     sequences = atlas.sequences()
     if sequences:
         lengths = dict(atlas.nodes.select("node", "bits").drop_nulls().iter_rows())
