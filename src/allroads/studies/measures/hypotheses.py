@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import polars as pl
 from pydantic import Field
 
-from allroads.status import AtlasStatus
+from allroads.status import AtlasStatus, Status
 from allroads.studies.measures.chain_rows import chain_row, navigability_rows, said_of_chain
 from allroads.studies.measures.direct_paths import direct_path_rows
 from allroads.studies.measures.matrices import FEWEST, adjacency_matrices
@@ -145,7 +145,7 @@ def _tests(atlas: Atlas, targets: dict[str, str], options: dict[str, Any], table
     yield from navigability_rows(atlas, tables.get("neighbours"))
 
 
-def _told(status: AtlasStatus) -> dict[str, str | None]:
+def _told(status: Status) -> dict[str, str | None]:
     """The status of a number, and where there is none what that means."""
     return {"status": status.value, "reason": None if status.sound else status.meaning}
 
