@@ -148,6 +148,13 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in anchors(to), f"{page.name} links to {link}: no such heading"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_no_blank_line_cuts_a_table(page):
+    lines = page.read_text().splitlines()
+    begun = [n for n in range(1, len(lines) - 1) if lines[n].startswith("|") and not lines[n - 1].startswith("|")]
+    assert not [n + 1 for n in begun if not lines[n + 1].startswith("|--")]
+
+
 def write_modules(folder: Path) -> None:
     """The modules that pages show in full, under the name in their first line."""
     for page in PAGES:

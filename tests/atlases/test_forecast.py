@@ -142,10 +142,16 @@ def test_scores_are_those_of_the_formula(known):
         assert found.hit[0, at] == (smooth[to] == smooth.max()) and found.marginal_hit[0, at] == (to == shares.argmax())
 
 
+def test_runs_that_stay_at_programs_of_their_own_are_not_one_program():
+    assert forecast_programs([["a", "a"], ["b", "b"]]).status is AtlasStatus.TOO_FEW
+    assert forecast_programs([["a", "a"], ["a"]]).status is AtlasStatus.ONE_PROGRAM
+
+
 def test_a_budget_and_an_interrupt_keep_the_halvings_that_are_done(monkeypatch):
     runs = walks(CYCLE, 30, 6, np.random.default_rng(3))
     short = forecast_programs(runs, resamples=200, budget=1e-6)
     assert short.status is AtlasStatus.CUT_SHORT and short.stats["splits"] == 1 and short.stats["ended"] == "budget"
+    assert str(short).endswith("\ncut short: 1 halving done")
     assert short.value == forecast_programs(runs, resamples=200, splits=1).value
     calls = []
 

@@ -46,11 +46,14 @@ def test_findings_say_what_changes_show():
     assert "mostly lengthen them (20 of 20 lengthen, 95 % interval 83–100 %)" in text
     assert "mostly shorten them (0 of 20 lengthen" in said(["cba"] * 10)
     open_ = said(["ab", "ac"] * 5)
-    assert "the commonest lead to " in open_ and ": 50 % (95 % interval 19–81 %), neither clearly" in open_
-    assert "none leads to one program in most cases" in said(["ab", "ac", "ad", "ae", "af", "ag"] * 2)
+    assert "the largest share leads to " in open_
+    assert ": 50 % (95 % interval 19–81 %), not clearly more or fewer than half." in open_
+    assert "fewer than half lead to any one program, most to " in said(["ab", "ac", "ad", "ae", "af", "ag"] * 2)
     assert "neither clearly lengthen nor shorten them (4 of 8" in said(["ab", "ba"] * 4)
     assert said(["ab"] * 3).count("too few to say where changes lead") == 1
     assert said(["aa"] * 3) == "The 3 runs pass 1 program, and none changes its program between two records."
+    assert said(["aa"]) == "The run passes 1 program, and it never changes its program between two records."
+    assert said(["ab"]).startswith("The run passes 2 programs and changes its program 1 time between two records.")
     assert said(["??"]) == "No record has a program that was proved."
 
 

@@ -78,6 +78,28 @@ def test_climbs_support_h3_and_falls_oppose_it():
     assert rows["H3 lengthening"]["events"] == 200 and rows["H3 lengthening"]["runs"] == 40
 
 
+def test_numbers_are_said_with_their_level_and_null():
+    row = {"grid": "g", "value": 0.5, "low": 0.4, "high": 0.6, "null": 0.45, "verdict": "undecided"}
+    row["options"] = json.dumps({"level": 0.1})
+
+    def said(test):
+        return findings({"hypotheses": pl.DataFrame([{**row, "test": test}])}, ["g"])[0].text
+
+    assert "50 % of the changes of length lengthen (90 % interval 40–60 %), in shuffled orders 45 %" in said(
+        "H3 lengthening"
+    )
+    assert "slope on program distance of +0.50 (90 % interval +0.40 to +0.60)" in said("H1")
+    assert "(95 % interval +0.40 to +0.60)" in said("forecast")
+    assert "ψ is 0.50 (interval over draws of fitness 0.40 to 0.60), at random 0.45" in said("navigability, rewired")
+
+
+@pytest.mark.parametrize("walk", ["a", "ab"])
+def test_a_test_without_a_number_says_why(walk):
+    rows = answers([list(walk)] * 6, letters(4), permutations=99)
+    without = rows.filter(pl.col("value").is_null())
+    assert without["test"].n_unique() >= 7 and without["reason"].null_count() == 0
+
+
 def test_matrices_hold_zeros_where_no_change_was_seen():
     _, found = planted([list("abcdef")] * 5, letters(6))
     shares, programs, functions = adjacency_matrices(found)
@@ -140,6 +162,9 @@ def test_h2_says_what_is_missing():
     assert rows["H2 road cost"]["status"] == rows["H2 directness"]["status"] == "not measured"
     assert rows["H2 road cost"]["reason"] == "no edges of road_costs: switch road_costs on."
     assert "reach and road_costs" in rows_by_test(planted([list("abc")] * 5, letters(3))[0])["H2 road cost"]["reason"]
+    tried = between(road=False) | {"reach": pl.DataFrame(), "road_costs": pl.DataFrame()}
+    row = rows_by_test(tried)["H2 road cost"]
+    assert (row["status"], row["reason"]) == ("too few pairs", "no pair of programs has a number of road_costs.")
     assert rows_by_test(between(count=4))["H2 road cost"]["status"] == "too few pairs"
 
 
@@ -187,5 +212,7 @@ def test_navigability_takes_neighbours_of_ends():
     one, other = rows["navigability, rewired"], rows["navigability, shuffled"]
     assert one["value"] == other["value"] and one["low"] < one["value"] < one["high"] and one["events"] == 5
     assert other["verdict"] == "opposed" and other["null"] == 1.0
-    few = rows_by_test(tables | {"neighbours": pl.DataFrame(moves[:4])})["navigability, shuffled"]
-    assert few["status"] == "too few changes" and "raise measures.neighbours.move" in few["reason"]
+    stay = [row for row in moves if row["function"] == row["neighbour"]]
+    for kept, advice in ((moves[:4], "add runs that end at other"), (stay, "raise measures.neighbours.move or moves")):
+        few = rows_by_test(tables | {"neighbours": pl.DataFrame(kept)})["navigability, shuffled"]
+        assert few["status"] == "too few changes" and advice in few["reason"]

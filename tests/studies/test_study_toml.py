@@ -58,6 +58,16 @@ def test_mistakes_are_named(override, said):
         load_study(STUDY, [override])
 
 
+@pytest.mark.parametrize("switch", [True, False])
+def test_an_option_takes_the_place_of_the_switch_of_a_measure(switch):
+    study = {**STUDY, "measures": {"reach": switch}}
+    assert load_study(study, ["measures.reach.budget=7"])[0].measures.model_extra == {"reach": {"budget": 7}}
+    study["grid"] = [{**STUDY["grid"][0], "measures": {"programs": switch}}]
+    assert load_study(study, ["grid.0.measures.programs.checkpoints=3"])[0].grid[0].measures == {
+        "programs": {"checkpoints": 3}
+    }
+
+
 def test_all_mistakes_are_named_at_once():
     with pytest.raises(ConfigError) as error:
         load_study(STUDY, ["grid.0.seeds=0", "grid.0.precison=float64", "seed=-1"])

@@ -65,6 +65,8 @@ class ProgramForecast(Result):
         if len(self.groups) > 1:
             clear = sum(row["low"] > ROUNDING for row in self.groups.values())
             lines.append(f"clearly above 0 in {clear} of {len(self.groups)} groups of runs")
+        if self.status is AtlasStatus.CUT_SHORT:
+            lines.append(f"cut short: {stats['splits']} halving{'s' * (stats['splits'] > 1)} done")
         return "\n".join(lines)
 
 
@@ -140,7 +142,8 @@ def forecast_programs(
     changing = sum(len(np.unique(part.run)) for part in parts)
     stats: dict[str, Any] = {"changes": changes, "runs": len(walks), "nodes": sum(part.nodes for part in parts)}
     if changes < 20 or changing < 8:
-        status = AtlasStatus.TOO_FEW if changes else AtlasStatus.ONE_PROGRAM
+        alone = len({label for walk in walks.values() for label in walk}) < 2
+        status = AtlasStatus.ONE_PROGRAM if alone else AtlasStatus.TOO_FEW
         return ProgramForecast(np.nan, None, status, {}, stats | {"low": None, "high": None})
     rng = np.random.default_rng(seed)
     scores: list[list[Scores]] = []

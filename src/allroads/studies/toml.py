@@ -124,6 +124,8 @@ def _override(source: Source, data: Any, override: str) -> str | None:
         opened = name == "measures" or steps[0] == "engine" or "measures" in steps[:depth]
         if opened and not last and isinstance(place, dict):
             place.setdefault(name, {})
+            if "measures" in steps[:depth] and isinstance(place[name], bool):
+                place[name] = {}  # the switch of a measure gives way to its options, which switch it on
         if problem := _wrong_step(place, name, ".".join(steps[:depth]), new=last):
             return f"{source.name}: --set {override}: {problem}"
         at = name if isinstance(place, dict) else int(name)

@@ -86,11 +86,14 @@ def _around(rows: pl.DataFrame, stats: dict[str, Any]) -> str:
     label = dict(nodes.select("node", "label").iter_rows()) | {"none": "no program"}
     between = [_moves(edges, label), _comes(edges)]
     programs = f"{nodes.height} program{'s' * (nodes.height > 1)}"
+    one = stats["runs"] == 1
+    start = f"The run passes {programs}" if one else f"The {stats['runs']} runs pass {programs}"
+    change = "changes its" if one else "change their"
     if not stats["changes"]:
-        said = [f"The {stats['runs']} runs pass {programs}, and none changes its program between two records."]
+        said = [f"{start}, and {'it never' if one else 'none'} changes its program between two records."]
         return " ".join(filter(None, said + between))
     times = f"{stats['changes']} time{'s' * (stats['changes'] > 1)}"
-    said = [f"The {stats['runs']} runs pass {programs} and change their program {times} between two records."]
+    said = [f"{start} and {change} program {times} between two records."]
     changes = edges.filter(pl.col("quantity") == "changes")
     said.append(_leads(changes, label) if not changes.is_empty() else "These are too few to say where changes lead.")
     said.append(_lengthens(walks, dict(nodes.select("node", "bits").drop_nulls().iter_rows())))
@@ -136,8 +139,8 @@ def _leads(edges: pl.DataFrame, label: dict[str, str]) -> str:
     if most["low"] > 0.5:
         return f"{leave}most lead to {label[most['target']]}: {share}."
     if most["high"] < 0.5:
-        return f"{leave}none leads to one program in most cases; the commonest is {label[most['target']]}, {share}."
-    return f"{leave}the commonest lead to {label[most['target']]}: {share}, neither clearly most nor clearly fewer."
+        return f"{leave}fewer than half lead to any one program, most to {label[most['target']]}: {share}."
+    return f"{leave}the largest share leads to {label[most['target']]}: {share}, not clearly more or fewer than half."
 
 
 def _lengthens(walks: pl.DataFrame, bits: dict[str, float]) -> str:

@@ -61,7 +61,9 @@ def navigability_rows(atlas: Atlas, neighbours: pl.DataFrame | None) -> Iterator
         if found.error is None or null.error is None:
             pairs, programs, needed = (found.stats[name] for name in ("pairs", "programs", "needed"))
             seen = f"pairs of {programs} programs that moves join: {pairs}, below {needed}"
-            yield row | {"reason": f"{seen}; raise measures.neighbours.move or moves."}
+            room = programs * (programs - 1) // 2 >= needed
+            more = "raise measures.neighbours.move or moves" if room else "add runs that end at other programs"
+            yield row | {"reason": f"{seen}; {more}."}
             continue
         low, high = found.value - found.error, found.value + found.error
         above, below = low > null.value + null.error, high < null.value - null.error

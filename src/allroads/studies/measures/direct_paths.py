@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,12 +20,13 @@ TESTS = {"road cost": "H2 road cost", "directness": "H2 directness"}
 NUMBERS = ("value", "low", "high", "p", "detectable")
 
 
-def direct_path_rows(atlas: Atlas, shared: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def direct_path_rows(atlas: Atlas, shared: Mapping[str, Any], measured: Collection[str]) -> Iterator[dict[str, Any]]:
     """A row per predictor; where something is missing, the status says so and ``reason`` what it is.
 
     Args:
         atlas: With edges ``reach_cost``, ``directness`` and ``road_cost``.
         shared: ``permutations`` and ``level``.
+        measured: Names of the measures that ran.
     """
     from allroads.atlases.hypotheses import direct_path_hypothesis
 
@@ -33,9 +34,13 @@ def direct_path_rows(atlas: Atlas, shared: Mapping[str, Any]) -> Iterator[dict[s
     absent = sorted({measure for quantity, measure in NEEDS.items() if quantity not in known})
     nodes = _reached(atlas)
     if absent or nodes is None:
-        named = " and ".join(absent)
-        reason = f"no edges of {named}: switch {named} on" if absent else "fewer than five functions of up to six bits"
-        status = AtlasStatus.NOT_MEASURED if absent else AtlasStatus.TOO_FEW_PAIRS
+        off = " and ".join(name for name in absent if name not in measured)
+        reason = "fewer than five functions of up to six bits"
+        if off:
+            reason = f"no edges of {off}: switch {off} on"
+        elif absent:
+            reason = f"no pair of programs has a number of {' and '.join(absent)}"
+        status = AtlasStatus.NOT_MEASURED if off else AtlasStatus.TOO_FEW_PAIRS
         for test in TESTS.values():
             yield {"test": test, "status": status.value, "reason": f"{reason}."}
         return

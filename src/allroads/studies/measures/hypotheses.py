@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import polars as pl
 from pydantic import Field
 
+from allroads.status import AtlasStatus, Status
 from allroads.studies.measures.chain_rows import chain_row, navigability_rows, said_of_chain
 from allroads.studies.measures.direct_paths import direct_path_rows
-from allroads.studies.measures.matrices import adjacency_matrices
+from allroads.studies.measures.matrices import FEWEST, adjacency_matrices
 from allroads.studies.measures.measure import Finding, Measure, Options, Quantity, Row, Tables
 from allroads.studies.measures.sentences import by_grid, signed
 
@@ -117,13 +118,13 @@ def _tests(atlas: Atlas, targets: dict[str, str], options: dict[str, Any], table
     shared = {"permutations": options["permutations"], "level": options["level"]}
     matrices = adjacency_matrices(atlas)
     if matrices is None:
-        yield {"test": "H1", "status": "too few pairs"}
+        yield {"test": "H1", "status": AtlasStatus.TOO_FEW_PAIRS.value, "reason": FEW}
     else:
         h1 = adjacency_hypothesis(*matrices, node_effects=True, **shared)
         slope = h1.slopes["program distance"]
         numbers = {name: getattr(slope, name) for name in NUMBERS} | {"null": 0.0, "events": slope.pairs}
-        yield {"test": "H1", **numbers, "verdict": h1.verdict["program distance"], "status": slope.status.value}
-    yield from direct_path_rows(atlas, shared)
+        yield {"test": "H1", **numbers, "verdict": h1.verdict["program distance"], **_told(slope.status)}
+    yield from direct_path_rows(atlas, shared, tables.keys())
     sequences = atlas.sequences()
     if sequences:
         lengths = dict(atlas.nodes.select("node", "bits").drop_nulls().iter_rows())
@@ -132,16 +133,21 @@ def _tests(atlas: Atlas, targets: dict[str, str], options: dict[str, Any], table
         for name in ("lengthening", "precedence"):
             share = getattr(h3, name)
             numbers = {key: getattr(share, key) for key in (*NUMBERS, "null", "events", "runs")}
-            yield {"test": f"H3 {name}", **numbers, "verdict": h3.verdict[name], "status": share.status.value}
+            yield {"test": f"H3 {name}", **numbers, "verdict": h3.verdict[name], **_told(share.status)}
         groups = {run: targets[run] for run in sequences}
         gain = forecast_programs(sequences, groups=groups, resamples=options["resamples"])
         low, high = (gain.stats[name] if gain.status.sound else math.nan for name in ("low", "high"))
         verdict = "supported" if low > 0 else "opposed" if high < 0 else "undecided"
         counts = {"events": gain.stats["changes"], "runs": gain.stats["runs"]}
         numbers = {"value": gain.value, "low": low, "high": high, "null": 0.0, **counts}
-        yield {"test": "forecast", **numbers, "verdict": verdict, "status": gain.status.value}
+        yield {"test": "forecast", **numbers, "verdict": verdict, **_told(gain.status)}
         yield chain_row(list(sequences.values()), options)
     yield from navigability_rows(atlas, tables.get("neighbours"))
+
+
+def _told(status: Status) -> dict[str, str | None]:
+    """The status of a number, and where there is none what that means."""
+    return {"status": status.value, "reason": None if status.sound else status.meaning}
 
 
 def findings(tables: Tables, grids: Sequence[str]) -> list[Finding]:
@@ -178,11 +184,11 @@ NUMBER = {
     "H1": "the share of changes has a slope on program distance of",
     "H2 road cost": "log₂ steps have a slope on road cost of",
     "H2 directness": "log₂ steps have a slope on directness of",
-    "H3 lengthening": "the share that lengthens is",
     "forecast": "the gain in bits per change is",
-    "navigability, rewired": "ψ over draws of fitness is",
 }
+"""What is said of a number with a sign; of others see ``_numbers``."""
 NUMBERS = ("value", "low", "high", "p", "detectable")
+FEW = f"fewer than {FEWEST} programs with Boolean functions of up to six bits, or no edge of changes was estimated."
 
 
 def _verdicts(rows: pl.DataFrame) -> str:
@@ -198,11 +204,29 @@ def _verdict(row: dict[str, Any]) -> str:
     if row["test"] not in WORDS or row["value"] is None or row["low"] is None or math.isinf(row["high"]):
         return ""
     what, agrees, opposes = WORDS[row["test"]]
-    ends = f"{signed(row['value'])} (95 % interval {signed(row['low'])} to {signed(row['high'])})"
-    numbers = f"{NUMBER[row['test']]} {ends}"
+    numbers = _numbers(row)
     if row["verdict"] == "undecided":
         return f"Whether {what} {agrees} is undecided: {numbers}."
     return f"{what.capitalize()} {agrees if row['verdict'] == 'supported' else opposes}: {numbers}."
+
+
+def _numbers(row: dict[str, Any]) -> str:
+    """The number of a test with its interval, beside its null where that is not zero."""
+    value, low, high, null = (row[name] for name in ("value", "low", "high", "null"))
+    inside = f"{_confidence(row):g} % interval"
+    if row["test"] == "H3 lengthening":
+        interval = f"{inside} {100 * low:.0f}–{100 * high:.0f} %"
+        return (
+            f"{100 * value:.0f} % of the changes of length lengthen ({interval}), in shuffled orders {100 * null:.0f} %"
+        )
+    if row["test"].startswith("navigability"):
+        return f"ψ is {value:.2f} (interval over draws of fitness {low:.2f} to {high:.2f}), at random {null:.2f}"
+    return f"{NUMBER[row['test']]} {signed(value)} ({inside} {signed(low)} to {signed(high)})"
+
+
+def _confidence(row: dict[str, Any]) -> float:
+    """Of the interval of a test, in per cent: by ``level``, but for that of the forecast."""
+    return 95.0 if row["test"] == "forecast" else 100 * (1 - json.loads(row["options"])["level"])
 
 
 SCHEMA: dict[str, Any] = {
