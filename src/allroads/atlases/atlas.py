@@ -203,7 +203,8 @@ class Atlas(Result):
         none = "" if programs == self.value else " and the node none/mixed"
         lines = [f"{programs} programs{none}, {self.stats.get('runs', 0)} runs; {self.status.value}"]
         if self.stats.get("components", 1) > 1:
-            lines.append(f"{self.stats['components']} parts; the largest has {self.stats['largest']} nodes")
+            largest = self.stats["largest"]
+            lines.append(f"{self.stats['components']} parts; the largest has {largest} node{'s' * (largest > 1)}")
         names = self.nodes.select("node", pl.coalesce("label", "node")).iter_rows()
         label = {node: name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for node, name in names}
         ends = self.nodes.filter(pl.col("ends") > 0).sort("ends", descending=True, maintain_order=True)

@@ -51,14 +51,15 @@ class ProgramForecast(Result):
 
     def __str__(self) -> str:
         stats = self.stats
+        seen = f"{stats['changes']} changes in {stats['runs']} run{'s' * (stats['runs'] != 1)}"
         if not self.status.sound:
-            return f"next program: {self.status.value}; {stats['changes']} changes in {stats['runs']} runs"
+            return f"next program: {self.status.value}; {seen}"
         low, high = stats["low"], stats["high"]
         verb = "predicts" if low > ROUNDING else "does not predict" if high < -ROUNDING else "does not clearly predict"
         over = "frequencies and distances" if stats["answers"] else "marginal frequencies"
         lines = [
             f"the atlas {verb} the next program: {self.value:+.3f} bits per change over {over} "
-            f"(95 % interval {low:+.3f} to {high:+.3f}; {stats['changes']} changes in {stats['runs']} runs)",
+            f"(95 % interval {low:+.3f} to {high:+.3f}; {seen})",
             f"most probable next program right: {100 * stats['hits']:.0f} %, by {over} "
             f"{100 * stats['marginal_hits']:.0f} %",
         ]

@@ -206,7 +206,8 @@ class Reach(Result):
             said = f"2^{half:.2g} − 1 steps" if np.isfinite(half) else "beyond the budget"
             lines.append(f"median pair: {said}")
         if (few := (self.starts.found < self.starts.members)).any():
-            lines.append(f"{few.sum():,} sources have fewer than {self.starts.members} starts")
+            have = "source has" if few.sum() == 1 else "sources have"
+            lines.append(f"{few.sum():,} {have} fewer than {self.starts.members} starts")
         return "\n".join(lines)
 
     @cached_property
