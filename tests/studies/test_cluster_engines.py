@@ -155,6 +155,11 @@ def test_what_is_no_address_is_refused(address, tmp_path):
         make_engine(Engine(kind="ray", address=address), 1, tmp_path)
 
 
+def test_a_name_that_no_machine_can_have_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"no cluster at a\.\.b:80"):
+        make_engine(Engine(kind="ray", address="a..b:80"), 1, tmp_path)
+
+
 def test_no_cluster_at_the_address_is_said_within_seconds(silent, tmp_path, shared_study, monkeypatch):
     pytest.importorskip("ray", reason="needs Ray: pip install 'allroads[ray]'")
     from allroads.studies.engines import on_ray
