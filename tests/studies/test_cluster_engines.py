@@ -216,6 +216,19 @@ def test_what_is_asked_of_slurm_reaches_sbatch(tmp_path, monkeypatch):
     assert (engine.window(), engine.bundle(800), engine.bundle(3)) == (8, 50, 1)
 
 
+def test_what_sbatch_refuses_is_said(tmp_path, monkeypatch, needs):
+    pytest.importorskip("submitit", reason="needs submitit: pip install 'allroads[slurm]'")
+    for name, told in (("srun", ""), ("sbatch", "sbatch: error: invalid partition specified: shrt")):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho '{told}' >&2\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    engine = make_engine(Engine(kind="slurm", slurm=Slurm(partition="shrt")), 1, tmp_path)
+    engine.start(needs)
+    with pytest.raises(InputError, match=r"could not be submitted: .*invalid partition specified: shrt.*engine\.slurm"):
+        engine.submit(pow, 2, 5)
+    engine.shutdown()
+
+
 @pytest.mark.parametrize(
     ("package", "said"),
     [("jax", "jax 0.1, not"), ("python", "python 0.1, not"), ("allroads", "allroads 0.1, not"), ("optax", "missing")],
