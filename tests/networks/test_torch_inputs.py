@@ -77,6 +77,21 @@ def test_inputs_of_another_form_are_refused():
         allroads.from_torch(Sum(), {"u": first(3)[0], "scale": 2.0}, output=0)
 
 
+class ByPlace(nn.Linear):
+    """Looks its second input up, one place per example of the first."""
+
+    def forward(self, x, table):
+        return super().forward(x) * table[torch.arange(len(x))]
+
+
+def test_a_table_among_the_inputs_is_as_long_as_its_places_ask_for():
+    module = ByPlace(2, 1)
+    network, params = allroads.from_torch(module, first(3))
+    np.testing.assert_allclose(network.apply(params, (U, V)), module(*first(40)).detach(), atol=1e-6)
+    with pytest.raises(InputError, match=r"example 5 holds the token 5; expected -5 … 4 \(a vocabulary of 5\)\.$"):
+        network.apply(params, (U, V[:5]))  # an array that is read on its last row again would say nothing
+
+
 # ---- outputs -----------------------------------------------------------------------------------------------
 
 
@@ -97,6 +112,8 @@ def test_an_output_by_place_or_function(output):
         (lambda given: None, r"the function output=… gives NoneType"),
         (True, "output is bool"),
         (2.5, "output is float"),
+        (lambda given: given["scores"], r"the function output=… gives no output, but TypeError.*gives 0 \(\[3, 1\]\)"),
+        (lambda given: given[0].sum(), "the output is one number for the whole batch"),
     ],
 )
 def test_an_output_that_is_not_there(output, message):

@@ -246,6 +246,8 @@ def test_bad_input_is_named():
         align(network, a, b, inputs, method="weihgts")
     with pytest.raises(UnknownNameError, match="alignment method"):
         barrier_of(network, a, b, "mse", inputs, np.zeros((40, 3)), align="magic")
+    with pytest.raises(InputError, match="40 inputs and 10 labels"):
+        align(network, a, b, inputs, method="search", loss="cross_entropy", labels=np.zeros(10, int))
     with pytest.raises(InputError, match="restarts: expected a whole number of 0 or more"):
         align(network, a, b, inputs, restarts=-1)
     with pytest.raises(InputError, match="seed: expected a whole number of 0 or more"):

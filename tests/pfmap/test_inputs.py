@@ -83,6 +83,14 @@ def test_inputs_that_only_one_array_can_be():
         read_problem(network(), {"u": X}, Y, "mse", None)
 
 
+def test_problems_of_other_names_are_others():
+    u, v = X[:, :3], X[:, 3:]
+    net = network(lambda given: given[0])
+    forms = [u, (u,), ({"u": u},), ({"v": u},), (u, v), (u, {"v": v})]
+    problems = [Problem(net, "mse", form, Y) for form in forms]
+    assert len(set(problems)) == len(forms)
+
+
 def test_too_little_memory_is_refused():
     given, joined = FORMS["mapping"]
     problem = Problem(network(joined), "mse", given, Y)

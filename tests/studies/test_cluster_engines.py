@@ -155,6 +155,11 @@ def test_what_is_no_address_is_refused(address, tmp_path):
         make_engine(Engine(kind="ray", address=address), 1, tmp_path)
 
 
+def test_a_name_that_no_machine_can_have_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"no cluster at a\.\.b:80"):
+        make_engine(Engine(kind="ray", address="a..b:80"), 1, tmp_path)
+
+
 def test_no_cluster_at_the_address_is_said_within_seconds(silent, tmp_path, shared_study, monkeypatch):
     pytest.importorskip("ray", reason="needs Ray: pip install 'allroads[ray]'")
     from allroads.studies.engines import on_ray
@@ -209,6 +214,19 @@ def test_what_is_asked_of_slurm_reaches_sbatch(tmp_path, monkeypatch):
     for line in ("partition=short", "time=90", "cpus-per-task=2", "mem=1536MB", "account=mine"):
         assert f"#SBATCH --{line}" in text
     assert (engine.window(), engine.bundle(800), engine.bundle(3)) == (8, 50, 1)
+
+
+def test_what_sbatch_refuses_is_said(tmp_path, monkeypatch, needs):
+    pytest.importorskip("submitit", reason="needs submitit: pip install 'allroads[slurm]'")
+    for name, told in (("srun", ""), ("sbatch", "sbatch: error: invalid partition specified: shrt")):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho '{told}' >&2\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    engine = make_engine(Engine(kind="slurm", slurm=Slurm(partition="shrt")), 1, tmp_path)
+    engine.start(needs)
+    with pytest.raises(InputError, match=r"could not be submitted: .*invalid partition specified: shrt.*engine\.slurm"):
+        engine.submit(pow, 2, 5)
+    engine.shutdown()
 
 
 @pytest.mark.parametrize(

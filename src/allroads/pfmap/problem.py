@@ -200,7 +200,7 @@ class Problem:
     def fingerprint(self) -> str:
         """SHA-256 of the data, in hex."""
         found = hashlib.sha256()
-        if isinstance(self.inputs, dict):
+        if not isinstance(self.inputs, np.ndarray):
             found.update(str(jax.tree.structure(self.inputs)).encode())
         for array in jax.tree.leaves((self.inputs, self.labels, self.weights)):
             found.update(f"{array.dtype}{array.shape}".encode())

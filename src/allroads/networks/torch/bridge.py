@@ -46,6 +46,11 @@ def bridge(
     examples = call.examples
     kept = exportable(module)
     answer = probe(OneOutput(copied(module), call, output), examples)
+    if answer.ndim == 0:
+        raise InputError(
+            "from_torch: the output is one number for the whole batch; expected one that leads with the examples. "
+            "Choose another by output=, or wrap the module in one that gives it. A loss is the matter of Problem."
+        )
     if statistics == "params":
         make_parameters(kept, running_statistics(kept))
     programs = Programs(OneOutput(kept, call, output), kept, examples, own)

@@ -218,8 +218,14 @@ def chosen(given: Any, output: Output) -> torch.Tensor:
         torch.Size([3])
     """
     if callable(output):
-        found = output(given)
         said = "the function output=… gives"
+        try:
+            found = output(given)
+        except Exception as error:
+            what = _listed(_parts(given)) or type(given).__name__
+            raise InputError(
+                f"from_torch: {said} no output, but {type(error).__name__}: {error}. The module gives {what}."
+            ) from error
     elif isinstance(given, torch.Tensor) and output is None:
         return given
     else:

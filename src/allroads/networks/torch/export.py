@@ -63,20 +63,27 @@ class Program:
 
     def fits(self, shapes: Shapes) -> bool:
         """Whether the export holds for inputs of these shapes."""
+        sizes = self.sizes(shapes)
+        ranges = self.exported.range_constraints
+        return sizes is not None and all(
+            ranges[s].lower <= n <= ranges[s].upper for s, n in sizes.items() if s in ranges
+        )
+
+    def sizes(self, shapes: Shapes) -> dict[Any, int] | None:
+        """What each free size of the export is for inputs of these shapes; ``None`` where it is not for such inputs."""
         sizes: dict[Any, int] = {}
         for node, shape in zip(self._user_inputs(), shapes, strict=True):
             expected = node.meta["val"].shape
             if len(expected) != len(shape):
-                return False
+                return None
             for want, got in zip(expected, shape, strict=True):
                 symbol = want if isinstance(want, int) else want.node.expr
                 if isinstance(symbol, int) or symbol.is_number:
                     if int(symbol) != got:
-                        return False
+                        return None
                 elif not symbol.is_Symbol or sizes.setdefault(symbol, got) != got:
-                    return False
-        ranges = self.exported.range_constraints
-        return all(ranges[s].lower <= n <= ranges[s].upper for s, n in sizes.items() if s in ranges)
+                    return None
+        return sizes
 
     def run(self, params: Mapping[str, Any], inputs: Sequence[Any], runtime: Any) -> Any:
         """The output for these weights and inputs."""

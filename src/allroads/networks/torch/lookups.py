@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,13 +26,13 @@ class Lookup:
 
     Attributes:
         places: The node that computes the places.
-        size: Of the table.
-        lowest: The smallest place: 0, or ``-size`` where places count from the end.
+        size: Of the table; an expression of free sizes where it follows from the shapes of the inputs.
+        from_the_end: Whether negative places count from the end.
     """
 
     places: Node
-    size: int
-    lowest: int
+    size: Any
+    from_the_end: bool = False
 
 
 class Lookups:
@@ -60,43 +60,47 @@ class Lookups:
         """
         if self.found:
             with torch.no_grad():
-                _Check(self).run(*(value.clone() for value in self.program.placeholder_values(inputs)))
+                sizes = self.program.sizes(tuple(tuple(array.shape) for array in inputs)) or {}
+                _Check(self, sizes).run(*(value.clone() for value in self.program.placeholder_values(inputs)))
 
 
 class _Check(Interpreter):
     """A run of a graph that stops at the first place outside a table, and computes nothing else than places."""
 
-    def __init__(self, lookups: Lookups):
+    def __init__(self, lookups: Lookups, sizes: Mapping[Any, int]):
         super().__init__(lookups.program.exported.graph_module, garbage_collect_values=False)
-        self.lookups = lookups
+        self.extra_traceback = False  # an error of ours names its line already
+        self.lookups, self.sizes = lookups, sizes
 
     def run_node(self, n: Node) -> Any:
         for lookup in self.lookups.found.get(n, ()):
             places = self.env[lookup.places]
-            if places.dtype != torch.bool:
-                check_tokens(places.numpy(), lookup.size, source_of(n), lookup.lowest)
+            size = lookup.size if isinstance(lookup.size, int) else lookup.size.node.expr.xreplace(self.sizes)
+            if places.dtype != torch.bool and (isinstance(size, int) or size.is_Integer):
+                size = int(size)
+                check_tokens(places.numpy(), size, source_of(n), -size if lookup.from_the_end else 0)
         return super().run_node(n) if n.op == "placeholder" or n in self.lookups.needed else None
 
 
 def _lookups(node: Node) -> list[Lookup]:
-    """The indices of a node that looks something up; of whole numbers, in tables of a fixed size."""
+    """The indices of a node that looks something up; of whole numbers."""
     args: tuple[Any, ...] = node.args
     if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
         return []
     name = node.target._schema.name.split("::")[1].removesuffix("_")
-    candidates: list[tuple[Any, Any, Any]] = []
+    candidates: list[tuple[Any, ...]] = []
     if name in _FROM_THE_END:
         table, indices = args[:2]
         sizes = _sizes(table)
-        candidates = [(index, sizes[axis], -sizes[axis]) for axis, index in enumerate(indices) if index is not None]
+        candidates = [(index, sizes[axis], True) for axis, index in enumerate(indices) if index is not None]
     elif name == "one_hot":
-        candidates = [(args[0], args[1], 0)] if len(args) > 1 and args[1] != -1 else []
+        candidates = [(args[0], args[1])] if len(args) > 1 and args[1] != -1 else []
     elif name in ("embedding", "embedding_bag", "_embedding_bag"):
-        candidates = [(args[1], _sizes(args[0])[0], 0)]
+        candidates = [(args[1], _sizes(args[0])[0])]
     elif name in _ALONG_AN_AXIS:
         table, axis, index = args[:3]
-        candidates = [(index, _sizes(table)[axis], 0)]
-    return [Lookup(*c) for c in candidates if isinstance(c[0], Node) and isinstance(c[1], int)]
+        candidates = [(index, _sizes(table)[axis])]
+    return [Lookup(*c) for c in candidates if isinstance(c[0], Node) and isinstance(c[1], int | torch.SymInt)]
 
 
 def _sizes(table: Any) -> tuple[Any, ...]:

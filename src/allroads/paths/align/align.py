@@ -21,6 +21,7 @@ from allroads.pfmap.arrays import as_point
 from allroads.pfmap.inputs import read_inputs
 from allroads.pfmap.losses import PerExampleLoss
 from allroads.pfmap.network import Network, Params
+from allroads.pfmap.problem import Problem
 from allroads.pfmap.symmetries import Element, Symmetries, symmetries
 from allroads.pfmap.symmetries.group import named_leaves
 from allroads.pfmap.symmetries.scales import balanced_scales
@@ -122,8 +123,8 @@ def align(
         An :class:`Alignment`.
 
     Raises:
-        InputError: If the points are not of this network or not finite, or it cannot be traced; if ``restarts``,
-            ``seed`` or ``budget`` is out of range.
+        InputError: If the points are not of this network or not finite, or it cannot be traced; if ``labels`` do
+            not fit the inputs and the loss; if ``restarts``, ``seed`` or ``budget`` is out of range.
         UnknownNameError: If there is no such method.
 
     When it fails: matching with several hidden layers is NP-hard, and what is found is a local optimum; a barrier that
@@ -152,6 +153,8 @@ def align(
         check_count("restarts", restarts, 0)
         check_count("seed", seed, 0)
         a, b, inputs = as_point(a, "a", network), as_point(b, "b", network), read_inputs(inputs)
+        if labels is not None:
+            labels = Problem(network, loss, inputs, labels).labels
         clock.say("symmetries")
         found = cached_symmetries(_SymmetriesKey(network, a, inputs, seed))
         goal, start = found.flatten(a), found.flatten(b)

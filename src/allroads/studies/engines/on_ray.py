@@ -212,9 +212,10 @@ def _check_address(address: str) -> None:
             frame = b"" if os.environ.get("RAY_USE_TLS") != "1" else bytes([0, 0, 0, _SETTINGS])
             while len(frame) < 4 and (read := connection.recv(4 - len(frame))):
                 frame += read
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: no machine can have such a name
+        told = getattr(error, "strerror", None) or error
         raise InputError(
-            f"engine ray: no cluster at {address} ({error.strerror or error}). Start one there with `ray start "
+            f"engine ray: no cluster at {address} ({told}). Start one there with `ray start "
             "--head`, or give the address that it says."
         ) from None
     if len(frame) < 4 or frame[3] != _SETTINGS:

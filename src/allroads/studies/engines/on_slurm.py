@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import subprocess
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -15,6 +16,7 @@ from allroads.errors import InputError, WorkerError
 from allroads.studies.config import Slurm
 from allroads.studies.engines.cluster import Cluster
 from allroads.studies.engines.node import Needs
+from allroads.studies.refusals import explained
 
 JOBS = 16
 """Jobs of Slurm at one time, where the study does not say."""
@@ -62,7 +64,15 @@ class SlurmEngine(Cluster):
         needs, fn, *rest = arguments
         if self.options.cpus > 1:
             fn, rest = _side_by_side, [self.options.cpus, fn, *rest]
-        self._running[future] = self._executor.submit(call, needs, fn, *rest)
+        with explained(Path(self._executor.folder)):
+            try:
+                self._running[future] = self._executor.submit(call, needs, fn, *rest)
+            except (RuntimeError, subprocess.SubprocessError) as error:  # what sbatch refuses, among others
+                raise InputError(
+                    f"engine slurm: a job could not be submitted: {' '.join(str(error).split())[:300]}. Change "
+                    "[engine.slurm], or wait where a limit of jobs is reached; then run the same command again: "
+                    "finished cells are kept."
+                ) from error
 
     def _watch(self) -> None:
         while not self._ended.wait(POLL):
