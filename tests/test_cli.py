@@ -135,7 +135,7 @@ def test_a_finished_study_imports_no_jax(ran, folder):
             "tiny.toml: grid.0.seedz: unknown key: did you mean 'seeds'?",
         ),
         (("run", "tiny.toml", "--set", "grid.0.target.0.bits=99"), 2, "tiny.toml: grid.0.target.0: "),
-        (("run", "tiny.toml", "--engine", "cluster"), 2, "engine 'cluster': expected auto, process, pool or pool:N"),
+        (("run", "tiny.toml", "--engine", "cluster"), 2, "expected auto, process, pool, pool:N, ray, "),
         (("run", "tiny.toml", "--out", "tiny.toml"), 1, "tiny.toml is a file; expected a run directory"),
         (("run", "tiny.toml", "--out", "."), 1, "is not empty and not the directory of a study"),
         (("list", "target"), 2, "Did you mean 'targets'?"),

@@ -83,11 +83,22 @@ def test_bound_by_added_edits_has_its_ends():
     assert f"a = {said(found['a'], 2)} bits per edit, {ends}" in page("neighbours")
 
 
-def test_passes_within_and_between_are_the_stored_ones():
-    rows = stored("passes")["rows"]
-    for name, row in (
-        ("two cues, width 4, segments", "cues, width 4, segments"),
-        ("modular addition, width 24, segments", "modulo 11, segments"),
-    ):
-        within, between = (said(rows[name][k], 3) for k in ("within", "between"))
-        assert f"| {row} | {within} | {between} |" in page("passes")
+def test_barrier_clusters_are_the_stored_ones():
+    judged = stored("passes")["judged"]
+    for task in ("modular addition", "two cues", "partial tables"):
+        found, curves = judged[f"{task}, segments"], judged[f"{task}, curves"]
+        index, least, most, null, lower, best = (
+            said(value, 2).removesuffix(".00")
+            for value in (
+                found["index"],
+                min(found["indices"]),
+                max(found["indices"]),
+                found["index_null_95"],
+                found["order"],
+                found["best"],
+            )
+        )
+        labels = f"{min(found['labels'])} to {max(found['labels'])}"
+        row = f"| {task}, segments | {labels} | **{index}** ({least}, {most}) | {null} | {found['index_p_holm']:.1g}"
+        assert row.replace("0.", ".").replace("**..", "**.") + f" | {lower} | {best} |" in page("passes")
+        assert set(curves["clusters"]) == {1} and curves["index"] == 0

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from allroads.pfmap.symmetries.axes import Atom, atoms_of, compound, cut, find, is_pinned, pin, split, unify
@@ -27,8 +27,15 @@ def labelled(atom):
     return spell(tree)
 
 
+def without_ones(atom):
+    """The labels without the atoms of a single index, which tell nothing apart inside a product."""
+    sizes = {id(find(leaf.atom)): leaf.size for leaf in leaves(normal_form(atom))}
+    return [tuple(part for part in label if sizes[part[0]] > 1) or label for label in labelled(atom)]
+
+
 @settings(deadline=None)
 @given(st.integers(0, 10**6))
+@example(122_232)  # one of them spells an atom of one index
 def test_unified_axes_are_spelled_alike(seed):
     rng = np.random.default_rng(seed)
 
@@ -50,7 +57,7 @@ def test_unified_axes_are_spelled_alike(seed):
     assert a.size == b.size == len(labelled(a)) == len(labelled(b))
     free = [leaf for axis in (a, b) for leaf in leaves(normal_form(axis)) if not is_pinned(leaf.atom)]
     if free and not any(is_pinned(leaf.atom) for axis in (a, b) for leaf in leaves(normal_form(axis))):
-        assert labelled(a) == labelled(b)
+        assert without_ones(a) == without_ones(b)
 
 
 def test_gates_side_by_side_against_rows_of_a_matrix():

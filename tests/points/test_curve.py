@@ -181,7 +181,7 @@ T = quadratic((2.0, 2.0), examples=8)
         (np.zeros((2, 2)), {"steps": [1, 0]}, InputError, "steps: expected 2 rising"),
         (np.zeros((2, 2)), {"nbeta": -1.0}, InputError, "nbeta"),
         (np.zeros((2, 2)), {"mask": np.zeros((2, 2), bool)}, InputError, "mask"),
-        (np.zeros((2, 2)), {"chains": Chains(memory=1000)}, MemoryBudgetError, "GiB"),
+        (np.zeros((2, 2)), {"chains": Chains(memory=1000)}, MemoryBudgetError, "MiB"),
         (np.zeros((2, 2)), {"shape": "lines"}, UnknownNameError, "did you mean 'linear'"),
     ],
 )

@@ -230,7 +230,7 @@ def outputs(f):
         (UNIT, BITS, {"budget": 0.0}, "budget: expected a finite number above 0"),
         (UNIT, BITS, {"answers": "sign"}, "unknown answers 'sign': did you mean 'signs'"),
         (UNIT, BITS, {"answers": "classes"}, "have one number per answer, so no largest one"),
-        (UNIT, np.full((2, 2), np.nan), {}, "inputs are NaN or infinite in 2 of 2 examples"),
+        (UNIT, np.full((2, 2), np.nan), {}, "NaN or infinite in 2 of 2 examples"),
         (outputs(lambda w, x: x @ w + 1j), BITS, {}, "outputs are complex64; a sign or a largest one needs real"),
         (outputs(lambda w, x: (x @ w) > 0), BITS, {}, "outputs are bool"),
         (outputs(lambda w, x: (x @ w).sum()), BITS, {}, r"outputs have shape \[\]; expected \[4, …\]"),

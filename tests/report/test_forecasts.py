@@ -138,6 +138,7 @@ def test_a_dot_chooses_its_run(study, browser):
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(write_report(study).as_uri())
     page.wait_for_function("document.documentElement.dataset.drawn === 'yes'", timeout=60_000)
+    page.evaluate("allroads.drawAll().then(() => null)")
     dots = page.locator("#forecasts .mark-symbol path")
     assert dots.count() == 9
     dot = dots.first

@@ -42,6 +42,7 @@ def opened(browser, path, width):
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(path.as_uri())
     page.wait_for_function("document.documentElement.dataset.drawn === 'yes'", timeout=60_000)
+    page.evaluate("allroads.drawAll().then(() => null)")
     return page, asked, complaints
 
 
