@@ -12,7 +12,7 @@ import numpy as np
 
 from allroads.budget import Budget, budgeted
 from allroads.checks import check_count
-from allroads.errors import UnknownNameError
+from allroads.errors import InputError, UnknownNameError
 from allroads.paths.align.activations import activation_terms
 from allroads.paths.align.matching import greedy_start, match, random_start, refit_signs
 from allroads.paths.align.search import optimise_scales, segment_objective, straight_through_search
@@ -124,7 +124,8 @@ def align(
 
     Raises:
         InputError: If the points are not of this network or not finite, or it cannot be traced; if ``labels`` do
-            not fit the inputs and the loss; if ``restarts``, ``seed`` or ``budget`` is out of range.
+            not fit the inputs and the loss; if no activation can be matched; if ``restarts``, ``seed`` or ``budget`` is
+            out of range.
         UnknownNameError: If there is no such method.
 
     When it fails: matching with several hidden layers is NP-hard, and what is found is a local optimum; a barrier that
@@ -170,6 +171,10 @@ def align(
         if method == "weights":
             element = _by_weights(found, terms, rng, restarts, clock)
         elif method == "activations":
+            if not activation:
+                raise InputError(
+                    "align: none of the units that symmetries move has activations to be seen at. Use method='weights'."
+                )
             element = _by_activations(found, terms, activation, rng, clock)
         else:
             objective = segment_objective(network, found, a, b, inputs, loss, labels, held_out=False)
