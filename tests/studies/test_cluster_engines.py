@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from made_up_units import entries_of
@@ -330,6 +331,23 @@ def test_a_refusal_on_a_machine_is_raised_here_and_its_node_kept(needs):
 
     with pytest.raises(StoreError, match="the disk is full"):
         engine.submit(refused).result()
+
+
+def test_a_node_that_left_before_it_was_looked_at_is_passed_over():
+    pytest.importorskip("ray", reason="needs Ray: pip install 'allroads[ray]'")
+    from ray import exceptions
+
+    from allroads.studies.engines.on_ray import RayEngine
+
+    def get(answer):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    engine = object.__new__(RayEngine)
+    engine._ray = SimpleNamespace(exceptions=exceptions, get=get)
+    left = exceptions.TaskUnschedulableError("no such node"), exceptions.NodeDiedError("it died")
+    assert [engine._has_left(ref) for ref in (*left, ValueError("its own"), "an answer")] == [True, True, False, False]
 
 
 @pytest.mark.slow

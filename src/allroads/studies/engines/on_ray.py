@@ -106,6 +106,8 @@ class RayEngine(Cluster):
                 asked[self._task.options(scheduling_strategy=there).remote(needs, check)] = node["NodeManagerHostname"]
         done, _ = self._ray.wait(list(asked), num_returns=len(asked), timeout=LOOK)
         for ref in done:
+            if self._has_left(ref):
+                continue
             future: Future[Any] = Future()
             self._settle(future, partial(self._ray.get, ref), node=asked[ref])
             try:
@@ -114,6 +116,16 @@ class RayEngine(Cluster):
                 raise InputError(str(error)) from None
         for ref in set(asked) - set(done):
             self._ray.cancel(ref, force=True)
+
+    def _has_left(self, ref: Any) -> bool:
+        """Whether the node of a task was gone before the task ran."""
+        try:
+            self._ray.get(ref)
+        except (self._ray.exceptions.TaskUnschedulableError, self._ray.exceptions.NodeDiedError):
+            return True
+        except Exception:
+            return False
+        return False
 
     def window(self) -> int:
         """A few tasks per processor of the cluster, as it is now."""
