@@ -209,7 +209,8 @@ def _kernel(parameters: int, examples: int) -> Call:
 
 
 def _prequential(parameters: int, examples: int) -> Call:
-    problem, _ = teacher(parameters, examples)
+    made, _ = teacher(parameters, examples)
+    problem = ar.Problem(made.network, "bce", made.inputs, np.asarray(made.labels) > 0)
     return lambda: ar.prequential_length(problem, steps=100)
 
 
@@ -294,7 +295,9 @@ CASES: dict[str, dict[str, Callable[[int], Call]]] = {
     "symmetries": between(lambda p, a, b: ar.symmetries(p.network, a, p.inputs[:1])),
     "loss_plane": population(lambda p, own, _: ar.loss_plane(p, *_three(own), progress=False)),
     "path_plane": population(lambda p, own, _: ar.path_plane(p, own, progress=False)),
-    "convergence": population(lambda p, own, _: ar.convergence(p.network, own, p.inputs, progress=False)),
+    "convergence": population(
+        lambda p, own, _: ar.convergence(p.network, own, p.inputs, loss=p.loss, labels=p.labels, progress=False)
+    ),
     "pass_bounds": population(lambda p, own, count: _passes(p, own, min(count, 4))),
     "explore": {
         "members": lambda size: explored(PARAMETERS, EXAMPLES, size),
@@ -326,7 +329,7 @@ CASES: dict[str, dict[str, Callable[[int], Call]]] = {
     "function_posterior": {
         "samples": lambda size: (
             lambda: ar.function_posterior(
-                small(), bits()[:6], np.sign(bits()[:6, :1]), bits(), samples=size, progress=False
+                small(), bits()[:6], (bits()[:6, :1] > 0).astype(int), bits(), samples=size, progress=False
             )
         )
     },
