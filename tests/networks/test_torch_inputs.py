@@ -9,8 +9,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
-from torch_modules_architectures import Seq2Seq, model  # noqa: E402
 from torch_modules_made_up import Apply  # noqa: E402
+from torch_modules_sequences import Seq2Seq  # noqa: E402
+from torch_modules_transformers import model  # noqa: E402
 
 import allroads  # noqa: E402
 from allroads import InputError, Problem, explore, llc, spectrum  # noqa: E402

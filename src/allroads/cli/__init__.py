@@ -120,9 +120,7 @@ def inspect(
     nbeta: Annotated[
         float | None, typer.Option(help="Inverse temperature nβ. Default: the largest at which the point is a minimum.")
     ] = None,
-    localisation: Annotated[
-        float | None, typer.Option(help="Strength γ of the term that keeps chains near the point.")
-    ] = None,
+    localisation: Annotated[float | None, typer.Option(help="Strength γ of the pull of chains to the point.")] = None,
     sampler: Annotated[str | None, typer.Option(help="hmc, mala, mclmc, sgld, rmsprop_sgld or sgnht.")] = None,
     chains: Annotated[int | None, typer.Option(help="Number of chains, even.")] = None,
     draws: Annotated[int | None, typer.Option(help="Draws per chain. Default: until the answer is precise.")] = None,
@@ -130,9 +128,7 @@ def inspect(
         int | None, typer.Option(help="Draws per chain that are thrown away first, in whole rounds.")
     ] = None,
     max_draws: Annotated[int | None, typer.Option(help="Largest number of draws per chain.")] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Examples per gradient, for sgld, rmsprop_sgld and sgnht.")
-    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples per gradient of sgld, rmsprop_sgld, sgnht.")] = None,
     top: Annotated[int | None, typer.Option(help="Number of Hessian eigenvalues. Default: 10.")] = None,
     plane: Annotated[
         bool, typer.Option("--plane", help="Draw the loss on a plane of two random directions in the report.")
