@@ -135,7 +135,7 @@ def _tests(atlas: Atlas, targets: dict[str, str], options: dict[str, Any], table
             numbers = {key: getattr(share, key) for key in (*NUMBERS, "null", "events", "runs")}
             yield {"test": f"H3 {name}", **numbers, "verdict": h3.verdict[name], **_told(share.status)}
         groups = {run: targets[run] for run in sequences}
-        gain = forecast_programs(sequences, groups=groups, resamples=options["resamples"])
+        gain = forecast_programs(sequences, groups=groups, resamples=options["resamples"], progress=False)
         low, high = (gain.stats[name] if gain.status.sound else math.nan for name in ("low", "high"))
         verdict = "supported" if low > 0 else "opposed" if high < 0 else "undecided"
         counts = {"events": gain.stats["changes"], "runs": gain.stats["runs"]}
