@@ -62,7 +62,8 @@ def test_three_vectors_give_the_density_and_no_eigenpairs():
     assert found.eigenvalues.size == 0
     assert found.norm == pytest.approx(100.0, rel=1e-4)
     assert found.density.weights.sum() == pytest.approx(1.0)
-    assert (found.density.weights[found.density.nodes > 2].sum()) == pytest.approx(3 / SIZE, rel=2)
+    outliers = found.density.weights[found.density.nodes > 2].sum()
+    assert 0.1 * 3 / SIZE < outliers < 4 * 3 / SIZE  # of two random vectors: χ² of six degrees of freedom
 
 
 def test_the_largest_eigenvalue_of_three_vectors_is_the_usual_one():
