@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from command_line import command_line
 
 RESULT = Path(__file__).parents[1] / "results" / "growth.json"
-MOST = 120.0
+MOST = 40.0
 """Processor seconds after which a call is ended."""
 LEAST = 0.5
 """Seconds of a second call from which an exponent is told."""

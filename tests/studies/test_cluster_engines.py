@@ -20,7 +20,7 @@ from made_up_units import entries_of
 from allroads import run_study
 from allroads.errors import InputError, StoreError, WorkerError
 from allroads.studies.config import Engine, Slurm
-from allroads.studies.engines import make_engine, node
+from allroads.studies.engines import make_engine, node, on_slurm
 from allroads.studies.engines.node import at_node, check, study_needs
 from allroads.studies.store import Store
 
@@ -195,10 +195,9 @@ def test_what_answers_and_is_not_ray_is_named(tmp_path):
         thread.join()
 
 
-def test_no_slurm_here_is_said(tmp_path, shared_study):
+def test_no_slurm_here_is_said(tmp_path, shared_study, monkeypatch):
     pytest.importorskip("submitit", reason="needs submitit: pip install 'allroads[slurm]'")
-    if shutil.which("srun"):
-        pytest.skip("there is a Slurm here")
+    monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match=r"engine slurm: .*login node.*engine\.slurm\.cluster=local"):
         run(shared_study, tmp_path / "run", engine="slurm")
     assert not (tmp_path / "run").exists()
@@ -227,6 +226,39 @@ def test_what_sbatch_refuses_is_said(tmp_path, monkeypatch, needs):
     engine.start(needs)
     with pytest.raises(InputError, match=r"could not be submitted: .*invalid partition specified: shrt.*engine\.slurm"):
         engine.submit(pow, 2, 5)
+    engine.shutdown()
+
+
+def test_a_job_that_slurm_lists_no_longer_has_ended(tmp_path, monkeypatch, needs):
+    """Whether Slurm keeps accounts or not: a job that waits, or of which nothing is known, has not ended."""
+    pytest.importorskip("submitit", reason="needs submitit: pip install 'allroads[slurm]'")
+    for name, does in (("srun", ""), ("sbatch", "echo Submitted batch job 7"), ("squeue", f". {tmp_path}/queue")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    queue = tmp_path / "queue"
+    queue.write_text("echo 7\n")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(on_slurm, "QUEUE", 0.02)
+    monkeypatch.setattr(on_slurm, "POLL", 0.01)
+    looks = []
+    engine = make_engine(Engine(kind="slurm", slurm=Slurm(partition="short")), 1, tmp_path)
+    look = engine._queued
+    monkeypatch.setattr(engine, "_queued", lambda: looks.append(look()) or looks[-1])
+
+    def after_looks(more):
+        until = len(looks) + more
+        while len(looks) < until:
+            time.sleep(0.01)
+
+    engine.start(needs)
+    future = engine.submit(pow, 2, 5)
+    after_looks(6)
+    queue.write_text("echo slurmctld is away >&2; exit 1\n")
+    after_looks(6)
+    assert {"7"} in looks and None in looks and not future.done()
+    queue.write_text("echo 8\n")
+    with pytest.raises(WorkerError, match=r"job 7 ended without an answer.*lists it no longer.*scontrol show job 7"):
+        future.result(timeout=30)
     engine.shutdown()
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import math
 import subprocess
+import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -25,7 +28,15 @@ WAVES = 2
 """Jobs per worker and phase: the second one of a quick worker makes up for a slow worker."""
 
 POLL = 0.5
-"""Seconds between two looks at the jobs."""
+"""Seconds between two looks for the jobs' answers."""
+
+QUEUE = 15.0
+"""Seconds between two looks at the queue of Slurm, which many users ask."""
+
+GONE = 4
+"""Looks at the queue, one after another, that miss a job before it has ended without an answer.
+
+A shared file system may show an answer a minute late."""
 
 
 class SlurmEngine(Cluster):
@@ -75,15 +86,37 @@ class SlurmEngine(Cluster):
                 ) from error
 
     def _watch(self) -> None:
+        missed: Counter[str] = Counter()
+        looked = time.monotonic()
         while not self._ended.wait(POLL):
+            look = time.monotonic() - looked >= QUEUE
+            queued = self._queued() if look else None
+            looked = time.monotonic() if look else looked
             for future, job in list(self._running.items()):
+                if queued is not None:
+                    missed[job.job_id] = 0 if job.job_id in queued else missed[job.job_id] + 1
                 if self._is_done(job):
                     self._settle(future, job)
-                    self._running.pop(future, None)
+                elif missed[job.job_id] >= GONE:
+                    future.set_exception(_without_an_answer(job, "Slurm lists it no longer."))
+                else:
+                    continue
+                self._running.pop(future, None)
 
-    @staticmethod
-    def _is_done(job: Any) -> bool:
-        return bool(job.done())
+    def _is_done(self, job: Any) -> bool:
+        """Whether its answer is there: Slurm's own accounts are not asked, which some clusters do not keep."""
+        return bool(job.done() if self.options.cluster == "local" else job.paths.result_pickle.exists())
+
+    def _queued(self) -> set[str] | None:
+        """Jobs of this user that wait or run; ``None`` where it cannot be known, as when Slurm is being restarted."""
+        if self.options.cluster == "local":
+            return None
+        command = ["squeue", "--noheader", "--format=%A", "--user", getpass.getuser()]
+        try:
+            told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=QUEUE)
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return set(told.stdout.split())
 
     def _settle(self, future: Future[Any], job: Any) -> None:
         """Give a future what its job came to."""
@@ -91,13 +124,7 @@ class SlurmEngine(Cluster):
             answer = job.result()
         except Exception as error:
             told = [line for line in str(error).splitlines() if line.strip()]
-            future.set_exception(
-                WorkerError(
-                    f"the Slurm job {job.job_id} ended without an answer ({job.state}): its time or memory ran out, "
-                    f"or it was cancelled. {told[-1].strip() if told else type(error).__name__}. "
-                    f"Its log: {job.paths.stderr}"
-                )
-            )
+            future.set_exception(_without_an_answer(job, told[-1].strip() if told else type(error).__name__))
         else:
             self._answered(future, answer)
 
@@ -110,6 +137,13 @@ class SlurmEngine(Cluster):
 
     def __str__(self) -> str:
         return f"{self.options.cluster}:{self.workers}"
+
+
+def _without_an_answer(job: Any, told: str) -> WorkerError:
+    return WorkerError(
+        f"the Slurm job {job.job_id} ended without an answer: its time or memory ran out, or it was cancelled. {told} "
+        f"`scontrol show job {job.job_id}` says more for some minutes, and so does its log: {job.paths.stderr}"
+    )
 
 
 def _side_by_side(
