@@ -262,6 +262,20 @@ def test_a_job_that_slurm_lists_no_longer_has_ended(tmp_path, monkeypatch, needs
     engine.shutdown()
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR2"), reason="Slurm's warning is a signal that this system does not have")
+def test_the_end_of_a_jobs_time_is_no_failure_of_a_pack():
+    def warned():
+        os.kill(os.getpid(), signal.SIGUSR2)
+        return 5
+
+    before = signal.signal(signal.SIGUSR2, signal.default_int_handler)
+    try:
+        assert on_slurm._in_time(warned) == 5
+        assert signal.getsignal(signal.SIGUSR2) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+
+
 @pytest.mark.parametrize(
     ("package", "said"),
     [("jax", "jax 0.1, not"), ("python", "python 0.1, not"), ("allroads", "allroads 0.1, not"), ("optax", "missing")],

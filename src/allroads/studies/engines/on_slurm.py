@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import math
+import signal
 import subprocess
 import time
 import uuid
@@ -77,7 +78,7 @@ class SlurmEngine(Cluster):
             fn, rest = _side_by_side, [self.options.cpus, fn, *rest]
         with explained(Path(self._executor.folder)):
             try:
-                self._running[future] = self._executor.submit(call, needs, fn, *rest)
+                self._running[future] = self._executor.submit(_in_time, call, needs, fn, *rest)
             except (RuntimeError, subprocess.SubprocessError) as error:  # what sbatch refuses, among others
                 raise InputError(
                     f"engine slurm: a job could not be submitted: {' '.join(str(error).split())[:300]}. Change "
@@ -144,6 +145,13 @@ def _without_an_answer(job: Any, told: str) -> WorkerError:
         f"the Slurm job {job.job_id} ended without an answer: its time or memory ran out, or it was cancelled. {told} "
         f"`scontrol show job {job.job_id}` says more for some minutes, and so does its log: {job.paths.stderr}"
     )
+
+
+def _in_time(call: Callable[..., Any], *arguments: Any) -> Any:
+    """A call that has all of its job's time; submitit would break off a pack before the end, as if it had failed."""
+    if hasattr(signal, "SIGUSR2"):
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    return call(*arguments)
 
 
 def _side_by_side(
