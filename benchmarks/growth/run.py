@@ -3,6 +3,7 @@
     python benchmarks/growth/run.py                    # resumable; an hour of one core
     python benchmarks/growth/run.py --measure llc      # these rows anew
     python benchmarks/growth/run.py --check            # every case at its smallest size, nothing written
+    python benchmarks/growth/run.py --page             # the tables of docs/scale.md, of what is stored
 
 Each size of each case runs in a process of its own without stored programs: processor seconds of a first call, with
 compilation, and of a second one, and the most memory that the process held. A first call over ``MOST`` seconds ends
@@ -108,17 +109,52 @@ def line(measure: str, axis: str, rows: list[dict[str, Any]]) -> str:
     return f"{measure:<26}{axis:<12}{'  '.join(map(seconds, rows)):<84}{told}"
 
 
+def page(curves: dict[str, Any]) -> str:
+    """The curves as tables in Markdown, one per axis."""
+
+    def cell(row: dict[str, Any] | None) -> str:
+        if row is None:
+            return "–"
+        if row["first"] is None:
+            return row["status"]
+        again = "" if row["again"] is None else f" / {told(row['again'])}"
+        return told(row["first"]) + again
+
+    def told(seconds: float) -> str:
+        return "< .01" if seconds < 0.01 else f"{float(f'{seconds:.2g}'):g}"
+
+    axes = dict.fromkeys(curve["axis"] for curve in curves.values())
+    tables = []
+    for axis in axes:
+        own = [curve for curve in curves.values() if curve["axis"] == axis]
+        sizes = sorted({row["size"] for curve in own for row in curve["rows"]})
+        lines = [f"| {axis} | {' | '.join(f'{size:,}' for size in sizes)} | exponent | MB |"]
+        lines.append("|---" * (len(sizes) + 3) + "|")
+        for curve in own:
+            rows = {row["size"]: row for row in curve["rows"]}
+            power = "" if curve["exponent"] is None else f"{curve['exponent']:.2f}"
+            memory = f"{max(row.get('megabytes', 0) for row in curve['rows']):,.0f}"
+            cells = [cell(rows.get(size)) for size in sizes]
+            lines.append(f"| `{curve['measure']}` | {' | '.join([*cells, power, memory])} |")
+        tables.append("\n".join(lines))
+    return "\n\n".join(tables)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--measure", action="append", help="measure only these, anew")
     parser.add_argument("--axis", action="append", help="only along these")
     parser.add_argument("--check", action="store_true", help="every case at its smallest size")
+    parser.add_argument("--page", action="store_true", help="print the stored curves as tables")
     parser.add_argument("--one", nargs=3, metavar=("MEASURE", "AXIS", "SIZE"), help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, default=RESULT)
     arguments = parser.parse_args()
     if arguments.one:
         measure, axis, size = arguments.one
         print(json.dumps(one(measure, axis, int(size))))
+        return
+    if arguments.page:
+        print(page(json.loads(arguments.json.read_text())["curves"]))
         return
     from growth.cases import CASES, SIZES
 
