@@ -327,7 +327,7 @@ def test_a_pack_that_another_process_holds_is_waited_for(shared_study, finished,
     """The claim is given back after a while, with the work undone: then it is ours."""
     store, seen = Store(copy_of), []
     graph = plan_study(*load_study(shared_study))[1]
-    (job,) = jobs.measure_jobs("small", graph, graph.nodes["embedding"])
+    (job,) = jobs.MeasureJobs("small", graph, graph.nodes["embedding"])
     shutil.rmtree(store.path("measures", job.hash))
     waiting = threading.Event()
 

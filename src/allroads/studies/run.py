@@ -104,7 +104,7 @@ def _run(
     progress: Show,
 ) -> StudyRun:
     from allroads.studies.graph import plan_study
-    from allroads.studies.jobs import measure_jobs
+    from allroads.studies.jobs import MeasureJobs
     from allroads.studies.recorded_jobs import recorded_jobs
     from allroads.studies.summary import make_summary
     from allroads.studies.tables import make_tables
@@ -112,7 +112,7 @@ def _run(
 
     plan, graph = plan_study(study, source)
     phases: dict[str, Sequence[Job]] = {"trajectories": [*trajectory_jobs(plan), *recorded_jobs(plan)]}
-    phases |= {name: measure_jobs(study.name, graph, node) for name, node in graph.nodes.items()}
+    phases |= {name: MeasureJobs(study.name, graph, node) for name, node in graph.nodes.items()}
 
     # Jobs that wait for others are not counted: this is the least that there is to do.
     todo = sum(job.todo(store) for jobs in phases.values() for job in jobs if not job.quick)
@@ -246,7 +246,7 @@ def _verify(store: Store, phases: Mapping[str, Sequence[Job]]) -> None:
     Raises:
         StoreError: At the first that is damaged.
     """
-    for kind, name in dict.fromkeys(entry for jobs in phases.values() for job in jobs for entry in job.entries()):
+    for kind, name in (entry for jobs in phases.values() for job in jobs for entry in job.entries()):
         if store.has(kind, name):
             store.read(kind, name).verify()
 

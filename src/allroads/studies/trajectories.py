@@ -7,7 +7,7 @@ come from; :class:`TrajectoryJob` is the source that trains them, and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from allroads.studies.failures import Failure, reason
 from allroads.studies.measures.measure import LABELS, DataType
 from allroads.studies.plan import Plan
 from allroads.studies.recipes import PACK, Combination, Recipe
-from allroads.studies.store import SCHEMA_VERSION, Entry, Store, arrays_bytes
+from allroads.studies.store import SCHEMA_VERSION, Store, arrays_bytes
 from allroads.studies.units import RunRef
 
 if TYPE_CHECKING:
@@ -108,11 +108,12 @@ def part_identities(recipe: Recipe) -> dict[str, Any]:
     return {role: part.identity for role, part in parts.items() if part is not None}
 
 
-def cell_row(run: RunRef, entry: Entry) -> dict[str, Any]:
-    """The row of a run in the table of runs, before anything is measured."""
-    scalars = {name: entry.header["scalars"][name] for name in SCALARS}
-    given = {"run": run.name, "cell": run.cell, "seed": run.member, "steps": run.recipe.steps}
-    return {**given, **run.labels, **scalars}
+def run_rows(runs: Sequence[RunRef]) -> pl.DataFrame:
+    """The columns of the table of runs that are known before anything is trained."""
+    labels = {name: [run.labels[name] for run in runs] for name in LABELS}
+    given = {"run": [run.name for run in runs], "cell": [run.cell for run in runs], **labels}
+    given |= {"seed": [run.member for run in runs], "steps": [run.recipe.steps for run in runs]}
+    return pl.DataFrame(given, schema={name: COLUMNS[name] for name in given})
 
 
 @dataclass(frozen=True)
