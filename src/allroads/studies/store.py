@@ -205,7 +205,7 @@ class Store:
 
     def path(self, kind: str, hash: str) -> Path:
         """Where the entry of that hash lies."""
-        return self.directory / kind / hash[:2] / hash
+        return Path(f"{self._folder}/{kind}/{hash[:2]}/{hash}")
 
     def has(self, kind: str, hash: str) -> bool:
         """Whether the entry is there (whole, as every entry is)."""

@@ -96,14 +96,12 @@ def findings(tables: Tables, grids: Sequence[str]) -> list[Finding]:
 def _appear(runs: pl.DataFrame, programs: pl.DataFrame) -> str:
     """From which step on a run holds the program that it ends with, and what was read before."""
     mine = programs.join(runs.select("run"), on="run", maintain_order="left").sort("run", "step")
-    steps, before = [], Counter[str]()
-    for run in mine.partition_by("run", maintain_order=True):
-        rows = run.to_dicts()
-        last = rows[-1]["source"]
-        first = next((i for i in range(len(rows), 0, -1) if rows[i - 1]["source"] != last), 0)
-        if last is not None and 0 < first < len(rows):
-            steps.append(rows[first]["step"])
-            before[_what(rows[first - 1])] += 1
+    last = pl.col("source").last().over("run")
+    mine = mine.select("run", "status", "correct", pl.col("step").shift(-1).over("run"), last=last, now="source")
+    # Of each run, the last record that holds another program; the step is that of the record after it.
+    turns = mine.filter(pl.col("last").is_not_null() & pl.col("now").ne_missing(pl.col("last")))
+    turns = turns.group_by("run", maintain_order=True).last()
+    steps, before = turns["step"].to_list(), Counter(_what(row) for row in turns.iter_rows(named=True))
     if not steps:
         return ""
     counts = ", ".join(f"{what} ({count})" for what, count in before.most_common())
