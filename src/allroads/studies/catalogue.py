@@ -15,6 +15,8 @@ from allroads.studies.garbage import uncollected
 KINDS = ("targets", "architectures", "explorers", "measures", "studies")
 """What can be listed by name."""
 
+LABELS = ("grid", "target", "architecture", "explorer")
+
 
 def list_kinds(kind: str) -> dict[str, str]:
     """The names of a kind, each with a sentence.
@@ -67,9 +69,6 @@ def list_cells(directory: str | Path) -> list[dict[str, Any]]:
     with uncollected():
         rows = [_cell_row(cell, store.read("cells", cell).header) for cell in store.list("cells")]
     return sorted(rows, key=lambda row: [row[name] for name in (*LABELS, "seed")])
-
-
-LABELS = ("grid", "target", "architecture", "explorer")
 
 
 def _cell_row(cell: str, header: Mapping[str, Any]) -> dict[str, Any]:

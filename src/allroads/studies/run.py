@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from allroads.errors import StoreError, WorkerError
 from allroads.studies.canonical import canonical, digest
 from allroads.studies.config import Engine, Study
-from allroads.studies.engines import make_engine, read_engine
+from allroads.studies.engines import make_engine, own_accelerators, read_engine
 from allroads.studies.engines.cluster import Cluster
 from allroads.studies.finished import read_finished, request, write_tables
 from allroads.studies.phase import Progress, Show, do_phase
@@ -111,7 +111,9 @@ def _run(
     from allroads.studies.trajectories import trajectory_jobs
 
     plan, graph = plan_study(study, source)
-    phases: dict[str, Sequence[Job]] = {"trajectories": [*trajectory_jobs(plan), *recorded_jobs(plan)]}
+    phases: dict[str, Sequence[Job]] = {
+        "trajectories": [*trajectory_jobs(plan, own_accelerators(chosen)), *recorded_jobs(plan)]
+    }
     phases |= {name: MeasureJobs(study.name, graph, node) for name, node in graph.nodes.items()}
 
     # Jobs that wait for others are not counted: this is the least that there is to do.
