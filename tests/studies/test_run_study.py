@@ -19,6 +19,7 @@ from made_up_units import counted, entries_of
 from allroads import run_study
 from allroads.errors import ConfigError, StoreError, WorkerError
 from allroads.studies import jobs
+from allroads.studies import run as module
 from allroads.studies.built import built
 from allroads.studies.graph import plan_study
 from allroads.studies.measures.registry import known_measures
@@ -250,6 +251,19 @@ def test_two_processes_share_a_directory(finished, shared_study, tmp_path):
     assert [process.returncode for process in both] == [0, 0], results
     assert content(tmp_path / "run") == content(finished.directory)
     assert not any((tmp_path / "run/.tmp").iterdir())
+
+
+def test_of_several_commands_the_first_makes_the_tables(copy_of, shared_study, monkeypatch):
+    """A command that began before the study was finished, and comes to the tables after another one has made them."""
+    real = module.read_finished
+    monkeypatch.setattr(module, "read_finished", lambda *asked: real(*asked) if seen else None)
+    seen = []
+    monkeypatch.setattr(module, "do_phase", lambda *phase: seen.append(phase[1]) or 0)
+    monkeypatch.setattr("allroads.studies.tables.make_tables", lambda *_: pytest.fail("made once more"))
+    before = content(copy_of)
+    done = run(shared_study, copy_of)
+    assert seen and done.summary["status_counts"] == {"ok": 10}
+    assert content(copy_of) == before
 
 
 def command_line(study, directory, *more):

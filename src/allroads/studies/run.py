@@ -130,13 +130,17 @@ def _run(
                 computed[phase] = do_phase(executor, phase, jobs, store, failures, progress)
             provenance |= described()
             with store.claims.alone("tables"):
-                tables = make_tables(graph, store)
-                summary = make_summary(plan, graph, tables, failures, provenance, _seconds(store, provenance))
-                write_tables(store, asked if not failures else "", tables, summary)
-    page = _report(store, again=True) if report and len(tables["runs"]) else None
+                # Of several commands that share the work, the first to come here makes the tables.
+                summary = None if failures else read_finished(store, asked)
+                if summary is None:
+                    tables = make_tables(graph, store)
+                    summary = make_summary(plan, graph, tables, failures, provenance, _seconds(store, provenance))
+                    write_tables(store, asked if not failures else "", tables, summary)
+    some = any(summary["status_counts"].values())
+    page = _report(store, again=True) if report and some else None
     done = StudyRun(store.directory, summary, computed, page)
     if failures:
-        error = WorkerError(_several(failures, store, kept=len(tables["runs"]) > 0))
+        error = WorkerError(_several(failures, store, kept=some))
         error.finished = done
         raise error
     return done
