@@ -148,7 +148,7 @@ def make_graph(plan: Plan, known: Mapping[str, Measure], asked: Sequence[Asked])
     units = {scope: units_of(scope, plan, runs) for scope in dict.fromkeys(scopes)}
     nodes: dict[str, Node] = {}
     for item in asked:
-        nodes[item.measure.name] = _node(item, units[item.measure.scope], nodes)
+        nodes[item.measure.name] = make_node(item, units[item.measure.scope], nodes)
     return Graph(nodes, known, runs)
 
 
@@ -324,7 +324,8 @@ def _circle(known: Mapping[str, Measure], stuck: Sequence[str]) -> list[str]:
     return walked[walked.index(walked[-1]) :]
 
 
-def _node(asked: Asked, units: tuple[UnitRef, ...], nodes: Mapping[str, Node]) -> Node:
+def make_node(asked: Asked, units: tuple[UnitRef, ...], nodes: Mapping[str, Node]) -> Node:
+    """A measure of those units for which ``nodes`` has all that it needs."""
     measure = asked.measure
     every = {run.index for unit in units for run in unit.runs} if measure.needs else set()
     alone = {index for need in measure.needs for index in every - nodes[need].place_of.keys()}

@@ -105,6 +105,7 @@ def _run(
 ) -> StudyRun:
     from allroads.studies.graph import plan_study
     from allroads.studies.jobs import MeasureJobs
+    from allroads.studies.present import of_present
     from allroads.studies.recorded_jobs import recorded_jobs
     from allroads.studies.summary import make_summary
     from allroads.studies.tables import make_tables
@@ -127,6 +128,9 @@ def _run(
         with _recorded(store, str(executor)) as (record, provenance):
             described = _started(executor, store, record, _parts(plan, graph), progress)
             for phase, jobs in phases.items():
+                if failures and phase in graph.nodes:
+                    graph = of_present(graph, phase, store)
+                    jobs = MeasureJobs(study.name, graph, graph.nodes[phase])
                 computed[phase] = do_phase(executor, phase, jobs, store, failures, progress)
             provenance |= described()
             with store.claims.alone("tables"):
