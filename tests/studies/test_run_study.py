@@ -20,13 +20,15 @@ from allroads import run_study
 from allroads.errors import ConfigError, StoreError, WorkerError
 from allroads.studies import jobs
 from allroads.studies import run as module
+from allroads.studies import tables as tables_module
 from allroads.studies.built import built
 from allroads.studies.graph import plan_study
 from allroads.studies.measures.registry import known_measures
 from allroads.studies.plan import make_plan
-from allroads.studies.store import SCHEMA_VERSION, Store, arrays_bytes
-from allroads.studies.tables import schemas
+from allroads.studies.store import SCHEMA_VERSION, Store, arrays_bytes, table_bytes
+from allroads.studies.tables import make_tables, schemas
 from allroads.studies.toml import load_study
+from allroads.studies.units import PATH, stored_tables
 from allroads.studies.weights import load_params
 
 TABLES = ("runs", "curves", "pairs", "embedding")
@@ -251,6 +253,37 @@ def test_two_processes_share_a_directory(finished, shared_study, tmp_path):
     assert [process.returncode for process in both] == [0, 0], results
     assert content(tmp_path / "run") == content(finished.directory)
     assert not any((tmp_path / "run/.tmp").iterdir())
+
+
+@pytest.mark.parametrize("batch", [1, 3, 1000])
+def test_tables_do_not_hang_on_how_many_entries_are_read_at_once(finished, shared_study, tmp_path, monkeypatch, batch):
+    """In a folder whose name would be a pattern, and a key of a partition; with entries that are missing."""
+    folder = Path(shutil.copytree(finished.directory, tmp_path / "odd [1] *" / "key=value"))
+    monkeypatch.setattr(tables_module, "BATCH", batch)
+    _, graph = plan_study(*load_study(shared_study))
+    for name, table in make_tables(graph, Store(folder)).items():
+        assert table_bytes(table) == (folder / f"tables/{name}.parquet").read_bytes()
+    store = Store(folder)
+    shutil.rmtree(store.path("cells", graph.runs[4].cell))
+    shutil.rmtree(store.path("measures", graph.nodes["curves"].places[0].chunk))
+    found = make_tables(graph, store)
+    whole = {name: pl.read_parquet(folder / f"tables/{name}.parquet", glob=False) for name in found}
+    assert found["runs"]["seed"].to_list() == [seed for seed in range(10) if seed != 4]
+    assert found["runs"]["train_loss"].null_count() == 7 and found["curves"]["train_loss"].null_count() == 7 * 6
+    kept = whole["curves"].filter(pl.col("run").is_in(found["runs"]["run"].tail(2).implode()))
+    assert found["curves"].tail(12).equals(kept, null_equal=True)
+
+
+def test_entries_of_other_columns_go_under_one_another(tmp_path):
+    """As a measure leaves them whose columns changed."""
+    store = Store(tmp_path)
+    for index, row in enumerate(({"unit": 0, "a": 1}, {"unit": 0, "b": 2.0}, {"unit": 0, "a": 3})):
+        store.write("measures", f"{index:064x}", {}, {"rows.parquet": table_bytes(pl.DataFrame(row))})
+    paths = [f"{store.path('measures', name)}/rows.parquet" for name in store.list("measures")]
+    found = stored_tables(paths)
+    assert found["a"].to_list() == [1, None, 3] and found["b"].to_list() == [None, 2.0, None]
+    assert found[PATH].to_list() == paths
+    assert stored_tables(paths[::2])["a"].to_list() == [1, 3]
 
 
 def test_of_several_commands_the_first_makes_the_tables(copy_of, shared_study, monkeypatch):

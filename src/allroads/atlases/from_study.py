@@ -160,6 +160,6 @@ def _of_grid(rows: pl.DataFrame, grid: str) -> pl.DataFrame:
 
 def _read(path: Path) -> pl.DataFrame:
     try:
-        return pl.read_parquet(path)
+        return pl.read_parquet(path, glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{path} cannot be read ({error}); run the study again, finished runs are kept.") from error
