@@ -113,7 +113,7 @@ def part_identities(recipe: Recipe) -> dict[str, Any]:
 def run_rows(runs: Sequence[RunRef]) -> pl.DataFrame:
     """The columns of the table of runs that are known before anything is trained."""
     labels = {name: [run.labels[name] for run in runs] for name in LABELS}
-    given = {"run": [run.name for run in runs], "cell": [run.cell for run in runs], **labels}
+    given: dict[str, list[Any]] = {"run": [run.name for run in runs], "cell": [run.cell for run in runs], **labels}
     given |= {"seed": [run.member for run in runs], "steps": [run.recipe.steps for run in runs]}
     return pl.DataFrame(given, schema={name: COLUMNS[name] for name in given})
 
