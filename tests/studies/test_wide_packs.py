@@ -35,6 +35,14 @@ run_study(sys.argv[1], sys.argv[2], "process", overrides=["grid.0.seeds=20", *sy
 """
 
 
+def trained(study, out, accelerators=0):
+    """Twenty runs without their measures."""
+    store = Store(out)
+    for job in trajectory_jobs(make_plan(*load_study(study, ["grid.0.seeds=20"])), accelerators):
+        assert not job.todo(store) or job.run(store) == []
+    return store
+
+
 def run(study, out):
     run_study(study, out, "process", overrides=["grid.0.seeds=20", *OFF], report=False)
     return Store(out)
@@ -62,12 +70,11 @@ def calls(monkeypatch):
     return made
 
 
-def test_an_accelerator_trains_side_by_side_what_a_processor_trains_in_packs(study, tmp_path, monkeypatch, calls):
-    narrow = run(study, tmp_path / "narrow")
+def test_an_accelerator_trains_side_by_side_what_a_processor_trains_in_packs(study, tmp_path, calls):
+    narrow = trained(study, tmp_path / "narrow")
     assert calls == [(8, 8), (8, 8), (4, 8)]
     calls.clear()
-    monkeypatch.setattr(devices, "accelerators", lambda: 1)
-    wide = run(study, tmp_path / "wide")
+    wide = trained(study, tmp_path / "wide", 1)
     assert calls == [(20, 32)]
     assert steps(wide) == steps(narrow)
     one, other = weights(narrow), weights(wide)
@@ -81,18 +88,20 @@ def test_an_accelerator_trains_side_by_side_what_a_processor_trains_in_packs(stu
     for cell in lost:
         shutil.rmtree(wide.path("cells", cell))
     calls.clear()
-    again = weights(run(study, tmp_path / "wide"))
+    again = weights(trained(study, tmp_path / "wide", 1))
     assert calls == [(20, 32)]
     assert all(np.array_equal(again[cell][name], array) for cell in lost for name, array in kept[cell].items())
 
 
 def test_a_stored_study_goes_on_elsewhere(study, tmp_path, monkeypatch, calls):
     """Neither kind of device computes again what the other one has stored."""
-    wide = run(study, tmp_path / "run")
-    calls.clear()
     monkeypatch.setattr(devices, "accelerators", lambda: 1)
-    before = weights(wide).keys()
-    assert weights(run(study, tmp_path / "run")).keys() == before and not calls
+    before = weights(run(study, tmp_path / "run"))
+    assert calls == [(20, 32)]
+    calls.clear()
+    monkeypatch.setattr(devices, "accelerators", lambda: 0)
+    again = weights(run(study, tmp_path / "run"))
+    assert again.keys() == before.keys() and len(before) == 20 and not calls
 
 
 @pytest.mark.parametrize(
@@ -127,6 +136,12 @@ def test_more_members_than_keep_all_records_are_trained_in_turn(study, tmp_path,
     monkeypatch.setattr("allroads.studies.trajectories._kept_whole", lambda *_: 2 * PACK)
     assert job.run(Store(tmp_path / "run")) == []
     assert calls == [(16, 16), (4, 16)] and len(Store(tmp_path / "run").list("cells")) == 20
+
+
+def test_many_accelerators_share_narrow_packs(study, tmp_path, calls):
+    """Four of them take twenty seeds in one call, in packs of eight."""
+    (job,) = trajectory_jobs(make_plan(*load_study(study, ["grid.0.seeds=20"])), 4)
+    assert job.run(Store(tmp_path / "run")) == [] and calls == [(20, 8)]
 
 
 def test_only_this_process_takes_wide_packs(monkeypatch):

@@ -211,13 +211,19 @@ class MeasureJobs(Sequence[MeasureJob]):
             self.study,
             node.measure.name,
             node.asked.origin,
-            node.asked.options_for(node.units[chunk[0]]).identity,
+            self._identities[id(node.asked.options_for(node.units[chunk[0]]))],
             tuple(node.units[index] for index in chunk),
             tuple(node.places[index] for index in chunk),
             tuple(_needed(self.graph, node, node.units[index]) for index in chunk),
             node.measure.scope != "map",
             self.quick,
         )
+
+    @cached_property
+    def _identities(self) -> dict[int, dict[str, Any]]:
+        """What the options of the measure decide by, for the study's and each grid's own."""
+        asked = self.node.asked
+        return {id(options): options.identity for options in (asked.options, *asked.own.values())}
 
     @property
     def quick(self) -> bool:

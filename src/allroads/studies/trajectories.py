@@ -190,7 +190,7 @@ class TrajectoryJob:
         target, network = built(recipe)
         probes = target.train.inputs[:1]  # outputs are measured afterwards, from the weights
         record = Recording(records=recipe.records, checkpoints=recipe.records)
-        most = PACK if self.width == PACK else _kept_whole(network, probes, record, recipe.steps)
+        most = PACK if len(self.cells) <= PACK else _kept_whole(network, probes, record, recipe.steps)
         width = min(self.width, most)
         for at in range(0, len(self.cells), most):
             cells = self.cells[at : at + most]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -57,7 +56,7 @@ class Options(BaseModel):
 
     enabled: bool = True
 
-    @cached_property
+    @property
     def identity(self) -> dict[str, Any]:
         """The options that decide a result."""
         return self.model_dump(mode="json", exclude={"enabled"})

@@ -97,9 +97,9 @@ def _appear(runs: pl.DataFrame, programs: pl.DataFrame) -> str:
     """From which step on a run holds the program that it ends with, and what was read before."""
     mine = programs.join(runs.select("run"), on="run", maintain_order="left").sort("run", "step")
     last = pl.col("source").last().over("run")
-    mine = mine.select("run", "status", "correct", pl.col("step").shift(-1).over("run"), last=last, now="source")
+    mine = mine.with_columns(pl.col("step").shift(-1).over("run"), last=last)
     # Of each run, the last record that holds another program; the step is that of the record after it.
-    turns = mine.filter(pl.col("last").is_not_null() & pl.col("now").ne_missing(pl.col("last")))
+    turns = mine.filter(pl.col("last").is_not_null() & pl.col("source").ne_missing(pl.col("last")))
     turns = turns.group_by("run", maintain_order=True).last()
     steps, before = turns["step"].to_list(), Counter(_what(row) for row in turns.iter_rows(named=True))
     if not steps:
