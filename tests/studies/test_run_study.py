@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -28,7 +29,7 @@ from allroads.studies.plan import make_plan
 from allroads.studies.store import SCHEMA_VERSION, Store, arrays_bytes, table_bytes
 from allroads.studies.tables import make_tables, schemas
 from allroads.studies.toml import load_study
-from allroads.studies.units import PATH, stored_tables
+from allroads.studies.units import PATH, Place, stored_tables
 from allroads.studies.weights import load_params
 
 TABLES = ("runs", "curves", "pairs", "embedding")
@@ -272,6 +273,20 @@ def test_tables_do_not_hang_on_how_many_entries_are_read_at_once(finished, share
     assert found["runs"]["train_loss"].null_count() == 7 and found["curves"]["train_loss"].null_count() == 7 * 6
     kept = whole["curves"].filter(pl.col("run").is_in(found["runs"]["run"].tail(2).implode()))
     assert found["curves"].tail(12).equals(kept, null_equal=True)
+
+
+@pytest.mark.parametrize("batch", [1, 1000])
+def test_rows_come_in_the_order_of_units_whatever_entry_holds_them(tmp_path, monkeypatch, batch):
+    """Units 0 and 2 lie in one entry in the other order, unit 1 alone, and unit 3 nowhere; units have several rows."""
+    monkeypatch.setattr(tables_module, "BATCH", batch)
+    store, both, alone = Store(tmp_path), "a" * 64, "b" * 64
+    for name, units, values in ((both, ["2", "0"], [5, 6, 1, 2]), (alone, ["1"], [3, 4])):
+        rows = pl.DataFrame({"unit": [at for at in range(len(units)) for _ in range(2)], "value": values})
+        store.write("measures", name, {"units": units}, {"rows.parquet": table_bytes(rows)})
+    places = [Place(both, "0", (0,)), Place(alone, "1", (1,)), Place(both, "2", (2,)), Place("d" * 64, "3", (3,))]
+    found = tables_module._results(SimpleNamespace(places=places), store)
+    assert found["rows"].to_dict(as_series=False) == {"value": [1, 2, 3, 4, 5, 6], ".place": [0, 0, 1, 1, 2, 2]}
+    assert found["along"].is_empty()
 
 
 def test_entries_of_other_columns_go_under_one_another(tmp_path):

@@ -53,6 +53,13 @@ def weights(store):
     return {cell: store.read("cells", cell).arrays("weights.safetensors") for cell in store.list("cells")}
 
 
+def close(found, wanted):
+    assert found.keys() == wanted.keys() and len(found) == 20
+    for cell, arrays in wanted.items():
+        for name, array in arrays.items():
+            np.testing.assert_allclose(found[cell][name], array, rtol=1e-4, atol=1e-5)
+
+
 def steps(store):
     return {cell: store.read("cells", cell).header["steps"] for cell in store.list("cells")}
 
@@ -77,11 +84,7 @@ def test_an_accelerator_trains_side_by_side_what_a_processor_trains_in_packs(stu
     wide = trained(study, tmp_path / "wide", 1)
     assert calls == [(20, 32)]
     assert steps(wide) == steps(narrow)
-    one, other = weights(narrow), weights(wide)
-    assert one.keys() == other.keys() and len(one) == 20
-    for cell, arrays in one.items():
-        for name, array in arrays.items():
-            np.testing.assert_allclose(other[cell][name], array, rtol=1e-4, atol=1e-5)
+    close(weights(wide), weights(narrow))
 
     # What is missing is computed as widely as it was.
     kept, lost = weights(wide), wide.list("cells")[3:9]
@@ -99,6 +102,7 @@ def test_a_stored_study_goes_on_elsewhere(study, tmp_path, monkeypatch, calls):
     before = weights(run(study, tmp_path / "run"))
     assert calls == [(20, 32)]
     calls.clear()
+    (tmp_path / "run/tables/index.json").unlink()  # by which a finished study is known without a plan
     monkeypatch.setattr(devices, "accelerators", lambda: 0)
     again = weights(run(study, tmp_path / "run"))
     assert again.keys() == before.keys() and len(before) == 20 and not calls
@@ -135,7 +139,10 @@ def test_more_members_than_keep_all_records_are_trained_in_turn(study, tmp_path,
     (job,) = trajectory_jobs(make_plan(*load_study(study, ["grid.0.seeds=20"])), 1)
     monkeypatch.setattr("allroads.studies.trajectories._kept_whole", lambda *_: 2 * PACK)
     assert job.run(Store(tmp_path / "run")) == []
-    assert calls == [(16, 16), (4, 16)] and len(Store(tmp_path / "run").list("cells")) == 20
+    assert calls == [(16, 16), (4, 16)]
+    close(weights(Store(tmp_path / "run")), weights(trained(study, tmp_path / "narrow")))
+    members = [Store(tmp_path / "run").read("cells", cell).header["identity"]["member"] for cell in job.cells]
+    assert members == list(range(20))
 
 
 def test_many_accelerators_share_narrow_packs(study, tmp_path, calls):
@@ -158,8 +165,4 @@ def test_two_simulated_devices_share_one_wide_pack(study, tmp_path):
     command = [sys.executable, "-c", TWO, str(study), str(tmp_path / "two"), *OFF]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    one, two = weights(run(study, tmp_path / "one")), weights(Store(tmp_path / "two"))
-    assert one.keys() == two.keys()
-    for cell, arrays in one.items():
-        for name, array in arrays.items():
-            np.testing.assert_allclose(two[cell][name], array, rtol=1e-4, atol=1e-5)
+    close(weights(Store(tmp_path / "two")), weights(trained(study, tmp_path / "one")))
