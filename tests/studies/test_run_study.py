@@ -29,7 +29,7 @@ from allroads.studies.plan import make_plan
 from allroads.studies.store import SCHEMA_VERSION, Store, arrays_bytes, table_bytes
 from allroads.studies.tables import make_tables, schemas
 from allroads.studies.toml import load_study
-from allroads.studies.units import PATH, Place, stored_tables
+from allroads.studies.units import PATH, Place, RunRef, stored_tables
 from allroads.studies.weights import load_params
 
 TABLES = ("runs", "curves", "pairs", "embedding")
@@ -287,6 +287,19 @@ def test_rows_come_in_the_order_of_units_whatever_entry_holds_them(tmp_path, mon
     found = tables_module._results(SimpleNamespace(places=places), store)
     assert found["rows"].to_dict(as_series=False) == {"value": [1, 2, 3, 4, 5, 6], ".place": [0, 0, 1, 1, 2, 2]}
     assert found["along"].is_empty()
+
+
+def test_two_runs_of_one_cell_have_its_steps_once(tmp_path):
+    """As in two grids that hold the same; under the first of them. A run without its cell has no row."""
+    store, scalars = Store(tmp_path), dict.fromkeys(("last_step", "parameters", "gradients", "forwards", "examples"), 3)
+    store.write("cells", "a" * 64, {"steps": [0, 3], "scalars": {"status": "ok", **scalars}}, {})
+    labels = dict.fromkeys(("target", "architecture", "explorer"), "x")
+    recipe = SimpleNamespace(steps=3)
+    cells = ("b" * 64, "a" * 64, "a" * 64)
+    runs = [RunRef(at, {"grid": f"g{at}", **labels}, recipe, 0, cell) for at, cell in enumerate(cells)]
+    rows, curves = tables_module._trajectories(runs, store)
+    assert rows["grid"].to_list() == ["g1", "g2"] and rows[".place"].to_list() == [1, 2]
+    assert curves.rows() == [(1, "a" * 10, 0, 0), (1, "a" * 10, 3, 1)]
 
 
 def test_entries_of_other_columns_go_under_one_another(tmp_path):
