@@ -15,7 +15,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from allroads import InputError, Network, enumerate_map, exact_neighbour_share, neighbour_share
+from allroads import InputError, Network, atlas, enumerate_map, exact_neighbour_share, neighbour_share
 from allroads.atlases.neighbours import detailed_balance, neighbours_atlas
 from allroads.atlases.neighbours.counted import counted
 from allroads.distributions import clopper_pearson, clustered_interval
@@ -209,6 +209,10 @@ def test_a_budget_ends_between_blocks():
     found = neighbour_share(UNIT, 10**6, ONE, budget=1e-6, progress=False)
     assert found.stats["ended"] == "budget" and 0 < found.stats["starts"] < 10**6
     assert found.status.value == "cut short" and found.status.sound
+    short = atlas(found)
+    assert short.status.value == "cut short" and short.stats["ended"] == "budget" and "cut short" in str(short)
+    whole = atlas(neighbour_share(UNIT, 256, ONE, progress=False))
+    assert whole.status.value == "ok" and "ended" not in whole.stats
 
 
 def test_an_interrupt_keeps_what_was_moved():

@@ -19,6 +19,7 @@ from allroads.report.charts import (
     function_prior,
     funnel,
     joined,
+    programs,
     reached,
 )
 from allroads.report.charts.figure import Size
@@ -192,6 +193,21 @@ def test_programs_that_runs_end_with_have_bars_too(tmp_path):
     assert figure.chart == "programs-reached"
     (panel,) = figure.panels
     assert dict(panel.rows.select("label", "count").iter_rows()) == {"target, program 1: 12 bits": 2, "none read": 1}
+
+
+def test_a_table_of_the_target_is_no_program_of_it(tmp_path):
+    directory = write_study(tmp_path, [Task("g", "and", seeds=4)], records=8)
+    names = pl.read_parquet(directory / "tables/runs.parquet")["run"].to_list()
+    ends = [("computes", True), ("table", True), ("table", True), ("behaves as", False)]
+    rows = [
+        {"run": run, "step": step, "status": status, "source": "x", "bits": 9.0, "correct": correct}
+        for run, (status, correct) in zip(names, ends, strict=True)
+        for step in (1, 9)
+    ]
+    add_table(directory, find_measure("programs"), as_table("programs", rows))
+    stored = read_stored(directory)
+    figure = programs.figures(stored, read_grids(stored)[0])[0]
+    assert figure.panels[0].note == "1 of 4 end at their target's program, 2 at its table"
 
 
 def test_functions_never_drawn_stand_at_the_upper_end_of_their_interval(stored, grid):

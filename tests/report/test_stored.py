@@ -153,3 +153,8 @@ def test_clusters_stand_side_by_side_whatever_the_order_of_the_runs():
     distances[0, 1] = distances[1, 0] = np.nan  # a pair that was not measured
     ordered = kind[cluster_order(distances)]
     assert (np.diff(ordered) != 0).sum() == 2
+
+
+def test_a_folder_whose_name_would_be_a_pattern_is_read(small, tmp_path):
+    odd = small.rename(tmp_path / "run [1] *")
+    assert read_stored(odd).runs.height == 3

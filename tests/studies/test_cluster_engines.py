@@ -22,7 +22,9 @@ from allroads.errors import InputError, StoreError, WorkerError
 from allroads.studies.config import Engine, Slurm
 from allroads.studies.engines import make_engine, node, on_slurm
 from allroads.studies.engines.node import at_node, check, study_needs
+from allroads.studies.plan import make_plan
 from allroads.studies.store import Store
+from allroads.studies.toml import load_study
 
 FEWER = tuple(f"measures.{name}=false" for name in ("certified", "stages", "directness", "turning", "embedding"))
 SEEDS = ("grid.0.seeds=40", *FEWER)
@@ -170,7 +172,8 @@ def test_no_cluster_at_the_address_is_said_within_seconds(silent, tmp_path, shar
         free.bind(("127.0.0.1", 0))
         closed = free.getsockname()[1]
     began = time.monotonic()
-    for port, said in ((closed, "no cluster at .* Start one there with `ray start --head`"), (silent, "no cluster at")):
+    no_ray = r"what answers at 127\.0\.0\.1:\d+ is not Ray: it said nothing for 0\.5 s\. Give the address"
+    for port, said in ((closed, "no cluster at .* Start one there with `ray start --head`"), (silent, no_ray)):
         with pytest.raises(InputError, match=said):
             run(shared_study, tmp_path / "run", engine=f"ray:127.0.0.1:{port}")
     assert time.monotonic() - began < 20
@@ -184,14 +187,16 @@ def test_what_answers_and_is_not_ray_is_named(tmp_path):
         server.listen()
 
         def answer():
-            connection, _ = server.accept()
-            with connection:
-                connection.sendall(b"220 mail")
+            for said in (b"220 mail", b""):
+                connection, _ = server.accept()
+                with connection:
+                    connection.sendall(said)
 
         thread = threading.Thread(target=answer)
         thread.start()
-        with pytest.raises(InputError, match="is not Ray"):
-            make_engine(Engine(kind="ray", address=f"127.0.0.1:{server.getsockname()[1]}"), 1, tmp_path)
+        for _ in ("a mail server", "one that hangs up"):
+            with pytest.raises(InputError, match=r"what answers at 127\.0\.0\.1:\d+ is not Ray\. Give the address"):
+                make_engine(Engine(kind="ray", address=f"127.0.0.1:{server.getsockname()[1]}"), 1, tmp_path)
         thread.join()
 
 
@@ -422,6 +427,40 @@ def test_ctrl_c_ends_a_ray_of_ones_own(study, module, tmp_path):
         time.sleep(0.1)
     assert not any((tmp_path / "run/.claims").iterdir())
     assert json.loads(next((tmp_path / "run/provenance").glob("*.json")).read_text())["finished"] is None
+
+
+@pytest.mark.slow
+def test_after_ctrl_c_on_ray_the_same_command_goes_on(finished, shared_study, tmp_path):
+    """What was stored is whole and is not done again; the end is that of an undisturbed run, byte for byte."""
+    pytest.importorskip("ray", reason="needs Ray: pip install 'allroads[ray]'")
+    hear = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    main = f"{hear}; from allroads.cli import main; main()"
+    command = [sys.executable, "-c", main, "run", str(shared_study), "--out", str(tmp_path / "run"), "--no-report"]
+    command += ["--engine", "ray", "--json", *(word for key in SEEDS for word in ("--set", key))]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        for line in process.stderr:
+            if line.startswith("trajectories 1/5"):
+                break
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    store = Store(tmp_path / "run")
+    cells = {cell: store.path("cells", cell).stat().st_mtime_ns for cell in store.list("cells")}
+    assert 8 <= len(cells) <= 40 and not any((tmp_path / "run/.claims").iterdir())
+    for cell in cells:
+        store.read("cells", cell).verify()
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    whole = sum(all(cell in cells for cell in pack) for pack in _packs(shared_study))
+    assert json.loads(done.stdout)["computed"]["trajectories"] == 5 - whole < 5
+    assert content(tmp_path / "run") == content(finished)
+    assert {cell: store.path("cells", cell).stat().st_mtime_ns for cell in cells} == cells
+    assert not any((tmp_path / "run/.claims").iterdir()) and not any((tmp_path / "run/.tmp").iterdir())
+
+
+def _packs(study):
+    return [cells for one in make_plan(*load_study(study, SEEDS)).combinations for _, cells in one.packs()]
 
 
 def _children(parent):

@@ -92,6 +92,12 @@ def test_eight_equal_outputs_survive_with_the_eighth_power_of_one():
     assert broken["status"] == "diverged" and "value" not in broken
 
 
+def test_each_run_has_moves_of_its_own():
+    """Four runs end at the same weights: their shares differ by what is drawn, and a run's stays what it was."""
+    shares = [rows_of(robustness.MEASURE, ended(PARITY, name=name), move=1.0)[0]["value"] for name in "abcda"]
+    assert len(set(shares[:4])) > 1 and shares[4] == shares[0]
+
+
 def test_the_sharpness_is_the_largest_curvature_of_the_loss():
     """Of the mean of eight logistic losses: ⅛ σ(w) (1 − σ(w)) for each weight."""
     run = ended(PARITY)

@@ -15,6 +15,7 @@ from scipy.stats import binomtest
 from allroads.studies.measures import certified, directness, fit, forecasts, llc, pairs, programs
 from allroads.studies.measures.intervals import RESAMPLES, median_over_pairs, wilson
 from allroads.studies.measures.measure import QUESTIONS
+from allroads.studies.measures.sentences import _ranks_when_drawn
 from allroads.studies.summary import find
 
 RUNS = {
@@ -322,3 +323,16 @@ def test_settings_are_drawn_apart():
     ones = paired(3, barrier_train=1.0)["pairs"].with_columns(pl.col("run_a", "run_b") + "x")
     both = pl.concat([paired(3, barrier_train=0.0)["pairs"], ones])
     assert median_over_pairs(both, "barrier_train") == (0.5, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ranks_of_drawn_targets_are_those_of_the_values_laid_out(seed):
+    """Against ranks of each sample as it is written down, to the last bit: with ties, missing values and odd groups."""
+    rng = np.random.default_rng(seed)
+    group = np.sort(np.append(rng.integers(5, size=40), np.arange(5)))
+    values = np.where(rng.random(45) < 0.1, np.nan, rng.integers(8, size=45))
+    ranks = _ranks_when_drawn(values, group)
+    for _ in range(20):
+        drawn = rng.integers(5, size=5)
+        laid_out = np.concatenate([values[group == index] for index in drawn])
+        assert ranks(drawn).tolist() == pl.Series(laid_out).rank().to_list()

@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -19,13 +20,16 @@ from made_up_units import counted, entries_of
 from allroads import run_study
 from allroads.errors import ConfigError, StoreError, WorkerError
 from allroads.studies import jobs
+from allroads.studies import run as module
+from allroads.studies import tables as tables_module
 from allroads.studies.built import built
 from allroads.studies.graph import plan_study
 from allroads.studies.measures.registry import known_measures
 from allroads.studies.plan import make_plan
-from allroads.studies.store import SCHEMA_VERSION, Store, arrays_bytes
-from allroads.studies.tables import schemas
+from allroads.studies.store import SCHEMA_VERSION, Store, arrays_bytes, table_bytes
+from allroads.studies.tables import make_tables, schemas
 from allroads.studies.toml import load_study
+from allroads.studies.units import PATH, Place, RunRef, stored_tables
 from allroads.studies.weights import load_params
 
 TABLES = ("runs", "curves", "pairs", "embedding")
@@ -252,6 +256,77 @@ def test_two_processes_share_a_directory(finished, shared_study, tmp_path):
     assert not any((tmp_path / "run/.tmp").iterdir())
 
 
+@pytest.mark.parametrize("batch", [1, 3, 1000])
+def test_tables_do_not_hang_on_how_many_entries_are_read_at_once(finished, shared_study, tmp_path, monkeypatch, batch):
+    """In a folder whose name would be a pattern, and a key of a partition; with entries that are missing."""
+    folder = Path(shutil.copytree(finished.directory, tmp_path / "odd [1] *" / "key=value"))
+    monkeypatch.setattr(tables_module, "BATCH", batch)
+    _, graph = plan_study(*load_study(shared_study))
+    for name, table in make_tables(graph, Store(folder)).items():
+        assert table_bytes(table) == (folder / f"tables/{name}.parquet").read_bytes()
+    store = Store(folder)
+    shutil.rmtree(store.path("cells", graph.runs[4].cell))
+    shutil.rmtree(store.path("measures", graph.nodes["curves"].places[0].chunk))
+    found = make_tables(graph, store)
+    whole = {name: pl.read_parquet(folder / f"tables/{name}.parquet", glob=False) for name in found}
+    assert found["runs"]["seed"].to_list() == [seed for seed in range(10) if seed != 4]
+    assert found["runs"]["train_loss"].null_count() == 7 and found["curves"]["train_loss"].null_count() == 7 * 6
+    kept = whole["curves"].filter(pl.col("run").is_in(found["runs"]["run"].tail(2).implode()))
+    assert found["curves"].tail(12).equals(kept, null_equal=True)
+
+
+@pytest.mark.parametrize("batch", [1, 1000])
+def test_rows_come_in_the_order_of_units_whatever_entry_holds_them(tmp_path, monkeypatch, batch):
+    """Units 0 and 2 lie in one entry in the other order, unit 1 alone, and unit 3 nowhere; units have several rows."""
+    monkeypatch.setattr(tables_module, "BATCH", batch)
+    store, both, alone = Store(tmp_path), "a" * 64, "b" * 64
+    for name, units, values in ((both, ["2", "0"], [5, 6, 1, 2]), (alone, ["1"], [3, 4])):
+        rows = pl.DataFrame({"unit": [at for at in range(len(units)) for _ in range(2)], "value": values})
+        store.write("measures", name, {"units": units}, {"rows.parquet": table_bytes(rows)})
+    places = [Place(both, "0", (0,)), Place(alone, "1", (1,)), Place(both, "2", (2,)), Place("d" * 64, "3", (3,))]
+    found = tables_module._results(SimpleNamespace(places=places), store)
+    assert found["rows"].to_dict(as_series=False) == {"value": [1, 2, 3, 4, 5, 6], ".place": [0, 0, 1, 1, 2, 2]}
+    assert found["along"].is_empty()
+
+
+def test_two_runs_of_one_cell_have_its_steps_once(tmp_path):
+    """As in two grids that hold the same; under the first of them. A run without its cell has no row."""
+    store, scalars = Store(tmp_path), dict.fromkeys(("last_step", "parameters", "gradients", "forwards", "examples"), 3)
+    store.write("cells", "a" * 64, {"steps": [0, 3], "scalars": {"status": "ok", **scalars}}, {})
+    labels = dict.fromkeys(("target", "architecture", "explorer"), "x")
+    recipe = SimpleNamespace(steps=3)
+    cells = ("b" * 64, "a" * 64, "a" * 64)
+    runs = [RunRef(at, {"grid": f"g{at}", **labels}, recipe, 0, cell) for at, cell in enumerate(cells)]
+    rows, curves = tables_module._trajectories(runs, store)
+    assert rows["grid"].to_list() == ["g1", "g2"] and rows[".place"].to_list() == [1, 2]
+    assert curves.rows() == [(1, "a" * 10, 0, 0), (1, "a" * 10, 3, 1)]
+
+
+def test_entries_of_other_columns_go_under_one_another(tmp_path):
+    """As a measure leaves them whose columns changed."""
+    store = Store(tmp_path)
+    for index, row in enumerate(({"unit": 0, "a": 1}, {"unit": 0, "b": 2.0}, {"unit": 0, "a": 3})):
+        store.write("measures", f"{index:064x}", {}, {"rows.parquet": table_bytes(pl.DataFrame(row))})
+    paths = [f"{store.path('measures', name)}/rows.parquet" for name in store.list("measures")]
+    found = stored_tables(paths)
+    assert found["a"].to_list() == [1, None, 3] and found["b"].to_list() == [None, 2.0, None]
+    assert found[PATH].to_list() == paths
+    assert stored_tables(paths[::2])["a"].to_list() == [1, 3]
+
+
+def test_of_several_commands_the_first_makes_the_tables(copy_of, shared_study, monkeypatch):
+    """A command that began before the study was finished, and comes to the tables after another one has made them."""
+    real = module.read_finished
+    monkeypatch.setattr(module, "read_finished", lambda *asked: real(*asked) if seen else None)
+    seen = []
+    monkeypatch.setattr(module, "do_phase", lambda *phase: seen.append(phase[1]) or 0)
+    monkeypatch.setattr("allroads.studies.tables.make_tables", lambda *_: pytest.fail("made once more"))
+    before = content(copy_of)
+    done = run(shared_study, copy_of)
+    assert seen and done.summary["status_counts"] == {"ok": 10}
+    assert content(copy_of) == before
+
+
 def command_line(study, directory, *more):
     # A job in the background is started deaf to Ctrl-C: hear it, as one in the foreground does.
     hear = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
@@ -327,7 +402,7 @@ def test_a_pack_that_another_process_holds_is_waited_for(shared_study, finished,
     """The claim is given back after a while, with the work undone: then it is ours."""
     store, seen = Store(copy_of), []
     graph = plan_study(*load_study(shared_study))[1]
-    (job,) = jobs.measure_jobs("small", graph, graph.nodes["embedding"])
+    (job,) = jobs.MeasureJobs("small", graph, graph.nodes["embedding"])
     shutil.rmtree(store.path("measures", job.hash))
     waiting = threading.Event()
 

@@ -55,6 +55,25 @@ def test_findings_say_what_changes_show():
     assert said(["aa"]) == "The run passes 1 program, and it never changes its program between two records."
     assert said(["ab"]).startswith("The run passes 2 programs and changes its program 1 time between two records.")
     assert said(["??"]) == "No record has a program that was proved."
+    one = "one record, and a change takes two: raise measures.programs.checkpoints."
+    assert said(["a", "b"]) == f"The 2 runs pass 2 programs; each has {one}"
+    assert said(["a"]) == f"The run passes 1 program; it has {one}"
+    assert "none changes" in said(["a", "aa"])
+
+
+def test_one_share_has_one_interval():
+    """Where the test of H3 says how many changes lengthen, by runs, the atlas does not say it by changes."""
+    asked = pl.DataFrame({"stats": [json.dumps(MEASURE.options().identity)]})
+    tables = {"runs": RUNS.head(10), "programs": programs(["abc"] * 10)}
+    tables |= {"atlas": answer(asked, tables)}
+    tested = pl.DataFrame({"grid": ["g"], "test": ["H3 lengthening"], "value": [1.0]})
+    assert "lengthen" in findings(tables, ["g"])[0].text
+    assert "lengthen" not in findings(tables | {"hypotheses": tested}, ["g"])[0].text
+    for other in ({"grid": ["other"]}, {"value": [None]}, {"test": ["H3 precedence"]}):
+        table = tested.with_columns(
+            **{name: pl.Series(value, dtype=tested[name].dtype) for name, value in other.items()}
+        )
+        assert "lengthen" in findings(tables | {"hypotheses": table}, ["g"])[0].text
 
 
 def test_nodes_have_their_proof_and_what_was_measured_there():
@@ -132,12 +151,12 @@ def edge(source, target, quantity, value, low, high):
 
 
 def told(edges):
-    """What is said of an atlas of three programs with these edges, beside that they do not change."""
+    """What is said of an atlas of three programs with these edges, beside that each run has one record."""
     found = atlas([["a"], ["b"], ["c"]])
     whole = Atlas.from_tables(found.nodes, pl.DataFrame(edges), found.walks, stats=found.stats)
     table = stacked(whole).select(pl.lit("g").alias("grid"), pl.all())
     (said,) = findings({"atlas": table}, ["g"])
-    return said.text.partition("records. ")[2]
+    return said.text.partition("checkpoints. ")[2]
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.3)), min_size=1, max_size=6))

@@ -108,7 +108,27 @@ def test_the_finding_counts_what_was_proved_and_since_when():
     assert "no program (1)" in first.text and "a program of another function (1)" in first.text
     assert "1 program for 1 target" in second.text and "median" not in second.text
     none = findings({"runs": runs, "programs": programs.filter(pl.col("run").is_in(["d", "e"]))}, ["one"])[0].text
-    assert none.startswith("No run ends at a program that is proved to be its target: 1 computes, 1 not proved.")
+    assert none.startswith(
+        "No run ends at a program that is proved to be its target. They end at: a program of another function (1), "
+        "not proved (1)."
+    )
+
+
+def test_a_table_of_the_target_is_no_program_of_it_and_is_counted():
+    """In the finding and beside the chart alike."""
+    runs = pl.DataFrame({"run": list("abcd"), "target": "t", "grid": "one"})
+    rows = [
+        a_row("a", 20, "table", None, True), a_row("b", 20, "table", None, False),
+        a_row("c", 20, "behaves as", "B", False), a_row("d", 20, "computes", "A", True),
+    ]  # fmt: skip
+    programs = pl.DataFrame(rows, schema_overrides={"source": pl.String, "correct": pl.Boolean})
+    (some,) = findings({"runs": runs, "programs": programs}, ["one"])
+    assert some.text.startswith("1 of 4 runs (25 %, ") and some.text.endswith("1 of 4 runs end at its table instead.")
+    (none,) = findings({"runs": runs.head(3), "programs": programs.head(3)}, ["one"])
+    assert none.text == (
+        "No run ends at a program that is proved to be its target. They end at: a program of another function (1), "
+        "the table of another function (1), the table of the target (1)."
+    )
 
 
 def test_weights_that_are_not_finite_are_not_read():

@@ -57,7 +57,7 @@ def load(folder: str | Path) -> Atlas:
     if absent := [name for name in (*(f"{n}.parquet" for n in TABLES), "atlas.json") if not (folder / name).is_file()]:
         raise InputError(f"{folder} holds no atlas: {absent[0]} is absent; give a folder that Atlas.save wrote.")
     try:
-        tables = {name: pl.read_parquet(folder / f"{name}.parquet") for name in TABLES}
+        tables = {name: pl.read_parquet(folder / f"{name}.parquet", glob=False) for name in TABLES}
         words = json.loads((folder / "atlas.json").read_text("utf-8"))
         status, conventions, stats = words["status"], words["conventions"], words["stats"]
     except (pl.exceptions.PolarsError, OSError, ValueError, KeyError, TypeError) as error:

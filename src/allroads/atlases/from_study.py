@@ -9,10 +9,12 @@ from typing import Any, Literal, TypeAlias
 import polars as pl
 
 from allroads.atlases.atlas import Atlas
+from allroads.atlases.clusters import OF_THE_HEAD
 from allroads.atlases.from_runs import from_runs
 from allroads.atlases.labels import program_node
 from allroads.atlases.measured.join import TABLES, joined
 from allroads.atlases.stored import unstacked
+from allroads.atlases.tables import NODES
 from allroads.checks import check_choice
 from allroads.errors import InputError, UnknownNameError
 
@@ -30,6 +32,12 @@ NUMBERS = {"llc": "llc", "volume": "log_volume", "robustness": "robustness", "sh
 
 SAID = ("status", "scope", "checked", "correct", "diagram")
 """Columns of a program that its node keeps: those of the first record with the strongest proof."""
+
+
+NODE = {name: NODES[name] for name in (*OF_THE_HEAD, "function")}
+"""Columns of a record that say what its program is."""
+
+_AT = ".at"
 
 
 def from_study(directory: str | Path, grid: str | None = None, **options: Any) -> Atlas:
@@ -90,17 +98,13 @@ def programs_atlas(tables: Tables, grid: str, *, label: Label = "program", **opt
     programs = tables["programs"].filter(pl.col("run").is_in(runs["run"].implode()))
     if absent := [name for name in ("canonical", "parts", "function") if name not in programs.columns]:
         raise InputError(f"programs: the column {absent[0]!r} is absent; run the study again, finished runs are kept.")
-    programs = programs.sort("step", maintain_order=True)
-    rows = [_node(row, label) for row in programs.iter_rows(named=True)]
-    records = programs.select("run", "step", *(name for name in SAID if name in programs.columns)).with_columns(
-        pl.Series("node", [None if row is None else row["node"] for row in rows], dtype=pl.String)
-    )
-    by_run = {run["run"][0]: run for run in records.partition_by("run", maintain_order=True)}
-    order = [run for run in runs["run"].unique(maintain_order=True) if run in by_run]
+    records = _records(programs.sort("step", maintain_order=True), label)
+    walks = records.group_by("run", maintain_order=True).agg("node", "step")
+    walks = runs.select("run").unique(maintain_order=True).join(walks, on="run", maintain_order="left")
     found = from_runs(
-        {run: by_run[run]["node"].to_list() for run in order},
-        steps={run: by_run[run]["step"].to_list() for run in order},
-        nodes=_nodes([row for row in rows if row is not None], records, tables),
+        dict(walks.select("run", "node").iter_rows()),
+        steps=dict(walks.select("run", "step").iter_rows()),
+        nodes=_nodes(records, tables),
         **options,
     )
     if label == "program" and "clusters" in found.stats:
@@ -112,6 +116,18 @@ READ = ("runs", "programs", "atlas", *TABLES, *NUMBERS)
 """Tables that are read."""
 
 
+def _records(programs: pl.DataFrame, label: Label) -> pl.DataFrame:
+    """Records with what is known of their nodes, and what these keep of a program; what is alike is looked at once."""
+    decides = ["language", "canonical", "bits", "parts", "equal", "function"]
+    rows = programs.select(*decides).with_row_index(_AT)
+    alike = rows.group_by(decides, maintain_order=True).agg(_AT)
+    said = [(_node(row, label) or {}) for row in alike.select(decides).iter_rows(named=True)]
+    nodes = pl.DataFrame(said, schema=NODE) if said else pl.DataFrame(schema=NODE)
+    of_rows = pl.concat([alike.select(_AT), nodes], how="horizontal").explode(_AT).sort(_AT)
+    kept = programs.select("run", "step", *(name for name in SAID if name in programs.columns))
+    return pl.concat([kept, of_rows.drop(_AT)], how="horizontal")
+
+
 def _node(row: Mapping[str, Any], label: Label) -> dict[str, Any] | None:
     """What is known of the node of one record; ``None`` where nothing was read."""
     if label == "function":
@@ -121,21 +137,19 @@ def _node(row: Mapping[str, Any], label: Label) -> dict[str, Any] | None:
     return program_node(row["language"], row["canonical"], row["bits"], row["parts"]) | {"function": row["function"]}
 
 
-def _nodes(rows: list[dict[str, Any]], records: pl.DataFrame, tables: Tables) -> pl.DataFrame:
-    """What is known of the nodes: of each the first row, its proof, and medians of what was measured there."""
-    schema = {"node": pl.String, "function": pl.String, "language": pl.String, "source": pl.String}
-    nodes = pl.DataFrame(rows, schema_overrides=schema | {"bits": pl.Float64}, infer_schema_length=None)
-    if nodes.is_empty():
-        return pl.DataFrame(schema=schema)
-    nodes = nodes.unique("node", keep="first", maintain_order=True)
+def _nodes(records: pl.DataFrame, tables: Tables) -> pl.DataFrame:
+    """What is known of the nodes: of each the first record, its proof, and medians of what was measured there."""
+    found = records.drop_nulls("node")
+    nodes = found.select(*NODE).unique("node", keep="first", maintain_order=True)
     proof = [name for name in SAID if name in records.columns]
     rank = pl.col("status").replace_strict(list(PROOFS), list(range(len(PROOFS))), default=len(PROOFS))
-    strongest = records.drop_nulls("node").sort(rank, maintain_order=True)
+    strongest = found.select("node", *proof).sort(rank, maintain_order=True)
     nodes = nodes.join(strongest.group_by("node").agg(pl.col(proof).first()), on="node", how="left")
     for table, column in NUMBERS.items():
         if table in tables and {"run", "step", "value", "status"} <= set(tables[table].columns):
             measured = tables[table].filter(pl.col("status").is_in(SOUND)).select("run", "step", "value")
-            medians = records.join(measured, on=["run", "step"]).group_by("node").agg(pl.col("value").median())
+            placed = records.select("run", "step", "node").join(measured, on=["run", "step"])
+            medians = placed.group_by("node").agg(pl.col("value").median())
             nodes = nodes.join(medians.rename({"value": column}), on="node", how="left", maintain_order="left")
     return nodes
 
@@ -146,6 +160,6 @@ def _of_grid(rows: pl.DataFrame, grid: str) -> pl.DataFrame:
 
 def _read(path: Path) -> pl.DataFrame:
     try:
-        return pl.read_parquet(path)
+        return pl.read_parquet(path, glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{path} cannot be read ({error}); run the study again, finished runs are kept.") from error

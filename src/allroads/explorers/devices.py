@@ -35,6 +35,12 @@ def own_devices() -> tuple[Any, ...]:
     return (jax.local_devices(backend=chosen)[0] if isinstance(chosen, str) else chosen,)
 
 
+def accelerators() -> int:
+    """How many accelerators this process computes on, each of which wants many members side by side; 0 on a CPU."""
+    devices = own_devices()
+    return 0 if devices[0].platform == "cpu" else len(devices)
+
+
 def over_devices(run: Callable[[Task, Any], Found], tasks: Sequence[Task], devices: Sequence[Any]) -> Iterator[Found]:
     """What ``run`` gives for each task, in order; each task on one of the devices, the next that is free.
 

@@ -87,7 +87,7 @@ def _read_table(path: Path, schema: Mapping[str, str]) -> pl.DataFrame:
     if not path.is_file():
         raise StoreError(f"{path} is missing. {_REMEDY}")
     try:
-        table = pl.read_parquet(path)
+        table = pl.read_parquet(path, glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise StoreError(f"{path} cannot be read as a parquet table ({error}). {_REMEDY}") from error
     if missing := [column for column in schema if column not in table.columns]:

@@ -6,6 +6,8 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
+from itertools import groupby
 from typing import Any
 
 _SPELL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
@@ -74,9 +76,18 @@ def digester(shared: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], str]:
     """
     known = {name: f"{_SPELL(name)}:{canonical(value)}" for name, value in shared.items()}
 
+    @cache
+    def layout(names: tuple[str, ...]) -> tuple[str | tuple[str, ...], ...]:
+        """What is spelled already, and between it the names of entries to spell, in the order of all names."""
+        every = sorted({*known, *names})
+        runs = [(own, tuple(run)) for own, run in groupby(every, key=lambda name: name in names)]
+        return tuple(run if own else ",".join(known[name] for name in run) for own, run in runs)
+
     def whole(own: Mapping[str, Any]) -> str:
-        spelled = known | {name: f"{_SPELL(name)}:{_SPELL(value)}" for name, value in own.items()}
-        text = ",".join(spelled[name] for name in sorted(spelled))
-        return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()
+        spelled = [
+            part if isinstance(part, str) else _SPELL({name: own[name] for name in part})[1:-1]
+            for part in layout(tuple(own))
+        ]
+        return hashlib.sha256(f"{{{','.join(spelled)}}}".encode()).hexdigest()
 
     return whole

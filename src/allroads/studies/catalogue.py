@@ -5,14 +5,17 @@ from __future__ import annotations
 import functools
 import inspect
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from allroads.errors import InputError, nearest_name
+from allroads.studies.garbage import uncollected
 
 KINDS = ("targets", "architectures", "explorers", "measures", "studies")
 """What can be listed by name."""
+
+LABELS = ("grid", "target", "architecture", "explorer")
 
 
 def list_kinds(kind: str) -> dict[str, str]:
@@ -63,16 +66,11 @@ def list_cells(directory: str | Path) -> list[dict[str, Any]]:
         raise InputError(
             f"{str(directory)!r} is neither one of {', '.join(KINDS)} nor a run directory: it has no study.json.{hint}"
         )
-    rows = []
-    for cell in store.list("cells"):
-        header = store.read("cells", cell).header
-        labels = {name: header[name] for name in ("grid", "target", "architecture", "explorer")}
-        rows.append(
-            {
-                "run": cell[:10],
-                **labels,
-                "seed": header["identity"]["member"],
-                "status": header["scalars"]["status"],
-            }
-        )
-    return sorted(rows, key=lambda row: [row[name] for name in ("grid", "target", "architecture", "explorer", "seed")])
+    with uncollected():
+        rows = [_cell_row(cell, store.read("cells", cell).header) for cell in store.list("cells")]
+    return sorted(rows, key=lambda row: [row[name] for name in (*LABELS, "seed")])
+
+
+def _cell_row(cell: str, header: Mapping[str, Any]) -> dict[str, Any]:
+    labels = {name: header[name] for name in LABELS}
+    return {"run": cell[:10], **labels, "seed": header["identity"]["member"], "status": header["scalars"]["status"]}

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from allroads.errors import ConfigError, InputError, nearest_name
 from allroads.studies.canonical import digest, digester, plain
+from allroads.studies.garbage import uncollected
 from allroads.studies.measures.measure import LABELS, Measure, Options, Scope
 from allroads.studies.measures.registry import by_name, known_measures
 from allroads.studies.parts import Part, make_part
@@ -124,13 +125,14 @@ def plan_study(study: Study, source: Source) -> tuple[Plan, Graph]:
         known, asked = ask(study, source)
     except ConfigError as error:
         errors.append(str(error))
-    try:
-        plan = make_plan(study, source)
-    except ConfigError as error:
-        errors.insert(0, str(error))
-    if errors:
-        raise ConfigError("\n".join(errors))
-    return plan, make_graph(plan, known, asked)
+    with uncollected():
+        try:
+            plan = make_plan(study, source)
+        except ConfigError as error:
+            errors.insert(0, str(error))
+        if errors:
+            raise ConfigError("\n".join(errors))
+        return plan, make_graph(plan, known, asked)
 
 
 def make_graph(plan: Plan, known: Mapping[str, Measure], asked: Sequence[Asked]) -> Graph:
@@ -146,7 +148,7 @@ def make_graph(plan: Plan, known: Mapping[str, Measure], asked: Sequence[Asked])
     units = {scope: units_of(scope, plan, runs) for scope in dict.fromkeys(scopes)}
     nodes: dict[str, Node] = {}
     for item in asked:
-        nodes[item.measure.name] = _node(item, units[item.measure.scope], nodes)
+        nodes[item.measure.name] = make_node(item, units[item.measure.scope], nodes)
     return Graph(nodes, known, runs)
 
 
@@ -322,10 +324,11 @@ def _circle(known: Mapping[str, Measure], stuck: Sequence[str]) -> list[str]:
     return walked[walked.index(walked[-1]) :]
 
 
-def _node(asked: Asked, units: tuple[UnitRef, ...], nodes: Mapping[str, Node]) -> Node:
+def make_node(asked: Asked, units: tuple[UnitRef, ...], nodes: Mapping[str, Node]) -> Node:
+    """A measure of those units for which ``nodes`` has all that it needs."""
     measure = asked.measure
-    homes = [nodes[need].place_of for need in measure.needs]
-    alone = {run.index for unit in units for run in unit.runs if any(run.index not in home for home in homes)}
+    every = {run.index for unit in units for run in unit.runs} if measure.needs else set()
+    alone = {index for need in measure.needs for index in every - nodes[need].place_of.keys()}
     if alone:  # what it needs is not there for them
         units = tuple(unit for unit in units if alone.isdisjoint(run.index for run in unit.runs))
     keys = _keys(asked, units, {need: nodes[need] for need in measure.needs})

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from allroads.studies.built import precision
 from allroads.studies.failures import Failure, reason
@@ -182,23 +182,53 @@ class MeasureJob:
         store.write(KIND, name, header, chunk_files(computed.values()))
 
 
-def measure_jobs(study: str, graph: Graph, node: Node) -> list[MeasureJob]:
-    """The jobs of one node."""
-    needs = [_needed(graph, node, unit) for unit in node.units]
-    return [
-        MeasureJob(
-            study,
+@dataclass(frozen=True)
+class MeasureJobs(Sequence[MeasureJob]):
+    """The jobs of one node, each made when it is asked for: a large study has more than fit the memory together.
+
+    Attributes:
+        study: The study's name.
+        graph: The graph.
+        node: The node.
+    """
+
+    study: str
+    graph: Graph
+    node: Node
+
+    def __len__(self) -> int:
+        return len(self.node.chunks)
+
+    @overload
+    def __getitem__(self, at: int) -> MeasureJob: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[MeasureJob]: ...
+    def __getitem__(self, at: int | slice) -> MeasureJob | list[MeasureJob]:
+        if isinstance(at, slice):
+            return [self[index] for index in range(*at.indices(len(self)))]
+        node, chunk = self.node, self.node.chunks[at]
+        return MeasureJob(
+            self.study,
             node.measure.name,
             node.asked.origin,
-            node.asked.options_for(node.units[chunk[0]]).identity,
+            self._identities[id(node.asked.options_for(node.units[chunk[0]]))],
             tuple(node.units[index] for index in chunk),
             tuple(node.places[index] for index in chunk),
-            tuple(needs[index] for index in chunk),
+            tuple(_needed(self.graph, node, node.units[index]) for index in chunk),
             node.measure.scope != "map",
-            node.measure.chunk > 1 and bool(node.measure.needs),
+            self.quick,
         )
-        for chunk in node.chunks
-    ]
+
+    @cached_property
+    def _identities(self) -> dict[int, dict[str, Any]]:
+        """What the options of the measure decide by, for the study's and each grid's own."""
+        asked = self.node.asked
+        return {id(options): options.identity for options in (asked.options, *asked.own.values())}
+
+    @property
+    def quick(self) -> bool:
+        """Whether one of them takes less time than to start a process."""
+        return self.node.measure.chunk > 1 and bool(self.node.measure.needs)
 
 
 def _needed(graph: Graph, node: Node, unit: UnitRef) -> dict[str, tuple[Place, ...]]:

@@ -15,6 +15,9 @@ from allroads.studies.store import SCHEMA_VERSION
 PACK = 8
 """Members, at most, that run together: the unit of work. One configuration always gives the same packs."""
 
+WIDE = 4096
+"""Members, at most, that run together on an accelerator."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -101,6 +104,17 @@ class Combination:
         """The four labels, as tables have them."""
         return {name: getattr(self, name) for name in ("grid", "target", "architecture", "explorer")}
 
-    def packs(self) -> list[tuple[int, tuple[str, ...]]]:
-        """First member and cells of each pack."""
-        return [(first, self.cells[first : first + PACK]) for first in range(0, len(self.cells), PACK)]
+    def packs(self, members: int = PACK) -> list[tuple[int, tuple[str, ...]]]:
+        """First member and cells of each pack of so many members."""
+        return [(first, self.cells[first : first + members]) for first in range(0, len(self.cells), members)]
+
+    def width(self, accelerators: int) -> int:
+        """Members that run side by side on each of so many accelerators: a power of two, or ``PACK`` without one.
+
+        It follows from the number of members and not from what is stored, so that what is computed later, after an
+        interruption, is computed as widely as the rest.
+        """
+        if not accelerators:
+            return PACK
+        own = -(-len(self.cells) // accelerators)
+        return min(WIDE, max(PACK, 1 << max(own - 1, 0).bit_length()))

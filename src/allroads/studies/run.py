@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from allroads.errors import StoreError, WorkerError
 from allroads.studies.canonical import canonical, digest
 from allroads.studies.config import Engine, Study
-from allroads.studies.engines import make_engine, read_engine
+from allroads.studies.engines import make_engine, own_accelerators, read_engine
 from allroads.studies.engines.cluster import Cluster
 from allroads.studies.finished import read_finished, request, write_tables
 from allroads.studies.phase import Progress, Show, do_phase
@@ -104,15 +104,18 @@ def _run(
     progress: Show,
 ) -> StudyRun:
     from allroads.studies.graph import plan_study
-    from allroads.studies.jobs import measure_jobs
+    from allroads.studies.jobs import MeasureJobs
+    from allroads.studies.present import of_present
     from allroads.studies.recorded_jobs import recorded_jobs
     from allroads.studies.summary import make_summary
     from allroads.studies.tables import make_tables
     from allroads.studies.trajectories import trajectory_jobs
 
     plan, graph = plan_study(study, source)
-    phases: dict[str, Sequence[Job]] = {"trajectories": [*trajectory_jobs(plan), *recorded_jobs(plan)]}
-    phases |= {name: measure_jobs(study.name, graph, node) for name, node in graph.nodes.items()}
+    phases: dict[str, Sequence[Job]] = {
+        "trajectories": [*trajectory_jobs(plan, own_accelerators(chosen)), *recorded_jobs(plan)]
+    }
+    phases |= {name: MeasureJobs(study.name, graph, node) for name, node in graph.nodes.items()}
 
     # Jobs that wait for others are not counted: this is the least that there is to do.
     todo = sum(job.todo(store) for jobs in phases.values() for job in jobs if not job.quick)
@@ -125,16 +128,23 @@ def _run(
         with _recorded(store, str(executor)) as (record, provenance):
             described = _started(executor, store, record, _parts(plan, graph), progress)
             for phase, jobs in phases.items():
+                if failures and phase in graph.nodes:
+                    graph = of_present(graph, phase, store)
+                    jobs = MeasureJobs(study.name, graph, graph.nodes[phase])
                 computed[phase] = do_phase(executor, phase, jobs, store, failures, progress)
             provenance |= described()
             with store.claims.alone("tables"):
-                tables = make_tables(graph, store)
-                summary = make_summary(plan, graph, tables, failures, provenance, _seconds(store, provenance))
-                write_tables(store, asked if not failures else "", tables, summary)
-    page = _report(store, again=True) if report and len(tables["runs"]) else None
+                # Of several commands that share the work, the first to come here makes the tables.
+                summary = None if failures else read_finished(store, asked)
+                if summary is None:
+                    tables = make_tables(graph, store)
+                    summary = make_summary(plan, graph, tables, failures, provenance, _seconds(store, provenance))
+                    write_tables(store, asked if not failures else "", tables, summary)
+    some = any(summary["status_counts"].values())
+    page = _report(store, again=True) if report and some else None
     done = StudyRun(store.directory, summary, computed, page)
     if failures:
-        error = WorkerError(_several(failures, store, kept=len(tables["runs"]) > 0))
+        error = WorkerError(_several(failures, store, kept=some))
         error.finished = done
         raise error
     return done
@@ -246,7 +256,7 @@ def _verify(store: Store, phases: Mapping[str, Sequence[Job]]) -> None:
     Raises:
         StoreError: At the first that is damaged.
     """
-    for kind, name in dict.fromkeys(entry for jobs in phases.values() for job in jobs for entry in job.entries()):
+    for kind, name in (entry for jobs in phases.values() for job in jobs for entry in job.entries()):
         if store.has(kind, name):
             store.read(kind, name).verify()
 

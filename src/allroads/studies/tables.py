@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 
 from allroads.studies.measures.measure import LABELS, DataType, Measure, Schema
-from allroads.studies.store import Entry, Store
-from allroads.studies.trajectories import COLUMNS, cell_row
-from allroads.studies.units import KIND, StoredChunk
+from allroads.studies.store import Store
+from allroads.studies.trajectories import COLUMNS, SCALARS, run_rows
+from allroads.studies.units import KIND, PATH, RunRef, StoredChunk, stored_tables
 
 if TYPE_CHECKING:
     from allroads.studies.graph import Graph, Node
+
+T = TypeVar("T")
 
 CURVE_KEYS: Schema = {"run": pl.String, "step": pl.Int64}
 
@@ -42,23 +43,8 @@ def make_tables(graph: Graph, store: Store) -> dict[str, pl.DataFrame]:
     Raises:
         StoreError: If an entry is damaged.
     """
-    cells = {
-        cell: _head(store.read("cells", cell))
-        for cell in dict.fromkeys(run.cell for run in graph.runs)
-        if store.has("cells", cell)
-    }
-    finished = [run for run in graph.runs if run.cell in cells]
-    alike = {run.cell: run for run in reversed(finished)}
-    first = {cell: alike[cell] for cell in cells}
     columns = schemas(graph.known.values())
-    rows = pl.DataFrame(
-        [{PLACE: run.index, **cell_row(run, cells[run.cell])} for run in finished],
-        schema={PLACE: pl.Int64, **COLUMNS},
-    )
-    steps = [
-        (first[cell].index, first[cell].name, step) for cell, head in cells.items() for step in head.header["steps"]
-    ]
-    curves = _numbered(pl.DataFrame(steps, schema={PLACE: pl.Int64, **CURVE_KEYS}, orient="row"))
+    rows, curves = _trajectories(graph.runs, store)
     own: dict[str, pl.DataFrame] = {}
     for node in graph.shown:
         found = _results(node, store)
@@ -81,17 +67,39 @@ def make_tables(graph: Graph, store: Store) -> dict[str, pl.DataFrame]:
     return tables
 
 
-PLACE, NUMBER, ENTRY = ".place", ".number", ".entry"
-"""Columns beside those of measures: the place of a unit among those of its node, that of a row in its unit, and that of
-an entry among those that are read."""
+PLACE, NUMBER, STEPS = ".place", ".number", ".steps"
+"""Columns beside those of measures: the place of a unit among those of its node, that of a row in its unit, and the
+recorded steps of a run."""
 
 BATCH = 1000
-"""Tables of entries that are put under one another at once: small ones take far more memory than their rows."""
+"""Entries whose tables are read at once: one by one, small tables take far more time and memory than their rows."""
 
 
-def _head(entry: Entry) -> Entry:
-    """An entry of a cell with what tables need of its header."""
-    return replace(entry, header={name: entry.header[name] for name in ("scalars", "steps")})
+def _trajectories(runs: Sequence[RunRef], store: Store) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The runs whose cells are stored, and their recorded steps, where runs of one cell have them once."""
+    cells = _cells(list(dict.fromkeys(run.cell for run in runs)), store)
+    rows = run_rows(runs).with_row_index(PLACE).cast({PLACE: pl.Int64})
+    rows = rows.join(cells, on="cell", maintain_order="left")
+    steps = rows.unique("cell", keep="first", maintain_order=True).select(PLACE, "run", pl.col(STEPS).alias("step"))
+    steps = steps.with_columns(pl.int_ranges(0, pl.col("step").list.len()).alias(NUMBER))
+    curves = steps.explode("step", NUMBER).drop_nulls("step")
+    return rows.select(PLACE, *COLUMNS), curves.select(PLACE, *CURVE_KEYS, NUMBER)
+
+
+def _cells(names: Sequence[str], store: Store) -> pl.DataFrame:
+    """What the headers of those cells say that are stored."""
+    schema = {"cell": pl.String, **SCALARS, STEPS: pl.List(pl.Int64)}
+    parts = [pl.DataFrame(schema=schema)]
+    for batch in _batches(names):
+        heads = {name: store.read("cells", name).header for name in batch if store.has("cells", name)}
+        said = {name: [head["scalars"][name] for head in heads.values()] for name in SCALARS}
+        steps = [head["steps"] for head in heads.values()]
+        parts.append(pl.DataFrame({"cell": list(heads), **said, STEPS: steps}, schema=schema))
+    return pl.concat(parts, rechunk=True)
+
+
+def _batches(every: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (every[first : first + BATCH] for first in range(0, len(every), BATCH))
 
 
 def _numbered(table: pl.DataFrame) -> pl.DataFrame:
@@ -105,24 +113,28 @@ def _results(node: Node, store: Store) -> dict[str, pl.DataFrame]:
         name = place.find(store)
         if name is not None:
             held.setdefault(name, []).append((place.key, at))
-    wanted: list[tuple[int, int, int]] = []
-    parts: dict[str, list[pl.DataFrame]] = {"rows": [], "along": []}
-    for number, (name, units) in enumerate(held.items()):
-        chunk = StoredChunk(store.read(KIND, name))
-        wanted += [(at, number, chunk.position(key)) for key, at in units]
-        for kind, tables in parts.items():
-            table = chunk.tables[kind]
-            if table is not None:
-                tables.append(table.select(pl.lit(number, pl.Int64).alias(ENTRY), pl.all()))
-            if len(tables) > BATCH:
-                tables[:] = [pl.concat(tables, how="diagonal").rechunk()]
-    order = pl.DataFrame(sorted(wanted), schema=dict.fromkeys((PLACE, ENTRY, "unit"), pl.Int64), orient="row")
-    joined = {}
-    for kind, tables in parts.items():
-        table = pl.concat(tables, how="diagonal") if tables else pl.DataFrame()
-        on = [ENTRY, "unit"]
-        joined[kind] = order.join(table, on=on, maintain_order="left_right").drop(on) if table.width else table
-    return joined
+    parts: dict[str, list[pl.DataFrame]] = {name: [pl.DataFrame()] for name in StoredChunk.TABLES}
+    for batch in _batches(list(held.items())):
+        chunks = [(StoredChunk(store.read(KIND, name)), units) for name, units in batch]
+        for name, found in parts.items():
+            found.append(_of_units(chunks, name))
+    stacked = {name: pl.concat(found, how="diagonal") for name, found in parts.items()}
+    return {name: table.sort(PLACE, maintain_order=True) if table.width else table for name, table in stacked.items()}
+
+
+def _of_units(chunks: Sequence[tuple[StoredChunk, Sequence[tuple[str, int]]]], name: str) -> pl.DataFrame:
+    """One table of some entries, for those of their units that are wanted, with the places of these."""
+    wanted: list[tuple[str, int, int]] = []
+    for chunk, units in chunks:
+        path = chunk.path(name)
+        if path is not None:
+            wanted += [(path, chunk.position(key), at) for key, at in units]
+    if not wanted:
+        return pl.DataFrame()
+    schema: Schema = {PATH: pl.String, "unit": pl.Int64, PLACE: pl.Int64}
+    order = pl.DataFrame(wanted, schema=schema, orient="row")
+    table = stored_tables(order[PATH].unique(maintain_order=True).to_list())
+    return table.join(order, on=[PATH, "unit"], maintain_order="left").drop(PATH, "unit").rechunk()
 
 
 def _labelled(node: Node, rows: pl.DataFrame) -> pl.DataFrame:
@@ -158,5 +170,6 @@ def _in_plan_order(table: pl.DataFrame, graph: Graph) -> pl.DataFrame:
     """Rows that carry all four labels in the order of the plan; others as they are."""
     if not set(LABELS) <= set(table.columns):
         return table
-    order = pl.DataFrame([dict(run.labels) for run in graph.runs], schema=LABELS).unique(maintain_order=True)
+    labels = list(dict.fromkeys(tuple(run.labels[name] for name in LABELS) for run in graph.runs))
+    order = pl.DataFrame(labels, schema=LABELS, orient="row")
     return order.join(table, on=list(LABELS), maintain_order="left_right").select(table.columns)

@@ -7,8 +7,8 @@ come from; :class:`TrajectoryJob` is the source that trains them, and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -19,13 +19,15 @@ from allroads.studies.failures import Failure, reason
 from allroads.studies.measures.measure import LABELS, DataType
 from allroads.studies.plan import Plan
 from allroads.studies.recipes import PACK, Combination, Recipe
-from allroads.studies.store import SCHEMA_VERSION, Entry, Store, arrays_bytes
+from allroads.studies.store import SCHEMA_VERSION, Store, arrays_bytes
 from allroads.studies.units import RunRef
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from allroads.pfmap.network import Params
+    from allroads.explorers.recording import Recording
+    from allroads.explorers.trajectory import Trajectory
+    from allroads.pfmap.network import Network, Params
 
 SCALARS: dict[str, DataType] = {
     "status": pl.String,
@@ -108,16 +110,17 @@ def part_identities(recipe: Recipe) -> dict[str, Any]:
     return {role: part.identity for role, part in parts.items() if part is not None}
 
 
-def cell_row(run: RunRef, entry: Entry) -> dict[str, Any]:
-    """The row of a run in the table of runs, before anything is measured."""
-    scalars = {name: entry.header["scalars"][name] for name in SCALARS}
-    given = {"run": run.name, "cell": run.cell, "seed": run.member, "steps": run.recipe.steps}
-    return {**given, **run.labels, **scalars}
+def run_rows(runs: Sequence[RunRef]) -> pl.DataFrame:
+    """The columns of the table of runs that are known before anything is trained."""
+    labels = {name: [run.labels[name] for run in runs] for name in LABELS}
+    given: dict[str, list[Any]] = {"run": [run.name for run in runs], "cell": [run.cell for run in runs], **labels}
+    given |= {"seed": [run.member for run in runs], "steps": [run.recipe.steps for run in runs]}
+    return pl.DataFrame(given, schema={name: COLUMNS[name] for name in given})
 
 
 @dataclass(frozen=True)
 class TrajectoryJob:
-    """Train the members of one pack and store a cell for each.
+    """Train the members of one pack, or of one pack per accelerator, and store a cell for each.
 
     Attributes:
         study: The study's name, for messages.
@@ -126,6 +129,7 @@ class TrajectoryJob:
         first: The first member.
         cells: The keys of the cells, member by member.
         examples: Examples that a step looks at; with steps and members, the pack's share of the work.
+        width: Members that run side by side on one device.
     """
 
     study: str
@@ -134,6 +138,7 @@ class TrajectoryJob:
     first: int
     cells: tuple[str, ...]
     examples: int
+    width: int = PACK
 
     @property
     def hash(self) -> str:
@@ -169,40 +174,51 @@ class TrajectoryJob:
     def run(self, store: Store) -> list[Failure]:
         """Train the whole pack and store the missing cells: the same numbers as without an interruption."""
         try:
-            self._train(store)
+            with precision(self.recipe.precision):
+                self._train(store)
         except Exception as error:
             return [Failure(self.study, "trajectories", self.describe, reason(error))]
         return []
 
     def _train(self, store: Store) -> None:
-        import jax
-
         from allroads.explorers.explore import explore
         from allroads.explorers.recording import Recording
 
         recipe = self.recipe
         explorer = recipe.explorer
         assert explorer is not None
-        with precision(recipe.precision):
-            target, network = built(recipe)
+        target, network = built(recipe)
+        probes = target.train.inputs[:1]  # outputs are measured afterwards, from the weights
+        record = Recording(records=recipe.records, checkpoints=recipe.records)
+        most = PACK if len(self.cells) <= PACK else _kept_whole(network, probes, record, recipe.steps)
+        width = min(self.width, most)
+        for at in range(0, len(self.cells), most):
+            cells = self.cells[at : at + most]
+            if all(store.has("cells", cell) for cell in cells):
+                continue
             trained = explore(
                 target.problem(network, recipe.loss),
                 explorer.build(),
-                range(self.first, self.first + len(self.cells)),
+                range(self.first + at, self.first + at + len(cells)),
                 steps=recipe.steps,
                 seed=recipe.seed,
-                probes=target.train.inputs[:1],  # outputs are measured afterwards, from the weights
-                record=Recording(records=recipe.records, checkpoints=recipe.records, pack=PACK),
+                probes=probes,
+                record=replace(record, pack=width),
             )
+            self._write(store, trained, at, cells, network.name)
+
+    def _write(self, store: Store, trained: Trajectory, at: int, cells: Sequence[str], network: str) -> None:
+        import jax
+
         cost = trained.cost
         assert cost is not None
-        for position, cell in enumerate(self.cells):
+        for position, cell in enumerate(cells):
             if store.has("cells", cell):
                 continue
             recorded = Recorded(
                 steps=trained.checkpoint_steps,
                 params=jax.tree.map(lambda leaf, at=position: leaf[at], trained.params),
-                network=network.name,
+                network=network,
                 status=trained.statuses[position].value,
                 last_step=int(trained.last_step[position]),
                 gradients=int(cost.gradients[position]),
@@ -211,19 +227,38 @@ class TrajectoryJob:
             )
             header = {
                 **self.labels,
-                "identity": {**recipe.identity, "member": self.first + position},
-                "options": part_identities(recipe),
+                "identity": {**self.recipe.identity, "member": self.first + at + position},
+                "options": part_identities(self.recipe),
             }
             write_cell(store, cell, header, recorded)
 
 
-def trajectory_jobs(plan: Plan) -> list[TrajectoryJob]:
-    """All packs of a plan that are trained."""
+def _kept_whole(network: Network, probes: Any, record: Recording, steps: int) -> int:
+    """How many members can be trained at once without a loss of records: whole packs, and one at least."""
+    import jax
+
+    from allroads.memory import tree_bytes
+
+    point = jax.eval_shape(network.init, jax.random.key(0))
+    values = jax.eval_shape(network.apply, point, probes)
+    member = len(record.steps(steps)) * (tree_bytes(point) + tree_bytes(values))
+    return max(1, record.memory // (PACK * member)) * PACK
+
+
+def trajectory_jobs(plan: Plan, accelerators: int = 0) -> list[TrajectoryJob]:
+    """All packs of a plan that are trained.
+
+    Args:
+        plan: The plan.
+        accelerators: How many this process computes on; each trains as many members side by side as it can. Cells and
+            their names are the same.
+    """
     return [
-        TrajectoryJob(plan.study.name, one.labels, one.recipe, first, cells, _examples(plan, one))
+        TrajectoryJob(plan.study.name, one.labels, one.recipe, first, cells, _examples(plan, one), width)
         for one in plan.combinations
         if not one.files
-        for first, cells in one.packs()
+        for width in (one.width(accelerators),)
+        for first, cells in one.packs(width * max(accelerators, 1))
     ]
 
 

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 KIND = "measures"
 """The kind of entry that holds results."""
 
+PATH = ".path"
+"""A column beside those of measures: the file that a row comes from."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class RunRef:
     """One run of a plan.
 
@@ -51,7 +54,7 @@ class RunRef:
         return self.cell[:10]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class UnitRef:
     """One unit of a measure.
 
@@ -80,7 +83,7 @@ class UnitRef:
         return f"{words}, seed {self.runs[0].member} (cell {self.runs[0].name} …)" if len(self.runs) == 1 else words
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where the result for one unit is stored: in the entry of its chunk, or in one of its own.
 
@@ -286,6 +289,9 @@ class StoredChunk:
         entry: The entry; every file that is read is checked.
     """
 
+    TABLES = ("rows", "along")
+    """What its tables are called: rows, and columns along the steps."""
+
     def __init__(self, entry: Entry):
         self._entry = entry
         self._positions = {key: position for position, key in enumerate(entry.header["units"])}
@@ -293,9 +299,9 @@ class StoredChunk:
     @cached_property
     def tables(self) -> dict[str, pl.DataFrame | None]:
         """Rows, and columns along the steps, of all its units; ``unit`` is the place of a unit in the entry."""
-        names = ("rows", "along")
         return {
-            name: self._entry.table(f"{name}.parquet") if self._holds(f"{name}.parquet") else None for name in names
+            name: self._entry.table(f"{name}.parquet") if self._holds(f"{name}.parquet") else None
+            for name in self.TABLES
         }
 
     @cached_property
@@ -304,6 +310,18 @@ class StoredChunk:
 
     def _holds(self, file: str) -> bool:
         return file in self._entry.header["files"]
+
+    def path(self, name: str) -> str | None:
+        """Where one of its tables lies, which is checked; ``None`` where it has none.
+
+        Raises:
+            StoreError: If the file is missing or damaged.
+        """
+        file = f"{name}.parquet"
+        if not self._holds(file):
+            return None
+        self._entry.file(file)
+        return f"{self._entry.path}/{file}"
 
     def position(self, key: str) -> int:
         """The place of a unit in the entry."""
@@ -325,6 +343,15 @@ class StoredChunk:
             {column.name: column.to_numpy() for column in columns},
             arrays,
         )
+
+
+def stored_tables(paths: Sequence[str]) -> pl.DataFrame:
+    """Tables of entries under one another, with the path of each; columns that some lack are null there."""
+    scan: dict[str, Any] = {"include_file_paths": PATH, "glob": False, "hive_partitioning": False}
+    try:
+        return pl.read_parquet(list(paths), **scan)
+    except (pl.exceptions.SchemaError, pl.exceptions.ColumnNotFoundError):  # their columns are not the same
+        return pl.concat([pl.read_parquet(path, **scan) for path in paths], how="diagonal")
 
 
 def checked(measure: Measure, unit: Unit, outcome: Outcome) -> tuple[pl.DataFrame, pl.DataFrame, Mapping[str, Any]]:

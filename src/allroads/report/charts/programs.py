@@ -37,9 +37,11 @@ def figures(stored: Stored, grid: Grid) -> tuple[Figure, ...]:
         own = rows.filter(pl.col("group") == group.label)
         if own.is_empty():
             continue
-        proved = int(own.filter(pl.col("step") == pl.col("step").max().over("run"))["correct"].sum())
+        right = own.filter((pl.col("step") == pl.col("step").max().over("run")) & pl.col("correct"))
+        tables = right.filter(pl.col("status") == "table").height
         draw = partial(draw_lengths, group=group, last=grid.last_step, longest=longest)
-        note = f"{proved} of {own['run'].n_unique()} end at their target's program"
+        note = f"{right.height - tables} of {own['run'].n_unique()} end at their target's program"
+        note += f", {tables} at its table" if tables else ""
         panels.append(Panel(group.label, note, (group,), f"programs-{group.index}", grid.singles(own), draw, 150))
     caption = "Length of the program in bits; filled where it is the target's, hollow where it is another function's."
     absent = "" if panels else "No program was read in this grid."

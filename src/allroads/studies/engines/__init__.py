@@ -4,8 +4,18 @@ Two engines run on this machine: this process, and a pool of long-lived processe
 it: Ray and Slurm. There is no scheduler of our own.
 """
 
-from allroads.studies.engines.choose import make_engine, read_engine
+from allroads.studies.engines.choose import make_engine, own_accelerators, read_engine
 from allroads.studies.engines.here import InProcess, Pool, computing
 from allroads.studies.engines.workers import HEARING, Workers, window
 
-__all__ = ["HEARING", "InProcess", "Pool", "Workers", "computing", "make_engine", "read_engine", "window"]
+__all__ = [
+    "HEARING",
+    "InProcess",
+    "Pool",
+    "Workers",
+    "computing",
+    "make_engine",
+    "own_accelerators",
+    "read_engine",
+    "window",
+]

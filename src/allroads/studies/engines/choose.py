@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import Executor
 from pathlib import Path
 
 from allroads.errors import InputError, nearest_name
@@ -67,12 +68,20 @@ def make_engine(engine: Engine, jobs: int, directory: Path) -> Workers:
     workers = min(engine.workers or cores(), jobs)
     if engine.kind == "pool" and jobs:
         return Pool(workers)
-    if engine.kind == "auto" and workers > 1 and _on_cpu():
+    if engine.kind == "auto" and workers > 1 and not own_accelerators(engine):
         return Pool(workers)
     return InProcess()
 
 
-def _on_cpu() -> bool:
-    import jax
+def own_accelerators(engine: Engine | Executor) -> int:
+    """How many accelerators this process computes on itself, by that engine; 0 where workers do, or a CPU.
 
-    return jax.default_backend() == "cpu"
+    Example:
+        >>> own_accelerators(Engine(kind="pool"))
+        0
+    """
+    if not isinstance(engine, Engine) or engine.kind not in ("auto", "process"):
+        return 0
+    from allroads.explorers.devices import accelerators
+
+    return accelerators()

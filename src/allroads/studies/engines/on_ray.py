@@ -220,17 +220,21 @@ def _check_address(address: str) -> None:
             "Ray Client (ray://) is not used: start the study on a machine of the cluster."
         )
     try:
-        with socket.create_connection((found["host"].strip("[]"), int(found["port"])), timeout=ANSWER) as connection:
-            frame = b"" if os.environ.get("RAY_USE_TLS") != "1" else bytes([0, 0, 0, _SETTINGS])
-            while len(frame) < 4 and (read := connection.recv(4 - len(frame))):
-                frame += read
+        connection = socket.create_connection((found["host"].strip("[]"), int(found["port"])), timeout=ANSWER)
     except (OSError, UnicodeError) as error:  # UnicodeError: no machine can have such a name
         told = getattr(error, "strerror", None) or error
         raise InputError(
             f"engine ray: no cluster at {address} ({told}). Start one there with `ray start "
             "--head`, or give the address that it says."
         ) from None
+    with connection:
+        why, frame = "", b"" if os.environ.get("RAY_USE_TLS") != "1" else bytes([0, 0, 0, _SETTINGS])
+        try:
+            while len(frame) < 4 and (read := connection.recv(4 - len(frame))):
+                frame += read
+        except OSError as error:  # a server of another kind that waits to be asked, or hangs up
+            why = f": it said nothing for {ANSWER:g} s" if isinstance(error, TimeoutError) else f" ({error.strerror})"
     if len(frame) < 4 or frame[3] != _SETTINGS:
         raise InputError(
-            f"engine ray: what answers at {address} is not Ray. Give the address that `ray start --head` says."
+            f"engine ray: what answers at {address} is not Ray{why}. Give the address that `ray start --head` says."
         )

@@ -207,7 +207,7 @@ def _read(study: Any) -> dict[str, pl.DataFrame]:
         )
     try:
         return {
-            name: pl.read_parquet(folder / f"{name}.parquet")
+            name: pl.read_parquet(folder / f"{name}.parquet", glob=False)
             for name in names
             if (folder / f"{name}.parquet").is_file()
         }

@@ -70,15 +70,20 @@ def answer(rows: pl.DataFrame, tables: Tables) -> pl.DataFrame:
 
 def findings(tables: Tables, grids: Sequence[str]) -> list[Finding]:
     """How often runs change their program, where changes lead, and whether they lengthen it."""
+    tests = tables.get("hypotheses", pl.DataFrame(schema={"grid": pl.String, "test": pl.String, "value": pl.Float64}))
+    tested = tests.filter((pl.col("test") == "H3 lengthening") & pl.col("value").is_not_null())["grid"].to_list()
 
     def say(rows: pl.DataFrame) -> str:
         atlases = rows.filter(pl.col("kind") == "atlas")
-        return "" if atlases.height != 1 else _around(rows, json.loads(atlases["stats"][0]))
+        if atlases.height != 1:
+            return ""
+        return _around(rows, json.loads(atlases["stats"][0]), tested=atlases["grid"][0] in tested)
 
     return by_grid(say, "atlas", "around")(tables["atlas"], grids)
 
 
-def _around(rows: pl.DataFrame, stats: dict[str, Any]) -> str:
+def _around(rows: pl.DataFrame, stats: dict[str, Any], tested: bool) -> str:
+    """What one atlas says; where the share that lengthens is ``tested``, that says it with a better interval."""
     nodes = rows.filter((pl.col("kind") == "node") & (pl.col("node") != "none"))
     walks, edges = (rows.filter(pl.col("kind") == kind) for kind in ("walk", "edge"))
     if nodes.is_empty():
@@ -89,6 +94,10 @@ def _around(rows: pl.DataFrame, stats: dict[str, Any]) -> str:
     one = stats["runs"] == 1
     start = f"The run passes {programs}" if one else f"The {stats['runs']} runs pass {programs}"
     change = "changes its" if one else "change their"
+    if walks.group_by("run").agg(pl.col("records").sum())["records"].max() == 1:
+        has = "it has" if one else "each has"
+        said = [f"{start}; {has} one record, and a change takes two: raise measures.programs.checkpoints."]
+        return " ".join(filter(None, said + between))
     if not stats["changes"]:
         said = [f"{start}, and {'it never' if one else 'none'} changes its program between two records."]
         return " ".join(filter(None, said + between))
@@ -96,7 +105,8 @@ def _around(rows: pl.DataFrame, stats: dict[str, Any]) -> str:
     said = [f"{start} and {change} program {times} between two records."]
     changes = edges.filter(pl.col("quantity") == "changes")
     said.append(_leads(changes, label) if not changes.is_empty() else "These are too few to say where changes lead.")
-    said.append(_lengthens(walks, dict(nodes.select("node", "bits").drop_nulls().iter_rows())))
+    if not tested:
+        said.append(_lengthens(walks, dict(nodes.select("node", "bits").drop_nulls().iter_rows())))
     return " ".join(filter(None, said + between))
 
 

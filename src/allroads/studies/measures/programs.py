@@ -14,7 +14,7 @@ import polars as pl
 from pydantic import Field
 
 from allroads.studies.measures.measure import Finding, Measure, Options, Quantity, Row, Tables
-from allroads.studies.measures.sentences import by_grid, counted
+from allroads.studies.measures.sentences import by_grid, counted, share
 from allroads.studies.measures.thinning import spread
 
 if TYPE_CHECKING:
@@ -96,14 +96,12 @@ def findings(tables: Tables, grids: Sequence[str]) -> list[Finding]:
 def _appear(runs: pl.DataFrame, programs: pl.DataFrame) -> str:
     """From which step on a run holds the program that it ends with, and what was read before."""
     mine = programs.join(runs.select("run"), on="run", maintain_order="left").sort("run", "step")
-    steps, before = [], Counter[str]()
-    for run in mine.partition_by("run", maintain_order=True):
-        rows = run.to_dicts()
-        last = rows[-1]["source"]
-        first = next((i for i in range(len(rows), 0, -1) if rows[i - 1]["source"] != last), 0)
-        if last is not None and 0 < first < len(rows):
-            steps.append(rows[first]["step"])
-            before[_what(rows[first - 1])] += 1
+    last = pl.col("source").last().over("run")
+    mine = mine.with_columns(pl.col("step").shift(-1).over("run"), last=last)
+    # Of each run, the last record that holds another program; the step is that of the record after it.
+    turns = mine.filter(pl.col("last").is_not_null() & pl.col("source").ne_missing(pl.col("last")))
+    turns = turns.group_by("run", maintain_order=True).last()
+    steps, before = turns["step"].to_list(), Counter(_what(row) for row in turns.iter_rows(named=True))
     if not steps:
         return ""
     counts = ", ".join(f"{what} ({count})" for what, count in before.most_common())
@@ -125,17 +123,27 @@ def _ends(runs: pl.DataFrame, programs: pl.DataFrame) -> str:
         return ""
     proved = ends.filter(pl.col("status").is_in(["computes", "behaves as"]) & pl.col("correct"))
     if proved.is_empty():
-        counts = ", ".join(f"{count} {status}" for status, count in sorted(Counter(ends["status"]).items()))
-        return f"No run ends at a program that is proved to be its target: {counts}."
+        counts = Counter(_end(row) for row in ends.iter_rows(named=True))
+        listed = ", ".join(f"{what} ({count})" for what, count in sorted(counts.items()))
+        return f"No run ends at a program that is proved to be its target. They end at: {listed}."
     languages = ", ".join(f"{count} {name}" for name, count in sorted(Counter(proved["language"]).items()))
     scopes = sorted({_scope(row) for row in proved.iter_rows(named=True)})
     computing = proved.filter(pl.col("status") == "computes").height
     distinct = proved.select("target", "source").n_unique()
+    tables = ends.filter((pl.col("status") == "table") & pl.col("correct")).height
+    more = f" {share(tables, len(ends))} end at its table instead." if tables else ""
     return (
         f"{counted(len(proved), len(ends))} end at a program that is proved to be the target, {' and '.join(scopes)} "
         f"({languages}): {_counted(distinct, 'program')} for {_counted(proved['target'].n_unique(), 'target')}. "
-        f"In {computing} of them exchanged hidden states act as those of the program."
+        f"In {computing} of them exchanged hidden states act as those of the program.{more}"
     )
+
+
+def _end(row: dict[str, Any]) -> str:
+    """What a run ends at that has no program of its target."""
+    if row["status"] == "table":
+        return "the table of the target" if row["correct"] else "the table of another function"
+    return _what(row)
 
 
 def _counted(number: int, what: str) -> str:

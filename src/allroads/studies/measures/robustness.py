@@ -10,6 +10,7 @@ from pydantic import Field
 from allroads.errors import InputError
 from allroads.status import PathStatus
 from allroads.studies.measures.measure import Measure, Options, Quantity, Row
+from allroads.studies.measures.neighbours import run_seed
 from allroads.studies.probes import road_probes
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ QUANTITY = Quantity(
     "Share of Gaussian moves of the last parameters of a run that keep its answers on all inputs.",
     symbol="ρ",
     conventions="On the whole domain where it is known, else on the held-out examples. Relative to the root mean "
-    "square of each array, so that the size of an array plays no part.",
+    "square of each array, so that the size of an array plays no part. Each run has moves of its own.",
     source="greenbury2016",
 )
 
@@ -51,7 +52,7 @@ def measure_robustness(unit: Unit, options: RobustnessOptions) -> list[Row]:
     inputs = road_probes(run.target, options.inputs).inputs
     try:
         found = point_robustness(
-            run.network, run.end, inputs, move=options.move, moves=options.moves, loss=run.loss, seed=run.study_seed
+            run.network, run.end, inputs, move=options.move, moves=options.moves, loss=run.loss, seed=run_seed(run)
         )
     except InputError:  # all parameters are zero
         return [row | {"status": PathStatus.DEGENERATE.value}]
@@ -63,7 +64,7 @@ def measure_robustness(unit: Unit, options: RobustnessOptions) -> list[Row]:
 
 MEASURE = Measure(
     "robustness",
-    1,
+    2,
     "checkpoint",
     measure_robustness,
     {"value": pl.Float64, "low": pl.Float64, "high": pl.Float64, "status": pl.String, "move": pl.Float64},

@@ -114,12 +114,14 @@ def rank_correlation(runs: pl.DataFrame, a: str, b: str) -> tuple[float, float, 
     value = spearman(runs.select(a, b).to_numpy())
     if np.isnan(value):
         return value, value, value
-    groups = [part.select(a, b).to_numpy() for part in runs.partition_by("target", maintain_order=True)]
-    rng = np.random.default_rng(0)
-    samples = [
-        spearman(np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))]))
-        for _ in range(RESAMPLES)
-    ]
+    parts = runs.select("target", a, b).partition_by("target", maintain_order=True)
+    group = np.repeat(np.arange(len(parts)), [part.height for part in parts])
+    ranks = [_ranks_when_drawn(pl.concat(parts)[column].to_numpy(), group) for column in (a, b)]
+    groups, rng = len(parts), np.random.default_rng(0)
+    samples = []
+    for _ in range(RESAMPLES):
+        drawn = rng.integers(groups, size=groups)
+        samples.append(_correlation([rank(drawn) for rank in ranks]))
     low, high = np.nanquantile(samples, [0.025, 0.975])
     return value, float(low), float(high)
 
@@ -131,7 +133,35 @@ def spearman(table: np.ndarray) -> float:
         >>> round(spearman(np.array([[1, 10], [2, 20], [3, 15]])), 3)
         0.5
     """
-    ranks = [pl.Series(column).rank().to_numpy() for column in table.T]
+    return _correlation([pl.Series(column).rank().to_numpy() for column in table.T])
+
+
+def _correlation(ranks: Sequence[np.ndarray]) -> float:
     if any(np.ptp(rank) == 0 for rank in ranks):
         return float("nan")
     return float(np.corrcoef(ranks)[0, 1])
+
+
+def _ranks_when_drawn(values: np.ndarray, group: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The ranks of values whose groups are drawn again, group after group; ties have their mean rank.
+
+    Values are sorted once, and counted in each sample.
+
+    Args:
+        values: The values.
+        group: Their groups, 0, 1, …, in order.
+
+    Example:
+        >>> _ranks_when_drawn(np.array([5.0, 7.0, 7.0]), np.array([0, 0, 1]))(np.array([1, 1, 0])).tolist()
+        [3.0, 3.0, 1.0, 3.0]
+    """
+    distinct, place = np.unique(values, return_inverse=True)
+    parts = np.split(place, np.flatnonzero(np.diff(group)) + 1)
+
+    def ranks(drawn: np.ndarray) -> np.ndarray:
+        times = np.bincount(drawn, minlength=len(parts))
+        count = np.bincount(place, weights=times[group], minlength=len(distinct))
+        middle_of = np.cumsum(count) - (count - 1) / 2
+        return np.concatenate([middle_of[parts[index]] for index in drawn])
+
+    return ranks
