@@ -51,6 +51,8 @@ class Case(NamedTuple):
     steps: int = 0
     training: int = 32
     """Sequences per step of Adam."""
+    corpus: int = 1024
+    """Sequences that it draws from."""
     batch: int = 2
     """Sequences per gradient of a chain."""
     draws: int = 8
@@ -66,7 +68,9 @@ CASES = {
     ),
     "gpt2 10^7": Case(2, 640, 1000, 4, 16, ("top", "kernel")),
     "gpt2 2 of 12 layers, whole vocabulary": Case(2, 768, 50257, 2, 16, ("top",)),
-    "gpt2 2 of 12 layers, trained": Case(2, 768, 50257, 8, 8, ("top", "kernel"), steps=200, training=8, rows=4),
+    "gpt2 2 of 12 layers, trained": Case(
+        2, 768, 50257, 8, 8, ("top", "kernel"), steps=200, training=8, corpus=256, rows=4
+    ),
     "gpt2 10^8": Case(12, 768, 50257, 1, 8, ("top",)),
 }
 
@@ -106,8 +110,8 @@ class Model:
         return {"parameters": sum(leaf.size for leaf in jax.tree.leaves(self.params))}
 
     def trained(self) -> dict[str, Any]:
-        """Adam on sequences of the chain, each seen once, and the loss on others; the measures take others too."""
-        inputs, labels = sequences(self.case, self.case.training * self.case.steps, 1)
+        """Adam on sequences of the chain, and the loss on others; the measures take others too."""
+        inputs, labels = sequences(self.case, self.case.corpus, 1)
         problem = Problem(self.network, "cross_entropy", inputs, labels)
         run = explore(
             problem, Adam(learning_rate=1e-3, batch_size=self.case.training), 1,
