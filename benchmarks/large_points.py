@@ -1,13 +1,13 @@
 """What is measured at a point of 10⁵ to 10⁸ parameters: known truths, GPT-2's through `from_torch`, seconds and memory.
 
-    python benchmarks/large_points.py [--cases NAME ...]    # writes benchmarks/results/large_points.json
+    python benchmarks/large_points.py [--cases NAME ...] [--measures NAME ...]    # writes results/large_points.json
 
 Each case is a process of its own. Memory is the peak resident size of the process while a measure runs; `extra` is what
 that is above its size just before, compilation included. Known truths: eigenvalues and traces of a diagonal Hessian;
 λ of a loss that a tenth of the parameters change, r/2 · nβ/(nβ + γ) at curvature 1; the kernel of a linear map; the
 influences of a linear readout under its Gaussian posterior; a transformer whose units were permuted, moved back. Of
 GPT-2 (large_points_gpt2.py) the largest eigenvalue is held against SciPy on PyTorch's products, and the kernel against
-PyTorch's Jacobian. A case that is there already is measured again and replaced; the others stay.
+PyTorch's Jacobian. A row that is there already is measured again and replaced; the others stay.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+ROW = "row: "
 RESULT = Path(__file__).with_name("results") / "large_points.json"
 
 GPT2 = (
@@ -202,37 +203,46 @@ TRUTHS: dict[str, Callable[[], list[dict]]] = {
 }
 
 
-def case(name: str) -> list[dict]:
+def case(name: str, only: list[str] | None) -> Iterator[dict]:
     """The rows of one case, in this process."""
     if name in TRUTHS:
-        rows = TRUTHS[name]()
+        yield from TRUTHS[name]()
     else:
         from large_points_gpt2 import gpt2
 
-        rows = list(gpt2(name, measured))
-    return [{"case": name, **row} for row in rows]
+        yield from gpt2(name, measured, only)
+
+
+def rows_of(name: str, only: list[str] | None) -> Iterator[dict]:
+    """The rows of one case as they come, from a process of its own."""
+    command = [sys.executable, __file__, "--one", name, *(["--measures", *only] if only else [])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith(ROW):  # PyTorch may print too
+                yield {"case": name, **json.loads(line.removeprefix(ROW))}
+    if process.returncode:
+        raise ChildProcessError(f"{name}: ended with {process.returncode}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="+", choices=(*TRUTHS, *GPT2), default=(*TRUTHS, *GPT2))
+    parser.add_argument("--measures", nargs="+", help="of GPT-2: these alone, such as top or kernel")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(case(arguments.one)))
+        for row in case(arguments.one, arguments.measures):
+            print(ROW + json.dumps(row), flush=True)
         return
     kept = json.loads(RESULT.read_text())["rows"] if RESULT.exists() else []
     for name in arguments.cases:
-        command = [sys.executable, __file__, "--one", name]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            print(f"{name}: ended with {done.returncode}", flush=True)
-            continue
-        rows = json.loads(done.stdout.splitlines()[-1])  # PyTorch may print before
-        for row in rows:
+        for row in rows_of(name, arguments.measures):
             print(row, flush=True)
-        kept = [row for row in kept if row["case"] != name] + rows
-        RESULT.write_text(json.dumps({"command": "python benchmarks/large_points.py", "rows": kept}, indent=1) + "\n")
+            kept = [old for old in kept if (old["case"], old["measure"]) != (name, row["measure"])] + [row]
+            RESULT.write_text(
+                json.dumps({"command": "python benchmarks/large_points.py", "rows": kept}, indent=1) + "\n"
+            )
 
 
 if __name__ == "__main__":
