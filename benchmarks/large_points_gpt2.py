@@ -69,7 +69,7 @@ CASES = {
     "gpt2 10^7": Case(2, 640, 1000, 4, 16, ("top", "kernel")),
     "gpt2 2 of 12 layers, whole vocabulary": Case(2, 768, 50257, 2, 16, ("top",)),
     "gpt2 2 of 12 layers, trained": Case(
-        2, 768, 50257, 8, 8, ("kernel", "top"), steps=100, training=8, corpus=64, rows=4
+        2, 768, 50257, 8, 8, ("kernel", "top"), steps=200, training=8, corpus=256, rows=4
     ),
     "gpt2 10^8": Case(12, 768, 50257, 1, 8, ("top",)),
 }
@@ -152,7 +152,7 @@ class Model:
         """Of a few scores at the last token of two sequences, against the rows of PyTorch's Jacobian."""
         scores = self.case.rows // 2
         read = Network(self.network.init, lambda p, x: self.network.apply(p, x)[:, -1, :scores])
-        found = np.asarray(ParameterFunctionMap(read, self.inputs[:2]).kernel(self.params), float)
+        found = np.asarray(ParameterFunctionMap(read, self.inputs[:2], memory=3 * 2**30).kernel(self.params), float)
         return {"value": float(np.trace(found)), "kernel": found}
 
     def align(self) -> dict[str, Any]:
