@@ -1,6 +1,7 @@
 """Does the page on large points have the figures of the stored result, and are these right?"""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,7 @@ def test_stored_rows_are_what_is_known_to_be_true():
         if "barrier" in row:
             assert row["barrier"] < 1e-6, name
         if "held_out_loss" in row:
-            assert row["entropy"] < row["held_out_loss"] < 1.5 * row["entropy"], name
+            assert row["entropy"] < row["held_out_loss"] < math.log(32) / 2, name  # half of what guessing a token costs
         if "trace" in row:
             assert row["trace"][0] == pytest.approx(row["trace"][2], rel=0.01), name
         checked |= {key for key in ("torch", "exact", "barrier", "held_out_loss", "trace") if key in row}
