@@ -1,13 +1,13 @@
 """What is measured at a point of 10⁵ to 10⁸ parameters: known truths, GPT-2's through `from_torch`, seconds and memory.
 
-    python benchmarks/large_points.py [--cases NAME ...]    # writes benchmarks/results/large_points.json
+    python benchmarks/large_points.py [--cases NAME ...] [--measures NAME ...]    # writes results/large_points.json
 
 Each case is a process of its own. Memory is the peak resident size of the process while a measure runs; `extra` is what
-that is above its size just before, compilation included. The networks are `GPT2LMHeadModel` of `transformers` in
-PyTorch at random weights, or after Adam's first steps, on random tokens. Known truths: eigenvalues and traces of a
-diagonal Hessian; λ of a loss that a tenth of the parameters change, r/2 · nβ/(nβ + γ) at curvature 1; the kernel of a
-linear map; a transformer whose units were permuted, moved back. A case that is there already is measured again and
-replaced; the others stay.
+that is above its size just before, compilation included. Known truths: eigenvalues and traces of a diagonal Hessian;
+λ of a loss that a tenth of the parameters change, r/2 · nβ/(nβ + γ) at curvature 1; the kernel of a linear map; the
+influences of a linear readout under its Gaussian posterior; a transformer whose units were permuted, moved back. Of
+GPT-2 (large_points_gpt2.py) the largest eigenvalue is held against SciPy on PyTorch's products, and the kernel against
+PyTorch's Jacobian. A row that is there already is measured again and replaced; the others stay.
 """
 
 from __future__ import annotations
@@ -17,21 +17,17 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+ROW = "row: "
 RESULT = Path(__file__).with_name("results") / "large_points.json"
 
-GPT2 = {  # layers, width, vocabulary, sequences, tokens, Adam steps, measures
-    "gpt2 10^5": (2, 64, 500, 8, 16, 0, ("top", "spectrum", "llc", "kernel")),
-    "gpt2 10^6": (2, 192, 1000, 8, 16, 0, ("top", "llc")),
-    "gpt2 10^6, trained": (2, 192, 1000, 8, 16, 40, ("top",)),
-    "gpt2 10^7": (2, 640, 1000, 4, 16, 0, ("top",)),
-    "gpt2 2 of 12 layers, whole vocabulary": (2, 768, 50257, 2, 16, 0, ("top",)),
-    "gpt2 10^8": (12, 768, 50257, 1, 8, 0, ("top",)),
-}
-TRUTHS = ("diagonal 10^6", "rank 10^6", "kernel 10^6", "permuted 10^6")
+GPT2 = (
+    "gpt2 10^5", "gpt2 10^6", "gpt2 10^6, trained", "gpt2 10^7", "gpt2 2 of 12 layers, whole vocabulary",
+    "gpt2 2 of 12 layers, trained", "gpt2 10^8",
+)  # fmt: skip
 
 
 def resident(field: str) -> float:
@@ -48,77 +44,6 @@ def measured(name: str, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     row = {"measure": name, "seconds": round(time.perf_counter() - began, 1)}
     row |= {"cpu_seconds": round(time.process_time() - cpu, 1), "peak_mib": round(resident("VmHWM"))}
     return row | {"extra_mib": round(resident("VmHWM") - before)} | found
-
-
-def gpt2(layers: int, width: int, vocabulary: int, count: int, tokens: int, steps: int, measures: Any) -> list[dict]:
-    """A GPT-2 of these sizes."""
-    import jax
-    import numpy as np
-    import torch
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    from allroads import ParameterFunctionMap, Problem, explore, from_torch, llc, spectrum
-    from allroads.explorers.recording import Recording
-    from allroads.explorers.samplers import SGLD
-    from allroads.points.sampling import Chains
-    from allroads.points.spectrum import SpectrumOptions, top_eigenvalue
-
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
-    config = GPT2Config(
-        vocab_size=vocabulary, n_positions=1024 if vocabulary > 50_000 else tokens, n_embd=width, n_layer=layers,
-        n_head=width // 64, use_cache=False, bos_token_id=0, eos_token_id=0,
-    )  # fmt: skip
-    sequences = np.random.default_rng(0).integers(0, vocabulary, (count, tokens + 1))
-    inputs, labels = sequences[:, :-1], sequences[:, 1:]
-    own: dict[str, Any] = {}
-
-    def through() -> dict[str, Any]:
-        own["network"], own["params"] = from_torch(
-            GPT2LMHeadModel(config).eval(), torch.tensor(np.concatenate([inputs, inputs])[:2])
-        )
-        return {"parameters": sum(leaf.size for leaf in jax.tree.leaves(own["params"]))}
-
-    rows = [measured("from_torch", through)]
-    problem, params = Problem(own["network"], "cross_entropy", inputs, labels), own["params"]
-    if steps:
-
-        def trained() -> dict[str, Any]:
-            start = jax.tree.map(lambda leaf: leaf[None], params)
-            run = explore(
-                problem, "adam", 1, steps=steps, start=start, probes=inputs[:1], record=Recording(records=2)
-            )  # fmt: skip
-            own["params"] = jax.tree.map(lambda leaf: leaf[0], run.ends())
-            return {"loss": [round(float(x), 3) for x in run.curves["train_loss"][0]]}
-
-        rows.append(measured(f"{steps} steps of Adam", trained))
-        params = own["params"]
-
-    def top() -> dict[str, Any]:
-        found = top_eigenvalue(problem, params, tolerance=1e-2)
-        return {"value": found.value, "error": found.error, "status": found.status.value}
-
-    def density() -> dict[str, Any]:
-        options = SpectrumOptions(probes=2, steps=10)
-        found = spectrum(problem, params, top=0, options=options, progress=False)
-        return {"value": found.trace.value, "error": found.trace.error, "status": found.status.value}
-
-    def coefficient() -> dict[str, Any]:
-        chains = Chains(count=2, draws=8, burn_in=8, metric="none", ladder=False, dtype="float32")
-        nbeta = count / np.log(count)
-        found = llc(problem, params, sampler=SGLD(batch_size=2), nbeta=nbeta, chains=chains, progress=False)
-        return {"value": found.value, "error": found.error, "status": found.status.value, "nbeta": float(nbeta)}
-
-    def kernel() -> dict[str, Any]:
-        functions = ParameterFunctionMap(own["network"], inputs[:1, :4])
-        found = np.asarray(functions.kernel(params), float)
-        v = np.random.default_rng(1).normal(size=len(found)).astype("f4")
-        product = np.asarray(functions.kernel_product(params, v), float)
-        error = np.linalg.norm(found @ v - product) / np.linalg.norm(product)
-        return {"value": float(np.trace(found)), "error_of_product": float(error)}
-
-    calls = {"top": top, "spectrum": density, "llc": coefficient, "kernel": kernel}
-    return rows + [measured(name, calls[name]) for name in measures]
 
 
 def diagonal() -> list[dict]:
@@ -159,31 +84,69 @@ def diagonal() -> list[dict]:
     ]
 
 
-def rank() -> list[dict]:
-    """A loss of curvature 1 in a tenth of a million directions, flat in all others."""
+def rank(size: int, draws: int) -> list[dict]:
+    """A loss of curvature 1 in a tenth of the directions, flat in all others."""
     import jax.numpy as jnp
     import numpy as np
 
-    from allroads import Network, Problem, llc
-    from allroads.explorers.samplers import SGLD
-    from allroads.points.sampling import Chains
+    from allroads import SGLD, Chains, Network, Problem, llc
 
-    size, stiff, nbeta, gamma = 10**6, 10**5, 1e3, 10.0
+    stiff, nbeta, gamma = size // 10, 1e3, 10.0
     scale = (stiff / 2) ** 0.5
     network = Network(lambda key: jnp.zeros(size), lambda w, x: x * w[:stiff] * scale)
     problem = Problem(network, "mse", np.ones((4, 1)), np.zeros((4, stiff)))
 
-    def call() -> dict[str, Any]:
-        chains = Chains(count=2, draws=8, burn_in=16, metric="none", ladder=False, dtype="float32")
-        found = llc(
-            problem, np.zeros(size, "f4"), sampler=SGLD(batch_size=2), nbeta=nbeta, localisation=gamma, chains=chains,
-            progress=False,
-        )  # fmt: skip
+    def call(**options: Any) -> dict[str, Any]:
+        found = llc(problem, np.zeros(size, "f4"), nbeta=nbeta, localisation=gamma, progress=False, **options)
         exact = stiff / 2 * nbeta / (nbeta + gamma)
         return {"parameters": size, "value": found.value, "error": found.error, "exact": exact,
                 "status": found.status.value, "gradients": found.stats["gradients"]}  # fmt: skip
 
-    return [measured("llc", call)]
+    light = {"metric": "none", "ladder": False, "dtype": "float32"}
+    rows = [
+        measured(
+            "llc, SGLD", lambda: call(sampler=SGLD(batch_size=2), chains=Chains(2, draws, burn_in=draws, **light))
+        )
+    ]  # fmt: skip
+    if size <= 10**6:
+        rows.append(measured("llc, HMC", lambda: call(chains=Chains(2, **light))))
+    return rows
+
+
+def influence() -> list[dict]:
+    """1,000 linear outputs of 1,000 features, eight examples of rank 4: the posterior is Gaussian.
+
+    With residuals r and ``S = s² X Σ Xᵀ``, Σ the covariance of the weights of an output:
+    ``Cov(ℓ_i, ℓ_j) = (1/m²) Σ_o (4 r_io r_jo S_ij + 2 S_ij²)``.
+    """
+    import jax.numpy as jnp
+    import numpy as np
+
+    from allroads import Chains, Network, Problem, bayesian_influence
+
+    m, n, scale, nbeta, gamma = 1000, 8, 2.0, 1e3, 10.0
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(n, 4)) @ rng.normal(size=(4, m))
+    noise = rng.normal(size=(n, m))
+    residuals = noise - inputs @ np.linalg.pinv(inputs) @ noise  # what no weights can fit, so that 0 is the minimum
+    network = Network(lambda key: jnp.zeros((m, m)), lambda w, x: scale * (x @ w))
+    problem = Problem(network, "mse", inputs, residuals)
+    inner = nbeta * 2 * scale**2 / (n * m) * inputs @ inputs.T + gamma * np.eye(n)
+    shared = scale**2 * np.linalg.solve(inner, inputs @ inputs.T)  # X (a XᵀX + γ)⁻¹ Xᵀ = (a XXᵀ + γ)⁻¹ XXᵀ
+    exact = -(4 * residuals @ residuals.T * shared / m**2 + 2 * shared**2 / m)
+
+    def call() -> dict[str, Any]:
+        chains = Chains(4, draws=200, burn_in=40, metric="none", ladder=False, dtype="float32")
+        found = bayesian_influence(
+            problem, np.zeros((m, m), "f4"), nbeta=nbeta, localisation=gamma, chains=chains, progress=False
+        )  # fmt: skip
+        away = found.value - exact
+        return {"parameters": m * m, "relative_error": float(np.linalg.norm(away) / np.linalg.norm(exact)),
+                "stated": float(np.linalg.norm(found.error / 1.96) / np.linalg.norm(exact)),
+                "within_error": float((np.abs(away) <= found.error).mean()), "status": found.status.value,
+                "gradients": found.llc.stats["gradients"]}  # fmt: skip
+
+    return [measured("bayesian_influence", call)]
 
 
 def kernel() -> list[dict]:
@@ -209,9 +172,8 @@ def permuted() -> list[dict]:
     import jax
     import numpy as np
 
-    from allroads import align
+    from allroads import Problem, align, barrier, symmetries
     from allroads.networks.transformer import transformer
-    from allroads.pfmap.symmetries import symmetries
 
     network = transformer((8,), 64, vocabulary=64, d_model=256, d_mlp=1024, layers=1)
     params = network.init(jax.random.key(0))
@@ -223,39 +185,64 @@ def permuted() -> list[dict]:
         element = found.random(np.random.default_rng(1))
         moved = found.act(element, params)
         back = align(network, params, moved, inputs, restarts=0, progress=False)
+        problem = Problem(network, "cross_entropy", inputs, np.asarray(network.apply(params, inputs)).argmax(-1))
+        heights = [float(barrier(problem, params, b, points=5).height) for b in (moved, back.params)]
         return {"parameters": size, "distance_before": back.distance_before, "distance": back.distance,
-                "status": back.status.value}  # fmt: skip
+                "barrier_before": heights[0], "barrier": heights[1], "status": back.status.value}  # fmt: skip
 
     return [measured("align", call)]
 
 
-def case(name: str) -> list[dict]:
+TRUTHS: dict[str, Callable[[], list[dict]]] = {
+    "diagonal 10^6": diagonal,
+    "rank 10^6": lambda: rank(10**6, 40),
+    "rank 10^7": lambda: rank(10**7, 16),
+    "kernel 10^6": kernel,
+    "influence 10^6": influence,
+    "permuted 10^6": permuted,
+}
+
+
+def case(name: str, only: list[str] | None) -> Iterator[dict]:
     """The rows of one case, in this process."""
-    truths: dict[str, Callable[[], list[dict]]] = dict(zip(TRUTHS, (diagonal, rank, kernel, permuted), strict=True))
-    rows = truths[name]() if name in truths else gpt2(*GPT2[name])
-    return [{"case": name, **row} for row in rows]
+    if name in TRUTHS:
+        yield from TRUTHS[name]()
+    else:
+        from large_points_gpt2 import gpt2
+
+        yield from gpt2(name, measured, only)
+
+
+def rows_of(name: str, only: list[str] | None) -> Iterator[dict]:
+    """The rows of one case as they come, from a process of its own."""
+    command = [sys.executable, __file__, "--one", name, *(["--measures", *only] if only else [])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith(ROW):  # PyTorch may print too
+                yield {"case": name, **json.loads(line.removeprefix(ROW))}
+    if process.returncode:
+        raise ChildProcessError(f"{name}: ended with {process.returncode}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="+", choices=(*TRUTHS, *GPT2), default=(*TRUTHS, *GPT2))
+    parser.add_argument("--measures", nargs="+", help="of GPT-2: these alone, such as top or kernel")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(case(arguments.one)))
+        for row in case(arguments.one, arguments.measures):
+            print(ROW + json.dumps(row), flush=True)
         return
     kept = json.loads(RESULT.read_text())["rows"] if RESULT.exists() else []
     for name in arguments.cases:
-        command = [sys.executable, __file__, "--one", name]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            print(f"{name}: ended with {done.returncode}", flush=True)
-            continue
-        rows = json.loads(done.stdout.splitlines()[-1])  # PyTorch may print before
-        for row in rows:
+        for row in rows_of(name, arguments.measures):
             print(row, flush=True)
-        kept = [row for row in kept if row["case"] != name] + rows
-        RESULT.write_text(json.dumps({"command": "python benchmarks/large_points.py", "rows": kept}, indent=1) + "\n")
+            kept = [old for old in kept if (old["case"], old["measure"]) != (name, row["measure"])] + [row]
+            RESULT.write_text(
+                json.dumps({"command": "python benchmarks/large_points.py", "rows": kept}, indent=1) + "\n"
+            )
 
 
 if __name__ == "__main__":

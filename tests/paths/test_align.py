@@ -230,6 +230,18 @@ def test_barrier_with_alignment_of_a_planted_permutation_is_zero():
         assert aligned.losses[-1] == pytest.approx(plain.losses[-1], rel=1e-4)
 
 
+def test_activations_are_seen_where_the_first_input_is_only_looked_up():
+    def apply(p, x):
+        seen = x["mask"][jnp.arange(len(x["mask"])), 0]
+        return (jnp.tanh(x["numbers"] @ p["w"]) * seen[:, None]) @ p["out"]
+
+    network = Network(lambda key: a, apply)
+    a, order = {"w": normal(3, 6), "out": normal(6, 2)}, np.array([3, 0, 5, 4, 2, 1])
+    inputs = {"mask": np.ones((8, 2), np.float32), "numbers": normal(8, 3)}
+    b = {"w": a["w"][:, order], "out": a["out"][order]}
+    assert align(network, a, b, inputs, method="activations").distance < 1e-5
+
+
 def test_a_network_without_symmetries_gives_the_point_back():
     line = Network(lambda key: {"w": jnp.ones((3, 2))}, lambda p, x: x @ p["w"])
     result = align(line, {"w": normal(3, 2)}, {"w": normal(3, 2, seed=1)}, normal(4, 3))

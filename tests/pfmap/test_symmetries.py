@@ -257,6 +257,7 @@ def test_bilinear_units_scale_in_two_ways():
         (lambda h: h * jnp.arange(6.0), "a constant of the network"),
         (lambda h: jnp.argmax(h, axis=1)[:, None] * 1.0, "argmax"),
         (lambda h: lax.dynamic_slice(h, (0, h.sum().astype(int) % 2), (4, 4)), "depends on values"),
+        (lambda h: h.at[:, jnp.array([4, 1])].add(jnp.ones(2)), "written at an index"),
     ],
 )
 def test_what_depends_on_the_index_pins_and_says_why(operation, reason):
@@ -273,6 +274,21 @@ def test_a_slice_pins_nothing_but_splits():
 
     params = {"w": normal(3, 6), "a": normal(4, 2), "b": normal(2, 2)}
     assert group(found_in(apply, params, normal(4, 3))) == {(4, (), 0, 1): 1, (2, (), 1, 0): 1}
+
+
+@pytest.mark.parametrize(
+    ("write", "scales"), [(lambda row, pad: row.set(pad), 1), (lambda row, pad: row.add(jnp.tanh(pad)), 0)]
+)
+def test_a_row_written_into_a_table_leaves_its_columns_free(write, scales):
+    """As the row of an embedding that stands for padding; tanh is odd and not homogeneous."""
+
+    def apply(p, x):
+        return jnp.take(write(p["table"].at[np.array([2])], p["pad"]), x, axis=0) @ p["out"]
+
+    found = found_in(apply, {"table": normal(7, 5), "pad": normal(5), "out": normal(5, 2)}, np.arange(7))
+    assert group(found) == {(5, (), 1, scales): 1}
+    assert found.opaque == {} and found.refused == ()
+    assert "written at an index" in found.pinned["table:0"]
 
 
 def test_primitives_without_a_rule_are_named_and_pin():

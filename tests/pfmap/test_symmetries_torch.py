@@ -149,3 +149,29 @@ def test_group_norm_of_a_torch_module_is_undone():
     for method in ("weights", "activations"):
         result = align(network, params, moved, inputs, method=method, restarts=0)
         assert result.distance < 1e-5 < 1.0 < result.distance_before
+
+
+@pytest.mark.slow
+def test_units_of_a_bert_are_put_back_by_what_they_do():
+    """Its mask is the first input and only looked up; a row of its embedding is padding; scores are masked."""
+    transformers = pytest.importorskip("transformers")
+    from allroads import from_torch
+
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
+        max_position_embeddings=8, num_labels=3,
+    )  # fmt: skip
+    tokens, mask = np.random.default_rng(0).integers(1, 20, (24, 6)), np.ones((24, 6), int)
+    mask[:8, 4:] = 0
+    inputs = {"attention_mask": mask, "input_ids": tokens}
+    network, params = from_torch(transformers.BertForSequenceClassification(config).eval(), inputs)
+    found = symmetries(network, params, inputs)
+    # the residual stream, the heads, inside each head query with key and value with output, the MLP, the pooler
+    assert group(found) == {(8, ()): 2, (2, ()): 1, (4, (2,)): 2, (16, ()): 1}
+    assert found.refused == () and found.opaque == {}
+    assert {k for capture in found.captures for k in capture.block.units if k >= 0} == set(found.movable)
+    moved = found.act(found.random(np.random.default_rng(1), spread=0.2), params)
+    result = align(network, params, moved, inputs, method="activations")
+    assert result.distance < 1e-5 < 1.0 < result.distance_before
+    np.testing.assert_allclose(network.apply(result.params, inputs), network.apply(params, inputs), atol=1e-6)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from allroads import Network, Problem, spectrum
+from allroads import Network, Problem, llc, spectrum
 from allroads.budget import Budget
 from allroads.errors import MemoryBudgetError
 from allroads.pfmap.objective import Objective
@@ -170,6 +170,18 @@ def test_chains_look_at_many_examples_in_parts_and_at_few_at_once(monkeypatch):
     coupled = Network(lambda key: jnp.zeros((2, 1)), lambda w, x: (x - x.mean(0)) @ w)
     mixed = Problem(coupled, "mse", np.random.default_rng(0).normal(size=(50, 2)), np.zeros((50, 1)))
     assert draw._in_parts(mixed, point, None) is mixed.objective
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_chains_go_on_until_as_many_draws_as_a_status_asks_for_are_there(seed):
+    """λ = d/2 · nβ/(nβ + γ) = 999 is precise to 1 % after ten draws, which show nothing of the chains."""
+    size = 2_000
+    network = Network(lambda key: jnp.zeros(size), lambda w, x: x * w * (size / 2) ** 0.5)
+    problem = Problem(network, "mse", np.ones((4, 1)), np.zeros((4, size)))
+    chains = Chains(count=4, ladder=False, metric="none")
+    found = llc(problem, np.zeros(size, "f4"), nbeta=1e3, localisation=1.0, chains=chains, seed=seed, progress=False)
+    assert found.status == "ok" and found.stats["ended"] == "precision"
+    assert found.value == pytest.approx(size / 2 * 1000 / 1001, rel=0.03)
 
 
 def test_options_of_memory_are_checked():

@@ -53,8 +53,10 @@ def derive(network: Network, params: Params, inputs: Any) -> Symmetries:
         pin(axis.atom, "outputs")
         constraints.require_degree_zero(axis)
     indexed = resolve_indexed_axes(constraints)
-    batch = next((x.axes[0].atom for x in given if x.axes), None)
-    return _solved(constraints, indexed, named, leaves, batch)
+    examples = [x.axes[0] for x in given if x.axes]
+    for axis in examples[1:]:  # an input that is indexed by another is tied to nothing by what is computed
+        constraints.unify(examples[0], axis)
+    return _solved(constraints, indexed, named, leaves, examples[0].atom if examples else None)
 
 
 def _solved(

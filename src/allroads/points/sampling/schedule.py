@@ -366,4 +366,6 @@ def _agree(found: Diagnostics) -> bool:
 
 
 def _enough(found: Diagnostics, precision: float) -> bool:
-    return _agree(found) and _precise(found, precision)
+    """Whether the mean is precise, by as many draws as a status asks for: few make a large energy precise."""
+    many = found.ess >= ESS or (found.close and found.ess_within >= ESS)
+    return many and _agree(found) and _precise(found, precision)

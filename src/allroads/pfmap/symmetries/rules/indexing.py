@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from jax.extend import core
 
@@ -30,17 +30,43 @@ def dynamic_slice(constraints: Constraints, equation: core.JaxprEqn, operands: S
 def dynamic_update_slice(constraints: Constraints, equation: core.JaxprEqn, operands: Sequence[Array]) -> list[Array]:
     """A range of indices written over; axes written in full are common."""
     x, update, *_ = operands
+    return [_written(constraints, x, update, {d: d for d in range(len(x.axes))})]
+
+
+def scatter(constraints: Constraints, equation: core.JaxprEqn, operands: Sequence[Array]) -> list[Array]:
+    """Slices written or added at places; axes that a slice holds in full are common."""
+    (x, indices, update), numbers = operands, equation.params["dimension_numbers"]
+    for axis in indices.axes:
+        constraints.require_degree_zero(axis)
+    apart = {*numbers.inserted_window_dims, *numbers.operand_batching_dims}
+    windows = [d for d in range(len(x.axes)) if d not in apart]
+    return [_written(constraints, x, update, dict(zip(windows, numbers.update_window_dims, strict=True)))]
+
+
+def _written(constraints: Constraints, x: Array, update: Array, common: Mapping[int, int]) -> Array:
+    """An array with parts of it written over.
+
+    Args:
+        constraints: What is known so far.
+        x: The array.
+        update: The parts.
+        common: Dimension of the array → dimension of the parts, where both have one; those of one size are common.
+    """
+    whole = {d: k for d, k in common.items() if x.axes[d].size == update.axes[k].size}
+    for array, kept in ((x, whole.keys()), (update, set(whole.values()))):
+        for d in range(len(array.axes)):
+            if d not in kept:
+                constraints.require_degree_zero(constraints.pin_ordered(array, d, "written at an index"))
     axes = []
-    for d, (axis, new) in enumerate(zip(x.axes, update.axes, strict=True)):
-        if axis.size == new.size:
+    for d, axis in enumerate(x.axes):
+        if d in whole:
+            new = update.axes[whole[d]]
             counted = [a for a, o in ((axis, x), (new, update)) if not o.invariant_under(SIGN)]
             constraints.unify(axis, new)
             axes.append(constraints.equate(counted) if counted else constraints.unknown(axis.atom))
         else:
-            for array in (x, update):
-                constraints.require_degree_zero(constraints.pin_ordered(array, d, "written at an index"))
-            axes.append(Axis(Atom(axis.size, {"written at an index"})))
-    return [Array(tuple(axes))]
+            axes.append(Axis(axis.atom))
+    return Array(tuple(axes))
 
 
 def gather(constraints: Constraints, equation: core.JaxprEqn, operands: Sequence[Array]) -> list[Array]:
@@ -73,4 +99,10 @@ def gather(constraints: Constraints, equation: core.JaxprEqn, operands: Sequence
     return [Array(tuple((offsets if d in numbers.offset_dims else batch).pop(0) for d in range(rank)))]
 
 
-RULES = {"dynamic_slice": dynamic_slice, "dynamic_update_slice": dynamic_update_slice, "gather": gather}
+RULES = {
+    "dynamic_slice": dynamic_slice,
+    "dynamic_update_slice": dynamic_update_slice,
+    "gather": gather,
+    "scatter": scatter,
+    "scatter-add": scatter,
+}
