@@ -116,6 +116,7 @@ def lanczos_quadrature(
     keys = jax.random.split(jax.random.key(seed), probes)
     together = matrix.together(lanczos_bytes(matrix.size, matrix.dtype.itemsize, steps))
     group = next(n for n in range(min(max(2, together), probes), probes + 1) if probes % n == 0)
+    together = next(n for n in range(min(together, group), 0, -1) if group % n == 0)  # a remainder is compiled apart
     rules: list[tuple[np.ndarray, np.ndarray]] = []
     with jax.enable_x64(matrix.dtype.itemsize == 8):
         known = jnp.asarray(vectors, matrix.dtype)
