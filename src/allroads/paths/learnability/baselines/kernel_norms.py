@@ -45,7 +45,7 @@ def kernel_norms(network: Network, inputs: Any, starts: Params, seed: int) -> ND
     one = jax.tree.map(lambda leaf: leaf[0], starts)
     values = jax.eval_shape(network.apply, one, inputs)
     signs = np.asarray(_drawn_signs()(jax.random.key(seed), values.shape, values.dtype.name))
-    run = compiled_kernel_lanczos(network, min(KRYLOV_STEPS, values.size), False)
+    run = compiled_kernel_lanczos(network, min(KRYLOV_STEPS, values.size))
     ones = jax.tree.map(lambda leaf: np.ones(TARGET_BATCH, leaf.dtype), starts)
 
     def at(start: Params) -> tuple[float, float]:
@@ -65,4 +65,4 @@ def _drawn_signs() -> Any:
     def draw(key: Any, shape: tuple[int, ...], dtype: str) -> Any:
         return jax.vmap(lambda own: jax.random.rademacher(own, shape, dtype))(jax.random.split(key, SIGN_DRAWS))
 
-    return jax.jit(draw, static_argnums=(1, 2), compiler_options=quickly_compiled(brief=True))
+    return jax.jit(draw, static_argnums=(1, 2), compiler_options=quickly_compiled())
