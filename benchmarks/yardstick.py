@@ -160,7 +160,7 @@ def ask(name: str, measure: str, folder: Path) -> object:
         return [seen.llc.value, seen.spectrum.trace.value, sorted(seen.description), seen.left_out]
     if measure == "road":
         way = allroads.road(problem, point(0, 0), target_params=end, budget=budget)
-        return [way.reached, way.cost, way.status.value]
+        return [way.reached, way.cost, way.error, way.stats["examples"], way.status.value]
     if measure == "connect":
         joined = allroads.connect(problem, end, other)
         return [float(joined.barrier), joined.status.value]

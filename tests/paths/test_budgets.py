@@ -23,6 +23,7 @@ from allroads.networks.mlp import mlp
 from allroads.paths.connect.rounds import _Pace
 from allroads.paths.learnability.law.calibration import Calibration
 from allroads.paths.learnability.law.quick import on_simulations
+from allroads.paths.road.few_inputs import few_rows
 from allroads.status import ForecastStatus, PathStatus, RoadStatus
 
 ONE = (jnp.ones((1, 1)), jnp.ones((1, 1)))
@@ -307,3 +308,51 @@ def test_an_interrupt_gives_the_alignment_so_far(interrupt):
     interrupt(sys.modules["allroads.paths.align.align"], "match", 2)
     found, first = aligned(), aligned(restarts=0)
     assert found.ended == "interrupted" and found.distance == first.distance < found.distance_before
+
+
+ROWS = np.random.default_rng(3).normal(size=(600, 640))
+STRAIGHT = Network(lambda key: jnp.zeros(640), lambda w, x: (x @ w)[:, None])
+
+
+def linear_way(**options):
+    """From 0 to random answers: the motion is the pseudo-inverse's, whatever the inputs are."""
+    answers = np.random.default_rng(4).normal(size=(600, 1))
+    with float64():
+        problem = Problem(STRAIGHT, "mse", ROWS, answers)
+        return road(problem, jnp.zeros(640), answers, progress=False, **options), answers
+
+
+def shortest(rows, answers):
+    return np.linalg.norm(np.linalg.lstsq(ROWS[rows], answers[rows], rcond=None)[0])
+
+
+def test_a_budget_for_few_inputs_gives_their_road(ticking):
+    found, answers = linear_way(budget=50.0)
+    rows, all_rows = few_rows(600, 1), np.arange(600)
+    assert found.stats["examples"] == len(rows) == 128 and "128 of the 600 inputs" in found.reason
+    assert found.status == RoadStatus.NOT_CONVERGED and found.stats["ended"] == "budget" and found.reached == 1.0
+    assert found.cost == pytest.approx(shortest(rows, answers), rel=1e-6)
+    assert found.cost < 0.5 * shortest(all_rows, answers)
+    assert found.values.shape == (len(found.ts), 600, 1)  # of all inputs
+    assert np.allclose(found.values[-1][rows], answers[rows], atol=1e-6)
+
+
+def test_a_road_of_all_inputs_that_came_far_is_preferred_to_one_of_few(monkeypatch):
+    module, followed = sys.modules["allroads.paths.road.few_inputs"], []
+    whole = module.integrate_lift
+
+    def cut(*given, budget, **options):
+        followed.append(given)
+        if len(followed) == 2 and stop:
+            budget.interrupt()
+        return whole(*given, budget=budget, **options)
+
+    monkeypatch.setattr(module, "integrate_lift", cut)
+    stop = True
+    found, _ = linear_way(budget=3600.0)
+    assert found.stats["examples"] == 128 and found.stats["ended"] == "interrupted"
+    followed, stop = [], False
+    found, answers = linear_way(budget=3600.0)
+    plain, _ = linear_way()
+    assert found.stats["examples"] == 600 and len(followed) == 3 and found.status == RoadStatus.OK
+    assert found.cost == plain.cost == pytest.approx(shortest(np.arange(600), answers), rel=1e-6)

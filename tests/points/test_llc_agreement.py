@@ -104,7 +104,7 @@ class Watched:
         self.plan = SimpleNamespace(step_size=None, exactly=None, precision=0.01, rounds=rounds)
         self.sampler = SimpleNamespace(target_acceptance=0.75)
         self.value, self.apart, self.draws, self.count = value, apart, draws, 1000 * seed
-        self.all_data, self.longer = None, 0
+        self.all_data, self.longer, self.steps = None, 0, 10
 
     def round(self, **options):
         self.count += 1

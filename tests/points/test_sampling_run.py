@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import allroads.budget
+import allroads.points.sampling.schedule
 from allroads import float64
 from allroads.budget import Budget
 from allroads.explorers.samplers import HMC
@@ -213,6 +215,8 @@ def test_tuning_does_not_raise_the_energy(seed):
 class Watched:
     """A run that is only watched: every round accepts two thirds, and its energies are white."""
 
+    steps = 10
+
     def __init__(self, dimension=SMALL, **plan):
         self.plan = SimpleNamespace(draws=20, step_size=None, **plan)
         self.sampler = SimpleNamespace(target_acceptance=0.75)
@@ -260,3 +264,36 @@ def test_the_step_is_tuned_by_less_and_less_while_measuring():
     measured, ended, checked = _measure(Pace(run, Budget()), None, None)
     assert len(measured) == 4 and ended == "rounds" and checked is None
     assert run.done == ["round", ("step", 1.0), "round", ("step", 0.707), "round", ("step", 0.577), "round"]
+
+
+def test_tuning_and_trajectories_that_turn_out_longer_keep_to_the_budget(monkeypatch):
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr(allroads.budget, "time", clock)
+    monkeypatch.setattr(allroads.points.sampling.schedule, "time", clock)
+
+    class Longer(Watched):
+        """A round takes a second per gradient; trajectories are five times as long once the step was tuned."""
+
+        affordable = 40
+
+        @property
+        def steps(self):
+            return min(10 if self.done else 2, max(self.affordable, 1))
+
+        def round(self, **options):
+            now[0] += self.steps
+            return super().round(**options)
+
+    run = Longer(dimension=SMALL + 1, burn_in=None, rounds=100, exactly=None, precision=1e-9)
+    pace = Pace(run, Budget(64.0))
+    pace.round("a level")
+    assert pace.seconds == 2.0 and pace.fit() == 62 / 2
+    warm = _burn_in(pace)
+    assert len(warm) == 2 and now[0] == 22.0  # of the eight that were to fit; 60 % is kept for measuring
+    assert pace.fit() == 42 / 10
+    measured, ended, _ = _measure(pace, None, None)
+    assert len(measured) == 4 and now[0] == 62.0 and ended == "budget"
+    now[0], run.affordable = 61.0, 40
+    pace.round("the one that has to be")
+    assert run.affordable == 3 and now[0] == 64.0  # no longer than there is time for

@@ -122,6 +122,7 @@ def integrate_lift(
     most_steps: int,
     records: int,
     budget: Budget,
+    told: str = "",
 ) -> LiftedPath:
     """Follow ``z(t) = (1−t) start + t target`` from ``params``.
 
@@ -130,7 +131,7 @@ def integrate_lift(
     ``tolerance`` of z(t + h), as a share of the chord, and the embedded estimate of its own error is within the same
     share of the road's length so far; where units switch, the lift jumps, and steps become short. A step is left at its
     first stage where that is farther off the segment than the step is long, or has another lift. The clock is read
-    before every step.
+    before every step. ``told`` is what progress begins with.
     """
     chord = target - start
     scale = float(np.linalg.norm(chord))
@@ -150,7 +151,7 @@ def integrate_lift(
         if budget.ended or budget.left < took + held_back:
             end = End.BUDGET
             break
-        budget.say(f"t = {here.t:.3g} after {steps} steps")
+        budget.say(f"{told}t = {here.t:.3g} after {steps} steps")
         with budget.interruptible():
             h = min(h, 1.0 - here.t)
             at, lifts = here.place.params, [here.along]
@@ -178,7 +179,7 @@ def integrate_lift(
                 lifted = here.lifted + h * float(_WEIGHTS @ [v.length for v in lifts])
                 chords, bows = _with_step(here, there)
                 after = node(t, lifted, chords, bows, there, values, at)
-                drift = h * float(norm(combined(_ESTIMATE, *moves, after.along.motion)))
+                drift = h * norm(combined(_ESTIMATE, *moves, after.along.motion))
                 share = drift / chords if drift > 0 else 0.0
                 strain = max(strain, share / tolerance) if np.isfinite(share) else np.inf
                 if _over_a_fold(here.along, after.along, chords / t):

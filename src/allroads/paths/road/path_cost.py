@@ -109,7 +109,7 @@ def path_cost(
         parameter_length=float(moves.sum()),
         directness=directness(values, chart),
         stages=stages(values, chart=chart),
-        losses=path_losses(problem, points, problem.held_out(held_out)),
+        losses=path_losses(problem, points, values, problem.held_out(held_out)),
         chart=chart,
         regularisation=lifter.share,
         stats={

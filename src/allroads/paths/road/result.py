@@ -49,8 +49,8 @@ class Road(Result):
         regularisation: r over the kernel's largest eigenvalue at the start.
         stats: ``ridge`` (r itself), ``method`` (``dense``, ``normal equations`` or ``matrix-free``), ``chord`` (length
             of the segment), and ``distance``, ‖θ* − θ₀‖, where there are two points. Of a road also ``steps``,
-            ``rejected`` and ``lifted``, the integral of the lift's speed: where units switch on the way it is less than
-            the cost, see docs/roads.md.
+            ``rejected``, ``examples``, the number of inputs that it holds to, and ``lifted``, the integral of the
+            lift's speed: where units switch on the way it is less than the cost, see docs/roads.md.
     """
 
     cost: float

@@ -13,10 +13,11 @@ from allroads.errors import InputError
 from allroads.paths.directness import directness
 from allroads.paths.road.behaviour import path_losses, path_values
 from allroads.paths.road.checks import check_memory, checked_chart, read_target
-from allroads.paths.road.integrate import End, LiftedPath, integrate_lift
+from allroads.paths.road.few_inputs import Followed, Segment, follow_within
+from allroads.paths.road.integrate import End, LiftedPath
 from allroads.paths.road.options import RoadOptions
 from allroads.paths.road.result import Road
-from allroads.paths.road.tangent_lift import Lifter, difference, in_chart, make_lifter, norm
+from allroads.paths.road.tangent_lift import Lifter, difference, in_chart, norm
 from allroads.paths.stages import stages
 from allroads.pfmap.map import ParameterFunctionMap
 from allroads.pfmap.network import Params
@@ -54,9 +55,12 @@ def road(
             lies at infinity: its road is cut off where it is near enough, or ends with ``rank loss`` before it.
         held_out: A problem, or inputs and labels, whose loss is given along the road too.
         options: Tolerance, regularisation, records, steps and memory.
-        budget: Seconds that the call may take; default no end. Where it ends first the road is the part that was
-            followed, ``not converged``, with the cost and error of that part. Compilation counts and cannot be
-            interrupted. Ctrl-C ends the steps as a budget does; a second one ends the call.
+        budget: Seconds that the call may take; default no end. A road of few of the inputs is then followed first.
+            It is the result where there is no time for all inputs, or where their road came less than half as far;
+            ``stats["examples"]`` says how many it holds to, and its cost is usually less. Where the budget ends first
+            otherwise, the road is the part that was followed. Both are ``not converged``, with their cost and error.
+            Compilation counts and cannot be interrupted. Ctrl-C ends the steps as a budget does; a second one ends the
+            call.
         progress: Whether a bar, or a line every ten seconds, tells what is being done.
         throw: Raise a :class:`~allroads.MeasurementError` where the status is not ``ok``.
 
@@ -99,41 +103,41 @@ def road(
         network, inputs = problem.network, problem.data.inputs
         present = jax.eval_shape(ParameterFunctionMap(network, inputs).values, params)
         coordinates = jax.eval_shape(in_chart(network, chart).apply, params, inputs).shape
+        goal = None
         if target_params is None:
-            goal = read_target(target, present.shape, coordinates, chart).ravel()
+            goal = read_target(target, present.shape, coordinates, chart)
         else:
             target_params = problem.points(params, target_params)[1]
         check_memory(params, present, options.records, options.memory)
-        lifter = make_lifter(network, params, inputs, chart, options.regularisation, options.dense, options.memory)
-        start = lifter.values(params)
-        if not np.isfinite(start).all():
-            raise InputError("road: the network's outputs at params are not finite; start from a point where they are.")
-        stats: dict[str, Any] = {"ridge": lifter.ridge, "method": lifter.method}
+        stats: dict[str, Any] = {}
         if target_params is not None:
-            goal = lifter.values(target_params)
-            if not np.isfinite(goal).all():
+            stats["distance"] = norm(difference(target_params, params))
+        for what, point in (("params", params), ("target_params", target_params)):
+            if point is not None and not np.isfinite(path_values(in_chart(network, chart), [point], inputs)).all():
                 raise InputError(
-                    "road: the network's outputs at target_params are not finite; give a point where they are."
+                    f"road: the network's outputs at {what} are not finite; "
+                    f"{'start from' if what == 'params' else 'give'} a point where they are."
                 )
-            stats["distance"] = float(norm(difference(target_params, params)))
-        chord = float(np.linalg.norm(goal - start))
-        rounding = np.finfo(present.dtype).eps * np.linalg.norm(np.abs(goal) + np.abs(start))
-        if chord <= rounding:
-            goal, chord = start, 0.0
-        lifted_path = integrate_lift(
-            lifter, params, start, goal,
-            tolerance=options.tolerance, most_steps=options.most_steps, records=options.records, budget=clock,
-        )  # fmt: skip
+        segment = Segment(network, params, inputs, goal, target_params, chart, present.dtype)
+        followed = follow_within(segment, options, clock)
+        lifter, lifted_path, chord = followed.lifter, followed.path, followed.chord
         points = [point.params for point in lifted_path.kept]
         values = path_values(network, points, inputs)
         lengths = lifted_path.column("chords") + lifted_path.column("bows")
         status, reason = _outcome(lifter, lifted_path, chord, options.tolerance)
+        ended = {End.BUDGET: "budget", End.INTERRUPTED: "interrupted"}.get(lifted_path.end)
+        if followed.examples < len(problem):
+            status, reason = RoadStatus.NOT_CONVERGED, _of_few(followed, len(problem), reason)
+            ended = "interrupted" if clock.interrupted else "budget"
         stats |= {
+            "ridge": lifter.ridge,
+            "method": lifter.method,
+            "examples": followed.examples,
             "chord": chord,
             "steps": lifted_path.steps,
             "rejected": lifted_path.rejected,
             "lifted": lifted_path.kept[-1].lifted,
-            "ended": {End.BUDGET: "budget", End.INTERRUPTED: "interrupted"}.get(lifted_path.end),
+            "ended": ended,
         }
         found = Road(
             cost=float(lengths[-1]),
@@ -152,7 +156,7 @@ def road(
             parameter_length=lifted_path.kept[-1].chords,
             directness=directness(values, chart),
             stages=stages(values, chart=chart),
-            losses=path_losses(problem, points, problem.held_out(held_out)),
+            losses=path_losses(problem, points, values, problem.held_out(held_out)),
             chart=chart,
             regularisation=lifter.share,
             stats=stats,
@@ -185,6 +189,14 @@ def _outcome(lifter: Lifter, lifted_path: LiftedPath, chord: float, tolerance: f
         f"at t = {last.t:.4g} no step brings the image within {tolerance:g} of the segment: {last.outside:.1%} of the "
         f"direction's square lies outside the kernel's range; the motion of the function for a unit of motion of the "
         f"parameters went from {gains[0]:.3g} to {gains[-1]:.3g}{smallest}."
+    )
+
+
+def _of_few(followed: Followed, examples: int, reason: str) -> str:
+    """What a road of few inputs is worth."""
+    return (
+        f"the budget had time for a road of {followed.examples} of the {examples} inputs, which usually costs less "
+        f"than that of all; give a larger budget.{' Of these inputs: ' if reason else ''}{reason}"
     )
 
 

@@ -20,6 +20,7 @@ from jax.scipy.sparse.linalg import cg
 
 from allroads.compiled import quickly_compiled
 from allroads.errors import InputError
+from allroads.paths.road.behaviour import compiled_values
 from allroads.paths.road.factors import DenseKernel, FactoredJacobian, Solution, extreme_eigenvalue, smaller_gram
 from allroads.pfmap.charts import to_chart
 from allroads.pfmap.jacobian import jacobian_function
@@ -32,8 +33,6 @@ REGULARISATION = {"float32": 1e-6, "float64": 1e-12}
 ITERATIONS = 1000
 """Conjugate-gradient steps at most. What they leave undone is the residual that the next step of a road aims at."""
 
-MOST = 5
-"""Motions that are combined at most."""
 _POWER_STEPS = 30
 
 
@@ -80,7 +79,7 @@ class Lifter:
 
     def values(self, params: Params) -> np.ndarray:
         """Coordinates of the function, flat ``[N·C]``, in double precision."""
-        return np.asarray(_compiled(self.network).values(params, self.inputs), np.float64).ravel()
+        return np.asarray(compiled_values(self.network)(params, self.inputs), np.float64).ravel()
 
     def at(self, params: Params) -> LocalGeometry:
         """The kernel at a point, ready to lift directions."""
@@ -118,12 +117,15 @@ class LocalGeometry:
 
     def lift(self, direction: np.ndarray) -> TangentLift:
         """TangentLift of a flat direction ``[N·C]``."""
+        if not direction.any():
+            return TangentLift(jax.tree.map(np.zeros_like, self.params), 0.0, 0.0)
         solved = self.solve(direction)
         if solved.motion is not None:
             motion = _shaped(solved.motion, self.params)
-            return TangentLift(motion, float(norm(motion)), solved.outside)
-        motion, length = _compiled(self.lifter.network).pull(self.params, self.lifter.inputs, solved.weights)
-        return TangentLift(motion, float(length), solved.outside)
+        else:
+            pulled = _compiled(self.lifter.network).pull(self.params, self.lifter.inputs, solved.weights)
+            motion = jax.tree.map(np.asarray, pulled)
+        return TangentLift(motion, norm(motion), solved.outside)
 
     def solve(self, direction: np.ndarray) -> Solution:
         """``(K + r)⁻¹ v`` and what v costs."""
@@ -194,7 +196,7 @@ def _shaped(vector: np.ndarray, params: Params) -> Params:
     leaves, structure = jax.tree.flatten(params)
     ends = np.cumsum([np.size(leaf) for leaf in leaves])
     parts = [
-        jnp.asarray(part.reshape(np.shape(leaf)), jnp.result_type(leaf))
+        part.reshape(np.shape(leaf)).astype(jnp.result_type(leaf))
         for part, leaf in zip(np.split(vector, ends[:-1]), leaves, strict=True)
     ]
     return jax.tree.unflatten(structure, parts)
@@ -209,7 +211,6 @@ def in_chart(network: Network, chart: str) -> Network:
 
 
 class _Compiled(NamedTuple):
-    values: Any
     push: Any
     pull: Any
     solve: Any
@@ -227,9 +228,8 @@ def _compiled(network: Network) -> _Compiled:
     def forward(params: Params, inputs: Any, motion: Params) -> Any:
         return products(params, inputs)[1](motion)
 
-    def pull(params: Params, inputs: Any, weights: Any) -> tuple[Params, Any]:
-        motion = products(params, inputs)[2](weights)
-        return motion, norm(motion)
+    def pull(params: Params, inputs: Any, weights: Any) -> Params:
+        return products(params, inputs)[2](weights)
 
     def solve(params: Params, inputs: Any, direction: Any, ridge: Any) -> tuple[Any, Any]:
         values, push, back = products(params, inputs)
@@ -251,30 +251,30 @@ def _compiled(network: Network) -> _Compiled:
         v = jax.lax.fori_loop(0, _POWER_STEPS, step, first)
         return jnp.linalg.norm(push(back(v)))
 
-    functions, options = (network.apply, forward, pull, solve, largest), quickly_compiled()
+    functions, options = (forward, pull, solve, largest), quickly_compiled()
     return _Compiled(*(jax.jit(function, compiler_options=options) for function in functions))
 
 
-@jax.jit
-def norm(motion: Params) -> Any:
+def norm(motion: Params) -> float:
     """Euclidean norm of a pytree."""
-    return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(motion)))
+    flat = [np.asarray(leaf, np.float64).ravel() for leaf in jax.tree.leaves(motion)]
+    with np.errstate(all="ignore"):  # what is not finite stays so
+        return float(np.sqrt(sum(leaf @ leaf for leaf in flat)))
 
 
 def combined(weights: np.ndarray, *motions: Params) -> Params:
-    """``Σ_i w_i motion_i``, in the precision of the motions; filled up to one number of them, compiled once."""
-    spare = MOST - len(motions)
-    return _combined(np.concatenate([weights, np.zeros(spare)]), *motions, *motions[:1] * spare)
+    """``Σ_i w_i motion_i``, in the precision of the motions."""
+
+    def of_leaf(*parts: Any) -> np.ndarray:
+        kind = np.asarray(parts[0]).dtype
+        terms = [w.astype(kind) * np.asarray(part) for w, part in zip(weights, parts, strict=True)]
+        return np.asarray(sum(terms), kind)
+
+    with np.errstate(all="ignore"):
+        return jax.tree.map(of_leaf, *motions)
 
 
-@jax.jit
-def _combined(weights: Any, *motions: Params) -> Params:
-    return jax.tree.map(
-        lambda *parts: sum(w.astype(m.dtype) * m for w, m in zip(weights, parts, strict=True)), *motions
-    )
-
-
-@jax.jit
 def difference(a: Params, b: Params) -> Params:
     """``a − b``."""
-    return jax.tree.map(jnp.subtract, a, b)
+    with np.errstate(all="ignore"):
+        return jax.tree.map(lambda x, y: np.asarray(x) - np.asarray(y), a, b)

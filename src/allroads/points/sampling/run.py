@@ -86,6 +86,7 @@ class Run:
         few = free.dimension <= FEW
         self.shortest = LONG[0] if few else STEPS[0]  # gradients per draw, at least and at most
         self.longest = LONG[1] if few else SHORT if free.dimension <= SMALL else STEPS[1]
+        self.affordable = STEPS[1]  # gradients per draw that a budget has time for
         self.stiffness = np.ones(self.sites)
         self.step = np.full(self.sites, plan.step_size or self._first_step())
 
@@ -103,7 +104,8 @@ class Run:
         """Gradients per draw."""
         if not self.sampler.trajectories:
             return STEPS[1] // 2
-        return int(np.clip(math.ceil(TRAJECTORY / max(float(self.step.min()), 1e-9)), self.shortest, self.longest))
+        wanted = np.clip(math.ceil(TRAJECTORY / max(float(self.step.min()), 1e-9)), self.shortest, self.longest)
+        return max(min(int(wanted), self.affordable), min(STEPS[0], int(wanted)))
 
     def round(self, observe: Observe | None = None, extra: Any = None) -> Draws:
         """A round of draws of all chains; moments for a metric are always taken, as compiling twice would cost more."""

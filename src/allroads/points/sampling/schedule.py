@@ -114,14 +114,18 @@ class Pace:
     def __init__(self, run: Run, budget: Budget):
         self.run, self.budget = run, budget
         self.seconds = FIRST_ROUND  # of the last round; of the first, with its compilation, until there is another
+        self.steps = 0  # gradients per draw of the last round; 0 where it was compiled too
+        self.rounds = 0
 
     def try_round(self, doing: str, observe: Observe | None = None, extra: Any = None) -> Draws | None:
         """One round, or ``None`` where the user interrupts it; the budget is then over."""
         self.budget.say(doing)
-        began = time.monotonic()
+        if self.budget.limited and self.steps:
+            self.run.affordable = int(self.budget.left / self.seconds * self.steps)
+        steps, began = self.run.steps, time.monotonic()
         with self.budget.interruptible():
             out = self.run.round(observe=observe, extra=extra)
-            self.seconds = time.monotonic() - began
+            self.seconds, self.steps, self.rounds = time.monotonic() - began, steps * (self.rounds > 0), self.rounds + 1
             return out
         return None
 
@@ -130,10 +134,14 @@ class Pace:
         return self.try_round(doing, observe, extra) or self.run.round(observe=observe, extra=extra)
 
     def fit(self) -> float:
-        """Rounds that the rest of the budget has room for, at least 0."""
+        """Rounds that the rest of the budget has room for, at least 0.
+
+        A round takes as long as its trajectories are, and those grow as the step is tuned.
+        """
         if self.budget.ended:
             return 0.0
-        return self.budget.left / self.seconds if self.budget.limited else math.inf
+        longer = self.run.steps / self.steps if self.steps else 1.0
+        return self.budget.left / (self.seconds * longer) if self.budget.limited else math.inf
 
 
 def run_schedule(
@@ -264,7 +272,7 @@ def _burn_in(pace: Pace) -> list[Draws]:
 
     Where parameters are many, 4 more follow in the metric that was found, as one that follows the chains' gradients
     favours high energies (see ``Run._update_metric``); of the rounds that a burn-in asks for, the second half are such.
-    The step is tuned on, by less and less. A budget cuts both short.
+    The step is tuned on, by less and less. A budget cuts both short, as soon as rounds turn out longer than the first.
     """
     run, plan = pace.run, pace.run.plan
     many = run.free.dimension > SMALL
@@ -275,18 +283,25 @@ def _burn_in(pace: Pace) -> list[Draws]:
         asked = math.ceil(plan.burn_in / plan.draws)
         settling = asked // 2 * many
         tuned = most = asked - settling
-    fit = TUNED * pace.fit()
+    fit, kept = TUNED * pace.fit(), (1 - TUNED) * pace.budget.left
     if fit < tuned + settling:
         settling = int(fit * settling / (tuned + settling))
         tuned = most = max(int(fit) - settling, 1 if tuned and not pace.budget.ended else 0)
     warm: list[Draws] = []
-    while len(warm) < tuned or (len(warm) < most and not _settled(run, warm[-1])):
+
+    def late() -> bool:
+        """Whether another round would take of the time that measuring is to have."""
+        return bool(warm) and pace.budget.limited and (1 - 1 / max(pace.fit(), 1.0)) * pace.budget.left < kept
+
+    while not late() and (len(warm) < tuned or (len(warm) < most and not _settled(run, warm[-1]))):
         if len(warm) >= FINAL_ROUNDS and len(warm) % FINAL_ROUNDS == 0:
             run.lengthen()
         if warm:
             run.tune(warm[-1], gain=1.0)  # not after the last: what has been seen to work is measured with
         warm.append(pace.round("tuning at the last level"))
     for count in range(settling):
+        if late():
+            break
         run.tune(warm[-1], gain=(count + 1) ** -0.5, metric=False)
         warm.append(pace.round("settling at the last level"))
     return warm

@@ -15,6 +15,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int
 
+from allroads.compiled import quickly_compiled
 from allroads.errors import MemoryBudgetError
 from allroads.pfmap.inputs import choose, number_of_examples
 from allroads.pfmap.kernel import examples_apart
@@ -27,6 +28,9 @@ _CACHED = 2**25
 """Bytes of products side by side, about a processor's cache: past it, together is slower than in turn."""
 _IN_TURN = 2**30
 """Bytes that all rows pass through up to which they are made one by one: another compilation would take longer."""
+
+FEW = 200_000
+"""Parameters up to which products, some hundred of them, take less time than what compiling them well takes."""
 
 Apply = Callable[..., Any]
 
@@ -154,7 +158,8 @@ def _apart(network: Network, params: Params, inputs: Any, at_a_time: int) -> boo
 @lru_cache(maxsize=64)
 def _compiled(apply: Apply, structure: Any, shapes: tuple[Any, ...]) -> Any:
     with exact_products():
-        return jax.jit(apply).lower(*structure.unflatten(shapes)).compile()
+        options = quickly_compiled() if shapes[0].shape[0] <= FEW else {}
+        return jax.jit(apply, compiler_options=options).lower(*structure.unflatten(shapes)).compile()
 
 
 def _too_large(size: int, held: int, product: int, memory: int, coupled: bool) -> MemoryBudgetError:

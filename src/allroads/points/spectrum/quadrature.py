@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
 from typing import Any
 
 import jax
@@ -24,8 +24,9 @@ from matfree import decomp
 from scipy.linalg import solve_banded
 
 from allroads.budget import Budget
+from allroads.compiled import quickly_compiled
 from allroads.pfmap.lanczos import breakdown_index, gauss_rule
-from allroads.points.spectrum.matrix import Matrix
+from allroads.points.spectrum.matrix import FEW, Matrix
 
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -115,6 +116,7 @@ def lanczos_quadrature(
     keys = jax.random.split(jax.random.key(seed), probes)
     together = matrix.together(lanczos_bytes(matrix.size, matrix.dtype.itemsize, steps))
     group = next(n for n in range(min(max(2, together), probes), probes + 1) if probes % n == 0)
+    together = next(n for n in range(min(together, group), 0, -1) if group % n == 0)  # a remainder is compiled apart
     rules: list[tuple[np.ndarray, np.ndarray]] = []
     with jax.enable_x64(matrix.dtype.itemsize == 8):
         known = jnp.asarray(vectors, matrix.dtype)
@@ -122,7 +124,8 @@ def lanczos_quadrature(
             budget.say(f"random vector {len(rules) + 1} of {probes}")
             with budget.interruptible():
                 some = keys[len(rules) : len(rules) + group]
-                found = _tridiagonals(matrix.apply, steps, together, known, some, matrix.data)
+                tridiagonals = _compiled_tridiagonals(matrix.size <= FEW)
+                found = tridiagonals(matrix.apply, steps, together, known, some, matrix.data)
                 eps = float(np.finfo(matrix.dtype).eps)
                 rules += [_ended(a, b, eps) for a, b in zip(*map(np.asarray, found), strict=True)]
     return Quadrature(np.asarray(values), rest, [a for a, _ in rules], [b for _, b in rules], matrix.dtype.name)
@@ -133,7 +136,11 @@ def lanczos_bytes(size: int, itemsize: int, steps: int) -> int:
     return 3 * (min(steps, size) + 2) * size * itemsize
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
+@cache
+def _compiled_tridiagonals(few: bool) -> Any:
+    return jax.jit(_tridiagonals, static_argnums=(0, 1, 2), compiler_options=quickly_compiled() if few else {})
+
+
 def _tridiagonals(apply: Any, steps: int, together: int, known: Any, keys: Any, data: Any) -> tuple[Any, Any]:
     def outside(v: Any) -> Any:
         return v - known.T @ (known @ v)

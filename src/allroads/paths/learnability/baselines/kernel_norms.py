@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import jax
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from allroads.compiled import quickly_compiled
 from allroads.paths.learnability.simulate.residual_spectrum import (
     KRYLOV_STEPS,
     TARGET_BATCH,
@@ -42,8 +44,7 @@ def kernel_norms(network: Network, inputs: Any, starts: Params, seed: int) -> ND
     starts, inputs = jax.tree.map(np.asarray, starts), jnp.asarray(inputs)
     one = jax.tree.map(lambda leaf: leaf[0], starts)
     values = jax.eval_shape(network.apply, one, inputs)
-    keys = jax.random.split(jax.random.key(seed), SIGN_DRAWS)
-    signs = np.stack([jax.random.rademacher(key, values.shape, values.dtype) for key in keys])
+    signs = np.asarray(_drawn_signs()(jax.random.key(seed), values.shape, values.dtype.name))
     run = compiled_kernel_lanczos(network, min(KRYLOV_STEPS, values.size))
     ones = jax.tree.map(lambda leaf: np.ones(TARGET_BATCH, leaf.dtype), starts)
 
@@ -55,3 +56,13 @@ def kernel_norms(network: Network, inputs: Any, starts: Params, seed: int) -> ND
 
     seeds = len(jax.tree.leaves(starts)[0])
     return np.array([at(jax.tree.map(lambda leaf, m=m: leaf[m], starts)) for m in range(seeds)])
+
+
+@cache
+def _drawn_signs() -> Any:
+    """The compiled ``(key, shape, dtype) -> signs``, ``[SIGN_DRAWS, *shape]``."""
+
+    def draw(key: Any, shape: tuple[int, ...], dtype: str) -> Any:
+        return jax.vmap(lambda own: jax.random.rademacher(own, shape, dtype))(jax.random.split(key, SIGN_DRAWS))
+
+    return jax.jit(draw, static_argnums=(1, 2), compiler_options=quickly_compiled())

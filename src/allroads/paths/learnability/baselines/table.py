@@ -17,7 +17,7 @@ from allroads.paths.learnability.baselines.leap import leap
 from allroads.paths.learnability.baselines.standardise import standardised_columns
 from allroads.paths.learnability.baselines.truth_table import truth_table_rows, walsh_coefficients
 from allroads.paths.learnability.problem import Problem
-from allroads.paths.learnability.simulate.residual_spectrum import ResidualSpectrum
+from allroads.paths.learnability.simulate.residual_spectrum import TARGET_BATCH, ResidualSpectrum
 from allroads.paths.learnability.simulate.target_simulation import TargetSimulation
 from allroads.pfmap.network import Network
 from allroads.results import Measurement
@@ -57,9 +57,17 @@ def label_baselines(problem: Problem) -> list[dict[str, Measurement]]:
 
 
 def inal_baselines(network: Network, problem: Problem, draws: int, seed: int) -> list[dict[str, Measurement]]:
-    """INAL of every target."""
+    """INAL of every target; a batch of them from the same draws of the network at once."""
     columns = [standardised_columns(own) for own in problem.labels]
-    return [{"INAL": inal(network, problem.inputs, one[None], draws=draws, seed=seed)[0]} for one in columns]
+    found: dict[int, dict[str, Measurement]] = {}
+    for shape in {one.shape for one in columns}:
+        alike = [k for k, one in enumerate(columns) if one.shape == shape]
+        for begin in range(0, len(alike), TARGET_BATCH):
+            batch = alike[begin : begin + TARGET_BATCH]
+            targets = np.stack([columns[k] for k in batch])
+            measured = inal(network, problem.inputs, targets, draws=draws, seed=seed)
+            found |= {k: {"INAL": one} for k, one in zip(batch, measured, strict=True)}
+    return [found[k] for k in range(len(columns))]
 
 
 def kernel_baselines(
