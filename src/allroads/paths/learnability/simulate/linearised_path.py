@@ -186,7 +186,7 @@ def compiled_segment(network: Network, loss: str | PerExampleLoss, krylov: int, 
     ``θ(t) = θ + ρ Jᵀ (1 − e^{−tν}) / (h A) r`` with ``A = J diag(ρ) Jᵀ`` and its decay rates ν per step.
     Momentum halfway through the segment bounds them, see :func:`.decay_bound`. The duration t is the hitting time, or
     the time at which ``min_residual_share`` of the residual's square is left. It is halved until the outputs end where
-    the linearisation predicts.
+    the linearisation predicts, and the loss is no higher than at the start.
     """
     per_example = resolve_loss(loss)
     flow = identity_kernel_flow(per_example)
@@ -222,13 +222,19 @@ def compiled_segment(network: Network, loss: str | PerExampleLoss, krylov: int, 
         hit = jax.lax.fori_loop(0, _BISECTIONS, bisect, bounds)[1]
 
         def end_of(time: Any) -> tuple[Params, Any]:
-            """Point of the linearised map after a time, and the relative distance of its outputs from the map's."""
+            """Point of the linearised map after a time, and the relative distance of its outputs from the map's.
+
+            The linearised outputs are those of that very step, ``J (θ(t) − θ)``, of which the Krylov space holds all
+            but a multiple of its remainder. The distance is infinite where the loss has risen.
+            """
             gone = -jnp.expm1(-exponent(time)) * shares * found.length / curvature
-            step = pull_back(vectors @ (gone / nodes) @ found.basis)
-            moved = jax.tree.map(jnp.add, params, step)
-            change = (network.apply(moved, inputs) - outputs).reshape(-1)
-            expected = vectors @ gone @ found.basis
-            return moved, jnp.linalg.norm(change - expected) / jnp.linalg.norm(expected)
+            weights = vectors @ (gone / nodes)
+            moved = jax.tree.map(jnp.add, params, pull_back(weights @ found.basis))
+            after = network.apply(moved, inputs)
+            expected = vectors @ gone @ found.basis + weights[-1] * found.remainder
+            error = jnp.linalg.norm((after - outputs).reshape(-1) - expected) / jnp.linalg.norm(expected)
+            raised = per_example(after, labels).mean() > value  # which no gradient flow does
+            return moved, jnp.where(raised, jnp.inf, error)
 
         def too_far(carry: tuple[Any, ...]) -> Any:
             tries, _, error, _ = carry
