@@ -54,6 +54,31 @@ def test_the_momentum_of_a_step_is_the_weight_of_earlier_gradients():
     assert momentum_at(0.9, np.arange(1.0, 31.0)).tolist() == pytest.approx(expected, abs=1e-5)
 
 
+def heavy_ball_steps(curvatures, residuals, rate, momentum, goal):
+    """Steps of gradient descent with momentum on ``mean r²`` in the coordinates of its modes, written out."""
+    left, average, steps = residuals.copy(), np.zeros_like(residuals), 0
+    while np.mean(left**2) > goal:
+        average = momentum * average + 2 * curvatures * left / len(left)
+        left, steps = left - rate * average, steps + 1
+    return steps
+
+
+def test_momentum_on_a_linear_map_with_more_modes_than_lanczos_steps():
+    """Stiff modes decay at the bound, which no polynomial of 8 steps resolves. That neither ends nor speeds a path."""
+    count, rate, goals = 48, 0.05, np.array([0.1, 0.3, 0.1])
+    curvatures = np.geomspace(1e-3, 1.0, count) * count
+    start = np.stack([np.ones(count), curvatures**-0.3, curvatures**-0.3])
+    start /= np.sqrt(np.square(start).mean(axis=1, keepdims=True))
+    actual = [heavy_ball_steps(curvatures, r, rate, 0.9, g) for r, g in zip(start, goals, strict=True)]
+    line = Network(lambda key: jnp.zeros(count), lambda w, x: x @ w)
+    points, inputs = broadcast_params(np.zeros(count, np.float32), 3), np.diag(curvatures**0.5).astype(np.float32)
+    explorer = SGD(learning_rate=rate, momentum=0.9)
+    found = simulate_targets(line, "mse", explorer, points, inputs, start.astype(np.float32), goals)
+    assert [one.path_steps for one in found] == pytest.approx(actual, rel=0.05)  # 217, 213 and 553
+    for one in found:
+        assert all(segment.end_speed == pytest.approx(1, abs=0.01) for segment in one.segments[:-1])
+
+
 def gated_network(width=32, hidden=64, blocks=2):
     """A residual network of gated blocks behind layer norms, with 128 inputs of 7 bits."""
 
