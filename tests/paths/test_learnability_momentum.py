@@ -10,6 +10,7 @@ from allroads.explorers.adam import Adam
 from allroads.explorers.gd import GD
 from allroads.explorers.sgd import SGD
 from allroads.paths.learnability.simulate.gradient_memory import decay_bound, gradient_memory, momentum_at
+from allroads.paths.learnability.simulate.linearised_path import compiled_segment
 from allroads.paths.learnability.simulate.target_simulation import broadcast_params, simulate_targets
 
 SHAPES = {"w": np.zeros((7, 5)), "b": np.zeros(5), "c": np.zeros(1)}
@@ -77,6 +78,22 @@ def test_momentum_on_a_linear_map_with_more_modes_than_lanczos_steps():
     assert [one.path_steps for one in found] == pytest.approx(actual, rel=0.05)  # 217, 213 and 553
     for one in found:
         assert all(segment.end_speed == pytest.approx(1, abs=0.01) for segment in one.segments[:-1])
+
+
+def test_truncation_does_not_end_a_segment_of_a_linear_map():
+    """A slow mode and 39 stiff ones along momentum: halving a step does not resolve them, and the map is linear."""
+    count, targets = 40, 8
+    contractions = np.r_[1e-3, np.geomspace(0.05, 2.5, count - 1)]
+    residual = np.r_[0.99, np.full(count - 1, 0.14 / (count - 1) ** 0.5)]
+    labels = np.tile(residual / np.sqrt(np.square(residual).mean()), (targets, 1)).astype(np.float32)
+    line = Network(lambda key: jnp.zeros(count), lambda w, x: x @ w)
+    inputs = np.diag(np.sqrt(contractions * count / 2)).astype(np.float32)
+    points, rates = np.zeros((targets, count), np.float32), np.ones((targets, count), np.float32)
+    goals, elapsed = np.full(targets, 0.5, np.float32), np.full(targets, 1e3, np.float32)
+    segment = compiled_segment(line, "mse", 8, 0.0)
+    *_, durations, speeds, end_losses, _ = segment(points, inputs, labels, goals, rates, elapsed, 0.9)[2]
+    assert (np.asarray(durations) > 5).all() and (np.asarray(end_losses) < 0.98).all()
+    assert np.asarray(speeds) == pytest.approx(1, abs=1e-3)
 
 
 def gated_network(width=32, hidden=64, blocks=2):
