@@ -10,6 +10,7 @@ from allroads.explorers.adam import Adam
 from allroads.explorers.gd import GD
 from allroads.explorers.sgd import SGD
 from allroads.paths.learnability.simulate.gradient_memory import decay_bound, gradient_memory, momentum_at
+from allroads.paths.learnability.simulate.linearised_path import compiled_segment
 from allroads.paths.learnability.simulate.target_simulation import broadcast_params, simulate_targets
 
 SHAPES = {"w": np.zeros((7, 5)), "b": np.zeros(5), "c": np.zeros(1)}
@@ -52,6 +53,47 @@ def test_the_momentum_of_a_step_is_the_weight_of_earlier_gradients():
     weights = 0.9 ** np.arange(30)
     expected = [1 - 1 / weights[:t].sum() for t in range(1, 31)]
     assert momentum_at(0.9, np.arange(1.0, 31.0)).tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def heavy_ball_steps(curvatures, residuals, rate, momentum, goal):
+    """Steps of gradient descent with momentum on ``mean r²`` in the coordinates of its modes, written out."""
+    left, average, steps = residuals.copy(), np.zeros_like(residuals), 0
+    while np.mean(left**2) > goal:
+        average = momentum * average + 2 * curvatures * left / len(left)
+        left, steps = left - rate * average, steps + 1
+    return steps
+
+
+def test_momentum_on_a_linear_map_with_more_modes_than_lanczos_steps():
+    """Stiff modes decay at the bound, which no polynomial of 8 steps resolves. That neither ends nor speeds a path."""
+    count, rate, goals = 48, 0.05, np.array([0.1, 0.3, 0.1])
+    curvatures = np.geomspace(1e-3, 1.0, count) * count
+    start = np.stack([np.ones(count), curvatures**-0.3, curvatures**-0.3])
+    start /= np.sqrt(np.square(start).mean(axis=1, keepdims=True))
+    actual = [heavy_ball_steps(curvatures, r, rate, 0.9, g) for r, g in zip(start, goals, strict=True)]
+    line = Network(lambda key: jnp.zeros(count), lambda w, x: x @ w)
+    points, inputs = broadcast_params(np.zeros(count, np.float32), 3), np.diag(curvatures**0.5).astype(np.float32)
+    explorer = SGD(learning_rate=rate, momentum=0.9)
+    found = simulate_targets(line, "mse", explorer, points, inputs, start.astype(np.float32), goals)
+    assert [one.path_steps for one in found] == pytest.approx(actual, rel=0.05)  # 217, 213 and 553
+    for one in found:
+        assert all(segment.end_speed == pytest.approx(1, abs=0.01) for segment in one.segments[:-1])
+
+
+def test_truncation_does_not_end_a_segment_of_a_linear_map():
+    """A slow mode and 39 stiff ones along momentum: halving a step does not resolve them, and the map is linear."""
+    count, targets = 40, 8
+    contractions = np.r_[1e-3, np.geomspace(0.05, 2.5, count - 1)]
+    residual = np.r_[0.99, np.full(count - 1, 0.14 / (count - 1) ** 0.5)]
+    labels = np.tile(residual / np.sqrt(np.square(residual).mean()), (targets, 1)).astype(np.float32)
+    line = Network(lambda key: jnp.zeros(count), lambda w, x: x @ w)
+    inputs = np.diag(np.sqrt(contractions * count / 2)).astype(np.float32)
+    points, rates = np.zeros((targets, count), np.float32), np.ones((targets, count), np.float32)
+    goals, elapsed = np.full(targets, 0.5, np.float32), np.full(targets, 1e3, np.float32)
+    segment = compiled_segment(line, "mse", 8, 0.0)
+    *_, durations, speeds, end_losses, _ = segment(points, inputs, labels, goals, rates, elapsed, 0.9)[2]
+    assert (np.asarray(durations) > 5).all() and (np.asarray(end_losses) < 0.98).all()
+    assert np.asarray(speeds) == pytest.approx(1, abs=1e-3)
 
 
 def gated_network(width=32, hidden=64, blocks=2):

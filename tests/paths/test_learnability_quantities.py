@@ -180,6 +180,23 @@ def test_segments_follow_a_kernel_that_grows():
     assert slope == pytest.approx(np.hypot(a, b) * (1 - a * b) / (np.hypot(0.3, 0.1) * 0.97), rel=0.05)
 
 
+def test_no_segment_raises_the_loss():
+    """A fast output whose square is taken from a slow one: where the linearised map still holds, the loss may rise.
+
+    Gradient flow never raises it. Each of these targets has a segment that does so where only linearity counts.
+    """
+
+    def apply(w, x):
+        return x @ jnp.stack([w[0], 0.05 * (w[1] + 10 * w[1] ** 2) - 8 * w[0] ** 2])
+
+    goal, labels = 0.1, np.array([[0.1, 1.0], [0.15, 1.0], [0.2, 1.0], [0.4, 1.0]], np.float32)
+    curved, points = Network(lambda key: jnp.zeros(2), apply), broadcast_params(np.zeros(2, np.float32), len(labels))
+    given = points, np.eye(2, dtype=np.float32), labels, np.full(len(labels), goal)
+    for one in simulate_targets(curved, "mse", GD(learning_rate=0.05), *given):
+        levels = [segment.level for segment in one.segments]
+        assert len(levels) > 2 and (np.diff(levels) >= 0).all()
+
+
 def test_a_segment_that_gains_speed_takes_less_time():
     """At a speed that grows from 1 to 2 over ten steps, s of them take 10 log(1 + s/10), and later ones half each."""
     segment = LinearisedSegment(MODE, 0.1, 2.0, 10.0, 2.0, 0.5)

@@ -16,7 +16,7 @@ _BREAKDOWN = 32
 
 
 class LanczosDecomposition(NamedTuple):
-    """Tridiagonal matrix ``T = Q A Qᵀ`` of a symmetric operator A in a Krylov space.
+    """Tridiagonal matrix ``T = Q A Qᵀ`` of a symmetric operator A in a Krylov space: ``A Qᵀ = Qᵀ T + s e_kᵀ``.
 
     All entries are 0 past the step at which the Krylov space is exhausted.
 
@@ -25,12 +25,14 @@ class LanczosDecomposition(NamedTuple):
         off_diagonal: Off-diagonal of T, ``[k − 1]``.
         basis: Orthonormal basis Q, one vector per row, ``[k, n]``.
         length: Norm of the start vector, which is the first row of the basis times this.
+        remainder: The part s of the last product that lies outside of the Krylov space, ``[n]``.
     """
 
     diagonal: Float[jax.Array, " steps"]
     off_diagonal: Float[jax.Array, " steps-1"]
     basis: Float[jax.Array, "steps size"]
     length: Float[jax.Array, ""]
+    remainder: Float[jax.Array, " size"]
 
     def eigen(self) -> tuple[Float[jax.Array, " steps"], Float[jax.Array, "steps steps"]]:
         """Eigenvalues ``[k]`` and eigenvectors (columns) ``[k, k]`` of T."""
@@ -79,8 +81,9 @@ def lanczos(
     length, zeros = jnp.linalg.norm(start), jnp.zeros(steps, start.dtype)
     first = start / jnp.maximum(length, np.finfo(start.dtype).tiny)
     carry = jnp.zeros((steps, start.size), start.dtype), first, zeros, zeros
-    basis, _, diagonal, couplings = jax.lax.fori_loop(0, steps if taken is None else taken, step, carry)
-    return LanczosDecomposition(diagonal, couplings[:-1], basis, length)
+    taken = steps if taken is None else taken
+    basis, vector, diagonal, couplings = jax.lax.fori_loop(0, taken, step, carry)
+    return LanczosDecomposition(diagonal, couplings[:-1], basis, length, couplings[taken - 1] * vector)
 
 
 def breakdown_index(

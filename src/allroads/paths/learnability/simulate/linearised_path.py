@@ -32,6 +32,8 @@ MIN_RESIDUAL_SHARE = 0.5
 """Share of the residual's square that a segment leaves at least, where the explorer is adaptive."""
 SHORTEST_SEGMENT, LONGEST_SEGMENT = 1e-6, 1e6
 """Bounds of a segment's duration in steps; it is halved from the hitting time until the linearisation holds."""
+AT_GOAL = 1e-3
+"""Relative distance of the loss from its goal at which a path ends: what is left is taken at the last speed."""
 END_SPEED_BOUNDS = 1e-6, 1e6
 _HALVINGS, _BISECTIONS = 20, 48
 
@@ -160,7 +162,7 @@ def simulate_linearised_path(
             *_, durations, speeds, end_losses, _ = records[-1]
             mean_speeds = np.sqrt(np.clip(speeds, *END_SPEED_BOUNDS))  # √q to second order
             elapsed = elapsed + np.nan_to_num(durations / mean_speeds)
-            active &= end_losses > np.asarray(goals)  # False where the loss is NaN
+            active &= end_losses > (1 + AT_GOAL) * np.asarray(goals)  # False where the loss is NaN
         padded = (_padded(np.stack(part, axis=1), max_segments) for part in zip(*records, strict=True))
         found.append((*padded, count))
     return PathRecords(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
@@ -185,7 +187,7 @@ def compiled_segment(network: Network, loss: str | PerExampleLoss, krylov: int, 
     ``θ(t) = θ + ρ Jᵀ (1 − e^{−tν}) / (h A) r`` with ``A = J diag(ρ) Jᵀ`` and its decay rates ν per step.
     Momentum halfway through the segment bounds them, see :func:`.decay_bound`. The duration t is the hitting time, or
     the time at which ``min_residual_share`` of the residual's square is left. It is halved until the outputs end where
-    the linearisation predicts.
+    the linearisation predicts, and the loss is no higher than at the start.
     """
     per_example = resolve_loss(loss)
     flow = identity_kernel_flow(per_example)
@@ -196,7 +198,7 @@ def compiled_segment(network: Network, loss: str | PerExampleLoss, krylov: int, 
         def mean_loss(point: Params) -> Any:
             return per_example(network.apply(point, inputs), labels).mean()
 
-        outputs, found, pull_back = kernel_krylov(
+        outputs, found, pull_back, product = kernel_krylov(
             network, params, inputs, rates, krylov, _residual(per_example, labels)
         )
         flow_time, value = flow(outputs, labels, goal)
@@ -220,18 +222,28 @@ def compiled_segment(network: Network, loss: str | PerExampleLoss, krylov: int, 
         bounds = jnp.asarray(SHORTEST_SEGMENT, nodes.dtype), jnp.asarray(LONGEST_SEGMENT, nodes.dtype)
         hit = jax.lax.fori_loop(0, _BISECTIONS, bisect, bounds)[1]
 
+        def truncation(gone: Any) -> Any:
+            """The part of the linearised map's displacement that lies outside of the Krylov space."""
+            return (vectors[-1] @ (gone / nodes)) * found.remainder
+
+        at_once = jnp.minimum(free_decay, decay_bound(memory, elapsed)) * shares
+        unavoidable = jnp.linalg.norm(truncation(at_once)) / jnp.maximum(jnp.linalg.norm(at_once), 1e-30)
+
         def end_of(time: Any) -> tuple[Params, Any]:
-            """Point of the linearised map after a time, and the relative distance of its outputs from the map's."""
+            """Point of the linearised map after a time, and the relative distance of its outputs from the map's.
+
+            It is infinite where the loss has risen, which no gradient flow does.
+            """
             gone = -jnp.expm1(-exponent(time)) * shares * found.length / curvature
-            step = pull_back(vectors @ (gone / nodes) @ found.basis)
-            moved = jax.tree.map(jnp.add, params, step)
-            change = (network.apply(moved, inputs) - outputs).reshape(-1)
+            moved = jax.tree.map(jnp.add, params, pull_back(vectors @ (gone / nodes) @ found.basis))
+            after = network.apply(moved, inputs)
             expected = vectors @ gone @ found.basis
-            return moved, jnp.linalg.norm(change - expected) / jnp.linalg.norm(expected)
+            error = jnp.linalg.norm((after - outputs).reshape(-1) - expected) / jnp.linalg.norm(expected)
+            return moved, jnp.where(per_example(after, labels).mean() > value, jnp.inf, error)
 
         def too_far(carry: tuple[Any, ...]) -> Any:
             tries, _, error, _ = carry
-            return ~(error <= LINEARISATION_TOLERANCE) & (tries <= _HALVINGS)
+            return ~(error <= LINEARISATION_TOLERANCE + unavoidable) & (tries <= _HALVINGS)
 
         def halve(carry: tuple[Any, ...]) -> tuple[Any, ...]:
             tries, time, _, _ = carry
@@ -243,7 +255,9 @@ def compiled_segment(network: Network, loss: str | PerExampleLoss, krylov: int, 
         end_loss, gradient = jax.value_and_grad(mean_loss)(moved)
         pairs = zip(jax.tree.leaves(gradient), jax.tree.leaves(rates), strict=True)
         true_square = sum(jnp.vdot(rate * leaf, leaf) for leaf, rate in pairs) * len(inputs) ** 2
-        linear_square = square * (shares**2 * jnp.exp(-2 * exponent(time))) @ nodes
+        left, gone = jnp.exp(-exponent(time)) * shares, -jnp.expm1(-exponent(time)) * shares
+        linear = found.length * (vectors @ left @ found.basis - truncation(gone))
+        linear_square = linear @ product(linear)
         speed = jnp.sqrt(true_square / jnp.maximum(linear_square, 1e-30))
         spectrum = found.diagonal, found.off_diagonal, square
         measured = *spectrum, value, flow_time, time, speed, end_loss, decay_bound(memory, elapsed + time / 2)

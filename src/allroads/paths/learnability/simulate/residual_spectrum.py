@@ -53,11 +53,13 @@ class KernelKrylov(NamedTuple):
         outputs: Outputs of the network at the point, ``[N, C]``.
         decomposition: Lanczos decomposition of A from the residual.
         pull_back: ``v -> ρ Jᵀ v``, from outputs ``[N·C]`` to parameters.
+        product: ``v -> A v``, of outputs ``[N·C]``.
     """
 
     outputs: Any
     decomposition: LanczosDecomposition
     pull_back: Callable[[Any], Params]
+    product: Callable[[Any], Any]
 
 
 def kernel_krylov(
@@ -89,7 +91,8 @@ def kernel_krylov(
     def product(v: Any) -> Any:
         return push(pull_back(v)).reshape(-1)
 
-    return KernelKrylov(outputs, lanczos(product, residual_of(outputs).reshape(-1), steps, taken), pull_back)
+    found = lanczos(product, residual_of(outputs).reshape(-1), steps, taken)
+    return KernelKrylov(outputs, found, pull_back, product)
 
 
 @lru_cache(maxsize=32)
