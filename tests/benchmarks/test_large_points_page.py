@@ -17,7 +17,7 @@ def stored():
 def found(row):
     """What a row found, and what is true where that is known."""
     if "relative_error" in row:
-        return f"relative error {row['relative_error']:.1g}", "0"
+        return f"relative error {row['relative_error']:.2g}", "0"
     if "barrier" in row:
         distance = max(row[name] for name in ("distance", "distance_weights", "distance_activations") if name in row)
         return f"distance {distance:.0e} (before {row['distance_before']:.0f}), barrier {row['barrier']:.0g}", "0, 0"
