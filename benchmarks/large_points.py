@@ -239,7 +239,9 @@ def main() -> None:
     for name in arguments.cases:
         for row in rows_of(name, arguments.measures):
             print(row, flush=True)
-            kept = [old for old in kept if (old["case"], old["measure"]) != (name, row["measure"])] + [row]
+            places = [n for n, old in enumerate(kept) if (old["case"], old["measure"]) == (name, row["measure"])]
+            start = places[0] if places else len(kept)
+            kept[start : start + 1] = [row]
             RESULT.write_text(
                 json.dumps({"command": "python benchmarks/large_points.py", "rows": kept}, indent=1) + "\n"
             )

@@ -17,7 +17,7 @@ def stored():
 def found(row):
     """What a row found, and what is true where that is known."""
     if "relative_error" in row:
-        return f"relative error {row['relative_error']:.1g}", "0"
+        return f"relative error {row['relative_error']:.2g}", "0"
     if "barrier" in row:
         distance = max(row[name] for name in ("distance", "distance_weights", "distance_activations") if name in row)
         return f"distance {distance:.0e} (before {row['distance_before']:.0f}), barrier {row['barrier']:.0g}", "0, 0"
@@ -59,15 +59,16 @@ def test_the_page_has_each_stored_row(line):
 
 def test_stored_rows_are_what_is_known_to_be_true():
     """Within tolerances that no row states of itself; λ̂ and influences where they call themselves ok."""
-    checked = set()
-    for row in stored():
+    checked, rows = set(), stored()
+    for row in rows:
         name = row["case"], row["measure"]
         if "torch" in row:
             assert row["value"] == pytest.approx(row["torch"], rel=1e-4), name
         if "exact" in row and row["status"] == "ok":
             assert row["value"] == pytest.approx(row["exact"], rel=0.02), name
         if row["measure"] == "kernel":
-            assert row["relative_error"] < 1e-5, name
+            size = next(other["parameters"] for other in rows if other["case"] == row["case"] and "parameters" in other)
+            assert row["relative_error"] < 2**-24 * math.sqrt(size), name  # a sum in single precision
         if "barrier" in row:
             assert row["barrier"] < 1e-6, name
         if "held_out_loss" in row:
