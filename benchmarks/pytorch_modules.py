@@ -1,14 +1,17 @@
 """Every module that `from_torch` is held against PyTorch with: errors of values and gradients.
 
-    python benchmarks/pytorch_modules.py    # about four minutes of one core
+    python benchmarks/pytorch_modules.py    # about six minutes of one core
+    XLA_FLAGS=--xla_backend_optimization_level=0 python benchmarks/pytorch_modules.py --json other.json
 
-It prints a table and writes benchmarks/results/pytorch_modules.json. Modules and comparison are those of the tests,
+It prints a table and writes benchmarks/results/pytorch_modules.json. The second command holds programs of other
+options of XLA against PyTorch. Modules and comparison are those of the tests,
 tests/networks/torch_modules.py. Errors are in units of the largest entry: values and gradients in float64, values in
 float32 at another batch size.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -17,7 +20,6 @@ import warnings
 from pathlib import Path
 
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "networks"))
 
 import torch
@@ -28,6 +30,9 @@ RESULT = Path(__file__).parent / "results" / "pytorch_modules.json"
 
 def main() -> None:
     """Compare them all, print the table and write it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, default=RESULT)
+    result = parser.parse_args().json
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     rows = []
@@ -41,7 +46,7 @@ def main() -> None:
             print(f"{'ok ' if kept else 'OFF'} {family:26} {name:48} {shown}", flush=True)
     kept = sum(row["kept"] for row in rows)
     print(f"{kept} of {len(rows)} within {TOLERANCES}")
-    RESULT.write_text(
+    result.write_text(
         json.dumps(
             {
                 "command": "python benchmarks/pytorch_modules.py",

@@ -1,13 +1,15 @@
 """Before any test imports JAX: one thread per process, as a study runs, and a compiler that hurries.
 
 Two thirds of the tests' time would be XLA compiling. Its older emitters, one part per program and no optimisation take
-a quarter of that time, and what they make is as exact, only slower. `make test-all` and `make test-level`, whose tests
+a quarter of that time. What they make is as exact, only slower, without AVX-512: with it, XLA makes a wrong gradient
+of some networks where it does not optimise (`test_compiled.py`). `make test-all` and `make test-level`, whose tests
 compute for longer, set `JAX_DISABLE_MOST_OPTIMIZATIONS=false`, so that stored numbers are seen with optimisation too.
 """
 
 import doctest
 import inspect
 import os
+import platform
 import resource
 import sys
 from pathlib import Path
@@ -17,17 +19,19 @@ from jaxtyping import install_import_hook
 
 from shapes import MODULES
 
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
+_unoptimised = os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"].lower() in ("true", "1")
 _FLAGS = (
     "--xla_cpu_multi_thread_eigen=false",
     "--xla_cpu_use_fusion_emitters=false",
     "--xla_backend_optimization_level=1",
     "--xla_cpu_parallel_codegen_split_count=1",
+    *(["--xla_cpu_max_isa=AVX2"] if _unoptimised and platform.machine() in ("x86_64", "AMD64") else []),
 )
 _given = os.environ.get("XLA_FLAGS", "")
 os.environ["XLA_FLAGS"] = " ".join([_given, *(flag for flag in _FLAGS if flag.split("=")[0] not in _given)]).strip()
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NPROC", "1")
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
 os.environ.setdefault("ALLROADS_CACHE", "off")  # what another run compiled is not to decide a test
 
 install_import_hook(MODULES, "shapes.checked")

@@ -279,7 +279,7 @@ def test_one_program_serves_few_lanczos_steps_and_many():
         points = broadcast_params(jax.tree.map(jnp.asarray, network.init(jax.random.key(0))), 8)
         residuals = jnp.asarray(rng.normal(size=(8, 8, 2)))
         rates = jax.tree.map(lambda leaf: rng.uniform(0.5, 1.5, 8), points)
-        found = [compiled_kernel_lanczos(network, room, False)(points, inputs, residuals, rates, 3) for room in (3, 9)]
+        found = [compiled_kernel_lanczos(network, room)(points, inputs, residuals, rates, 3) for room in (3, 9)]
         jacobian = jax.jacobian(lambda p: network.apply(p, inputs).ravel())(jax.tree.map(lambda p: p[0], points))
         few, many, jacobian, residuals = jax.tree.map(np.asarray, (*found, jacobian, residuals))
     for part, wide, length in zip(few, many, (3, 2), strict=True):

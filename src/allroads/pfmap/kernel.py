@@ -228,7 +228,7 @@ def examples_apart(network: Network, params: Params, inputs: Any) -> bool:
 @functools.cache
 def _compiled_gap() -> Any:
     """It runs twice, so what the compiler would do to make it fast takes longer than it saves."""
-    return jax.jit(_gap, static_argnums=0, compiler_options=quickly_compiled(brief=True))
+    return jax.jit(_gap, static_argnums=0, compiler_options=quickly_compiled())
 
 
 def _gap(network: Network, params: Params, inputs: Any, cotangent: Any) -> Any:

@@ -109,7 +109,7 @@ def _check_answer(network: Network, params: Any, call: Call, answer: torch.Tenso
         network.check(inputs)
     apply = network.apply
     if sum(leaf.size for leaf in params.values()) <= BRIEF:
-        apply = jax.jit(apply, compiler_options=quickly_compiled(brief=True))
+        apply = jax.jit(apply, compiler_options=quickly_compiled())
     ours, theirs = np.asarray(apply(params, inputs), np.float64), to_numpy(answer).astype(np.float64)
     tolerance = 1e-6 if answer.dtype == torch.float64 else 1e-2
     finite = np.abs(theirs[np.isfinite(theirs)])

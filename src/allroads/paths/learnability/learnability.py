@@ -49,8 +49,6 @@ from allroads.status import ForecastStatus, Status
 
 _HALF_WIDTH = float(ndtri(0.95))
 """Half of a 90 % interval, in standard deviations."""
-_BRIEF = 50_000_000
-"""Parameters × numbers in the inputs × targets × starts up to which programs at the start are not optimised."""
 _COMPILATION = 2.0
 """What the first simulation takes, at a guess, over what the hitting times took: both are mostly compilation."""
 
@@ -175,12 +173,6 @@ class _Given:
         goals: NDArray[Any] = self.options.threshold * self.problem.constant[self.varied]
         return goals
 
-    @property
-    def brief(self) -> bool:
-        """Whether the kernel at the start takes so few numbers that its programs are not worth optimising."""
-        parameters = sum(np.size(leaf) for leaf in jax.tree.leaves(self.starts))  # of all starts
-        return parameters * np.size(self.problem.inputs) * len(self.varied) <= _BRIEF
-
     def run(self, function: Callable[..., Any], pairs: Pairs, **options: Any) -> Any:
         """A simulation of some targets, or their hitting times, each from one of its starts."""
         chosen, numbers = pairs.T
@@ -206,12 +198,11 @@ def _forecasts(given: _Given, within: int, learn: int, budget: Budget) -> Learna
     everything = batches = in_batches(range(count), seeds)
     if count and from_start:
         budget.say("hitting times at the start")
-        found = np.concatenate([given.run(hitting_times, pairs, brief=given.brief) for pairs in everything])
+        found = np.concatenate([given.run(hitting_times, pairs) for pairs in everything])
         hits = found.reshape(count, seeds).T
         first = _COMPILATION * budget.spent
         order_of = spread_order(hitting_features(hits).mean(axis=0)[:, 0], options.simulated or count)
         batches = in_batches(order_of, seeds)
-    # Optimised always: rounding grows along a simulation, and a budget is not to change what it gives.
     simulated = simulate_batches(partial(given.run, simulate_targets), batches, budget, first)
     known = np.array([k in simulated for k in range(count)], bool)
     x = np.full((count, len(FEATURES)), np.nan)
@@ -293,7 +284,7 @@ def _compiled_init(network: Network) -> Callable[[Any, Any], Params]:
     def init(key: Any, member: Any) -> Params:
         return network.init(jax.random.fold_in(jax.random.fold_in(key, member), 0))
 
-    return jax.jit(jax.vmap(init, (None, 0)), compiler_options=quickly_compiled(brief=True))
+    return jax.jit(jax.vmap(init, (None, 0)), compiler_options=quickly_compiled())
 
 
 def _forecast(

@@ -142,6 +142,6 @@ def compiled_chains(
     start_chains = jax.vmap(jax.vmap(start, in_axes=(0, None, None, 0, 0)), in_axes=(0, 0, None, 0, 0))
     # The start takes one gradient: what the compiler would do to make it fast takes longer than it saves.
     return (
-        jax.jit(start_chains, compiler_options=quickly_compiled(brief=True)),
+        jax.jit(start_chains, compiler_options=quickly_compiled()),
         jax.jit(run_points, compiler_options=quickly_compiled()),
     )

@@ -44,7 +44,7 @@ def kernel_norms(network: Network, inputs: Any, starts: Params, seed: int) -> ND
     values = jax.eval_shape(network.apply, one, inputs)
     keys = jax.random.split(jax.random.key(seed), SIGN_DRAWS)
     signs = np.stack([jax.random.rademacher(key, values.shape, values.dtype) for key in keys])
-    run = compiled_kernel_lanczos(network, min(KRYLOV_STEPS, values.size), False)
+    run = compiled_kernel_lanczos(network, min(KRYLOV_STEPS, values.size))
     ones = jax.tree.map(lambda leaf: np.ones(TARGET_BATCH, leaf.dtype), starts)
 
     def at(start: Params) -> tuple[float, float]:

@@ -36,9 +36,9 @@ def kernel_spectra(
     points, labels = fill_batches((points, np.asarray(labels)))
     inputs, labels = jnp.asarray(inputs), jnp.asarray(labels)
     goals = jnp.asarray(np.full(len(labels), np.inf))  # no flow is followed
-    residuals = compiled_residuals(network, loss, False)(points, inputs, labels, goals)[0]
+    residuals = compiled_residuals(network, loss)(points, inputs, labels, goals)[0]
     ones = jax.tree.map(lambda leaf: jnp.ones(len(labels), leaf.dtype), points)
     krylov = min(krylov, residuals[0].size)
-    found = compiled_kernel_lanczos(network, krylov, False)(points, inputs, residuals, ones, krylov)
+    found = compiled_kernel_lanczos(network, krylov)(points, inputs, residuals, ones, krylov)
     parts = (np.asarray(part)[:count] for part in found)
     return [gauss_spectrum(*row) for row in zip(*parts, squared_norms(residuals)[:count], strict=True)]

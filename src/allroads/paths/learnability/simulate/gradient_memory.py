@@ -74,7 +74,7 @@ def _gradient_memory(explorer: Explorer, structure: Any, shapes: tuple[tuple[int
         start = initial_state(explorer, jax.tree.map(jnp.zeros_like, plain), plain, jax.random.key(0))
         return jax.lax.scan(step, start, jnp.arange(_WARM_UP + _RESPONSE))[1][_WARM_UP:]
 
-    run = jax.jit(jax.vmap(moves_along_change), compiler_options=quickly_compiled(brief=True))
+    run = jax.jit(jax.vmap(moves_along_change), compiler_options=quickly_compiled())
     without, with_change = np.asarray(run(np.arange(2.0)), np.float64)
     response = with_change - without
     if not response.sum() > 0:

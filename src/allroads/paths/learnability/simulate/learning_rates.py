@@ -16,8 +16,6 @@ from allroads.explorers.per_member import member_rule
 from allroads.pfmap.network import Params
 from allroads.pfmap.objective import Examples
 
-FEW = 200_000
-"""Numbers up to which a program of the explorer alone is not optimised: that takes longer than it saves."""
 HELD_STEPS = 64
 """Steps on a constant gradient: longer than the memory of usual momenta, 1/(1 − 0.95) = 20 steps."""
 
@@ -133,18 +131,13 @@ def effective_learning_rates(explorer: Explorer, params: Params, gradient: Param
     return jax.tree.map(lambda a, b: rate_of(a.sum(), b.sum()), sums.descent, sums.gradient_squares)
 
 
-def few_numbers(params: Params) -> bool:
-    """Whether an explorer that moves these parameters is not worth optimising."""
-    return sum(leaf_sizes(params)) <= FEW
-
-
 @lru_cache(maxsize=32)
-def compiled_learning_rates(explorer: Explorer, few: bool) -> Any:
-    """The compiled ``(params, gradients, key) -> rates`` over a leading axis of the first two; see :data:`FEW`."""
+def compiled_learning_rates(explorer: Explorer) -> Any:
+    """The compiled ``(params, gradients, key) -> rates`` over a leading axis of the first two."""
     run = jax.vmap(
         lambda params, gradient, key: effective_learning_rates(explorer, params, gradient, key), in_axes=(0, 0, None)
     )
-    return jax.jit(run, compiler_options=quickly_compiled(few))
+    return jax.jit(run, compiler_options=quickly_compiled())
 
 
 def rate_of(descent: Any, gradient_squares: Any) -> Any:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from allroads.compiled import quickly_compiled
 from allroads.explorers.explorer import Explorer
 from allroads.paths.learnability.simulate.gradient_memory import decay_bound, gradient_memory
-from allroads.paths.learnability.simulate.learning_rates import few_numbers
 from allroads.paths.learnability.simulate.loss_flow import identity_kernel_flow
 from allroads.paths.learnability.simulate.rate_tracker import compiled_rate_tracker, is_adaptive
 from allroads.paths.learnability.simulate.residual_spectrum import TARGET_BATCH, gauss_spectrum, kernel_krylov
@@ -144,7 +143,7 @@ def simulate_linearised_path(
     one = jax.tree.map(lambda leaf: leaf[0], start.points)
     adaptive, memory = is_adaptive(explorer, one), gradient_memory(explorer, one)
     segment = compiled_segment(network, loss, krylov, MIN_RESIDUAL_SHARE if adaptive else 0.0)
-    start_tracker, update_tracker = compiled_rate_tracker(explorer, few_numbers(start.points))
+    start_tracker, update_tracker = compiled_rate_tracker(explorer)
     found = []
     for begin in range(0, len(start.labels), TARGET_BATCH):
         rows = slice(begin, begin + TARGET_BATCH)

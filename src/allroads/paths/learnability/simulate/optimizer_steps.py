@@ -110,4 +110,4 @@ def compiled_optimizer_steps(explorer: Explorer, structure: Any, shapes: tuple[t
         within = taken - 1 + (duration - before) / jnp.maximum(covered - before, 1e-30)
         return jnp.where(covered >= duration, within, taken * duration / jnp.maximum(covered, 1e-30))
 
-    return jax.jit(jax.vmap(one), compiler_options=quickly_compiled(brief=True))
+    return jax.jit(jax.vmap(one), compiler_options=quickly_compiled())

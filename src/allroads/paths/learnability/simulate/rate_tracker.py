@@ -60,7 +60,7 @@ def _is_adaptive(explorer: Explorer, structure: Any, kinds: tuple[tuple[int, Any
         start = initial_state(explorer, origin, gradient, jax.random.key(0))
         return run_on_linear_loss(explorer, start, (gradient, gradient), 0, HELD_STEPS)[0].params
 
-    run = jax.jit(jax.vmap(displacement), compiler_options=quickly_compiled(brief=True))
+    run = jax.jit(jax.vmap(displacement), compiler_options=quickly_compiled())
     moved = jax.tree.map(np.asarray, run(np.arange(3.0)))
     nonlinear = jax.tree.map(lambda m: abs(m[2] - 2 * m[1] + m[0]) > LINEAR_TOLERANCE * abs(m[1] - m[0]), moved)
     return any(bool(leaf.any()) for leaf in jax.tree.leaves(nonlinear))
@@ -166,9 +166,9 @@ def update_rate_tracker(explorer: Explorer, tracker: RateTracker, gradient: Para
 
 
 @lru_cache(maxsize=32)
-def compiled_rate_tracker(explorer: Explorer, few: bool) -> tuple[Any, Any]:
-    """The compiled start and update of a tracker, over a leading axis of all but the key; see :data:`.FEW`."""
-    options = quickly_compiled(few)
+def compiled_rate_tracker(explorer: Explorer) -> tuple[Any, Any]:
+    """The compiled start and update of a tracker, over a leading axis of all but the key."""
+    options = quickly_compiled()
     start = jax.vmap(lambda *args: start_rate_tracker(explorer, *args), in_axes=(0, 0, 0, None))
     update = jax.vmap(lambda *args: update_rate_tracker(explorer, *args))
     return jax.jit(start, compiler_options=options), jax.jit(update, compiler_options=options)

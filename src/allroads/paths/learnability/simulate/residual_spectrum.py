@@ -96,11 +96,11 @@ def kernel_krylov(
 
 
 @lru_cache(maxsize=32)
-def compiled_kernel_lanczos(network: Network, steps: int, brief: bool) -> Any:
+def compiled_kernel_lanczos(network: Network, steps: int) -> Any:
     """The compiled ``(points, inputs, residuals, rates, taken) -> (diagonals, off-diagonals)`` of ``J diag(ρ) Jᵀ``.
 
     Each tridiagonal matrix belongs to the Krylov space of one residual. All but the inputs and the Lanczos steps
-    ``taken``, at most ``steps``, lead with the targets. What runs briefly is not optimised.
+    ``taken``, at most ``steps``, lead with the targets.
     """
 
     def one(params: Params, inputs: Any, residual: Any, rates: Params, taken: Any) -> tuple[Any, Any]:
@@ -111,7 +111,7 @@ def compiled_kernel_lanczos(network: Network, steps: int, brief: bool) -> Any:
         rows = points, residuals, rates
         return jax.lax.map(lambda own: one(own[0], inputs, own[1], own[2], taken), rows, batch_size=TARGET_BATCH)
 
-    return jax.jit(all_targets, compiler_options=quickly_compiled(brief))
+    return jax.jit(all_targets, compiler_options=quickly_compiled())
 
 
 def gauss_spectrum(diagonal: NDArray[Any], off_diagonal: NDArray[Any], squared_norm: float) -> ResidualSpectrum:

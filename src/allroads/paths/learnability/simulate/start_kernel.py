@@ -32,7 +32,6 @@ def hitting_times(
     *,
     seed: int = 0,
     krylov: int = START_KRYLOV_STEPS,
-    brief: bool = False,
 ) -> NDArray[np.float64]:
     """Steps of the explorer to every target by the kernel at its start, ``[T]``; NaN where the loss is not finite.
 
@@ -46,7 +45,6 @@ def hitting_times(
         goals: Mean loss at which a target is learned, ``[T]``.
         seed: Decides the explorer's random key.
         krylov: Lanczos steps.
-        brief: See :func:`.at_starts`.
 
     Example:
         One weight whose residual gradient descent halves at each step: its square is at 1/16 after two.
@@ -58,7 +56,7 @@ def hitting_times(
         [2.0]
     """
     given = network, loss, explorer, points, inputs, labels, goals
-    start, inputs, residuals, rows, flow = at_starts(*given, seed=seed, krylov=krylov, brief=brief)
+    start, inputs, residuals, rows, flow = at_starts(*given, seed=seed, krylov=krylov)
     columns = [np.asarray(column)[: len(goals)] for column in (*rows, squared_norms(residuals), *flow)]
     paths = []
     for diagonal, off_diagonal, square, time, start_loss, goal in zip(*columns, goals, strict=True):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from allroads.compiled import quickly_compiled
 from allroads.explorers.explorer import Explorer
-from allroads.paths.learnability.simulate.learning_rates import compiled_learning_rates, few_numbers
+from allroads.paths.learnability.simulate.learning_rates import compiled_learning_rates
 from allroads.paths.learnability.simulate.linearised_path import (
     MAX_SEGMENTS,
     SEGMENT_KRYLOV_STEPS,
@@ -115,7 +115,7 @@ def simulate_targets(
     """
     resolution, count = resolution or Resolution(), len(labels)
     start, inputs, residuals, here, _ = at_starts(
-        network, loss, explorer, points, inputs, labels, goals, seed=seed, krylov=resolution.krylov, brief=False
+        network, loss, explorer, points, inputs, labels, goals, seed=seed, krylov=resolution.krylov
     )
     records = simulate_linearised_path(
         network,
@@ -154,7 +154,6 @@ def at_starts(
     *,
     seed: int,
     krylov: int,
-    brief: bool,
 ) -> tuple[PathStart, Any, Any, Any, Any]:
     """What every simulation begins with, the targets filled up to whole batches.
 
@@ -168,7 +167,6 @@ def at_starts(
         goals: Mean loss at which a target is learned, ``[T]``.
         seed: Decides the explorer's random key.
         krylov: Lanczos steps, at most.
-        brief: Whether these programs run so briefly that optimising them takes longer than it saves.
 
     Returns:
         The start of the paths, the inputs as arrays, the residuals ``[B, N, …]``, the diagonals and off-diagonals of
@@ -176,11 +174,11 @@ def at_starts(
     """
     points, labels, goals = fill_batches((points, np.asarray(labels), np.asarray(goals)))
     points, inputs, labels, goals = jax.tree.map(jnp.asarray, (points, inputs, labels, goals))
-    residuals, gradients, *flow = compiled_residuals(network, loss, brief)(points, inputs, labels, goals)
-    rates = compiled_learning_rates(explorer, few_numbers(points))(points, gradients, jax.random.key(seed))
+    residuals, gradients, *flow = compiled_residuals(network, loss)(points, inputs, labels, goals)
+    rates = compiled_learning_rates(explorer)(points, gradients, jax.random.key(seed))
     size = residuals[0].size
     krylov, room = min(krylov, size), min(max(krylov, KRYLOV_STEPS), size)  # one program for few steps and for many
-    found = compiled_kernel_lanczos(network, room, brief)(points, inputs, residuals, rates, krylov)
+    found = compiled_kernel_lanczos(network, room)(points, inputs, residuals, rates, krylov)
     diagonals, off_diagonals = (np.asarray(part) for part in found)
     rows = diagonals[:, :krylov], off_diagonals[:, : krylov - 1]
     start = PathStart(points, labels, jnp.asarray(goals, residuals.dtype), gradients, rates)
@@ -227,7 +225,7 @@ def squared_norms(array: Any) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=32)
-def compiled_residuals(network: Network, loss: str | PerExampleLoss, brief: bool) -> Any:
+def compiled_residuals(network: Network, loss: str | PerExampleLoss) -> Any:
     """The compiled ``(points, inputs, labels, goals) -> (residuals, gradients, flow times, losses)``.
 
     The residuals are ``−∂Σℓ/∂f``, the gradients those of the mean loss, and the times those of :mod:`.loss_flow`.
@@ -244,4 +242,4 @@ def compiled_residuals(network: Network, loss: str | PerExampleLoss, brief: bool
         rows = points, labels, goals
         return jax.lax.map(lambda own: one(own[0], inputs, own[1], own[2]), rows, batch_size=TARGET_BATCH)
 
-    return jax.jit(all_targets, compiler_options=quickly_compiled(brief))
+    return jax.jit(all_targets, compiler_options=quickly_compiled())
