@@ -223,7 +223,10 @@ def compiled_segment(network: Network, loss: str | PerExampleLoss, krylov: int, 
         hit = jax.lax.fori_loop(0, _BISECTIONS, bisect, bounds)[1]
 
         def truncation(gone: Any) -> Any:
-            """The part of the linearised map's displacement that lies outside of the Krylov space."""
+            """The part of the linearised map's displacement that lies outside of the Krylov space.
+
+            It vanishes faster than the displacement as the time does, but for modes that momentum bounds.
+            """
             return (vectors[-1] @ (gone / nodes)) * found.remainder
 
         at_once = jnp.minimum(free_decay, decay_bound(memory, elapsed)) * shares
