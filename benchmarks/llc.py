@@ -152,7 +152,8 @@ def family_row(family: str, rows: list[dict[str, Any]]) -> str:
     old = {row["case"]: row for row in json.loads(BEFORE.read_text("utf-8"))["rows"]}
     pairs = [(old[row["case"]], row) for row in rows if row["case"] in old]
     size = np.array([abs(row["relative"]) for row in rows])
-    errors = f"{np.median(size):.1%} | {np.quantile(size, 0.95):.1%} | {size.max():.1%}".replace("%", " %")
+    sizes = (np.median(size), np.quantile(size, 0.95), size.max())
+    errors = " | ".join(f"{100 * x:.1f} %" if x < 10 else "> 1,000 %" for x in sizes)
     held = sum(row["covered"] for row in rows)
     converged, before = (sum(row["status"] == "converged" for row in some) for some in (rows, [a for a, _ in pairs]))
     gradients = round(float(np.median([row["gradients"] for row in rows])), -2)

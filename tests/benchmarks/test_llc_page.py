@@ -24,7 +24,8 @@ def line(family):
     before = sum(first["status"] == "converged" for first, _ in pairs)
     ratio = np.median([first["gradients"] / row["gradients"] for first, row in pairs])
     gradients = round(np.median([row["gradients"] for row in rows]), -2)
-    errors = f"{np.median(size):.1f} % | {np.quantile(size, 0.95):.1f} % | {size.max():.1f} %"
+    sizes = [float(np.median(size)), float(np.quantile(size, 0.95)), float(size.max())]
+    errors = " | ".join("> 1,000 %" if x >= 1000 else f"{x:.1f} %" for x in sizes)
     return f"| {family} | {len(rows)} | {errors} | {held} | {converged} | {before} | {gradients:,.0f} | {ratio:.1f} |"
 
 
