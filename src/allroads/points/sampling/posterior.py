@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from allroads.compiled import quickly_compiled
 from allroads.explorers.samplers import Posterior
 from allroads.pfmap.objective import Examples, Objective
 from allroads.pfmap.precision import kept_per_precision
@@ -81,7 +82,10 @@ def squared_distance(local: LocalPosterior, parts: list[Any]) -> Any:
 @kept_per_precision
 def compiled_losses(objective: Objective, free: FreeParameters) -> Callable[..., Any]:
     """``(leaves, data) -> per-example losses [points, n]`` at stacked points."""
-    return jax.jit(jax.vmap(lambda leaves, data: objective.losses(free.params(leaves), data), in_axes=(0, None)))
+    return jax.jit(
+        jax.vmap(lambda leaves, data: objective.losses(free.params(leaves), data), in_axes=(0, None)),
+        compiler_options=quickly_compiled(),
+    )
 
 
 @kept_per_precision
@@ -92,7 +96,7 @@ def compiled_gradient(objective: Objective, free: FreeParameters) -> Callable[..
         found = jax.grad(lambda w: objective.losses(free.params(w), data).mean())(leaves)
         return join(free.matrices(found))
 
-    return jax.jit(jax.vmap(gradient, in_axes=(0, None)))
+    return jax.jit(jax.vmap(gradient, in_axes=(0, None)), compiler_options=quickly_compiled())
 
 
 @kept_per_precision
@@ -109,19 +113,21 @@ def compiled_curvature(objective: Objective, free: FreeParameters) -> Callable[.
 
         return jax.jvp(jax.grad(mean_loss), (step,), (vector,))
 
-    return jax.jit(jax.vmap(one, in_axes=(0, 0, None, 0)))
+    return jax.jit(jax.vmap(one, in_axes=(0, 0, None, 0)), compiler_options=quickly_compiled())
 
 
 @kept_per_precision
 def compiled_curvature_metric() -> Callable[..., Any]:
     """``(moments of products of the Hessian) -> metric`` of stacked points, whose masses are curvatures."""
-    return jax.jit(jax.vmap(lambda of: tuple(curvature_metric(m) for m in of)))
+    return jax.jit(jax.vmap(lambda of: tuple(curvature_metric(m) for m in of)), compiler_options=quickly_compiled())
 
 
 @kept_per_precision
 def compiled_gradient_metric() -> Callable[..., Any]:
     """``(moments, γ) -> metric`` of stacked points."""
-    return jax.jit(jax.vmap(lambda of, floor: tuple(gradient_metric(m, floor) for m in of)))
+    return jax.jit(
+        jax.vmap(lambda of, floor: tuple(gradient_metric(m, floor) for m in of)), compiler_options=quickly_compiled()
+    )
 
 
 @kept_per_precision
@@ -140,4 +146,4 @@ def compiled_stiffness(objective: Objective, free: FreeParameters, iterations: i
         first = jax.random.normal(key, z.shape)
         return jax.lax.fori_loop(0, iterations, iterate, (first / jnp.linalg.norm(first), jnp.zeros(())))[1]
 
-    return jax.jit(jax.vmap(one, in_axes=(0, 0, None, 0, 0)))
+    return jax.jit(jax.vmap(one, in_axes=(0, 0, None, 0, 0)), compiler_options=quickly_compiled())
