@@ -80,6 +80,7 @@ class Sampler(ABC):
         step_scaling: Power p of ``d^{−p}`` by which the stable step falls with the dimension.
         trajectories: Whether the number of steps per draw follows from the size of a step, as along a trajectory.
         gradients_per_step: Gradients that one of the steps of a draw evaluates.
+        remembers: Whether a step depends on earlier gradients, so that the posterior may only change little by little.
     """
 
     step_size: float | None = None
@@ -90,6 +91,7 @@ class Sampler(ABC):
     step_scaling: ClassVar[float] = 0.0
     trajectories: ClassVar[bool] = False
     gradients_per_step: ClassVar[int] = 1
+    remembers: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_positive(step_size=self.step_size)

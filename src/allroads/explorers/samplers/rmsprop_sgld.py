@@ -42,6 +42,7 @@ class RMSPropSGLD(StochasticSampler):
 
     name: ClassVar[str] = "rmsprop_sgld"
     default_step_size: ClassVar[float] = 0.04
+    remembers: ClassVar[bool] = True
 
     def init(self, position: Any, posterior: Posterior, key: Any) -> _State:
         """The state at a flat position, all mean squares 1."""

@@ -21,7 +21,8 @@ from allroads.points.sampling.subset import compiled_energies
 SMALL = 100
 """Up to so many parameters, chains are many, every round makes a metric anew, and no level is left out: where chains
 cool too fast, they fall into valleys of the wrong share, and many rounds at the last level do not repair that. Chains
-on batches skip levels all the same, as each is one more at which they may diverge."""
+on batches skip levels all the same, as each is one more at which they may diverge; not where their steps depend on
+gradients of the level before."""
 TRAJECTORY = 2.5
 """Length of a Hamiltonian trajectory in units of the posterior's width; a little over a quarter turn, π/2."""
 STEPS = (5, 40)
@@ -63,7 +64,8 @@ class Run:
         self.sites = self.points * self.groups  # group 0 of all points, then group 1
         self.key, self.seed, self.count, self.gradients = jax.random.key(seed), seed, 0, 0
         stiffness = nbeta * geometry.curvature
-        every = free.dimension <= SMALL and not plan.sampler.stochastic
+        cautious = not plan.sampler.stochastic or plan.sampler.remembers
+        every = free.dimension <= SMALL and cautious
         self.levels = levels(nbeta, stiffness, localisation, every) if plan.ladder else [(nbeta, localisation)]
 
         def all_groups(array: Any) -> Any:  # by NumPy, which compiles nothing
