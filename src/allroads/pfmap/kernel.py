@@ -20,7 +20,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
+from jax.core import Tracer, eval_context
 
 from allroads.compiled import quickly_compiled
 from allroads.errors import MemoryBudgetError
@@ -214,7 +214,7 @@ def examples_apart(network: Network, params: Params, inputs: Any) -> bool:
     known = not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(params))
     shape = jax.eval_shape(network.apply, params, inputs).shape
     cotangent = rng.standard_normal(shape)
-    with jax.core.eval_context(), exact_products():  # also where a program that asks is being traced
+    with eval_context(), exact_products():  # also where a program that asks is being traced
         try:
             gaps = [
                 float(_compiled_gap()(network, point, inputs, cotangent))
