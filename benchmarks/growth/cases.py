@@ -290,7 +290,7 @@ CASES: dict[str, dict[str, Callable[[int], Call]]] = {
     "interpolation": between(lambda p, a, b: ar.interpolation(p, a, b)),
     "connect": between(lambda p, a, b: ar.connect(p, a, b, progress=False)),
     "repair": between(lambda p, a, b: ar.repair(p.network, a, b, p.inputs)),
-    "road": between(lambda p, a, b: ar.road(p, b, progress=False, budget=60)),
+    "road": between(lambda p, a, b: ar.road(p, a, target_params=b, progress=False, budget=60)),
     "compare_points": between(lambda p, a, b: ar.compare_points(p, a, b, programs=False, progress=False)),
     "symmetries": between(lambda p, a, b: ar.symmetries(p.network, a, p.inputs[:1])),
     "loss_plane": population(lambda p, own, _: ar.loss_plane(p, *_three(own), progress=False)),

@@ -39,3 +39,10 @@ def test_stored_curves_are_of_these_cases(cases):
         sizes = cases.SIZES[curve["axis"]]
         assert curve["axis"] in cases.CASES[curve["measure"]]
         assert [row["size"] for row in curve["rows"]] == list(sizes[: len(curve["rows"])])
+
+
+def test_the_page_has_the_stored_curves(cases):
+    from growth.run import page
+
+    curves = json.loads((BENCHMARKS / "results" / "growth.json").read_text("utf-8"))["curves"]
+    assert page(curves) in (BENCHMARKS.parent / "docs" / "scale.md").read_text("utf-8")
