@@ -23,8 +23,8 @@ QUICKLY = {
 }
 """XLA's options for its older emitters of code, for the least optimisation that computes rightly, and for one part.
 
-Level 0 compiles in a fifth of the time. But on processors with AVX-512 it made a wrong gradient of a network whose
-elementwise operations are many: the third test of ``tests/test_compiled.py`` has it.
+Level 0 compiles in a fifth of the time. But on processors with AVX-512 it makes wrong gradients of some layers with
+many elementwise functions; ``tests/test_compiled.py`` has one.
 """
 
 LARGEST = 2**30
@@ -51,11 +51,12 @@ def cache_folder() -> Path | None:
 def quickly_compiled() -> dict[str, bool | int]:
     """Options of ``jax.jit`` for a program that takes longer to compile than to run.
 
-    XLA takes about 40 % of its usual time to compile a network's gradient so. What it makes is as exact, and a
-    transformer's gradient takes a tenth to a quarter longer. On other devices than processors nothing changes.
+    XLA takes less than half of its usual time to compile a network's gradient so. What it makes is as exact, and a
+    transformer's gradient takes a tenth to a quarter longer.
 
     Returns:
-        ``compiler_options``; empty where this XLA has no such options.
+        ``compiler_options``; empty where this XLA has no such options, and where it compiles for an accelerator, as the
+        level would count there too.
 
     Example:
         >>> import jax
@@ -64,6 +65,8 @@ def quickly_compiled() -> dict[str, bool | int]:
     """
     import jax
 
+    if jax.default_backend() != "cpu":
+        return {}
     try:
         jax.jit(lambda: 0, compiler_options=dict(QUICKLY)).lower().compile()
     except jax.errors.JaxRuntimeError:

@@ -57,6 +57,13 @@ def test_samplers_on_batches_find_the_quadratic(sampler, seed):
     assert found.value == pytest.approx(exact, rel=0.12)
 
 
+@pytest.mark.slow
+def test_a_sampler_that_remembers_gradients_anneals_by_every_level():
+    """It divides by their mean square: where levels were skipped, λ̂ was above 10⁵ here, where λ = 7."""
+    found = asked(two_layer_linear((9, 2, 7), (2, 0, 0)), sampler=RMSPropSGLD())
+    assert found.value == pytest.approx(7, rel=0.1)
+
+
 def test_the_predicted_discretisation_bias_of_langevin_steps_is_what_is_seen(seed):
     """On equal curvatures, a mode's energy is inflated by 1/(1 − ε/4): 1/3 more at ε = 1."""
     truth = quadratic((1.0,) * 8, examples=10)

@@ -1,5 +1,6 @@
 """A small study on a user's own target and network, in a folder of its own."""
 
+import os
 import textwrap
 import uuid
 
@@ -8,6 +9,9 @@ import pytest
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from allroads.compiled import keep_compiled
+from allroads.studies.engines import node
+from allroads.studies.engines.node import study_needs
+from allroads.studies.store import Store
 
 MODULE = """
 import itertools
@@ -126,3 +130,21 @@ def module(study):
 def shared_study(tmp_path_factory):
     """The small study, the same for all tests of a module."""
     return write_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture
+def process_as_it_was():
+    """A check of a node is made for a worker: it changes the environment and the folder of this process."""
+    environment, here = dict(os.environ), os.getcwd()
+    node._checked.cache_clear()
+    yield
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(here)
+
+
+@pytest.fixture
+def needs(tmp_path, process_as_it_was):
+    """What a study needs that has no code of the user's own."""
+    Store(tmp_path / "run").put("mark", b"")
+    return study_needs(tmp_path / "run", "mark", [])
