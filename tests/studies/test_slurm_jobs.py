@@ -87,7 +87,10 @@ def test_the_end_of_a_jobs_time_is_no_failure_of_a_pack():
         os.kill(os.getpid(), signal.SIGUSR2)
         return 5
 
-    before = signal.signal(signal.SIGUSR2, signal.default_int_handler)
+    def broken_off(*_):
+        raise RuntimeError("timed-out and not checkpointable")
+
+    before = signal.signal(signal.SIGUSR2, broken_off)
     try:
         assert on_slurm._in_time(warned) == 5
         assert signal.getsignal(signal.SIGUSR2) is signal.SIG_IGN
